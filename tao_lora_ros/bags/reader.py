@@ -1,0 +1,142 @@
+"""Read the messages of the configured sources from a ROS 1 or ROS 2 bag, as CDR bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import Stores, get_typestore
+
+from tao_lora_ros.signal.source import SourceConfig
+
+
+class BagError(ValueError):
+    """The bag cannot be read, or lacks a topic; the text names the bag and what is wrong."""
+
+
+class BagReader:
+    """Messages of one bag, in recorded order.
+
+    A source's topic is the one that `topics` gives, else the one of its name, else the only one of
+    its type.
+
+    Args:
+        path: ROS 2 bag folder or file, or ROS 1 `.bag` file.
+        sources: the sources to read.
+        topics: bag topic by source name, where it is not obvious.
+
+    Raises:
+        BagError: the bag is missing, cut short, not a bag, or lacks a source's topic.
+    """
+
+    def __init__(
+        self, path: Path, sources: Sequence[SourceConfig], topics: Mapping[str, str] | None = None
+    ) -> None:
+        self.path = path
+        self._sources = list(sources)
+        self._overrides = dict(topics or {})
+        self._store = get_typestore(Stores.ROS2_JAZZY)
+        if unknown := set(self._overrides) - {source.name for source in sources}:
+            raise BagError(f"no source is called '{min(unknown)}'")
+        self._reader = self._open()
+        try:
+            self._connections = self._choose()
+        except BagError:
+            self._reader.close()
+            raise
+
+    def _open(self) -> AnyReader:
+        if not self.path.exists():
+            raise BagError(f"{self.path}: no such bag")
+        # rosbags reports a damaged file by whatever its parsing stumbled on.
+        try:
+            reader = AnyReader([self.path], default_typestore=self._store)
+            reader.open()
+        except Exception as error:
+            raise BagError(f"{self.path}: not a readable bag: {_one_line(error)}") from error
+        return reader
+
+    def _choose(self) -> list[Any]:
+        """The connection of each source."""
+        chosen = []
+        for source in self._sources:
+            of_type = [c for c in self._reader.connections if c.msgtype == source.msgtype]
+            wanted = self._overrides.get(source.name)
+            named = [c for c in of_type if c.topic == (wanted or f"/{source.name}")]
+            found = named or ([] if wanted else of_type)
+            if len({c.topic for c in found}) != 1:
+                raise BagError(self._no_topic(source, wanted, of_type))
+            chosen.append(found[0].topic)
+        if len(set(chosen)) < len(chosen):
+            raise BagError(f"{self.path}: two sources read one topic: {', '.join(sorted(chosen))}")
+        return chosen
+
+    def _no_topic(self, source: SourceConfig, wanted: str | None, of_type: list[Any]) -> str:
+        there = ", ".join(sorted(f"{c.topic} ({c.msgtype})" for c in self._reader.connections))
+        if wanted:
+            return f"{self.path}: no topic {wanted} of type {source.msgtype}; there are: {there}"
+        if of_type:
+            return (
+                f"{self.path}: several topics of type {source.msgtype}: "
+                f"{', '.join(sorted(c.topic for c in of_type))}; "
+                f"choose with --topic {source.name}=TOPIC"
+            )
+        return (
+            f"{self.path}: no topic of type {source.msgtype} for source '{source.name}'; "
+            f"there are: {there or 'none'}"
+        )
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """Bag topic of each source, by the source's name."""
+        names = (source.name for source in self._sources)
+        return dict(zip(names, self._connections, strict=True))
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds between the first and the last message of the bag."""
+        return float(self._reader.duration) * 1e-9
+
+    @property
+    def message_count(self) -> int:
+        """Messages of the sources' topics."""
+        topics = set(self._connections)
+        return sum(c.msgcount for c in self._reader.connections if c.topic in topics)
+
+    def messages(self) -> Iterator[tuple[int, int, bytes]]:
+        """Yield source number, log time (ns) and CDR bytes, in recorded order.
+
+        Raises:
+            BagError: the bag is damaged further in.
+        """
+        index = {topic: i for i, topic in enumerate(self._connections)}
+        chosen = [c for c in self._reader.connections if c.topic in index]
+        messages = self._reader.messages(connections=chosen)
+        while True:
+            try:
+                connection, log_ns, data = next(messages)
+                if not self._reader.is2:
+                    data = self._store.ros1_to_cdr(data, connection.msgtype)
+            except StopIteration:
+                return
+            except Exception as error:
+                raise BagError(f"{self.path}: damaged bag: {_one_line(error)}") from error
+            yield index[connection.topic], log_ns, bytes(data)
+
+    def __enter__(self) -> BagReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._reader.close()
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,66 @@
+"""A bag as one array of aligned rows, with the label of each row: what training works on."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tao_lora_ros.bags.reader import BagError, BagReader
+from tao_lora_ros.engine.pipeline import aligner_for, source_configs
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.signal.source import Source
+
+FREE = "free"  # label of rows that no interval covers
+
+
+@dataclass(frozen=True)
+class Run:
+    """One recording: rows float64 [n, C], and each row's label (None without a labels file)."""
+
+    name: str
+    values: NDArray[np.float64]
+    labels: NDArray[np.str_] | None
+
+
+def read_run(bag: Path, settings: Settings, rate_hz: float) -> Run:
+    """Read, check and align a whole bag, and the labels in `<bag>.labels.csv` where it exists.
+
+    Raises:
+        BagError: the bag or its labels cannot be read, or it holds no usable row.
+    """
+    configs = source_configs(settings)
+    sources = [Source(config, settings.clock_jump_s) for config in configs]
+    aligner = aligner_for(configs, settings, rate_hz)
+    rows, first_ns = [], 0
+    with BagReader(bag, configs) as reader:
+        for index, _, data in reader.messages():
+            sample = sources[index].accept(data)
+            if sample is None:
+                continue
+            first_ns = first_ns or sample.stamp_ns
+            rows.extend(aligner.push(index, sample.stamp_ns, sample.values))
+    if not rows:
+        raise BagError(f"{bag}: no usable message")
+    times_s = np.array([row.time_ns - first_ns for row in rows]) * 1e-9
+    labels = _read_labels(bag.with_name(f"{bag.name}.labels.csv"), times_s)
+    return Run(bag.name, np.array([row.values for row in rows]), labels)
+
+
+def _read_labels(file: Path, times_s: NDArray[np.float64]) -> NDArray[np.str_] | None:
+    if not file.exists():
+        return None
+    labels = np.full(len(times_s), FREE, dtype="U32")
+    with file.open(newline="") as lines:
+        for number, row in enumerate(csv.DictReader(lines), start=2):
+            try:
+                start, end, label = float(row["start_s"]), float(row["end_s"]), row["label"]
+            except (KeyError, TypeError, ValueError):
+                raise BagError(
+                    f"{file}: line {number}: expected start_s,end_s,label, got {dict(row)}"
+                ) from None
+            labels[(times_s >= start) & (times_s <= end)] = label
+    return labels

@@ -1,0 +1,153 @@
+"""What each subcommand does; heavy or optional parts are imported where they are used."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+
+from rich.progress import Progress
+
+from tao_lora_ros.bags.reader import BagReader
+from tao_lora_ros.bags.replay import replay, summary
+from tao_lora_ros.bags.rows import read_run
+from tao_lora_ros.engine.pipeline import Pipeline, source_configs
+from tao_lora_ros.engine.settings import TABLE, Settings, parameter_file, read_settings
+from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
+from tao_lora_ros.router.calibration import calibrate
+
+
+class UsageError(ValueError):
+    """An argument will not do; the text names it."""
+
+
+def _settings(options: Namespace) -> Settings:
+    return read_settings(options.params_file) if options.params_file else Settings()
+
+
+def _topics(options: Namespace) -> dict[str, str]:
+    pairs = [text.partition("=") for text in options.topic]
+    for name, equals, topic in pairs:
+        if not (name and equals and topic):
+            raise UsageError(f"--topic {name}{equals}{topic}: expected SOURCE=TOPIC")
+    return {name: topic for name, _, topic in pairs}
+
+
+def _calibrated(artifact: Artifact, bag: Path, settings: Settings) -> Artifact:
+    run = read_run(bag, settings, artifact.rate_hz)
+    old = artifact.calibration
+    new = calibrate([run.values], artifact.channels, artifact.rate_hz, old.alarms_per_hour)
+    return replace(artifact, calibration=new)
+
+
+def replay_command(options: Namespace) -> None:
+    """`tao-lora replay`."""
+    settings = _settings(options)
+    folder = options.model or (Path(settings.model) if settings.model else default_artifact())
+    artifact = load_artifact(folder)
+    if options.calibrate:
+        artifact = _calibrated(artifact, options.calibrate, settings)
+    pipeline = Pipeline(settings, artifact)
+    with BagReader(options.bag, source_configs(settings), _topics(options)) as reader:
+        with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
+            task = bar.add_task("replaying", total=reader.message_count)
+            result = replay(reader, pipeline, lambda done: bar.update(task, completed=done))
+    numbers = summary(result, pipeline)
+    if options.json:
+        _write(options.json, json.dumps(numbers, indent=1) + "\n")
+    if options.report:
+        from tao_lora_ros.bags.record import record_replay
+        from tao_lora_ros.bags.report import write_report
+
+        write_report(record_replay(options.bag, result, pipeline, artifact), options.report)
+    _print_summary(numbers)
+
+
+def _print_summary(numbers: dict) -> None:
+    paths = numbers["paths"]
+    print(
+        f"{numbers['messages']} messages, {numbers['inferences']} inferences "
+        f"({paths['steady']} steady, {paths['transient']} transient), "
+        f"{sum(numbers['rejected'].values())} rejected, {len(numbers['events'])} events"
+    )
+    for event in numbers["events"]:
+        channels = ", ".join(f"{k} {v:.0%}" for k, v in list(event["channels"].items())[:3])
+        print(
+            f"  {event['onset_s']:9.4f} s  peak {event['peak_s']:9.4f}  end {event['end_s']:9.4f}"
+            f"  score {event['score']:5.2f}  {event['label'] or '-':8}  {channels}"
+        )
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text)
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from None
+
+
+def demo_command(options: Namespace) -> int:
+    """`tao-lora demo`."""
+    from tao_lora_ros.cli.demo import run_demo
+
+    return run_demo(options.bag, options.out, options.rate)
+
+
+def play_command(options: Namespace) -> None:
+    """`tao-lora play`."""
+    from tao_lora_ros.ros.player import play
+
+    play(options.bag, _topics(options), options.rate)
+
+
+def simulate_command(options: Namespace) -> None:
+    """`tao-lora simulate`."""
+    try:
+        from tao_lora_ros.simulation.recording import SimulationConfig, simulate, write_recording
+    except ImportError as error:
+        raise UsageError(f"{error}; install the extra: pip install mujoco") from None
+
+    runs = [options.out]
+    if options.runs is not None:
+        runs = [options.out / f"run_{number:03d}" for number in range(options.runs)]
+    with Progress() as bar:
+        for number, path in enumerate(runs):
+            try:
+                config = SimulationConfig(
+                    options.duration, options.seed + number, contacts=not options.steady
+                )
+                task = bar.add_task(str(path), total=options.duration)
+                recording = simulate(config, lambda s, task=task: bar.update(task, completed=s))
+                write_recording(recording, path)
+            except (ValueError, OSError) as error:
+                raise UsageError(str(error)) from None
+
+
+def train_command(options: Namespace) -> None:
+    """`tao-lora train`."""
+    from tao_lora_ros.training.train import TrainingConfig, train
+
+    config = TrainingConfig(
+        model_id=options.model_id or options.out.name,
+        rate_hz=options.rate_hz,
+        steps=options.steps,
+        seed=options.seed,
+        alarms_per_hour=options.alarms_per_hour,
+    )
+    train(options.bags, options.steady, options.out, _settings(options), config)
+
+
+def parameters_command(options: Namespace) -> None:
+    """`tao-lora parameters`."""
+    if options.yaml:
+        print(parameter_file(), end="")
+        return
+    print("| parameter | type | default | range | unit | live | what it is |")
+    print("|---|---|---|---|---|---|---|")
+    for row in TABLE:
+        default = list(row.default) if isinstance(row.default, tuple) else row.default
+        print(
+            f"| `{row.name}` | {row.type_name} | `{json.dumps(default)}` | {row.range} | {row.unit} "
+            f"| {'yes' if row.live else ''} | {row.description} |"
+        )

@@ -1,0 +1,94 @@
+"""`tao-lora`: replay, demo, play, simulate, train, and the table of parameters."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tao_lora_ros.bags.reader import BagError
+from tao_lora_ros.cli import commands
+from tao_lora_ros.engine.settings import SettingsError
+from tao_lora_ros.model.artifact import ArtifactError
+from tao_lora_ros.router.calibration import CalibrationError
+
+_EXPECTED = (BagError, SettingsError, ArtifactError, CalibrationError, commands.UsageError)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status. What the user got wrong is said in one line."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except _EXPECTED as error:
+        print(f"tao-lora: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tao-lora", description=__doc__)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    replay = subparsers.add_parser("replay", help="run the pipeline on a bag, without ROS")
+    replay.set_defaults(run=commands.replay_command)
+    _bag_arguments(replay)
+    replay.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    replay.add_argument("--report", type=Path, metavar="FILE", help="write an HTML report")
+    replay.add_argument("--model", type=Path, metavar="DIR", help="artifact folder")
+    replay.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
+    replay.add_argument(
+        "--calibrate", type=Path, metavar="BAG", help="set the thresholds from this steady bag"
+    )
+
+    demo = subparsers.add_parser("demo", help="node, player and live view on a recording")
+    demo.set_defaults(run=commands.demo_command)
+    demo.add_argument("bag", type=Path, nargs="?", help="bag to play; without one, simulate")
+    demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the results")
+    demo.add_argument("--rate", type=float, default=1.0, help="playing speed (default 1)")
+
+    play = subparsers.add_parser("play", help="play a bag's IMU and wrench topics onto ROS 2")
+    play.set_defaults(run=commands.play_command)
+    _bag_arguments(play)
+    play.add_argument("--rate", type=float, default=1.0, help="playing speed (default 1)")
+
+    simulate = subparsers.add_parser("simulate", help="simulate recordings of an arm (MuJoCo)")
+    simulate.set_defaults(run=commands.simulate_command)
+    simulate.add_argument("out", type=Path, help="bag folder, or folder of bags with --runs")
+    simulate.add_argument("--duration", type=float, default=60.0, help="seconds of each recording")
+    simulate.add_argument("--seed", type=int, default=0, help="seed of the first recording")
+    simulate.add_argument("--runs", type=int, help="how many recordings, run_000 on")
+    simulate.add_argument("--steady", action="store_true", help="no strikes, no contacts")
+
+    train = subparsers.add_parser("train", help="train, quantise and calibrate on bags")
+    train.set_defaults(run=commands.train_command)
+    train.add_argument("bags", type=Path, nargs="+", help="training recordings; whole runs")
+    train.add_argument("--steady", type=Path, nargs="+", required=True, help="steady recordings")
+    train.add_argument("--out", type=Path, required=True, help="artifact folder to write")
+    train.add_argument("--model-id", help="name of the model (default: the folder's)")
+    train.add_argument("--steps", type=int, default=1500, help="training steps")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--rate-hz", type=float, default=500.0, help="grid rate")
+    train.add_argument("--alarms-per-hour", type=float, default=1.0, help="target of the router")
+    train.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
+
+    parameters = subparsers.add_parser("parameters", help="print the table of parameters")
+    parameters.set_defaults(run=commands.parameters_command)
+    parameters.add_argument("--yaml", action="store_true", help="as a ROS parameter file")
+    return parser
+
+
+def _bag_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bag", type=Path, help="ROS 1 or ROS 2 bag")
+    parser.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        metavar="SOURCE=TOPIC",
+        help="bag topic of a source, such as imu=/imu/data_raw",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

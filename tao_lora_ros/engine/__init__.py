@@ -1,0 +1,1 @@
+"""The pipeline: messages in, inferences and events out. No ROS here."""

@@ -1,0 +1,59 @@
+"""What the pipeline gives out. All of it follows from the input's stamps and values alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from tao_lora_ros.preservation.outlier_buffer import RawSamples
+from tao_lora_ros.router.router import Path
+
+
+@dataclass(frozen=True)
+class Inference:
+    """One inference.
+
+    Times are ns; `stamp_ns` is the newest input stamp in the window. `probabilities` follow the
+    artifact's labels. `forecast_error` is the RMS error of the last forecast that has come due, in
+    squashed standard units; NaN before the first.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    path: Path
+    score: float
+    probabilities: tuple[float, ...]
+    forecast_error: float
+    window_start_ns: int
+    window_end_ns: int
+
+
+class Phase(IntEnum):
+    """Phase of an event; the values of TransientEvent.msg."""
+
+    ONSET = 0
+    END = 1
+
+
+@dataclass(frozen=True)
+class Event:
+    """A transient, when it begins and again when it is over.
+
+    `channels` holds (name, share), largest share first, those above 1 %. `end_ns` is 0 in the
+    ONSET phase. `label` is empty where the model has no labels or its window was not full yet.
+    """
+
+    phase: Phase
+    sequence: int
+    frame_id: str
+    onset_ns: int
+    peak_ns: int
+    end_ns: int
+    peak_score: float
+    channels: tuple[tuple[str, float], ...]
+    label: str
+    probability: float
+    raw: tuple[RawSamples, ...]
+
+
+Result = Inference | Event

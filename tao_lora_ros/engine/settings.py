@@ -1,0 +1,198 @@
+"""The one table of parameters: the node declares it, the CLI reads it, the files are written from it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class SettingsError(ValueError):
+    """A parameter is unknown, of the wrong type or out of range; the text names it."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What is known of one parameter. `live`: it may change while the node runs."""
+
+    name: str
+    default: Any
+    unit: str
+    description: str
+    minimum: float | None
+    maximum: float | None
+    live: bool
+
+    @property
+    def type_name(self) -> str:
+        """The type in words, such as `float` or `list of str`."""
+        if isinstance(self.default, tuple):
+            return f"list of {type(self.default[0]).__name__}"
+        return type(self.default).__name__
+
+    def problem(self, value: Any) -> str | None:
+        """Why the value will not do, or None."""
+        if not self._right_type(value):
+            return f"parameter '{self.name}' is {value!r}, expected {self.type_name}"
+        for number in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(number, str):
+                continue
+            low, high = self.minimum, self.maximum
+            # written so that a NaN fails too
+            if not ((low is None or number >= low) and (high is None or number <= high)):
+                return f"parameter '{self.name}' is {number!r}, expected {self.range}"
+        return None
+
+    @property
+    def range(self) -> str:
+        """The range in words; empty where there is none."""
+        if self.maximum is not None:
+            return f"{self.minimum:g} to {self.maximum:g}"
+        return "" if self.minimum is None else f"at least {self.minimum:g}"
+
+    def _right_type(self, value: Any) -> bool:
+        if isinstance(self.default, tuple):
+            kind = type(self.default[0])
+            return isinstance(value, list | tuple) and all(_is(item, kind) for item in value)
+        return _is(value, type(self.default))
+
+    def coerce(self, value: Any) -> Any:
+        """The value in the table's own type (whole numbers for a float, lists for a tuple)."""
+        if isinstance(self.default, tuple):
+            return tuple(type(self.default[0])(item) for item in value)
+        return type(self.default)(value)
+
+
+def _is(value: Any, kind: type) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def _parameter(
+    default: Any,
+    unit: str,
+    description: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    live: bool = False,
+) -> Any:
+    meta = dict(
+        unit=unit, description=description, minimum=minimum, maximum=maximum, live=live
+    )
+    return field(default=default, metadata=meta)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All parameters with their defaults; each field carries its row of the table."""
+
+    model: str = _parameter("", "", "artifact folder; empty: the one that ships")
+    imus: tuple[str, ...] = _parameter(("imu",), "", "sensor_msgs/Imu topics, relative names")
+    imu_lags_s: tuple[float, ...] = _parameter(
+        (0.0,), "s", "how late each Imu is stamped against the others", -1.0, 1.0
+    )
+    wrenches: tuple[str, ...] = _parameter(
+        ("wrench",), "", "geometry_msgs/WrenchStamped topics, relative names"
+    )
+    wrench_lags_s: tuple[float, ...] = _parameter(
+        (0.0,), "s", "how late each wrench is stamped against the others", -1.0, 1.0
+    )
+    hop_steady: int = _parameter(
+        16, "rows", "rows between inferences in steady motion", 1, 4096, live=True
+    )
+    hop_transient: int = _parameter(
+        4, "rows", "rows between inferences in a transient", 1, 4096, live=True
+    )
+    off_score: float = _parameter(
+        0.7, "", "a transient ends below this score (it begins at 1)", 0.05, 1.0, live=True
+    )
+    hold_s: float = _parameter(
+        0.064, "s", "how long the score stays below off_score before the end", 0.0, 10.0, live=True
+    )
+    max_transient_s: float = _parameter(
+        2.0, "s", "after this long a transient is accepted as the new steady state", 0.1, 60.0
+    )
+    pre_roll_s: float = _parameter(
+        0.25, "s", "raw samples kept from before an onset", 0.0, 10.0
+    )
+    max_gap_s: float = _parameter(
+        0.05, "s", "longest hole in a source that is interpolated", 0.001, 1.0
+    )
+    source_timeout_s: float = _parameter(
+        0.1, "s", "longest wait for a source that falls behind the others", 0.01, 2.0
+    )
+    clock_jump_s: float = _parameter(
+        5.0, "s", "stamps that move further than this restart the pipeline", 0.5, 3600.0
+    )
+    queue_depth: int = _parameter(2000, "messages", "depth of each input queue", 1, 100_000)
+
+    def __post_init__(self) -> None:
+        for names, lags in (("imus", "imu_lags_s"), ("wrenches", "wrench_lags_s")):
+            if len(getattr(self, names)) != len(getattr(self, lags)):
+                raise SettingsError(
+                    f"parameter '{lags}' has {len(getattr(self, lags))} entries, "
+                    f"'{names}' has {len(getattr(self, names))}"
+                )
+
+
+TABLE: tuple[Parameter, ...] = tuple(
+    Parameter(name=row.name, default=row.default, **row.metadata) for row in fields(Settings)
+)
+_BY_NAME = {parameter.name: parameter for parameter in TABLE}
+
+
+def settings_from(values: Mapping[str, Any]) -> Settings:
+    """Settings with these values, the rest at their defaults.
+
+    Raises:
+        SettingsError: a name is unknown, or a value of the wrong type or out of range.
+    """
+    for name, value in values.items():
+        if name not in _BY_NAME:
+            near = difflib.get_close_matches(name, _BY_NAME, 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise SettingsError(f"unknown parameter '{name}'{hint}")
+        if problem := _BY_NAME[name].problem(value):
+            raise SettingsError(problem)
+    return Settings(**{name: _BY_NAME[name].coerce(value) for name, value in values.items()})
+
+
+def read_settings(file: Path) -> Settings:
+    """Settings of a ROS parameter file.
+
+    Raises:
+        SettingsError: the file is not such a file, or a parameter in it is wrong.
+    """
+    try:
+        content = yaml.safe_load(file.read_text())
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+    try:
+        (section,) = content.values()
+        values = dict(section["ros__parameters"])
+    except (AttributeError, ValueError, TypeError, KeyError):
+        raise SettingsError(f"{file}: expected one node with 'ros__parameters'") from None
+    try:
+        return settings_from(values)
+    except SettingsError as error:
+        raise SettingsError(f"{file}: {error}") from None
+
+
+def parameter_file() -> str:
+    """Text of `config/pipeline.yaml`: every parameter, its default and what it means."""
+    lines = ["# Written by `tao-lora parameters --yaml`; every value is the default.", "/**:"]
+    lines.append("  ros__parameters:")
+    for row in TABLE:
+        notes = [row.description, row.unit and f"[{row.unit}]", row.range, row.live and "live"]
+        lines.append(f"    # {', '.join(str(note) for note in notes if note)}")
+        default = list(row.default) if isinstance(row.default, tuple) else row.default
+        value = yaml.safe_dump(default, default_flow_style=True).removesuffix("\n...\n").strip()
+        lines.append(f"    {row.name}: {value}")
+    return "\n".join(lines) + "\n"

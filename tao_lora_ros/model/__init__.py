@@ -1,0 +1,1 @@
+"""The dual-path mixer and the files that it is kept in."""

@@ -1,0 +1,103 @@
+"""Linear layers of the mixer: full precision, INT8, and the dual path (INT4, INT4 + low rank).
+
+All share one call, `layer(x, path)`: x float32 [..., K] gives float32 [..., N].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tao_lora_ros.kernels.int4_linear import (
+    int4_linear_steady,
+    int4_linear_transient,
+    quantize_int8,
+    unpack_int4,
+)
+from tao_lora_ros.quantization.rounding import dequantize
+from tao_lora_ros.router.router import Path
+
+
+class FullLinear(nn.Linear):
+    """Full precision, the same on both paths; what is trained."""
+
+    def forward(self, x: Tensor, path: Path) -> Tensor:  # noqa: D102
+        return super().forward(x)
+
+
+class QuantizedLinear(nn.Module):
+    """What both quantised layers share: bias, activation scale, and flattening to rows.
+
+    `x_scale` is the steady regime's activation scale: fixed, so that a transient cannot stretch
+    it; the transient path does not round to it.
+    """
+
+    bias: Tensor
+    x_scale: Tensor
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("bias", torch.zeros(outputs))
+        self.register_buffer("x_scale", torch.ones(()))
+
+    def forward(self, x: Tensor, path: Path) -> Tensor:  # noqa: D102
+        rows = x.reshape(-1, x.shape[-1])
+        y = self.steady(rows) if path is Path.STEADY else self.transient(rows)
+        return (y + self.bias).view(*x.shape[:-1], -1)
+
+    def steady(self, rows: Tensor) -> Tensor:
+        """Integer activations; [M, K] to [M, N]."""
+        raise NotImplementedError
+
+    def transient(self, rows: Tensor) -> Tensor:
+        """FP16 activations; [M, K] to [M, N]."""
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Unpack the weights once, after they were loaded, into the form the CPU computes in."""
+        raise NotImplementedError
+
+
+class Int8Linear(QuantizedLinear):
+    """INT8 weights, one scale per output channel; no adapter."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(outputs)
+        self.register_buffer("codes", torch.zeros(outputs, inputs, dtype=torch.int8))
+        self.register_buffer("scales", torch.ones(outputs, 1, dtype=torch.float16))
+
+    def prepare(self) -> None:  # noqa: D102
+        self._codes = self.codes.float()
+        self._scales = self.scales.float()
+        self._weight = dequantize(self.codes, self._scales)
+
+    def steady(self, rows: Tensor) -> Tensor:  # noqa: D102
+        sums = quantize_int8(rows, self.x_scale) @ self._codes.T
+        return sums * (self._scales[:, 0] * self.x_scale)
+
+    def transient(self, rows: Tensor) -> Tensor:  # noqa: D102
+        return rows.half().float() @ self._weight.T
+
+
+class DualPathLinear(QuantizedLinear):
+    """INT4 weights with group scales; the transient path adds the low-rank branch B (A x)."""
+
+    def __init__(self, inputs: int, outputs: int, group_size: int, rank: int) -> None:
+        super().__init__(outputs)
+        groups = inputs // group_size
+        self.register_buffer("packed", torch.zeros(outputs, inputs // 2, dtype=torch.uint8))
+        self.register_buffer("scales", torch.ones(outputs, groups, dtype=torch.float16))
+        self.register_buffer("down", torch.zeros(rank, inputs, dtype=torch.float16))
+        self.register_buffer("up", torch.zeros(outputs, rank, dtype=torch.float16))
+
+    def prepare(self) -> None:  # noqa: D102
+        self._scales = self.scales.float()
+        self._codes = unpack_int4(self.packed).float()
+        self._weight = dequantize(self._codes, self._scales)
+        self._down, self._up = self.down.float(), self.up.float()
+
+    def steady(self, rows: Tensor) -> Tensor:  # noqa: D102
+        return int4_linear_steady(rows, self._codes, self._scales, self.x_scale)
+
+    def transient(self, rows: Tensor) -> Tensor:  # noqa: D102
+        return int4_linear_transient(rows, self._weight, self._down, self._up)

@@ -1,0 +1,170 @@
+"""The model: an all-linear patched mixer (TSMixer, arXiv 2303.06053; TTM, arXiv 2401.03955)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear, QuantizedLinear
+from tao_lora_ros.router.router import Path
+
+
+@dataclass(frozen=True)
+class MixerConfig:
+    """Sizes of the mixer.
+
+    Args:
+        channels: input channels C.
+        classes: labels L; 0 leaves the class head out.
+        window: rows T of a window.
+        patch: rows of a patch; T / patch tokens.
+        width: d.
+        blocks: number of mixer blocks.
+        expansion: hidden width of both MLPs over their input's.
+        horizon: rows that the forecast head predicts.
+        group_size: inputs that share a scale in the INT4 layers.
+        rank: rank of the low-rank branches.
+
+    Raises:
+        ValueError: sizes that do not fit each other.
+    """
+
+    channels: int
+    classes: int
+    window: int = 128
+    patch: int = 8
+    width: int = 128
+    blocks: int = 4
+    expansion: int = 2
+    horizon: int = 8
+    group_size: int = 64
+    rank: int = 8
+
+    def __post_init__(self) -> None:
+        for name, total, part in (
+            ("patch", self.window, self.patch),
+            ("group_size", self.width, self.group_size),
+        ):
+            if total % part:
+                raise ValueError(f"{name} {part} does not divide {total}")
+        if self.rank > self.width:
+            raise ValueError(f"rank {self.rank} is above width {self.width}")
+
+    @property
+    def tokens(self) -> int:
+        """Patches of a window."""
+        return self.window // self.patch
+
+
+class _Factory:
+    """Makes the layers of one kind of model: to be trained, or quantised."""
+
+    def __init__(self, config: MixerConfig, quantized: bool) -> None:
+        self._config = config
+        self._quantized = quantized
+
+    def edge(self, inputs: int, outputs: int) -> nn.Module:
+        """Embedding, token mixing and heads: few weights, INT8."""
+        return Int8Linear(inputs, outputs) if self._quantized else FullLinear(inputs, outputs)
+
+    def core(self, inputs: int, outputs: int) -> nn.Module:
+        """Channel mixing: nearly all weights, dual path."""
+        if not self._quantized:
+            return FullLinear(inputs, outputs)
+        return DualPathLinear(inputs, outputs, self._config.group_size, self._config.rank)
+
+
+class Block(nn.Module):
+    """Token mixing, then channel mixing, each a residual MLP behind a LayerNorm."""
+
+    def __init__(self, config: MixerConfig, make: _Factory) -> None:
+        super().__init__()
+        d, t, e = config.width, config.tokens, config.expansion
+        self.token_norm, self.channel_norm = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.token_up, self.token_down = make.edge(t, t * e), make.edge(t * e, t)
+        self.channel_up, self.channel_down = make.core(d, d * e), make.core(d * e, d)
+
+    def forward(self, x: Tensor, path: Path) -> Tensor:
+        """[B, tokens, d] to [B, tokens, d]."""
+        mixed = self.token_norm(x).transpose(1, 2)
+        mixed = self.token_down(F.gelu(self.token_up(mixed, path)), path)
+        x = x + mixed.transpose(1, 2)
+        mixed = self.channel_up(self.channel_norm(x), path)
+        return x + self.channel_down(F.gelu(mixed), path)
+
+
+class Mixer(nn.Module):
+    """Windows in, class logits and a forecast out.
+
+    Inputs are raw SI values. Each channel is taken about its mean in the window, in units of its
+    usual spread within a window, and squashed by asinh, so that an impact of 100 σ stays in range;
+    the mean itself and the logarithm of the variance come in beside, as features of the window.
+    A NaN (gap, part not reported) counts as the mean.
+
+    Args:
+        config: sizes.
+        quantized: INT4 / INT8 layers to load, instead of full-precision layers to train.
+    """
+
+    level_mean: Tensor
+    level_std: Tensor
+    spread: Tensor
+
+    def __init__(self, config: MixerConfig, quantized: bool = False) -> None:
+        super().__init__()
+        self.config = config
+        make = _Factory(config, quantized)
+        # of the windows' means, and the usual standard deviation within a window; SI units, [C]
+        self.register_buffer("level_mean", torch.zeros(config.channels))
+        self.register_buffer("level_std", torch.ones(config.channels))
+        self.register_buffer("spread", torch.ones(config.channels))
+        self.embed = make.edge(config.patch * config.channels, config.width)
+        self.embed_features = make.edge(2 * config.channels, config.width)
+        self.blocks = nn.ModuleList(Block(config, make) for _ in range(config.blocks))
+        self.norm = nn.LayerNorm(config.width)
+        self.class_head = make.edge(config.width, config.classes) if config.classes else None
+        self.forecast_head = make.edge(config.width, config.horizon * config.channels)
+
+    def level(self, windows: Tensor) -> Tensor:
+        """Mean of each channel, [B, 1, C] of raw [B, T, C]; the training mean where it has none."""
+        level = torch.nanmean(windows, dim=1, keepdim=True)
+        return torch.where(level.isnan(), self.level_mean, level)
+
+    def standardize(self, values: Tensor, level: Tensor) -> Tensor:
+        """Squashed standard units of raw values [B, n, C] about a level; 0 where there is none."""
+        return torch.asinh(torch.nan_to_num((values - level) / self.spread, nan=0.0))
+
+    def forward(self, windows: Tensor, path: Path) -> tuple[Tensor | None, Tensor]:
+        """Infer.
+
+        Args:
+            windows: raw values, float32 [B, T, C].
+            path: which path to compute.
+
+        Returns:
+            Logits [B, L] (None without a class head) and the forecast of the next rows, in squashed
+            standard units about the window's level, [B, horizon, C].
+        """
+        level = self.level(windows)
+        x = self.standardize(windows, level)
+        b, t, c = x.shape
+        placed = torch.asinh((level[:, 0] - self.level_mean) / self.level_std)
+        features = torch.cat((placed, torch.log(x.var(dim=1) + 1e-4)), dim=1)
+        x = self.embed(x.reshape(b, t // self.config.patch, -1), path)
+        x = x + self.embed_features(features, path)[:, None, :]
+        for block in self.blocks:
+            x = block(x, path)
+        x = self.norm(x)
+        logits = self.class_head(x.mean(dim=1), path) if self.class_head is not None else None
+        forecast = self.forecast_head(x[:, -1], path).view(b, self.config.horizon, c)
+        return logits, forecast
+
+    def prepare(self) -> Mixer:
+        """Make a loaded quantised model ready to infer."""
+        for layer in self.modules():
+            if isinstance(layer, QuantizedLinear):
+                layer.prepare()
+        return self.eval()

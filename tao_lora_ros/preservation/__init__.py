@@ -1,0 +1,1 @@
+"""Keep the raw samples of every event."""

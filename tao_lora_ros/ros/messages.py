@@ -1,0 +1,114 @@
+"""Between the engine's results and the package's messages, both ways."""
+
+from __future__ import annotations
+
+import numpy as np
+from builtin_interfaces.msg import Duration, Time
+from std_msgs.msg import Header
+
+from tao_lora_ros.engine.results import Event, Inference, Phase
+from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.msg import Inference as InferenceMessage
+from tao_lora_ros.msg import RawSamples as RawSamplesMessage
+from tao_lora_ros.msg import TransientEvent
+from tao_lora_ros.preservation.outlier_buffer import RawSamples
+from tao_lora_ros.router.router import Path
+
+_SECOND = 1_000_000_000
+
+
+def time_message(stamp_ns: int) -> Time:
+    """Time of a stamp in ns."""
+    return Time(sec=stamp_ns // _SECOND, nanosec=stamp_ns % _SECOND)
+
+
+def stamp_of(time: Time) -> int:
+    """Stamp in ns of a Time."""
+    return int(time.sec) * _SECOND + int(time.nanosec)
+
+
+def inference_message(result: Inference, artifact: Artifact, latency_ns: int) -> InferenceMessage:
+    """Message of an inference; `latency_ns` from the newest sample's arrival to now."""
+    return InferenceMessage(
+        header=Header(stamp=time_message(result.stamp_ns), frame_id=result.frame_id),
+        model_id=artifact.model_id,
+        model_version=artifact.version,
+        path=int(result.path),
+        score=result.score,
+        labels=artifact.labels,
+        probabilities=result.probabilities,
+        forecast_error=result.forecast_error,
+        window_start=time_message(result.window_start_ns),
+        window_end=time_message(result.window_end_ns),
+        latency=Duration(sec=latency_ns // _SECOND, nanosec=latency_ns % _SECOND),
+    )
+
+
+def inference_from_message(message: InferenceMessage) -> Inference:
+    """Undo `inference_message`; floats come back as FP32 holds them."""
+    return Inference(
+        stamp_ns=stamp_of(message.header.stamp),
+        frame_id=message.header.frame_id,
+        path=Path(message.path),
+        score=message.score,
+        probabilities=tuple(message.probabilities),
+        forecast_error=message.forecast_error,
+        window_start_ns=stamp_of(message.window_start),
+        window_end_ns=stamp_of(message.window_end),
+    )
+
+
+def event_message(event: Event) -> TransientEvent:
+    """Message of an event."""
+    return TransientEvent(
+        header=Header(stamp=time_message(event.onset_ns), frame_id=event.frame_id),
+        sequence=event.sequence,
+        phase=int(event.phase),
+        onset=time_message(event.onset_ns),
+        peak=time_message(event.peak_ns),
+        end=time_message(event.end_ns),
+        peak_score=event.peak_score,
+        channels=[name for name, _ in event.channels],
+        shares=[share for _, share in event.channels],
+        label=event.label,
+        probability=event.probability,
+        raw=[_raw_message(raw) for raw in event.raw],
+    )
+
+
+def event_from_message(message: TransientEvent) -> Event:
+    """Undo `event_message`; floats come back as FP32 holds them."""
+    return Event(
+        phase=Phase(message.phase),
+        sequence=message.sequence,
+        frame_id=message.header.frame_id,
+        onset_ns=stamp_of(message.onset),
+        peak_ns=stamp_of(message.peak),
+        end_ns=stamp_of(message.end),
+        peak_score=message.peak_score,
+        channels=tuple(zip(message.channels, map(float, message.shares), strict=True)),
+        label=message.label,
+        probability=message.probability,
+        raw=tuple(_raw_from_message(raw) for raw in message.raw),
+    )
+
+
+def _raw_message(raw: RawSamples) -> RawSamplesMessage:
+    return RawSamplesMessage(
+        source=raw.source,
+        frame_id=raw.frame_id,
+        channels=raw.channels,
+        stamps=[time_message(stamp) for stamp in raw.stamps_ns.tolist()],
+        values=raw.values.ravel().tolist(),
+    )
+
+
+def _raw_from_message(message: RawSamplesMessage) -> RawSamples:
+    values = np.array(message.values, dtype=np.float64).reshape(-1, len(message.channels))
+    return RawSamples(
+        source=message.source,
+        frame_id=message.frame_id,
+        channels=tuple(message.channels),
+        stamps_ns=np.array([stamp_of(stamp) for stamp in message.stamps], dtype=np.int64),
+        values=values,
+    )

@@ -1,0 +1,92 @@
+"""When a transient began, when it was strongest, and which channels drove it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tao_lora_ros.router.analyzer import Analysis
+
+ONSET_DEVIATION = 4.0
+
+
+@dataclass
+class Transient:
+    """One transient as far as it is known.
+
+    Times are grid times in ns; `shares` is float64 [C], non-negative, sum 1; `end_ns` is the last
+    row whose score was not yet quiet, 0 while it goes on.
+    """
+
+    sequence: int
+    onset_ns: int
+    peak_ns: int
+    peak_score: float
+    shares: NDArray[np.float64]
+    end_ns: int = 0
+
+
+class TransientTracker:
+    """Follows analyses row by row and describes the transient that the router reports.
+
+    Onset: an alarm comes some rows late, so it is dated back to the first row of the alarming
+    window that lies more than `ONSET_DEVIATION` baseline standard deviations off its recent mean
+    in some channel; to the alarm's row itself where there is none. Peak: the row furthest off.
+    Shares: each channel's part of the positive log-ratios at the highest score.
+    """
+
+    def __init__(self, longest_scale: int) -> None:
+        self._past: deque[tuple[int, float]] = deque(maxlen=longest_scale)
+        self._sequence = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the past; sequence numbers go on."""
+        self._past.clear()
+        self.current: Transient | None = None
+        self._peak_deviation = 0.0
+        self._last_loud_ns = 0
+
+    def observe(self, time_ns: int, analysis: Analysis, off_score: float) -> None:
+        """Take one row, before the router's change for it is handled."""
+        deviation = float(analysis.deviation.max())
+        self._past.append((time_ns, deviation))
+        transient = self.current
+        if transient is None:
+            return
+        if analysis.score >= off_score:
+            self._last_loud_ns = time_ns
+        if deviation > self._peak_deviation:
+            self._peak_deviation, transient.peak_ns = deviation, time_ns
+        if analysis.score > transient.peak_score:
+            transient.peak_score = analysis.score
+            transient.shares = _shares(analysis)
+
+    def begin(self, time_ns: int, analysis: Analysis) -> Transient:
+        """The router alarmed at this row."""
+        window = list(self._past)[-analysis.scale :]
+        off = [row for row in window if row[1] > ONSET_DEVIATION]
+        onset_ns = off[0][0] if off else time_ns
+        peak_ns, self._peak_deviation = max(window, key=lambda row: row[1])
+        self._last_loud_ns = time_ns
+        self.current = Transient(
+            self._sequence, onset_ns, max(peak_ns, onset_ns), analysis.score, _shares(analysis)
+        )
+        self._sequence += 1
+        return self.current
+
+    def end(self) -> Transient:
+        """The router says that it is over."""
+        transient = self.current
+        assert transient is not None, "end() without begin()"
+        transient.end_ns = max(self._last_loud_ns, transient.peak_ns)
+        self.current = None
+        return transient
+
+
+def _shares(analysis: Analysis) -> NDArray[np.float64]:
+    positive = np.maximum(analysis.rho, 0.0)
+    return positive / positive.sum()

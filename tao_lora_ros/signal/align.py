@@ -1,0 +1,131 @@
+"""Bring sources of different rates and lags onto one grid of times, by stamp.
+
+Grid times are whole multiples of the period, and a row is given out once every live source has
+passed its time. So the rows depend on the stamps alone, not on the order in which messages of
+different topics arrive: a live node and a replay give the same rows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """All channels at one grid time.
+
+    `values` is float64 [C], NaN where a source has a gap; `stamp_ns` is the newest input stamp,
+    as its sender wrote it, that went into the row.
+    """
+
+    time_ns: int
+    stamp_ns: int
+    values: NDArray[np.float64]
+
+
+class _Track:
+    """Samples of one source that wait for the grid to reach them."""
+
+    def __init__(self, columns: slice, lag_ns: int) -> None:
+        self.columns = columns
+        self.lag_ns = lag_ns
+        self.newest_ns: int | None = None
+        self.pending: deque[tuple[int, NDArray[np.float64]]] = deque()
+        self.last: tuple[int, NDArray[np.float64]] | None = None
+
+    def push(self, stamp_ns: int, values: NDArray[np.float64]) -> None:
+        self.newest_ns = stamp_ns - self.lag_ns
+        self.pending.append((self.newest_ns, values))
+
+    def take(
+        self, time_ns: int, period_ns: int, max_gap_ns: int
+    ) -> NDArray[np.float64] | float:
+        """Mean of the samples of the last period, else interpolated, else NaN."""
+        taken = []
+        while self.pending and self.pending[0][0] <= time_ns:
+            self.last = self.pending.popleft()
+            if self.last[0] > time_ns - period_ns:
+                taken.append(self.last[1])
+        if taken:
+            return taken[0] if len(taken) == 1 else np.mean(taken, axis=0)
+        if self.last is None or not self.pending:
+            return np.nan
+        (before, a), (after, b) = self.last, self.pending[0]
+        if after - before > max_gap_ns:
+            return np.nan
+        return a + (b - a) * ((time_ns - before) / (after - before))
+
+
+class Aligner:
+    """Resample N sources onto one grid.
+
+    A grid interval that holds samples of a source takes their mean (no sample of a fast source is
+    lost); one that holds none is interpolated between the neighbours; a hole longer than
+    `max_gap_s` is marked NaN. A source that falls behind the newest by more than `timeout_s` is
+    no longer waited for until it is back.
+
+    Args:
+        widths: channels of each source.
+        lags_s: lag of each source's stamps in seconds, subtracted.
+        rate_hz: grid rate.
+        max_gap_s: longest hole that is interpolated.
+        timeout_s: longest wait for a source.
+    """
+
+    def __init__(
+        self,
+        widths: list[int],
+        lags_s: list[float],
+        rate_hz: float,
+        max_gap_s: float,
+        timeout_s: float,
+    ) -> None:
+        edges = np.cumsum([0, *widths])
+        self._tracks = [
+            _Track(slice(edges[i], edges[i + 1]), round(lags_s[i] * 1e9))
+            for i in range(len(widths))
+        ]
+        self._channels = int(edges[-1])
+        self._period_ns = round(1e9 / rate_hz)
+        self._max_gap_ns = round(max_gap_s * 1e9)
+        self._timeout_ns = round(timeout_s * 1e9)
+        self._next_ns: int | None = None
+
+    def push(self, source: int, stamp_ns: int, values: NDArray[np.float64]) -> Iterator[Row]:
+        """Add a sample and give out the rows that became complete, oldest first."""
+        self._tracks[source].push(stamp_ns, values)
+        if self._next_ns is None and not self._start():
+            return
+        while self._next_ns is not None and self._next_ns <= self._ready_until():
+            yield self._row(self._next_ns)
+            self._next_ns += self._period_ns
+
+    def _start(self) -> bool:
+        """Set the first grid time, once every source spoke or was waited for long enough."""
+        heard = [track for track in self._tracks if track.pending]
+        first = min(track.pending[0][0] for track in heard)
+        waited = max(track.pending[-1][0] for track in heard) - first
+        if len(heard) < len(self._tracks) and waited <= self._timeout_ns:
+            return False
+        self._next_ns = -(-first // self._period_ns) * self._period_ns
+        return True
+
+    def _ready_until(self) -> int:
+        """Oldest of the newest stamps among the sources that are waited for."""
+        newest = [track.newest_ns for track in self._tracks if track.newest_ns is not None]
+        horizon = max(newest)
+        return min(stamp for stamp in newest if horizon - stamp <= self._timeout_ns)
+
+    def _row(self, time_ns: int) -> Row:
+        values = np.empty(self._channels)
+        stamp_ns = 0
+        for track in self._tracks:
+            values[track.columns] = track.take(time_ns, self._period_ns, self._max_gap_ns)
+            if track.last is not None:
+                stamp_ns = max(stamp_ns, track.last[0] + track.lag_ns)
+        return Row(time_ns, stamp_ns, values)

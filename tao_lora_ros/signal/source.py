@@ -1,0 +1,124 @@
+"""One input stream: its channels, its clock, and the samples that it refuses, counted by kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tao_lora_ros.signal.cdr import DECODERS, IMU, WRENCH, DecodeError, Sample
+
+_CHANNELS = {
+    IMU: ("accel_x", "accel_y", "accel_z", "gyro_x", "gyro_y", "gyro_z"),
+    WRENCH: ("force_x", "force_y", "force_z", "torque_x", "torque_y", "torque_z"),
+}
+UNITS = {"accel": "m/s^2", "gyro": "rad/s", "force": "N", "torque": "Nm"}
+
+
+class ClockJump(Exception):
+    """The stamps of a source moved to another time (a bag that loops, a clock that was set)."""
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """What is known of a source beforehand.
+
+    Args:
+        name: short name, the first half of its channels' names.
+        msgtype: `sensor_msgs/msg/Imu` or `geometry_msgs/msg/WrenchStamped`.
+        lag_s: how much later than the others this source stamps the same instant, in seconds.
+    """
+
+    name: str
+    msgtype: str
+    lag_s: float = 0.0
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channel names, such as `wrench.force_x`."""
+        return tuple(f"{self.name}.{channel}" for channel in _CHANNELS[self.msgtype])
+
+
+def unit_of(channel: str) -> str:
+    """SI unit of a channel by its name, such as `N` of `wrench.force_x`."""
+    return UNITS[channel.rpartition(".")[2].partition("_")[0]]
+
+
+@dataclass
+class Source:
+    """Decodes and checks the messages of one source.
+
+    Args:
+        config: name, type and lag.
+        jump_s: stamps that move further than this, either way, and stay there, are a clock jump.
+    """
+
+    config: SourceConfig
+    jump_s: float
+    rejected: Counter[str] = field(default_factory=Counter)
+    reason: str = ""
+    frame_id: str = ""
+    _newest_ns: int | None = None
+    _jumped_to_ns: int | None = None
+
+    def decode(self, data: bytes) -> Sample:
+        """Decode one message without a further look.
+
+        Raises:
+            DecodeError: it is not a message of this source's type.
+        """
+        return DECODERS[self.config.msgtype](data)
+
+    def accept(self, data: bytes) -> Sample | None:
+        """Decode one message; None where it is refused, counted under its kind in `rejected`.
+
+        Raises:
+            ClockJump: a second sample confirms that the clock moved.
+        """
+        try:
+            sample = self.decode(data)
+        except DecodeError as error:
+            return self._refuse("undecodable", str(error))
+        # A part not reported is NaN throughout; a NaN elsewhere, or an Inf, is a broken sensor.
+        finite = np.isfinite(sample.values)
+        if not finite.all() and not _whole_parts_missing(sample.values):
+            return self._refuse("not_finite", f"values {sample.values.tolist()}")
+        if self.frame_id and sample.frame_id != self.frame_id:
+            return self._refuse("wrong_frame", f"'{sample.frame_id}', not '{self.frame_id}'")
+        return self._in_order(sample)
+
+    def _in_order(self, sample: Sample) -> Sample | None:
+        newest, jump_ns = self._newest_ns, round(self.jump_s * 1e9)
+        if newest is not None and abs(sample.stamp_ns - newest) > jump_ns:
+            return self._far_away(sample, jump_ns)
+        self._jumped_to_ns = None
+        if newest is not None and sample.stamp_ns <= newest:
+            kind = "duplicate" if sample.stamp_ns == newest else "out_of_order"
+            return self._refuse(kind, f"stamp {sample.stamp_ns} ns after {newest} ns")
+        self._newest_ns = sample.stamp_ns
+        self.frame_id = sample.frame_id
+        return sample
+
+    def _far_away(self, sample: Sample, jump_ns: int) -> None:
+        """One far stamp may be a broken message; two near each other are a clock that moved."""
+        candidate, self._jumped_to_ns = self._jumped_to_ns, sample.stamp_ns
+        if candidate is not None and 0 < sample.stamp_ns - candidate <= jump_ns:
+            raise ClockJump(
+                f"{self.config.name}: stamps moved from {self._newest_ns} ns to {candidate} ns"
+            )
+        self._refuse("clock_jump", f"stamp {sample.stamp_ns} ns after {self._newest_ns} ns")
+
+    def _refuse(self, kind: str, reason: str) -> None:
+        self.rejected[kind] += 1
+        self.reason = f"{self.config.name}: {kind.replace('_', ' ')}: {reason}"
+
+    def restart(self) -> None:
+        """Forget the clock and the frame; the counts stay."""
+        self._newest_ns = self._jumped_to_ns = None
+        self.frame_id = ""
+
+
+def _whole_parts_missing(values: np.ndarray) -> bool:
+    parts = np.isnan(values.reshape(2, 3)).sum(axis=1)
+    return not np.isinf(values).any() and all(count in (0, 3) for count in parts)

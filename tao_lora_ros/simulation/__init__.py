@@ -1,0 +1,19 @@
+"""Physics-simulated recordings of a struck and touching robot arm, with exact contact truth."""
+
+from .recording import (
+    ContactInterval,
+    Recording,
+    SimulationConfig,
+    SourceRecording,
+    simulate,
+    write_recording,
+)
+
+__all__ = [
+    "ContactInterval",
+    "Recording",
+    "SimulationConfig",
+    "SourceRecording",
+    "simulate",
+    "write_recording",
+]

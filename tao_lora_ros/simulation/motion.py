@@ -1,0 +1,237 @@
+"""What the arm is told to do: a random script of rests, moves, strikes, presses and slides.
+
+The script holds intentions only. Whether a strike hits, and when contact is made, is for the
+physics to say (see `truth.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .kinematics import JOINTS, Kinematics
+from .scene import TOOL_RADIUS_M
+
+Vector = NDArray[np.float64]
+
+HOME = np.array([0.0, -1.5, 1.9, -1.97, np.pi / 2, 0.0])
+_SPREAD = np.array([1.0, 0.5, 0.6, 1.2, 1.2, 2.5])  # of free poses around home, rad
+_CLEARANCE_M = 0.12  # free poses keep this far above the table
+_BALL_AWAY_S = 0.5  # the slowest strike has hit or missed by then
+_LINE_DEGREE = 5  # a straight line of the tip as a polynomial in the joints, micrometres off
+
+
+@dataclass(frozen=True)
+class Strike:
+    """One throw of the ball at the tool.
+
+    time_s: of launch; mass_kg; speed_m_s: relative to the struck point; gap_m: flight to the
+    surface; contact_s: how long the ball would stay in contact with a wall (its hardness);
+    along: where on the tool, 0 (sensor) to 1 (tip); azimuth_rad, elevation_rad: of the surface
+    normal there, about the tool's axis and towards its end; aim_rad: off that normal.
+    """
+
+    time_s: float
+    mass_kg: float
+    speed_m_s: float
+    gap_m: float
+    contact_s: float
+    along: float
+    azimuth_rad: float
+    elevation_rad: float
+    aim_rad: float
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Joints follow the polynomial `path` [degree + 1, JOINTS] in s, s going smoothly 0 to 1."""
+
+    duration_s: float
+    path: Vector
+
+    def sample(self, time_s: Vector) -> Vector:
+        """Joint targets [n, JOINTS] at times from the segment's start.
+
+        s is the minimum-jerk time law of Flash and Hogan (1985): 10 u^3 - 15 u^4 + 6 u^5.
+        """
+        u = np.clip(time_s / self.duration_s, 0.0, 1.0)
+        s = u**3 * (10.0 + u * (-15.0 + 6.0 * u))
+        powers = s[:, None] ** np.arange(len(self.path))
+        return np.asarray(powers @ self.path, np.float64)
+
+
+@dataclass
+class Script:
+    """Joint segments on end, and the strikes between them."""
+
+    segments: list[Segment] = field(default_factory=list)
+    strikes: list[Strike] = field(default_factory=list)
+    duration_s: float = 0.0
+
+    def add(self, segment: Segment) -> None:
+        self.segments.append(segment)
+        self.duration_s += segment.duration_s
+
+    @property
+    def pose(self) -> Vector:
+        """Joint angles [JOINTS] at the script's end."""
+        return np.asarray(self.segments[-1].path.sum(axis=0), np.float64)
+
+    def targets(self, steps: int, step_s: float) -> Vector:
+        """Joint targets [steps, JOINTS] on the clock of the physics."""
+        time = np.arange(steps) * step_s
+        starts = np.cumsum([0.0] + [segment.duration_s for segment in self.segments])
+        bounds = np.searchsorted(time, starts)
+        out = np.empty((steps, JOINTS))
+        for segment, start, a, b in zip(
+            self.segments, starts[:-1], bounds[:-1], bounds[1:], strict=True
+        ):
+            out[a:b] = segment.sample(time[a:b] - start)
+        return out
+
+
+class Planner:
+    """Draws scripts from a random generator."""
+
+    def __init__(self, kinematics: Kinematics, rng: np.random.Generator) -> None:
+        self._kinematics = kinematics
+        self._rng = rng
+        self._script = Script()
+        self._free: list[tuple[float, float]] = []  # times (s) when the tool is in the air
+
+    def plan(self, duration_s: float, contacts: bool) -> Script:
+        """A script at least `duration_s` long; without `contacts` only rests and free moves."""
+        self._script, self._free = Script(), []
+        self._script.add(Segment(0.5, HOME[None, :]))
+        steps = [self._free_rest, self._free_move]
+        weights = [0.3, 0.7]
+        if contacts:
+            steps += [self._press, self._slide]
+            weights = [0.15, 0.3, 0.25, 0.3]
+        while self._script.duration_s < duration_s:
+            steps[self._rng.choice(len(steps), p=weights)]()
+        if contacts:
+            for start_s, end_s in self._free:
+                self._strike(start_s, end_s)
+        return self._script
+
+    def _free_rest(self) -> None:
+        self._in_air(Segment(self._rng.uniform(0.6, 2.0), self._script.pose[None, :]))
+
+    def _free_move(self) -> None:
+        """To a random pose whose way there clears the table."""
+        here = self._script.pose
+        while True:
+            there = HOME + self._rng.uniform(-1.0, 1.0, JOINTS) * _SPREAD
+            way = np.linspace(here, there, 9)[1:]
+            if min(self._kinematics.lowest(pose) for pose in way) > _CLEARANCE_M:
+                break
+        self._in_air(self._move(there))
+
+    def _press(self) -> None:
+        """Down onto the table, hold, up again."""
+        above, down = self._approach()
+        self._script.add(Segment(self._rng.uniform(0.5, 1.5), down))
+        self._script.add(Segment(self._rng.uniform(0.3, 2.0), down.sum(axis=0)[None, :]))
+        self._script.add(self._move(above))
+
+    def _slide(self) -> None:
+        """Down onto the table, along it under load, up again."""
+        above, down = self._approach()
+        touching = down.sum(axis=0)
+        tip, axis = self._kinematics.tip(touching)
+        # Dragged, not pushed: a tip that leans against its way digs in and hops.
+        heading = np.arctan2(axis[1], axis[0]) + np.pi + self._rng.uniform(-1.0, 1.0)
+        length = self._rng.uniform(0.05, 0.15)
+        end = tip + length * np.array([np.cos(heading), np.sin(heading), 0.0])
+        along = self._line(tip, end, axis, touching)
+        self._script.add(Segment(self._rng.uniform(0.5, 1.5), down))
+        self._script.add(Segment(self._rng.uniform(0.1, 0.5), touching[None, :]))
+        if along is not None:
+            speed = _log_uniform(self._rng, 0.03, 0.2)
+            self._script.add(Segment(1.875 * length / speed, along))
+        self._script.add(self._move(self._script.pose + above - touching))
+
+    def _approach(self) -> tuple[Vector, Vector]:
+        """Move over a random spot of the table; return that pose and the path down into it.
+
+        The target lies under the surface by load times compliance, so that the servos press.
+        """
+        while True:
+            spot = self._rng.uniform([0.38, -0.3, 0.0], [0.6, 0.15, 0.0])
+            tilt, turn = self._rng.uniform(0.0, 0.25), self._rng.uniform(0.0, 2.0 * np.pi)
+            axis = np.array(
+                [np.sin(tilt) * np.cos(turn), np.sin(tilt) * np.sin(turn), -np.cos(tilt)]
+            )
+            start = HOME.copy()
+            start[5] += self._rng.uniform(-2.0, 2.0)
+            height = self._rng.uniform(0.02, 0.06)
+            above = self._kinematics.solve(spot + [0, 0, TOOL_RADIUS_M + height], axis, start)
+            if above is None:
+                continue
+            load_n = _log_uniform(self._rng, 6.0, 45.0)
+            depth = load_n * self._kinematics.press_compliance(above)
+            down = self._line(
+                self._kinematics.tip(above)[0], spot + [0, 0, TOOL_RADIUS_M - depth], axis, above
+            )
+            if down is not None:
+                break
+        self._in_air(self._move(above))
+        return above, down
+
+    def _line(self, start: Vector, end: Vector, axis: Vector, joints: Vector) -> Vector | None:
+        """Joint polynomial [degree + 1, JOINTS] for a straight way of the tip, None out of reach.
+
+        Interpolates inverse kinematics at Chebyshev points of [0, 1], with both ends.
+        """
+        s = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, _LINE_DEGREE + 1))
+        poses = [joints]
+        for fraction in s[1:]:
+            pose = self._kinematics.solve(start + fraction * (end - start), axis, poses[-1])
+            if pose is None:
+                return None
+            poses.append(pose)
+        return np.asarray(
+            np.linalg.solve(np.vander(s, increasing=True), np.array(poses)), np.float64
+        )
+
+    def _move(self, there: Vector) -> Segment:
+        """Straight in joint space; the fastest joint peaks at a random speed."""
+        here = self._script.pose
+        peak = self._rng.uniform(0.5, 1.8)
+        duration_s = max(0.4, 1.875 * float(np.abs(there - here).max()) / peak)  # min-jerk's peak
+        return Segment(duration_s, np.stack([here, there - here]))
+
+    def _in_air(self, segment: Segment) -> None:
+        start_s = self._script.duration_s
+        self._script.add(segment)
+        self._free.append((start_s, self._script.duration_s))
+
+    def _strike(self, start_s: float, end_s: float) -> None:
+        """Throws at random times of an interval, far enough apart for one ball."""
+        rng = self._rng
+        if self._script.strikes:
+            start_s = max(start_s, self._script.strikes[-1].time_s + _BALL_AWAY_S)
+        time_s = start_s + rng.exponential(0.6)
+        while time_s < end_s - 0.1:
+            over_tip = rng.random() < 0.3
+            self._script.strikes.append(
+                Strike(
+                    time_s=time_s,
+                    mass_kg=_log_uniform(rng, 0.01, 0.1),
+                    speed_m_s=_log_uniform(rng, 0.1, 0.9),
+                    gap_m=rng.uniform(0.01, 0.03),
+                    contact_s=_log_uniform(rng, 0.003, 0.01),
+                    along=1.0 if over_tip else rng.uniform(0.3, 1.0),
+                    azimuth_rad=rng.uniform(0.0, 2.0 * np.pi),
+                    elevation_rad=rng.uniform(0.0, np.pi / 2) if over_tip else 0.0,
+                    aim_rad=rng.uniform(0.0, 0.35),
+                )
+            )
+            time_s += _BALL_AWAY_S + rng.exponential(0.8)
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))

@@ -1,0 +1,98 @@
+"""Exact contact intervals from the contact forces of the physics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .physics import Trace
+from .scene import TIME_STEP_S
+
+Mask = NDArray[np.bool_]
+
+_TOUCH_N = 0.01  # less is no contact
+_CHATTER_S = 0.01  # shorter breaks of contact are bridged
+_TOUCH_DOWN_S = 0.05  # the first moment of a contact with the table counts as impact
+_SLIDE_M_S = 0.004  # above the creep of a loaded, sticking contact
+_SMOOTH_S = 0.04  # over which sliding is judged; shorter slides, as at lift-off, are none
+
+_LABELS = ("", "impact", "contact", "slide")
+_IMPACT, _CONTACT, _SLIDE = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class ContactInterval:
+    """One stretch of contact, in seconds from the first message's stamp.
+
+    label: "impact", "contact" or "slide"; peak_force_n: largest contact force on the tool;
+    peak_sigma: that force in units of the recording's force noise per axis.
+    """
+
+    start_s: float
+    end_s: float
+    label: str
+    peak_force_n: float
+    peak_sigma: float
+
+
+def contact_intervals(trace: Trace, sigma_n: float, origin_s: float) -> list[ContactInterval]:
+    """All contact of a trace, ordered and disjoint.
+
+    sigma_n: RMS of the force noise of one axis (N); origin_s: physics time of the first stamp.
+    """
+    force = trace.table_force + trace.ball_force
+    codes = _codes(trace)
+    bounds = np.flatnonzero(np.diff(codes, prepend=0, append=0))
+    intervals = []
+    for start, end in pairwise(bounds):
+        if codes[start]:
+            peak_n = float(force[start:end].max())
+            intervals.append(
+                ContactInterval(
+                    start_s=max(0.0, float(start * TIME_STEP_S - origin_s)),
+                    end_s=float(end * TIME_STEP_S - origin_s),
+                    label=_LABELS[codes[start]],
+                    peak_force_n=peak_n,
+                    peak_sigma=peak_n / sigma_n,
+                )
+            )
+    return intervals
+
+
+def _codes(trace: Trace) -> NDArray[np.int8]:
+    """Label of every step, 0 out of contact."""
+    ball = _bridge(trace.ball_force > _TOUCH_N, _CHATTER_S)
+    table = _bridge(trace.table_force > _TOUCH_N, _CHATTER_S)
+    width = round(_SMOOTH_S / TIME_STEP_S)
+    speed = np.convolve(trace.tip_speed, np.full(width, 1.0 / width), mode="same")
+    touch_down = np.zeros_like(table)
+    for start, end in _runs(table):
+        touch_down[start : min(end, start + round(_TOUCH_DOWN_S / TIME_STEP_S))] = True
+    settled = table & ~touch_down
+    sliding = settled & _bridge(settled & (speed > _SLIDE_M_S), _SMOOTH_S)
+    codes = np.zeros(len(ball), np.int8)
+    codes[settled] = _CONTACT
+    for start, end in _runs(sliding):
+        if (end - start) * TIME_STEP_S >= _SMOOTH_S:
+            codes[start:end] = _SLIDE
+    codes[touch_down | ball] = _IMPACT
+    return codes
+
+
+def _bridge(mask: Mask, gap_s: float) -> Mask:
+    """The mask with its gaps shorter than `gap_s` filled."""
+    filled = mask.copy()
+    runs = _runs(mask)
+    for (_, end), (start, _) in pairwise(runs):
+        if (start - end) * TIME_STEP_S < gap_s:
+            filled[end:start] = True
+    return filled
+
+
+def _runs(mask: Mask) -> list[tuple[int, int]]:
+    """(start, end) of every stretch of True, end excluded."""
+    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]

@@ -1,0 +1,1 @@
+"""From recordings to an artifact: data sets, fit, quantise, calibrate."""
