@@ -15,6 +15,8 @@ from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.signal.source import Source
 
 FREE = "free"  # label of rows that no interval covers
+# A strike lasts milliseconds, its ringing tens of them: a label holds at least this long.
+LEAST_LABEL_S = 0.06
 
 
 @dataclass(frozen=True)
@@ -62,5 +64,6 @@ def _read_labels(file: Path, times_s: NDArray[np.float64]) -> NDArray[np.str_] |
                 raise BagError(
                     f"{file}: line {number}: expected start_s,end_s,label, got {dict(row)}"
                 ) from None
+            end = max(end, start + LEAST_LABEL_S)
             labels[(times_s >= start) & (times_s <= end)] = label
     return labels

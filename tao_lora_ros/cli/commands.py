@@ -8,6 +8,7 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from rich.progress import Progress
 
 from tao_lora_ros.bags.reader import BagReader
@@ -44,6 +45,7 @@ def _calibrated(artifact: Artifact, bag: Path, settings: Settings) -> Artifact:
 
 def replay_command(options: Namespace) -> None:
     """`tao-lora replay`."""
+    torch.set_num_threads(1)  # as the node does: the sums then round alike
     settings = _settings(options)
     folder = options.model or (Path(settings.model) if settings.model else default_artifact())
     artifact = load_artifact(folder)
@@ -117,8 +119,8 @@ def simulate_command(options: Namespace) -> None:
                 config = SimulationConfig(
                     options.duration, options.seed + number, contacts=not options.steady
                 )
-                task = bar.add_task(str(path), total=options.duration)
-                recording = simulate(config, lambda s, task=task: bar.update(task, completed=s))
+                task = bar.add_task(str(path), total=1.0)
+                recording = simulate(config, lambda done, task=task: bar.update(task, completed=done))
                 write_recording(recording, path)
             except (ValueError, OSError) as error:
                 raise UsageError(str(error)) from None

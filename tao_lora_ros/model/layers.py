@@ -21,7 +21,7 @@ from tao_lora_ros.router.router import Path
 class FullLinear(nn.Linear):
     """Full precision, the same on both paths; what is trained."""
 
-    def forward(self, x: Tensor, path: Path) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor, path: Path) -> Tensor:
         return super().forward(x)
 
 
@@ -40,7 +40,7 @@ class QuantizedLinear(nn.Module):
         self.register_buffer("bias", torch.zeros(outputs))
         self.register_buffer("x_scale", torch.ones(()))
 
-    def forward(self, x: Tensor, path: Path) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor, path: Path) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
         y = self.steady(rows) if path is Path.STEADY else self.transient(rows)
         return (y + self.bias).view(*x.shape[:-1], -1)
@@ -66,16 +66,16 @@ class Int8Linear(QuantizedLinear):
         self.register_buffer("codes", torch.zeros(outputs, inputs, dtype=torch.int8))
         self.register_buffer("scales", torch.ones(outputs, 1, dtype=torch.float16))
 
-    def prepare(self) -> None:  # noqa: D102
+    def prepare(self) -> None:
         self._codes = self.codes.float()
         self._scales = self.scales.float()
         self._weight = dequantize(self.codes, self._scales)
 
-    def steady(self, rows: Tensor) -> Tensor:  # noqa: D102
+    def steady(self, rows: Tensor) -> Tensor:
         sums = quantize_int8(rows, self.x_scale) @ self._codes.T
         return sums * (self._scales[:, 0] * self.x_scale)
 
-    def transient(self, rows: Tensor) -> Tensor:  # noqa: D102
+    def transient(self, rows: Tensor) -> Tensor:
         return rows.half().float() @ self._weight.T
 
 
@@ -90,14 +90,14 @@ class DualPathLinear(QuantizedLinear):
         self.register_buffer("down", torch.zeros(rank, inputs, dtype=torch.float16))
         self.register_buffer("up", torch.zeros(outputs, rank, dtype=torch.float16))
 
-    def prepare(self) -> None:  # noqa: D102
+    def prepare(self) -> None:
         self._scales = self.scales.float()
         self._codes = unpack_int4(self.packed).float()
         self._weight = dequantize(self._codes, self._scales)
         self._down, self._up = self.down.float(), self.up.float()
 
-    def steady(self, rows: Tensor) -> Tensor:  # noqa: D102
+    def steady(self, rows: Tensor) -> Tensor:
         return int4_linear_steady(rows, self._codes, self._scales, self.x_scale)
 
-    def transient(self, rows: Tensor) -> Tensor:  # noqa: D102
+    def transient(self, rows: Tensor) -> Tensor:
         return int4_linear_transient(rows, self._weight, self._down, self._up)

@@ -3,8 +3,8 @@
 The statistic is the idea of STA/LTA (Allen 1978), applied to variance: the logarithm of the
 variance of the newest few rows over its own recent mean. Comparing short-window variances with
 short-window variances leaves slow motion and gravity's turning out on both sides. The recent mean
-is the larger of a long and a short memory: a robot that sets off grows livelier within tenths of
-a second, which the short memory follows and an impact outruns.
+is the largest of several memories: a robot that sets off grows livelier within tenths of a second,
+which the short memories follow and an impact outruns.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ class Calibration:
         scales: fast window lengths in rows.
         thresholds: log-ratio of each scale at which it alarms.
         baselines: lengths of the baseline's memories in rows, shortest first.
+        start_rows: rows that a baseline learns before it is compared with.
+        leak_rows: rows in which a frozen baseline rises by a factor e at the most, towards what
+            it is now: motion that has grown livelier lets go of a transient, a contact does not.
         top_k: how many of the liveliest channels are averaged.
         floors: standard deviation of each channel below which a change is of no interest, in the
             channel's unit (its resolution); it also keeps a silent channel's ratio finite.
@@ -34,6 +37,8 @@ class Calibration:
     scales: tuple[int, ...]
     thresholds: tuple[float, ...]
     baselines: tuple[int, ...]
+    start_rows: int
+    leak_rows: int
     top_k: int
     floors: tuple[float, ...]
     alarms_per_hour: float
@@ -64,8 +69,11 @@ class VarianceAnalyzer:
         self._floors = np.array(calibration.floors) ** 2
         self._top_k = calibration.top_k
         self._memories = np.array(calibration.baselines)[:, None, None]
-        self._delay = max(calibration.scales)
-        self._start_rows = 3 * self._delay
+        self._longest = max(calibration.scales)
+        self._delays = np.array(calibration.scales)
+        self._rows = np.arange(len(calibration.scales))
+        self._start_rows = calibration.start_rows
+        self._leak = np.exp(1.0 / calibration.leak_rows)
         self._variance = SlidingVariance(calibration.scales, len(calibration.floors))
         self.clear()
 
@@ -77,9 +85,9 @@ class VarianceAnalyzer:
         self._means = np.zeros((len(self._memories), *shape))
         self._lately = np.full(shape, np.nan)  # short memory that never freezes
         self._learned = np.zeros(shape)
-        # Variances wait here until the fast windows have left them behind, so that an onset
+        # Variances wait here until their fast window has left them behind, so that an onset
         # cannot raise the baseline that it is compared with.
-        self._waiting = np.full((self._delay, *shape), np.nan)
+        self._waiting = np.full((self._longest, *shape), np.nan)
         self._at = 0
 
     def update(self, values: NDArray[np.float64], frozen: bool) -> Analysis:
@@ -108,14 +116,17 @@ class VarianceAnalyzer:
         self._lately = np.where(
             np.isnan(self._lately), fast, self._lately + (fast - self._lately) / self._memories.min()
         )
-        leaving = self._waiting[self._at]
+        leaving = self._waiting[(self._at - self._delays) % self._longest, self._rows]
         if not frozen:
             known = ~np.isnan(leaving)
             self._learned += known
             weight = 1.0 / np.clip(self._learned, 1, self._memories)
             self._means += np.where(known, weight * (leaving - self._means), 0.0)
+        else:
+            risen = np.fmin(self._means * self._leak, self._lately)
+            self._means = np.maximum(self._means, risen)
         self._waiting[self._at] = np.nan if frozen else fast
-        self._at = (self._at + 1) % self._delay
+        self._at = (self._at + 1) % self._longest
 
     @property
     def ready(self) -> bool:

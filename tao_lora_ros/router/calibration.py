@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from tao_lora_ros.router.analyzer import Calibration, VarianceAnalyzer
 from tao_lora_ros.signal.source import unit_of
 
-SCALES = (4, 8, 32)
+SCALES = (4, 8, 16)
 TOP_K = 3
-BASELINES_S = (0.128, 1.0)
+BASELINES_S = (0.032, 0.128, 1.0)
+START_S = 0.2
+LEAK_S = 1.0
 BLOCK_S = 0.25
 # Changes below these are under the resolution of common sensors (m/s², rad/s, N, Nm).
 _RESOLUTION = {"m/s^2": 2e-3, "rad/s": 2e-4, "N": 1e-2, "Nm": 5e-4}
@@ -29,6 +31,8 @@ def uncalibrated(channels: Iterable[str], rate_hz: float) -> Calibration:
         scales=SCALES,
         thresholds=(1.0,) * len(SCALES),
         baselines=tuple(round(memory * rate_hz) for memory in BASELINES_S),
+        start_rows=round(START_S * rate_hz),
+        leak_rows=round(LEAK_S * rate_hz),
         top_k=TOP_K,
         floors=tuple(_RESOLUTION[unit_of(channel)] for channel in channels),
         alarms_per_hour=float("nan"),

@@ -122,13 +122,11 @@ class Planner:
 
     def _free_move(self) -> None:
         """To a random pose whose way there clears the table."""
-        here = self._script.pose
         while True:
             there = HOME + self._rng.uniform(-1.0, 1.0, JOINTS) * _SPREAD
-            way = np.linspace(here, there, 9)[1:]
-            if min(self._kinematics.lowest(pose) for pose in way) > _CLEARANCE_M:
+            if self._kinematics.lowest(there) > _CLEARANCE_M and self._clears(HOME, there):
                 break
-        self._in_air(self._move(there))
+        self._go(there)
 
     def _press(self) -> None:
         """Down onto the table, hold, up again."""
@@ -169,7 +167,7 @@ class Planner:
             start[5] += self._rng.uniform(-2.0, 2.0)
             height = self._rng.uniform(0.02, 0.06)
             above = self._kinematics.solve(spot + [0, 0, TOOL_RADIUS_M + height], axis, start)
-            if above is None:
+            if above is None or not self._clears(HOME, above):
                 continue
             load_n = _log_uniform(self._rng, 6.0, 45.0)
             depth = load_n * self._kinematics.press_compliance(above)
@@ -178,8 +176,19 @@ class Planner:
             )
             if down is not None:
                 break
-        self._in_air(self._move(above))
+        self._go(above)
         return above, down
+
+    def _go(self, there: Vector) -> None:
+        """Through the air to a pose within reach of home, by way of home where straight is low."""
+        if not self._clears(self._script.pose, there):
+            self._in_air(self._move(HOME))
+        self._in_air(self._move(there))
+
+    def _clears(self, here: Vector, there: Vector) -> bool:
+        """Whether the straight way goes no lower than its lower end (within a millimetre)."""
+        heights = [self._kinematics.lowest(pose) for pose in np.linspace(here, there, 9)]
+        return min(heights) > min(heights[0], heights[-1]) - 0.001
 
     def _line(self, start: Vector, end: Vector, axis: Vector, joints: Vector) -> Vector | None:
         """Joint polynomial [degree + 1, JOINTS] for a straight way of the tip, None out of reach.

@@ -20,7 +20,7 @@ _GEAR_RATIO = 101.0  # of a strain wave gear
 _RIPPLE = {1: 0.2, 2: 0.4, 6: 0.4, 12: 0.2}  # lines a motor turn: m/s^2 at full speed
 _ROUGHNESS = 0.5  # band-limited part of the vibration, m/s^2
 _BAND_HZ, _BAND_Q = 95.0, 3.0  # structural mode that the roughness excites
-_FULL_SPEED = 0.3  # rad/s at which vibration has reached half its strength
+_HALF_SPEED = 0.3  # rad/s at which vibration has reached half its strength
 _ROCKING = 0.004  # rad/s per m/s^2: an 80 Hz rocking about a lever of half a metre
 _STAMP_JITTER_S = 20e-6
 
@@ -74,7 +74,7 @@ def vibration(targets: Vector, rng: np.random.Generator) -> Vector:
         for line, strength in _RIPPLE.items():
             phase = line * _GEAR_RATIO * targets[:, joint] + rng.uniform(0.0, 2.0 * np.pi)
             shake += strength * np.sqrt(2.0) * np.sin(phase)
-        loudness = speed[:, joint] / (speed[:, joint] + _FULL_SPEED)
+        loudness = speed[:, joint] / (speed[:, joint] + _HALF_SPEED)
         out += (loudness * shake)[:, None] * directions[joint]
     return out
 

@@ -1,5 +1,6 @@
 """The package as others get it: messages, version, metadata and the colcon builds."""
 
+import importlib
 import os
 import re
 import shutil
@@ -26,9 +27,16 @@ def installed_modules() -> list[str]:
     )
 
 
+@pytest.fixture
+def messages():
+    """The generated messages; skips only where none are built, not where they fail to import."""
+    if not any(Path(folder, "tao_lora_ros", "msg").is_dir() for folder in sys.path):
+        pytest.skip("the messages are not built")
+    return importlib.import_module("tao_lora_ros.msg")
+
+
 @pytest.mark.ros
-def test_messages_and_modules_are_one_package():
-    messages = pytest.importorskip("tao_lora_ros.msg", reason="the messages are not built")
+def test_messages_and_modules_are_one_package(messages):
     import tao_lora_ros.kernels
     import tao_lora_ros.signal
 
@@ -38,9 +46,8 @@ def test_messages_and_modules_are_one_package():
 
 
 @pytest.mark.ros
-def test_messages_cross_the_wire():
+def test_messages_cross_the_wire(messages):
     """Serialised and read back, a message has its values: the type support's libraries load."""
-    messages = pytest.importorskip("tao_lora_ros.msg", reason="the messages are not built")
     serialization = pytest.importorskip("rclpy.serialization")
     samples = messages.RawSamples(source="wrench", channels=["force.x"], values=[1.5, -2.5])
     event = messages.TransientEvent(phase=messages.TransientEvent.END, raw=[samples])

@@ -82,7 +82,7 @@ def test_a_strike_lasts_as_long_as_asked_and_rings_after() -> None:
 
 
 def test_a_strike_that_misses_is_no_contact() -> None:
-    trace, _ = at_rest([replace(STRIKE, aim_rad=np.pi)])  # thrown through the far side, away
+    trace, _ = at_rest([replace(STRIKE, along=2.0)])  # aimed beyond the tip
     assert not trace.ball_force.any()
 
 

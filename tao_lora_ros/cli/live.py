@@ -1,0 +1,163 @@
+"""What the node infers, as it infers it: a live view on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tao_lora_ros.engine.results import Event, Inference, Phase
+from tao_lora_ros.router.router import Path
+
+_ROWS = 12
+_COLORS = ("bright_black", "red", "blue", "magenta", "green", "yellow")
+
+
+class Run(Protocol):
+    """What the view looks at; a recorder is one."""
+
+    inferences: list[Inference]
+    events: list[Event]
+    onset_latencies_s: dict[int, float]
+    labels: tuple[str, ...]
+    model: tuple[str, str]
+
+    @property
+    def received(self) -> int:
+        """Input messages so far."""
+
+    @property
+    def start_ns(self) -> int:
+        """Stamp of the first one."""
+
+
+class PlainView:
+    """A line for each event when it is over."""
+
+    def __init__(self, run: Run, console: Console) -> None:
+        self._run, self._console = run, console
+        self._shown = 0
+
+    def update(self, status: str) -> None:
+        """Print the events that ended since; `status` is for the live view."""
+        for event in self._run.events[self._shown :]:
+            if event.phase is Phase.END:
+                cells = "  ".join(cell for cell in _cells(self._run, event) if cell)
+                self._console.print(f"event {cells}", highlight=False, soft_wrap=True)
+        self._shown = len(self._run.events)
+
+    def __enter__(self) -> PlainView:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.update("")
+
+
+class LiveView:
+    """Progress, route, classes and the newest events, ten times a second."""
+
+    def __init__(self, run: Run, console: Console, messages: int, duration_s: float) -> None:
+        self._run, self._messages, self._duration_s = run, messages, duration_s
+        self._live = Live(console=console, auto_refresh=False)
+
+    def update(self, status: str) -> None:
+        """Draw anew, with a word on what goes on."""
+        self._live.update(self._screen(status), refresh=True)
+
+    def _screen(self, status: str) -> Panel:
+        name, version = self._run.model
+        parts = [self._progress(status), self._now(), self._events()]
+        return Panel(Group(*parts), title=f"tao-lora {name} {version}".strip(), title_align="left")
+
+    def _progress(self, status: str) -> Table:
+        share = min(self._run.received / max(self._messages, 1), 1.0)
+        grid = Table.grid(padding=(0, 2), expand=True)
+        grid.add_column(width=14)
+        grid.add_column(ratio=1)
+        grid.add_column(justify="right")
+        bar = ProgressBar(total=1.0, completed=share)
+        grid.add_row(status, bar, f"{share * self._duration_s:.1f} of {self._duration_s:.1f} s")
+        return grid
+
+    def _now(self) -> Table:
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(width=14)
+        grid.add_column()
+        if not self._run.inferences:
+            grid.add_row("route", "waiting for the first full window")
+            return grid
+        newest = self._run.inferences[-1]
+        transient = newest.path is Path.TRANSIENT
+        style = "bold white on dark_orange3" if transient else "bold white on grey42"
+        route = Text(f" {newest.path.name.lower():9} ", style)
+        route.append(f"  score {newest.score:6.2f} ", "default")
+        route.append(_bar(newest.score / 3.0), "dark_orange3" if newest.score >= 1 else "green")
+        grid.add_row("route", route)
+        classes = Text()
+        for number, (label, share) in enumerate(
+            zip(self._run.labels, newest.probabilities, strict=True)
+        ):
+            color = _COLORS[number % len(_COLORS)]
+            classes.append(f"{label} ").append(_bar(share, 10), color).append(f" {share:4.0%}   ")
+        grid.add_row("classes", classes)
+        grid.add_row("inferences", _count(self._run.inferences))
+        return grid
+
+    def _events(self) -> Table:
+        table = Table(expand=True, box=None, header_style="dim", padding=(0, 1))
+        for name in ("#", "onset", "label", "score", "lasts", "heard after"):
+            table.add_column(name, justify="left" if name == "label" else "right", no_wrap=True)
+        table.add_column("driven by", ratio=1, no_wrap=True)
+        latest = {event.sequence: event for event in self._run.events}
+        for event in list(latest.values())[-_ROWS:]:
+            style = "bold dark_orange3" if event.phase is Phase.ONSET else ""
+            table.add_row(*_cells(self._run, event), style=style)
+        return table
+
+    def __enter__(self) -> LiveView:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+
+def _cells(run: Run, event: Event) -> list[str]:
+    """Sequence, onset, label, score, length, latency and channels of an event, as text."""
+    heard = run.onset_latencies_s.get(event.sequence)
+    lasts = f"{(event.end_ns - event.onset_ns) * 1e-6:.0f} ms" if event.end_ns else "open"
+    return [
+        f"{event.sequence}",
+        f"{(event.onset_ns - run.start_ns) * 1e-9:.4f} s",
+        f"{event.label} {event.probability:.0%}" if event.label else "-",
+        f"{event.peak_score:.2f}",
+        lasts,
+        "" if heard is None else f"{1e3 * heard:.1f} ms",
+        ", ".join(f"{name} {share:.0%}" for name, share in event.channels[:3]),
+    ]
+
+
+def _bar(share: float, width: int = 20) -> str:
+    full = round(min(max(share, 0.0), 1.0) * width)
+    return "█" * full + "·" * (width - full)
+
+
+def _count(inferences: list[Inference]) -> str:
+    transient = sum(inference.path is Path.TRANSIENT for inference in inferences)
+    return f"{len(inferences)}, {len(inferences) - transient} steady, {transient} transient"
