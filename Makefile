@@ -3,13 +3,14 @@ PYTHON ?= python3
 BAG ?=
 ARGS ?=
 
-.PHONY: help setup build test lint demo clean
+.PHONY: help setup build test lint demo model clean
 help:
 	@echo "make setup              .venv with ROS 2 (the sourced one, else from wheels) and all requirements"
 	@echo "make build              messages and package into .venv; .venv/bin/tao-lora then runs"
 	@echo "make test [ARGS=...]    build, then every test with coverage"
 	@echo "make lint               ruff and mypy"
 	@echo "make demo [BAG=...]     build, then the demonstration, on a bag of your own if given"
+	@echo "make model              simulate and train the artifact that ships, anew"
 	@echo "make clean              remove everything made here"
 
 setup:
@@ -20,7 +21,7 @@ build:
 
 # The path is for a sourced ROS 2, whose Python does not look into .venv/lib for the messages' libraries.
 test: build
-	@LD_LIBRARY_PATH="$(CURDIR)/.venv/lib:$$LD_LIBRARY_PATH" .venv/bin/python -m pytest \
+	@OMP_NUM_THREADS=1 LD_LIBRARY_PATH="$(CURDIR)/.venv/lib:$$LD_LIBRARY_PATH" .venv/bin/python -m pytest \
 	  --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: setup
@@ -30,6 +31,14 @@ lint: setup
 
 demo: build
 	@.venv/bin/tao-lora demo $(if $(BAG),"$(BAG)")
+
+# One thread is the fastest where cores are shared, and makes the weights come out the same.
+MODEL := tao_lora_ros/model/artifacts/arm_base
+model: build
+	@rm -rf out/model
+	@.venv/bin/tao-lora simulate out/model/train --runs 20 --duration 60 --seed 1000
+	@.venv/bin/tao-lora simulate out/model/steady --runs 15 --duration 60 --seed 9000 --steady
+	@OMP_NUM_THREADS=1 .venv/bin/tao-lora train out/model/train --steady out/model/steady --out $(MODEL)
 
 clean:
 	@rm -rf .venv build install log dist out *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -63,8 +63,8 @@ class RunRecord:
         contacts: the truth, in order of time; empty where nobody knows it.
         inference_latencies_s: one an inference, from the newest sample's arrival to publishing;
             empty for a replay.
-        onset_latencies_s: by event sequence, from the onset sample's arrival to that of the event
-            at a subscriber; empty for a replay.
+        onset_latencies_s: by event sequence, from the onset sample's publication to the event's;
+            empty for a replay.
         notes: further facts by name, such as the node's load.
     """
 

@@ -56,7 +56,7 @@ def write_report(record: RunRecord, file: FilePath) -> None:
         tiles="".join(_tile(*tile) for tile in tiles(record)),
         events=_event_table(record),
         overview=_plot("overview", figures),
-        zooms="".join(_zoom_card(record, event, figures) for event in zoomed) or _none("No events."),
+        zooms="".join(_zoom_card(record, event, figures) for event in zoomed) or _none("None."),
         latency=_plot("latencies", figures) or _none("Not measured in a replay."),
         figures="\n".join(_embedded(name, figure) for name, figure in figures.items()),
         plotly=get_plotlyjs(),
@@ -74,9 +74,8 @@ def decimate(values: NDArray[np.float64], buckets: int) -> NDArray[np.int64]:
     if count <= 3 * buckets:
         return np.arange(count)
     size = -(-count // buckets)
-    table = np.full(size * -(-count // size), np.nan)
-    table[:count] = values
-    table = table.reshape(-1, size)
+    table = np.full((-(-count // size), size), np.nan)
+    table.reshape(-1)[:count] = values
     gaps = np.isnan(table)
     least = np.where(gaps, np.inf, table).argmin(axis=1)
     greatest = np.where(gaps, -np.inf, table).argmax(axis=1)
@@ -108,7 +107,7 @@ def overview(record: RunRecord) -> Any:
     )
     figure.update_layout(shapes=_shades(record))
     _draw_timeline(figure, record)
-    for row, (source, column, quantity) in enumerate(signals, start=2):
+    for row, (source, column, _) in enumerate(signals, start=2):
         times, values = _series(record, source, slice(column, column + 3))
         for trace in _axes_traces(times, values, legend=row == 2):
             figure.add_trace(trace, row=row, col=1)
@@ -146,7 +145,8 @@ def _series(record: RunRecord, source: str, columns: slice) -> tuple[Times, Time
     stamps, values = record.signals[source]
     times = (stamps - record.start_ns) * 1e-9 - record.lags_s.get(source, 0.0)
     steps = np.diff(times)
-    holes = np.flatnonzero(steps > max(5 * np.median(steps), 0.02)) + 1 if steps.size else []
+    limit = max(5 * np.median(steps), 0.02) if steps.size else np.inf
+    holes = np.flatnonzero(steps > limit) + 1
     return np.insert(times, holes, times[holes]), np.insert(values[:, columns], holes, np.nan, 0)
 
 
@@ -329,8 +329,10 @@ def zoom(record: RunRecord, event: Event) -> Any:
 def latencies(record: RunRecord) -> Any:
     """Histograms of the inferences' and the onsets' latencies, in ms."""
     onsets = [1e3 * value for value in record.onset_latencies_s.values()]
-    titles = ("Newest sample's arrival to inference published [ms]",)
-    titles += ("Onset sample's arrival to event received [ms]",)
+    titles = (
+        "Newest sample's arrival to inference published [ms]",
+        "Onset sample published to event published [ms]",
+    )
     figure = make_subplots(cols=2, subplot_titles=titles, horizontal_spacing=0.07)
     values = 1e3 * np.array(record.inference_latencies_s)
     paths = np.array([inference.path for inference in record.inferences])
@@ -378,7 +380,7 @@ def tiles(record: RunRecord) -> list[tuple[str, str, str]]:
     ]
     found += _truth_tiles(record)
     for name, values in (
-        ("Onset to subscriber", list(record.onset_latencies_s.values())),
+        ("Onset to event", list(record.onset_latencies_s.values())),
         ("Inference latency", record.inference_latencies_s),
     ):
         if values:
@@ -394,7 +396,8 @@ def _truth_tiles(record: RunRecord) -> list[tuple[str, str, str]]:
         return []
     outcomes = [(touch, record.outcome(touch)) for touch in record.touches]
     counts = {kind: sum(o == kind for _, o in outcomes) for kind in ("found", "covered", "missed")}
-    more = f"by an onset within 50 ms; {counts['covered']} within an open event, {counts['missed']} missed"
+    more = f"by an onset within 50 ms; {counts['covered']} within an open event, "
+    more += f"{counts['missed']} missed"
     clear = [outcome for touch, outcome in outcomes if touch.peak_sigma > 5]
     if clear:
         more += f"; above 5 σ: {clear.count('found')} of {len(clear)}"
@@ -432,7 +435,7 @@ def _event_table(record: RunRecord) -> str:
         "score": "highest router score; 1 is the threshold",
     }
     if record.onset_latencies_s:
-        names["heard ms"] = "from the onset sample's arrival to the event's at a subscriber"
+        names["reported after ms"] = "from the onset sample's publication to the event's"
     head = "".join(f'<th class="n" title="{help}">{name}</th>' for name, help in names.items())
     head += "<th>label</th><th>driven by</th>"
     head += "<th>nearest contact</th>" if record.contacts else ""
@@ -442,7 +445,8 @@ def _event_table(record: RunRecord) -> str:
 
 def _event_row(record: RunRecord, event: Event) -> str:
     onset, end = record.span_s(event)
-    numbers = [f"{event.sequence}", f"{onset:.4f}", f"{(event.peak_ns - event.onset_ns) * 1e-6:.0f}"]
+    peak_ms = (event.peak_ns - event.onset_ns) * 1e-6
+    numbers = [f"{event.sequence}", f"{onset:.4f}", f"{peak_ms:.0f}"]
     numbers += [f"{1e3 * (end - onset):.0f}" if event.end_ns else "open", f"{event.peak_score:.2f}"]
     if record.onset_latencies_s:
         heard = record.onset_latencies_s.get(event.sequence)

@@ -43,6 +43,18 @@ def _calibrated(artifact: Artifact, bag: Path, settings: Settings) -> Artifact:
     return replace(artifact, calibration=new)
 
 
+def _bags(paths: list[Path]) -> list[Path]:
+    """The bags themselves, and those in folders that are not bags."""
+    found: list[Path] = []
+    for path in paths:
+        is_folder_of_bags = path.is_dir() and not (path / "metadata.yaml").exists()
+        inside = [entry for entry in sorted(path.glob("*")) if entry.is_dir() or entry.suffix == ".bag"]
+        if is_folder_of_bags and not inside:
+            raise UsageError(f"{path}: no bag in this folder")
+        found += inside if is_folder_of_bags else [path]
+    return found
+
+
 def replay_command(options: Namespace) -> None:
     """`tao-lora replay`."""
     torch.set_num_threads(1)  # as the node does: the sums then round alike
@@ -137,7 +149,7 @@ def train_command(options: Namespace) -> None:
         seed=options.seed,
         alarms_per_hour=options.alarms_per_hour,
     )
-    train(options.bags, options.steady, options.out, _settings(options), config)
+    train(_bags(options.bags), _bags(options.steady), options.out, _settings(options), config)
 
 
 def parameters_command(options: Namespace) -> None:

@@ -12,24 +12,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
+import rclpy
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.progress import Progress
 
 from tao_lora_ros.bags.reader import BagError, BagReader
-from tao_lora_ros.bags.record import RunRecord, read_contacts
-from tao_lora_ros.cli.live import LiveView, PlainView
-
-if TYPE_CHECKING:
-    from tao_lora_ros.ros.recorder import Recorder
+from tao_lora_ros.bags.record import read_contacts
+from tao_lora_ros.bags.report import tiles, write_report
+from tao_lora_ros.cli.live import View, view_of
+from tao_lora_ros.ros.player import sources
+from tao_lora_ros.ros.recorder import Recorder
 
 NODE = "tao_lora"
 SIMULATED_S = 30.0
 _SEED = 7
 _START_S = 60.0  # to import torch and load the model, on a slow machine
-_QUIET_S = 0.5  # without a message for so long, the node has dealt with all
+_STEP_S = 0.1
+_QUIET_S = 0.5  # without an output for so long, the node has dealt with all
 _STOP_S = 10.0
+_LOG_LINES = 8
 
 
 class DemoError(RuntimeError):
@@ -50,12 +54,14 @@ def run_demo(bag: Path | None, out: Path, rate: float = 1.0) -> int:
     # A robot on this network must not hear simulated impacts.
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: a shell's background job is started deaf to it.
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     console = Console()
     try:
         out.mkdir(parents=True, exist_ok=True)
         _demo(bag or _simulated(out / "recording", console), out, rate, console)
-    except (DemoError, BagError, ImportError, OSError) as error:
+    except (DemoError, BagError, OSError) as error:
         print(f"tao-lora: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -82,42 +88,148 @@ def _simulated(path: Path, console: Console) -> Path:
 
 
 def _demo(bag: Path, out: Path, rate: float, console: Console) -> None:
-    from tao_lora_ros.bags.report import write_report
-    from tao_lora_ros.ros.player import sources
-    from tao_lora_ros.ros.recorder import Recorder
-
     with BagReader(bag, sources()) as reader:
         messages, duration_s = reader.message_count, reader.duration_s
     contacts = read_contacts(bag)
-    console.print(
-        f"{bag}: {messages} messages, {duration_s:.1f} s; ROS domain {os.environ['ROS_DOMAIN_ID']}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    with _ros() as (ros_node, spin), Child("node", out, "tao_lora_ros.ros.node") as node:
-        recorder = Recorder(ros_node, sources(), NODE)
-        if console.is_terminal:
-            view: LiveView | PlainView = LiveView(recorder, console, messages, duration_s)
-        else:
-            view = PlainView(recorder, console)
-        with view:
-            _wait_for_node(ros_node, node, lambda: (spin(), view.update("starting node")))
+    _say(console, f"{bag}: {messages} messages, {duration_s:.1f} s")
+    with _ros_node() as ros, Child("node", out, "tao_lora_ros.ros.node") as node:
+        recorder = Recorder(ros, sources(), NODE)
+        with view_of(recorder, console, messages, duration_s) as view:
+            _start(ros, node, view)
             used_s = node.cpu_s()
-            play = ["tao_lora_ros.ros.player", bag, "--rate", rate, "--subscribers", 2]
-            with Child("player", out, *play) as player:
+            arguments = (bag, "--rate", rate, "--subscribers", 2)
+            with Child("player", out, "tao_lora_ros.ros.player", *arguments) as player:
                 while player.running():
                     node.check()
-                    spin()
-                    view.update("playing")
-            _drain(recorder, spin, view)
+                    _step(recorder, view, "playing")
+            _drain(recorder, node, view)
             used_s = node.cpu_s() - used_s
-            node.stop(lambda: (spin(), view.update("stopping")))
-    load = {"Node, of one core": f"{100 * used_s * rate / max(duration_s, 1e-9):.0f} %"}
-    load["Node, a message"] = f"{1e6 * used_s / max(messages, 1):.0f} µs"
+            node.end()  # closes the event that is open
+            _step(recorder, view, "done")
+    load = {
+        "Node, of one core": f"{used_s * rate / max(duration_s, 1e-9):.0%}",
+        "Node, a message": f"{1e6 * used_s / max(messages, 1):.0f} µs",
+    }
     record = recorder.record(f"Demonstration: {bag.name}", contacts, load)
     shutil.rmtree(out / "recorded", ignore_errors=True)
     recorder.write_bag(out / "recorded")
     write_report(record, out / "report.html")
-    for line in _summary(record, messages, recorder.received):
-        console.print(line, highlight=False, soft_wrap=True)
-    console.print(f"report: {out / 'report.html'}", f"bag: {out / 'recorded'}", sep="\n")
+    _say(console, f"sent {messages} messages, received {recorder.received}")
+    for name, value, more in tiles(record):
+        _say(console, f"{name}: {value}" + (f" ({more})" if more else ""))
+    _say(console, f"report: {out / 'report.html'}\nbag: {out / 'recorded'}")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _start(ros: Node, node: Child, view: View) -> None:
+    """Wait until the node advertises."""
+    deadline = time.monotonic() + _START_S
+    while not ros.count_publishers(f"{NODE}/inference"):
+        node.check()
+        if time.monotonic() > deadline:
+            raise DemoError(f"the node is not ready after {_START_S:g} s\n{node.last_lines()}")
+        view.update("starting node")
+        time.sleep(_STEP_S)
+
+
+def _drain(recorder: Recorder, node: Child, view: View) -> None:
+    """Let the node deal with what it still has in its queues."""
+    quiet_steps = 0
+    while quiet_steps * _STEP_S < _QUIET_S:
+        quiet_steps = 0 if _step(recorder, view, "finishing") else quiet_steps + 1
+        node.check()
+    if not recorder.inferences:
+        raise DemoError(f"the node gave no inference\n{node.last_lines()}")
+
+
+def _step(recorder: Recorder, view: View, status: str) -> bool:
+    """Poll for a tenth of a second, then draw; whether an output came."""
+    before = len(recorder.inferences) + len(recorder.events)
+    for _ in range(5):
+        time.sleep(_STEP_S / 5)
+        recorder.poll()
+    view.update(status)
+    return len(recorder.inferences) + len(recorder.events) > before
+
+
+@contextmanager
+def _ros_node() -> Iterator[Node]:
+    # rclpy's own handler would swallow Ctrl-C.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    node = Node("tao_lora_demo")
+    try:
+        yield node
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
+
+
+class Child:
+    """A Python module as a process of its own, which does not outlive the `with` block.
+
+    Its output goes to `<name>.log`. It has a session of its own, so that Ctrl-C reaches it from
+    here alone, in order.
+    """
+
+    def __init__(self, name: str, out: Path, module: str, *arguments: object) -> None:
+        self.name = name
+        self._log = out / f"{name}.log"
+        command = [sys.executable, "-u", "-m", module, *map(str, arguments)]
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+
+    def running(self) -> bool:
+        """Whether it still runs.
+
+        Raises:
+            DemoError: it failed.
+        """
+        code = self._process.poll()
+        if code:
+            raise DemoError(f"the {self.name} failed with {code}\n{self.last_lines()}")
+        return code is None
+
+    def check(self) -> None:
+        """Raise DemoError where it does not run any more."""
+        if not self.running():
+            raise DemoError(f"the {self.name} ended early\n{self.last_lines()}")
+
+    def last_lines(self) -> str:
+        """The end of its log."""
+        lines = self._log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+        return "\n".join(f"  {line}" for line in lines)
+
+    def cpu_s(self) -> float:
+        """Processor seconds used so far; NaN where there is no /proc."""
+        try:
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text()
+        except OSError:
+            return float("nan")
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def end(self) -> None:
+        """Interrupt it as Ctrl-C does; kill it where that does not help."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.end()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import TracebackType
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 from rich.console import Console, Group
@@ -37,7 +37,28 @@ class Run(Protocol):
         """Stamp of the first one."""
 
 
-class PlainView:
+class View(ABC):
+    """Shows a run while it goes on."""
+
+    @abstractmethod
+    def update(self, status: str) -> None:
+        """Show what is new, with a word on what goes on."""
+
+    def __enter__(self) -> View:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.update("")
+
+
+def view_of(run: Run, console: Console, messages: int, duration_s: float) -> View:
+    """The view that suits the console, of a run of so many messages and seconds."""
+    if console.is_terminal:
+        return LiveView(run, console, messages, duration_s)
+    return PlainView(run, console)
+
+
+class PlainView(View):
     """A line for each event when it is over."""
 
     def __init__(self, run: Run, console: Console) -> None:
@@ -45,26 +66,14 @@ class PlainView:
         self._shown = 0
 
     def update(self, status: str) -> None:
-        """Print the events that ended since; `status` is for the live view."""
         for event in self._run.events[self._shown :]:
             if event.phase is Phase.END:
-                cells = "  ".join(cell for cell in _cells(self._run, event) if cell)
-                self._console.print(f"event {cells}", highlight=False, soft_wrap=True)
+                line = "  ".join(cell for cell in _cells(self._run, event) if cell)
+                self._console.print(f"event {line}", highlight=False, soft_wrap=True)
         self._shown = len(self._run.events)
 
-    def __enter__(self) -> PlainView:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.update("")
-
-
-class LiveView:
+class LiveView(View):
     """Progress, route, classes and the newest events, ten times a second."""
 
     def __init__(self, run: Run, console: Console, messages: int, duration_s: float) -> None:
@@ -72,7 +81,6 @@ class LiveView:
         self._live = Live(console=console, auto_refresh=False)
 
     def update(self, status: str) -> None:
-        """Draw anew, with a word on what goes on."""
         self._live.update(self._screen(status), refresh=True)
 
     def _screen(self, status: str) -> Panel:
@@ -116,7 +124,7 @@ class LiveView:
 
     def _events(self) -> Table:
         table = Table(expand=True, box=None, header_style="dim", padding=(0, 1))
-        for name in ("#", "onset", "label", "score", "lasts", "heard after"):
+        for name in ("#", "onset", "label", "score", "lasts", "reported after"):
             table.add_column(name, justify="left" if name == "label" else "right", no_wrap=True)
         table.add_column("driven by", ratio=1, no_wrap=True)
         latest = {event.sequence: event for event in self._run.events}
@@ -129,12 +137,7 @@ class LiveView:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
 

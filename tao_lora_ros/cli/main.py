@@ -67,8 +67,8 @@ def _parser() -> argparse.ArgumentParser:
 
     train = subparsers.add_parser("train", help="train, quantise and calibrate on bags")
     train.set_defaults(run=commands.train_command)
-    train.add_argument("bags", type=Path, nargs="+", help="training recordings; whole runs")
-    train.add_argument("--steady", type=Path, nargs="+", required=True, help="steady recordings")
+    train.add_argument("bags", type=Path, nargs="+", help="training bags, or folders of bags")
+    train.add_argument("--steady", type=Path, nargs="+", required=True, help="steady bags, or folders")
     train.add_argument("--out", type=Path, required=True, help="artifact folder to write")
     train.add_argument("--model-id", help="name of the model (default: the folder's)")
     train.add_argument("--steps", type=int, default=1500, help="training steps")

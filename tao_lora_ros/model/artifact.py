@@ -85,7 +85,7 @@ def load_artifact(folder: FilePath) -> Artifact:
             f"{folder / TENSORS}: SHA-256 is {digest}, {CARD} says {card['tensors_sha256']}"
         )
     router = card["router"] | {
-        key: tuple(card["router"][key]) for key in ("scales", "thresholds", "baselines", "floors")
+        key: tuple(card["router"][key]) for key in ("scales", "thresholds", "memories", "floors")
     }
     return Artifact(
         model_id=card["model_id"],
@@ -129,10 +129,6 @@ def _check_lengths(file: FilePath, card: dict[str, Any]) -> None:
     ):
         if length != expected:
             raise ArtifactError(f"{file}: {name} has {length} entries, expected {expected}")
-    if router["top_k"] > config["channels"]:
-        raise ArtifactError(
-            f"{file}: router.top_k is {router['top_k']}, expected at most {config['channels']}"
-        )
 
 
 def _build(folder: FilePath, card: dict[str, Any], tensors: bytes) -> Mixer:

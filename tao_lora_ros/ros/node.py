@@ -5,23 +5,32 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 
 import rclpy
 import torch
+from geometry_msgs.msg import WrenchStamped
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.duration import Duration
+from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import ExternalShutdownException
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import (
+    LifecycleNode,
+    LifecyclePublisher,
+    LifecycleState,
+    TransitionCallbackReturn,
+)
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.signals import SignalHandlerOptions
-
-from geometry_msgs.msg import WrenchStamped
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import Imu
+
 from tao_lora_ros.engine.pipeline import Pipeline, source_configs
 from tao_lora_ros.engine.results import Event, Inference, Phase, Result
 from tao_lora_ros.engine.settings import SettingsError, settings_from
@@ -32,6 +41,7 @@ from tao_lora_ros.ros.messages import event_message, inference_message
 from tao_lora_ros.ros.parameters import declare, is_ours
 from tao_lora_ros.router.router import Path as Route
 from tao_lora_ros.signal.cdr import IMU, WRENCH
+from tao_lora_ros.signal.source import SourceConfig
 
 try:
     from rclpy.experimental import EventsExecutor as Executor
@@ -46,13 +56,31 @@ _EVENTS_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+_ACKNOWLEDGE_S = 1.0
+
+_Transition = Callable[["PipelineNode", LifecycleState], TransitionCallbackReturn]
+
+
+def _told(transition: _Transition) -> _Transition:
+    """Log what a transition raises; rclpy would drop it without a word."""
+
+    @wraps(transition)
+    def told(node: PipelineNode, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(node, state)
+        except Exception as error:
+            doing = transition.__name__.removeprefix("on_")
+            node.get_logger().fatal(f"cannot {doing}: {type(error).__name__}: {error}")
+            return TransitionCallbackReturn.ERROR
+
+    return told
 
 
 class PipelineNode(LifecycleNode):
     """Lifecycle node around one `Pipeline`.
 
     `configure` loads and warms the model, `activate` subscribes, `deactivate` unsubscribes and
-    closes the open event.
+    closes the open event. A transition that fails unexpectedly leaves the node unconfigured.
 
     Raises:
         SettingsError: a parameter is unknown, of the wrong type or out of range.
@@ -60,9 +88,13 @@ class PipelineNode(LifecycleNode):
 
     def __init__(self, **kwargs) -> None:
         super().__init__(NODE_NAME, **kwargs)
+        self._pipeline: Pipeline | None = None
+        self._inputs: list[Subscription] = []
+        self._outputs: list[LifecyclePublisher] = []
         self._settings = declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
 
+    @_told
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model, build the pipeline, advertise."""
         folder = Path(self._settings.model) if self._settings.model else default_artifact()
@@ -75,56 +107,86 @@ class PipelineNode(LifecycleNode):
         _warm(self._artifact)
         self._inferences = self.create_lifecycle_publisher(InferenceMessage, "~/inference", 100)
         self._events = self.create_lifecycle_publisher(TransientEvent, "~/events", _EVENTS_QOS)
+        self._outputs = [self._inferences, self._events]
         return TransitionCallbackReturn.SUCCESS
 
+    @_told
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the sources."""
         result = super().on_activate(state)
-        qos = QoSProfile(
-            depth=self._settings.queue_depth,
-            history=HistoryPolicy.KEEP_LAST,
-            reliability=ReliabilityPolicy.BEST_EFFORT,
-        )
-        self._inputs = [
-            self.create_subscription(
-                _MESSAGE_TYPES[config.msgtype],
-                config.name,
-                partial(self._on_message, index),
-                qos,
-                raw=True,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            )
-            for index, config in enumerate(source_configs(self._settings))
-        ]
+        for index, config in enumerate(source_configs(self._settings)):
+            self._inputs.append(self._subscribe(index, config))
         self.get_logger().info(
             f"model {self._artifact.model_id} {self._artifact.version}, "
             f"reading {', '.join(subscription.topic_name for subscription in self._inputs)}"
         )
         return result
 
+    def _subscribe(self, index: int, config: SourceConfig) -> Subscription:
+        # Each its own profile: rclpy writes the overrides of a topic into the one it is given.
+        qos = QoSProfile(
+            depth=self._settings.queue_depth,
+            history=HistoryPolicy.KEEP_LAST,
+            reliability=ReliabilityPolicy.BEST_EFFORT,
+        )
+        return self.create_subscription(
+            _MESSAGE_TYPES[config.msgtype],
+            config.name,
+            partial(self._on_message, index),
+            qos,
+            raw=True,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    @_told
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and close the open event."""
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        self._publish(self._pipeline.reset(), time.monotonic_ns())
+        self._unsubscribe()
         return super().on_deactivate(state)
 
+    @_told
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of the model and the publishers."""
-        self.destroy_lifecycle_publisher(self._inferences)
-        self.destroy_lifecycle_publisher(self._events)
-        del self._pipeline, self._artifact
+        self._release()
         return TransitionCallbackReturn.SUCCESS
 
+    @_told
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Close the open event, wait until it has arrived, and let go of everything."""
+        self._unsubscribe()
+        for publisher in self._outputs:
+            publisher.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    @_told
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of what a failed transition left behind."""
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def _unsubscribe(self) -> None:
+        while self._inputs:
+            self.destroy_subscription(self._inputs.pop())
+        if self._pipeline is not None:
+            self._publish(self._pipeline.reset(), time.monotonic_ns())
+
+    def _release(self) -> None:
+        while self._inputs:
+            self.destroy_subscription(self._inputs.pop())
+        while self._outputs:
+            self.destroy_lifecycle_publisher(self._outputs.pop())
+        self._pipeline = None
+
     def _on_message(self, source: int, data: bytes) -> None:
+        if self._pipeline is None:
+            return
         arrived_ns = time.monotonic_ns()
-        rejected = self._pipeline.sources[source].rejected.total()
-        results = self._pipeline.push(source, data)
-        self._publish(results, arrived_ns)
-        if self._pipeline.sources[source].rejected.total() > rejected:
-            self.get_logger().warning(
-                f"refused: {self._pipeline.sources[source].reason}", throttle_duration_sec=1.0
-            )
+        stream = self._pipeline.sources[source]
+        rejected = stream.rejected.total()
+        self._publish(self._pipeline.push(source, data), arrived_ns)
+        if stream.rejected.total() > rejected:
+            self.get_logger().warning(f"refused: {stream.reason}", throttle_duration_sec=1.0)
 
     def _publish(self, results: Iterable[Result], arrived_ns: int) -> None:
         for result in results:
@@ -137,10 +199,10 @@ class PipelineNode(LifecycleNode):
 
     def _log(self, event: Event) -> None:
         channels = ", ".join(f"{name} {share:.0%}" for name, share in event.channels[:3])
+        lasted = f", {(event.end_ns - event.onset_ns) * 1e-9:.3f} s" * (event.phase is Phase.END)
         self.get_logger().info(
             f"event {event.sequence} {event.phase.name.lower()}: "
-            f"score {event.peak_score:.2f} {event.label} ({channels})"
-            + (f", {(event.end_ns - event.onset_ns) * 1e-9:.3f} s" if event.phase is Phase.END else "")
+            f"score {event.peak_score:.2f} {event.label} ({channels}){lasted}"
         )
 
     def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
@@ -150,7 +212,7 @@ class PipelineNode(LifecycleNode):
         except SettingsError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._settings = settings
-        if hasattr(self, "_pipeline"):
+        if self._pipeline is not None:
             self._pipeline.apply(settings)
         return SetParametersResult(successful=True)
 
@@ -168,37 +230,38 @@ def main() -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit status."""
     # One thread: the model is small, and waking a second core costs more than it brings.
     torch.set_num_threads(1)
-    # rclpy's own handlers would shut the context down before the open event is published.
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
     try:
+        # rclpy's own handlers would shut the context down before the open event is published.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         node = PipelineNode()
-    except SettingsError as error:
-        print(f"{NODE_NAME}: {error}", file=sys.stderr)
-        rclpy.shutdown()
+    except (SettingsError, ParameterException, NameValidationException, RuntimeError) as error:
+        # RuntimeError: that of rcl, which rclpy does not export, for a bad file or argument.
+        print(f"{NODE_NAME}: {' '.join(str(error).split())}", file=sys.stderr)
+        rclpy.try_shutdown()
         return 1
+    status = _run(node)
+    rclpy.try_shutdown()
+    return status
+
+
+def _run(node: PipelineNode) -> int:
+    signals: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: signals.append(number))
     executor = Executor()
     executor.add_node(node)
-    status = 0 if _start(node) else 1
+    started = _start(node)
     # EventsExecutor.spin() fires no callback in the Jazzy wheels; spin_once does.
-    while status == 0 and not stopping:
+    while started and not signals:
         try:
             executor.spin_once(timeout_sec=0.1)
         except ExternalShutdownException:
             break
-    if status == 0:
-        node.trigger_deactivate()
+    with suppress(RuntimeError):  # rclpy's, where the service has shut the node down already
+        node.trigger_shutdown()
     executor.shutdown()
     node.destroy_node()
-    rclpy.shutdown()
-    return status
+    return 0 if started else 1
 
 
 def _start(node: PipelineNode) -> bool:

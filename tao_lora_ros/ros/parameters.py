@@ -8,12 +8,12 @@ from rclpy.node import Node
 from tao_lora_ros.engine.settings import TABLE, Parameter, Settings, settings_from
 
 # Names that belong to ROS itself.
-_ROS_OWN = ("use_sim_time", "qos_overrides.", "start_type_description_service")
+_ROS_OWN = ("use_sim_time", "start_type_description_service")
 
 
 def is_ours(name: str) -> bool:
     """Whether a parameter is this package's, not one that ROS itself gives every node."""
-    return not name.startswith(_ROS_OWN)
+    return name not in _ROS_OWN and not name.startswith("qos_overrides.")
 
 
 def declare(node: Node) -> Settings:
@@ -41,9 +41,7 @@ def declare(node: Node) -> Settings:
 
 def _descriptor(row: Parameter) -> ParameterDescriptor:
     unit = f" [{row.unit}]" if row.unit else ""
-    descriptor = ParameterDescriptor(
-        description=f"{row.description}{unit}", read_only=not row.live
-    )
+    descriptor = ParameterDescriptor(description=f"{row.description}{unit}", read_only=not row.live)
     if row.minimum is not None and row.maximum is not None:
         if isinstance(row.default, int):
             whole = IntegerRange(from_value=int(row.minimum), to_value=int(row.maximum), step=1)

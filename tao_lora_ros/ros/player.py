@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from geometry_msgs.msg import WrenchStamped
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 from rich.progress import Progress
-
-from geometry_msgs.msg import WrenchStamped
 from sensor_msgs.msg import Imu
+
 from tao_lora_ros.bags.reader import BagError, BagReader
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.signal.cdr import IMU, WRENCH

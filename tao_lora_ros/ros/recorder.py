@@ -1,12 +1,10 @@
-"""Record the node's inputs and outputs off the wire: for a bag, for the report, and to look at live."""
+"""Record the node's inputs and outputs off the wire: for a bag, the report and the live view."""
 
 from __future__ import annotations
 
 import struct
-import time
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 import tao_lora_ros.msg
 from tao_lora_ros.bags.record import Contact, RunRecord, collect_signals
-from tao_lora_ros.engine.results import Event, Inference
+from tao_lora_ros.engine.results import Event, Inference, Phase
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
@@ -32,11 +30,14 @@ _EVENTS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-_OUT_OF_ORDER_NS = 100_000_000  # sources differ by less than this when they arrive
+_OUT_OF_ORDER_NS = 500_000_000  # a poll takes one topic after another
 
 
 class Recorder:
     """Keeps every message, in memory: about 0.5 kB each, 40 MB a minute at 1500 messages a second.
+
+    It is polled, without an executor: times are those at which the senders published, so it does
+    not matter when a message is taken, and a poll now and then costs little.
 
     Args:
         node: a node to subscribe with.
@@ -46,70 +47,68 @@ class Recorder:
 
     def __init__(self, node: Node, sources: Sequence[SourceConfig], pipeline: str) -> None:
         self._sources = list(sources)
-        self._messages: list[tuple[int, int, bytes]] = []  # place in _topics, time of arrival, CDR
+        self._messages: list[tuple[int, int, bytes]] = []  # subscription, time published, CDR
         self._latencies_s: list[float] = []
         self.inferences: list[Inference] = []
         self.events: list[Event] = []
         self.onset_latencies_s: dict[int, float] = {}
         self.labels: tuple[str, ...] = ()
         self.model = ("", "")
-        self.paths: Counter[str] = Counter()
-        self._topics: list[tuple[str, str]] = []
-        for index, source in enumerate(self._sources):
-            kind = MESSAGE_TYPES[source.msgtype]
-            self._subscribe(node, kind, source.name, _DEEP, partial(self._keep, index))
-        self._subscribe(
-            node, InferenceMessage, f"{pipeline}/inference", _DEEP, self._on_inference
-        )
-        self._subscribe(node, TransientEvent, f"{pipeline}/events", _EVENTS, self._on_event)
+        topics: list[tuple[Any, str, QoSProfile]] = [
+            (MESSAGE_TYPES[source.msgtype], source.name, _DEEP) for source in sources
+        ]
+        topics.append((InferenceMessage, f"{pipeline}/inference", _DEEP))
+        topics.append((TransientEvent, f"{pipeline}/events", _EVENTS))
+        self._subscriptions = [
+            node.create_subscription(kind, topic, lambda _: None, qos, raw=True)
+            for kind, topic, qos in topics
+        ]
+        self._topics = [(s.topic_name, _type_name(s.msg_type)) for s in self._subscriptions]
 
-    def _subscribe(self, node: Node, kind: Any, topic: str, qos: QoSProfile, take: Any) -> None:
-        subscription = node.create_subscription(kind, topic, take, qos, raw=True)
-        package, name = kind.__module__.split(".")[0], kind.__name__
-        self._topics.append((subscription.topic_name, f"{package}/msg/{name}"))
+    def poll(self) -> int:
+        """Take all that has come; returns the number of messages."""
+        before = len(self._messages)
+        for index, subscription in enumerate(self._subscriptions):
+            with subscription.handle:
+                while taken := subscription.handle.take_message(subscription.msg_type, True):
+                    data, info = taken
+                    self._messages.append((index, info["source_timestamp"], data))
+                    if index >= len(self._sources):
+                        self._on_output(deserialize_message(data, subscription.msg_type))
+        return len(self._messages) - before
 
     @property
     def received(self) -> int:
         """Input messages that came."""
         return len(self._messages) - len(self.inferences) - len(self.events)
 
-    @property
-    def total(self) -> int:
-        """All messages that came."""
-        return len(self._messages)
-
-    def _keep(self, index: int, data: bytes) -> None:
-        self._messages.append((index, time.time_ns(), data))
-
-    def _on_inference(self, data: bytes) -> None:
-        self._keep(len(self._sources), data)
-        message = deserialize_message(data, InferenceMessage)
+    def _on_output(self, message: Any) -> None:
+        if isinstance(message, TransientEvent):
+            self._on_event(event_from_message(message))
+            return
         self.labels = tuple(message.labels)
         self.model = (message.model_id, message.model_version)
         self._latencies_s.append(message.latency.sec + message.latency.nanosec * 1e-9)
         self.inferences.append(inference_from_message(message))
-        self.paths[self.inferences[-1].path.name.lower()] += 1
 
-    def _on_event(self, data: bytes) -> None:
-        self._keep(len(self._sources) + 1, data)
-        event = event_from_message(deserialize_message(data, TransientEvent))
+    def _on_event(self, event: Event) -> None:
         self.events.append(event)
-        arrived_ns = self._arrival_of(event.onset_ns)
-        if event.sequence not in self.onset_latencies_s and arrived_ns is not None:
-            self.onset_latencies_s[event.sequence] = (time.time_ns() - arrived_ns) * 1e-9
+        published_ns, onset_ns = self._messages[-1][1], self._published(event.onset_ns)
+        if event.phase is Phase.ONSET and onset_ns is not None:
+            self.onset_latencies_s[event.sequence] = (published_ns - onset_ns) * 1e-9
 
-    def _arrival_of(self, stamp_ns: int) -> int | None:
-        """When the first input of this stamp or later arrived."""
-        arrived_ns = None
-        for index, received_ns, data in reversed(self._messages):
+    def _published(self, stamp_ns: int) -> int | None:
+        """When the first input of this stamp or later was published."""
+        published_ns = None
+        for index, at_ns, data in reversed(self._messages):
             if index >= len(self._sources):
                 continue
             sent_ns = _stamp_ns(data)
             if sent_ns >= stamp_ns:
-                arrived_ns = received_ns
+                published_ns = min(at_ns, published_ns or at_ns)
             elif sent_ns < stamp_ns - _OUT_OF_ORDER_NS:
                 break
-        return arrived_ns
+        return published_ns
 
     @property
     def start_ns(self) -> int:
@@ -117,7 +116,7 @@ class Recorder:
         return _stamp_ns(self._messages[0][2]) if self._messages else 0
 
     def write_bag(self, path: Path) -> None:
-        """Write inputs and outputs, by time of arrival, as an MCAP bag in the folder `path`."""
+        """Write inputs and outputs, by time of publication, as an MCAP bag in the folder `path`."""
         store = get_typestore(Stores.ROS2_JAZZY)
         for name, text in _definitions().items():
             store.register(get_types_from_msg(text, name))
@@ -126,8 +125,8 @@ class Recorder:
                 writer.add_connection(topic, msgtype, typestore=store)
                 for topic, msgtype in self._topics
             ]
-            for index, received_ns, data in self._messages:
-                writer.write(connections[index], received_ns, data)
+            for index, published_ns, data in sorted(self._messages, key=lambda row: row[1]):
+                writer.write(connections[index], published_ns, data)
 
     def record(self, title: str, contacts: list[Contact], notes: dict[str, str]) -> RunRecord:
         """Everything so far as the record of a run."""
@@ -152,6 +151,10 @@ class Recorder:
             onset_latencies_s=self.onset_latencies_s,
             notes=notes,
         )
+
+
+def _type_name(kind: Any) -> str:
+    return f"{kind.__module__.partition('.')[0]}/msg/{kind.__name__}"
 
 
 def _stamp_ns(data: bytes) -> int:

@@ -1,10 +1,14 @@
-"""Score how much livelier every channel is than it has been, on several time scales at once.
+"""Score how much livelier the signals are than they have been, on several time scales at once.
 
-The statistic is the idea of STA/LTA (Allen 1978), applied to variance: the logarithm of the
-variance of the newest few rows over its own recent mean. Comparing short-window variances with
-short-window variances leaves slow motion and gravity's turning out on both sides. The recent mean
-is the largest of several memories: a robot that sets off grows livelier within tenths of a second,
-which the short memories follow and an impact outruns.
+A row's *energy* is the squared Mahalanobis distance of its change from the row before, under the
+slow covariance of such changes, for each channel. Differences leave slow motion and gravity's
+turning out. The covariance cancels what the channels usually do together, such as the drives'
+vibration, which shakes the force sensor and the accelerometer alike: a blow on the tool does not,
+and stands out (Basseville and Nikiforov 1993, Detection of Abrupt Changes, on innovations).
+
+The statistic is then STA/LTA's (Allen 1978): the logarithm of the energy of the newest few rows
+over its own recent mean. That mean is the largest of several memories: a robot that sets off grows
+livelier within tenths of a second, which the short memories follow and an impact outruns.
 """
 
 from __future__ import annotations
@@ -14,7 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.signal.variance import SlidingVariance
+from tao_lora_ros.signal.covariance import StreamingCovariance
+
+# Of an energy that is 1 on average: keeps the ratio finite where a channel falls silent.
+ENERGY_FLOOR = 0.05
+# A row this many times livelier than usual counts less, so that an outlier stays one.
+CLIP = 8.0
 
 
 @dataclass(frozen=True)
@@ -22,24 +31,23 @@ class Calibration:
     """What the analyzer needs to know, made by `router.calibration` and kept in the artifact.
 
     Args:
-        scales: fast window lengths in rows.
+        scales: lengths of the fast windows in rows.
         thresholds: log-ratio of each scale at which it alarms.
-        baselines: lengths of the baseline's memories in rows, shortest first.
+        memories: lengths of the baseline's memories in rows.
+        covariance_rows: memory of the slow covariance in rows.
         start_rows: rows that a baseline learns before it is compared with.
         leak_rows: rows in which a frozen baseline rises by a factor e at the most, towards what
             it is now: motion that has grown livelier lets go of a transient, a contact does not.
-        top_k: how many of the liveliest channels are averaged.
-        floors: standard deviation of each channel below which a change is of no interest, in the
-            channel's unit (its resolution); it also keeps a silent channel's ratio finite.
+        floors: standard deviation of each channel's resolution, in its unit.
         alarms_per_hour: false-alarm rate that the thresholds were set for.
     """
 
     scales: tuple[int, ...]
     thresholds: tuple[float, ...]
-    baselines: tuple[int, ...]
+    memories: tuple[int, ...]
+    covariance_rows: int
     start_rows: int
     leak_rows: int
-    top_k: int
     floors: tuple[float, ...]
     alarms_per_hour: float
 
@@ -49,92 +57,99 @@ class Analysis:
     """What one row says.
 
     `score` is dimensionless and 1 at the threshold; `scale` is the window length (rows) that gave
-    it; `rho` is the log-ratio of each channel on that scale, [C]; `deviation` is each channel's
-    distance from its recent mean in baseline standard deviations, [C]. Channels without a value
-    are 0.
+    it; `liveliness` is the row's own energy over the usual; `contributions` are the channels'
+    parts of the energy, [C], 0 where a channel has no value.
     """
 
     score: float
     scale: int
-    rho: NDArray[np.float64]
-    deviation: NDArray[np.float64]
+    liveliness: float
+    contributions: NDArray[np.float64]
 
 
 class VarianceAnalyzer:
     """Streaming scores of rows [C]; the baseline learns only while it is not frozen."""
 
     def __init__(self, calibration: Calibration) -> None:
-        self._scales = calibration.scales
+        self._scales = np.array(calibration.scales)
         self._thresholds = np.array(calibration.thresholds)
-        self._floors = np.array(calibration.floors) ** 2
-        self._top_k = calibration.top_k
-        self._memories = np.array(calibration.baselines)[:, None, None]
-        self._longest = max(calibration.scales)
-        self._delays = np.array(calibration.scales)
-        self._rows = np.arange(len(calibration.scales))
+        self._memories = np.array(calibration.memories)[:, None]
         self._start_rows = calibration.start_rows
         self._leak = np.exp(1.0 / calibration.leak_rows)
-        self._variance = SlidingVariance(calibration.scales, len(calibration.floors))
+        self._covariance = StreamingCovariance(
+            calibration.covariance_rows, np.array(calibration.floors)
+        )
+        self._longest = max(calibration.scales)
+        self._newest_first = np.arange(self._longest)
+        self._which = np.arange(len(self._scales))
         self.clear()
 
     def clear(self) -> None:
         """Forget the past."""
-        shape = (len(self._scales), len(self._floors))
-        self.pooled = np.zeros(len(self._scales))  # log-ratio of each scale at the newest row
-        self._variance.clear()
-        self._means = np.zeros((len(self._memories), *shape))
-        self._lately = np.full(shape, np.nan)  # short memory that never freezes
-        self._learned = np.zeros(shape)
-        # Variances wait here until their fast window has left them behind, so that an onset
-        # cannot raise the baseline that it is compared with.
-        self._waiting = np.full((self._longest, *shape), np.nan)
-        self._at = 0
+        scales = len(self._scales)
+        self._covariance.clear()
+        self._before: NDArray[np.float64] | None = None
+        self._energies = np.zeros(self._longest)
+        self._means = np.zeros((len(self._memories), scales))
+        self._lately = np.zeros(scales)  # short memory that never freezes
+        self._rows = 0
+        self._learned = 0
+        # Energies wait here until their fast window has left them behind, so that an onset cannot
+        # raise the baseline that it is compared with; NaN: not to be learned.
+        self._waiting = np.full((self._longest, scales), np.nan)
+        self.log_ratios = np.zeros(scales)  # of the newest row, one a scale
 
     def update(self, values: NDArray[np.float64], frozen: bool) -> Analysis:
         """Score one row, float64 [C], NaN where a channel has no value."""
-        mean = self._variance.mean
-        fast = self._variance.push(values)
-        ready = (self._learned >= self._start_rows) & ~np.isnan(fast)
-        baseline = self._means.max(axis=0) + self._floors
-        rho = np.where(ready, np.log((fast + self._floors) / baseline), 0.0)
-        self.pooled = self._pool(rho, ready)
-        scores = self.pooled / self._thresholds
-        best = int(scores.argmax())
-        deviation = np.where(ready[-1], np.abs(values - mean) / np.sqrt(baseline[-1]), 0.0)
+        before, self._before = self._before, values
+        change = np.full(len(values), np.nan) if before is None else values - before
+        missing = np.isnan(change)
+        change[missing] = 0.0
+        present = len(change) - int(missing.sum())
+        if present == 0:  # nothing to learn from; the past stays as it is
+            return Analysis(0.0, self._longest, 0.0, change)
+        contributions = self._covariance.contributions(change)
+        energy = float(contributions.sum()) / present
+        usual = float(self._means[:, 0].max()) + ENERGY_FLOOR
+        fast = self._push(energy)
+        if self.ready:
+            self.log_ratios = np.log((fast + ENERGY_FLOOR) / (self._means.max(axis=0) + ENERGY_FLOOR))
+        if not frozen:
+            trusted = self._rows <= self._start_rows or energy <= CLIP * usual
+            self._covariance.push(change, 1.0 if trusted else CLIP * usual / energy)
         self._learn(fast, frozen)
-        return Analysis(float(scores[best]), self._scales[best], rho[best], deviation)
+        scores = self.log_ratios / self._thresholds
+        best = int(scores.argmax())
+        liveliness = energy / usual if self.ready else 0.0
+        return Analysis(float(scores[best]), int(self._scales[best]), liveliness, contributions)
 
-    def _pool(self, rho: NDArray[np.float64], ready: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Mean of the k largest log-ratios of each scale, over the channels that have one."""
-        k = self._top_k
-        largest = np.partition(np.where(ready, rho, -np.inf), -k, axis=1)[:, -k:]
-        present = np.minimum(ready.sum(axis=1), k)
-        total = np.where(np.isinf(largest), 0.0, largest).sum(axis=1)
-        return total / np.maximum(present, 1)
+    def _push(self, energy: float) -> NDArray[np.float64]:
+        """Mean energy of the newest rows of each scale."""
+        at = self._rows % self._longest
+        self._energies[at] = energy
+        self._rows += 1
+        newest_first = self._energies[(at - self._newest_first) % self._longest]
+        return newest_first.cumsum()[self._scales - 1] / self._scales
 
     def _learn(self, fast: NDArray[np.float64], frozen: bool) -> None:
-        self._lately = np.where(
-            np.isnan(self._lately), fast, self._lately + (fast - self._lately) / self._memories.min()
-        )
-        leaving = self._waiting[(self._at - self._delays) % self._longest, self._rows]
-        if not frozen:
-            known = ~np.isnan(leaving)
-            self._learned += known
-            weight = 1.0 / np.clip(self._learned, 1, self._memories)
-            self._means += np.where(known, weight * (leaving - self._means), 0.0)
-        else:
-            risen = np.fmin(self._means * self._leak, self._lately)
+        weight = 1.0 / min(self._rows, int(self._memories.min()))
+        self._lately += weight * (fast - self._lately)
+        at = self._rows % self._longest
+        leaving = self._waiting[(at - self._scales) % self._longest, self._which]
+        if frozen:
+            risen = np.minimum(self._means * self._leak, self._lately)
             self._means = np.maximum(self._means, risen)
-        self._waiting[self._at] = np.nan if frozen else fast
-        self._at = (self._at + 1) % self._longest
+        elif not np.isnan(leaving).any():
+            self._learned += 1
+            self._means += (leaving - self._means) / np.minimum(self._learned, self._memories)
+        self._waiting[at] = np.nan if frozen else fast
 
     @property
     def ready(self) -> bool:
-        """Whether some channel has a baseline on every scale."""
-        return bool((self._learned >= self._start_rows).any(axis=1).all())
+        """Whether there is a baseline to compare with."""
+        return self._learned >= self._start_rows
 
     def accept(self) -> None:
-        """Take the variances of the last short memory as the new steady state."""
-        known = ~np.isnan(self._lately)
-        self._means = np.where(known, self._lately, self._means)
-        self._learned = np.where(known, self._start_rows, self._learned)
+        """Take the energies of the last short memory as the new steady state."""
+        self._means[:] = self._lately
+        self._learned = self._start_rows

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tao_lora_ros.router.analyzer import Calibration, VarianceAnalyzer
 from tao_lora_ros.signal.source import unit_of
 
-SCALES = (4, 8, 16)
-TOP_K = 3
-BASELINES_S = (0.032, 0.128, 1.0)
+SCALES = (1, 2, 4, 8)
+MEMORIES_S = (0.032, 0.128, 1.0)
+COVARIANCE_S = 2.0
 START_S = 0.2
 LEAK_S = 1.0
 BLOCK_S = 0.25
@@ -30,10 +30,10 @@ def uncalibrated(channels: Iterable[str], rate_hz: float) -> Calibration:
     return Calibration(
         scales=SCALES,
         thresholds=(1.0,) * len(SCALES),
-        baselines=tuple(round(memory * rate_hz) for memory in BASELINES_S),
+        memories=tuple(round(memory * rate_hz) for memory in MEMORIES_S),
+        covariance_rows=round(COVARIANCE_S * rate_hz),
         start_rows=round(START_S * rate_hz),
         leak_rows=round(LEAK_S * rate_hz),
-        top_k=TOP_K,
         floors=tuple(_RESOLUTION[unit_of(channel)] for channel in channels),
         alarms_per_hour=float("nan"),
     )
@@ -84,13 +84,13 @@ def calibrate(
 def log_ratios(
     rows: Iterable[NDArray[np.float64]], calibration: Calibration
 ) -> NDArray[np.float64]:
-    """Pooled log-ratio of each scale, [rows, scales], from the first row with a baseline on."""
+    """Log-ratio of each scale, [rows, scales], from the first row with a baseline on."""
     analyzer = VarianceAnalyzer(calibration)
     ratios = []
     for values in rows:
         analyzer.update(values, frozen=False)
         if analyzer.ready:
-            ratios.append(analyzer.pooled)
+            ratios.append(analyzer.log_ratios)
     return np.array(ratios).reshape(-1, len(calibration.scales))
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.router.analyzer import Analysis
 
-ONSET_DEVIATION = 4.0
+ONSET_LIVELINESS = 4.0
 
 
 @dataclass
@@ -33,13 +33,12 @@ class TransientTracker:
     """Follows analyses row by row and describes the transient that the router reports.
 
     Onset: an alarm comes some rows late, so it is dated back to the first row of the alarming
-    window that lies more than `ONSET_DEVIATION` baseline standard deviations off its recent mean
-    in some channel; to the alarm's row itself where there is none. Peak: the row furthest off.
-    Shares: each channel's part of the positive log-ratios at the highest score.
+    window that is more than `ONSET_LIVELINESS` times livelier than usual; to the alarm's row itself
+    where there is none. Peak: the liveliest row. Shares: the channels' parts of its energy.
     """
 
     def __init__(self, longest_scale: int) -> None:
-        self._past: deque[tuple[int, float]] = deque(maxlen=longest_scale)
+        self._past: deque[tuple[int, Analysis]] = deque(maxlen=longest_scale)
         self._sequence = 0
         self.clear()
 
@@ -47,33 +46,32 @@ class TransientTracker:
         """Forget the past; sequence numbers go on."""
         self._past.clear()
         self.current: Transient | None = None
-        self._peak_deviation = 0.0
+        self._peak_liveliness = 0.0
         self._last_loud_ns = 0
 
     def observe(self, time_ns: int, analysis: Analysis, off_score: float) -> None:
         """Take one row, before the router's change for it is handled."""
-        deviation = float(analysis.deviation.max())
-        self._past.append((time_ns, deviation))
+        self._past.append((time_ns, analysis))
         transient = self.current
         if transient is None:
             return
         if analysis.score >= off_score:
             self._last_loud_ns = time_ns
-        if deviation > self._peak_deviation:
-            self._peak_deviation, transient.peak_ns = deviation, time_ns
-        if analysis.score > transient.peak_score:
-            transient.peak_score = analysis.score
+        if analysis.liveliness > self._peak_liveliness:
+            self._peak_liveliness, transient.peak_ns = analysis.liveliness, time_ns
             transient.shares = _shares(analysis)
+        transient.peak_score = max(transient.peak_score, analysis.score)
 
     def begin(self, time_ns: int, analysis: Analysis) -> Transient:
         """The router alarmed at this row."""
         window = list(self._past)[-analysis.scale :]
-        off = [row for row in window if row[1] > ONSET_DEVIATION]
-        onset_ns = off[0][0] if off else time_ns
-        peak_ns, self._peak_deviation = max(window, key=lambda row: row[1])
+        lively = [row_ns for row_ns, row in window if row.liveliness > ONSET_LIVELINESS]
+        onset_ns = lively[0] if lively else time_ns
+        peak_ns, peak = max(window, key=lambda row: row[1].liveliness)
+        self._peak_liveliness = peak.liveliness
         self._last_loud_ns = time_ns
         self.current = Transient(
-            self._sequence, onset_ns, max(peak_ns, onset_ns), analysis.score, _shares(analysis)
+            self._sequence, onset_ns, max(peak_ns, onset_ns), analysis.score, _shares(peak)
         )
         self._sequence += 1
         return self.current
@@ -88,5 +86,5 @@ class TransientTracker:
 
 
 def _shares(analysis: Analysis) -> NDArray[np.float64]:
-    positive = np.maximum(analysis.rho, 0.0)
+    positive = np.maximum(analysis.contributions, 0.0)
     return positive / positive.sum()

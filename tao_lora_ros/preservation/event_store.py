@@ -1,0 +1,191 @@
+"""The on-disk store of events: each one a ROS 2 bag of its own, and an index of them all.
+
+    STORE/lock                                held by the one process that writes
+    STORE/index.jsonl                         one line an event
+    STORE/writing/                            what is not finished; emptied at the next start
+    STORE/events/000123_20250102T030405Z/     000123_….mcap, metadata.yaml, event.json
+
+An event is written in `writing/`, brought to the disk, renamed into `events/`, then indexed. So at
+any instant a folder in `events/` is whole, and whoever dies loses at most what it was writing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO
+
+from tao_lora_ros.preservation.event_bag import largest_size, write_bag
+from tao_lora_ros.preservation.event_catalogue import ENTRY_FILE, EVENTS, catalogue, sha256_of
+from tao_lora_ros.preservation.event_index import Entry, sync, write_durably
+from tao_lora_ros.preservation.event_record import EventRecord, StoreError
+
+MEBIBYTE = 1024 * 1024
+
+
+class EventStore:
+    """Appends events; one process at a time.
+
+    The oldest events make room for a new one, just before it is written, by the most that it can
+    take. An event that would not fit even then is refused and nothing is deleted for it.
+
+    Args:
+        folder: the store; made where it is missing, repaired where it was left unfinished.
+        max_bytes: most that events and index take on the disk, also while one is written.
+        min_free_bytes: least that stays free on the file system.
+
+    Raises:
+        StoreError: the folder cannot be made, read or written, or another process writes to it.
+    """
+
+    def __init__(
+        self, folder: Path, max_bytes: int = 1024 * MEBIBYTE, min_free_bytes: int = 512 * MEBIBYTE
+    ) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self.min_free_bytes = min_free_bytes
+        self._events = folder / EVENTS
+        self._writing = folder / "writing"
+        try:
+            self._events.mkdir(parents=True, exist_ok=True)
+            self._lock = self._take_lock()
+        except OSError as error:
+            raise StoreError(_reason(folder, error)) from error
+        try:
+            self._repair()
+        except OSError as error:
+            self.close()
+            raise StoreError(_reason(folder, error)) from error
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The events, oldest first."""
+        return [entry for _, entry in sorted(self._index.entries.items())]
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes that events and index take on the disk."""
+        return sum(self._sizes.values()) + self._index.size
+
+    def append(self, record: EventRecord) -> Entry:
+        """Keep an event; when this returns it is on the disk.
+
+        Raises:
+            StoreError: it was refused for its size or the space left, or the disk failed. The
+                events before it are as they were, save the oldest if they had to make room.
+        """
+        try:
+            self._make_room(largest_size(record), record)
+            return self._write(record)
+        except OSError as error:
+            raise StoreError(_reason(self.folder, error)) from error
+        finally:
+            shutil.rmtree(self._writing, ignore_errors=True)
+
+    def close(self) -> None:
+        """Let another process write."""
+        self._lock.close()
+
+    def __enter__(self) -> EventStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _take_lock(self) -> IO[str]:
+        lock = (self.folder / "lock").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise StoreError(f"{self.folder}: another process writes to this store") from None
+        except OSError:
+            lock.close()
+            raise
+        return lock
+
+    def _repair(self) -> None:
+        """Bring index and folders together after whatever happened to the last writer."""
+        shutil.rmtree(self._writing, ignore_errors=True)
+        for folder in (self.folder.parent, self.folder):
+            sync(folder)
+        self._index, agreed = catalogue(self.folder)
+        if not agreed:
+            self._index.rewrite()
+        self._sizes = {
+            number: disk_use(self._events / entry.folder)
+            for number, entry in self._index.entries.items()
+        }
+
+    def _make_room(self, need: int, record: EventRecord) -> None:
+        """Delete the oldest events until `need` bytes more keep both bounds."""
+        disk = os.statvfs(self.folder)
+        free = disk.f_bavail * disk.f_frsize
+        surplus = max(
+            self.bytes_used + need - self.max_bytes,
+            self.min_free_bytes + need - free,
+        )
+        if surplus > sum(self._sizes.values()):
+            raise StoreError(
+                f"{self.folder}: event {record.sequence} refused: it takes up to {need} bytes; "
+                f"{self.max_bytes} are allowed, {free} are free, {self.min_free_bytes} stay free"
+            )
+        while surplus > 0:
+            surplus -= self._remove_oldest()
+
+    def _remove_oldest(self) -> int:
+        """Delete an event, out of sight first; returns the bytes given back."""
+        number = min(self._index.entries)
+        entry = self._index.entries[number]
+        self._writing.mkdir(exist_ok=True)
+        gone = self._writing / entry.folder
+        with suppress(FileNotFoundError):  # somebody deleted it by hand
+            (self._events / entry.folder).rename(gone)
+        self._index.remove(number)
+        shutil.rmtree(gone, ignore_errors=True)
+        return self._sizes.pop(number)
+
+    def _write(self, record: EventRecord) -> Entry:
+        number = self._index.next
+        onset = datetime.fromtimestamp(record.onset_ns // 10**9, timezone.utc)
+        name = f"{number:06d}_{onset:%Y%m%dT%H%M%SZ}"
+        folder = self._writing / name
+        messages = write_bag([record], folder)
+        mcap = folder / f"{name}.mcap"
+        entry = Entry(
+            number=number,
+            folder=name,
+            sequence=record.sequence,
+            onset_ns=record.onset_ns,
+            peak_ns=record.peak_ns,
+            end_ns=record.end_ns,
+            peak_score=record.peak_score,
+            label=record.label,
+            probability=record.probability,
+            channels=record.channels,
+            messages=messages,
+            size=mcap.stat().st_size,
+            sha256=sha256_of(mcap),
+        )
+        write_durably(folder / ENTRY_FILE, entry.to_json() + "\n")
+        for path in (mcap, folder / "metadata.yaml", folder):
+            sync(path)
+        folder.rename(self._events / name)
+        sync(self._events)
+        self._sizes[number] = disk_use(self._events / name)
+        self._index.add(entry)
+        return entry
+
+
+def disk_use(folder: Path) -> int:
+    """Bytes that a folder and its files take on the disk, in whole blocks where it says so."""
+    stats = [path.stat() for path in (folder, *folder.iterdir())]
+    return sum(max(stat.st_size, stat.st_blocks * 512) for stat in stats)
+
+
+def _reason(folder: Path, error: OSError) -> str:
+    return f"{error.filename or folder}: {error.strerror or error}"

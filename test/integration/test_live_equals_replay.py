@@ -1,0 +1,161 @@
+"""A live node and a replay of the same recording give the same inferences and the same events."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from recordings import Message, motion, write_ros2
+
+from tao_lora_ros.bags.reader import BagReader
+from tao_lora_ros.bags.replay import Replay
+from tao_lora_ros.bags.replay import replay as replay_bag
+from tao_lora_ros.engine.pipeline import Pipeline, source_configs
+from tao_lora_ros.engine.results import Event, Inference, Phase
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
+from tao_lora_ros.preservation.outlier_buffer import RawSamples
+
+pytestmark = pytest.mark.ros
+SECOND = 1_000_000_000
+
+
+@pytest.fixture(scope="module")
+def artifact() -> Artifact:
+    torch.set_num_threads(1)  # as the node does: the sums then round alike
+    return load_artifact(default_artifact())
+
+
+def replayed(bag: Path, artifact: Artifact, settings: Settings) -> tuple[Replay, list[Message]]:
+    """What a replay of the bag gives, and the bag's messages."""
+    configs = source_configs(settings)
+    with BagReader(bag, configs) as reader:
+        result = replay_bag(reader, Pipeline(settings, artifact))
+    with BagReader(bag, configs) as reader:
+        return result, [Message(*message) for message in reader.messages()]
+
+
+def single(value: float) -> float | str:
+    """A float as a float32 field holds it, and a NaN that equals itself."""
+    return "nan" if math.isnan(value) else float(np.float32(value))
+
+
+def ns(time) -> int:
+    return time.sec * SECOND + time.nanosec
+
+
+def inference_row(result: Inference, artifact: Artifact) -> tuple:
+    return (
+        result.stamp_ns, result.frame_id, artifact.model_id, artifact.version, int(result.path),
+        result.score, list(artifact.labels), [single(p) for p in result.probabilities],
+        single(result.forecast_error), result.window_start_ns, result.window_end_ns,
+    )  # fmt: skip
+
+
+def inference_message_row(message) -> tuple:
+    return (
+        ns(message.header.stamp), message.header.frame_id, message.model_id,
+        message.model_version, message.path, message.score, list(message.labels),
+        [single(p) for p in message.probabilities], single(message.forecast_error),
+        ns(message.window_start), ns(message.window_end),
+    )  # fmt: skip
+
+
+def event_row(event: Event) -> tuple:
+    return (
+        event.onset_ns, event.frame_id, event.sequence, int(event.phase), event.onset_ns,
+        event.peak_ns, event.end_ns, event.peak_score, [name for name, _ in event.channels],
+        [single(share) for _, share in event.channels], event.label, single(event.probability),
+    )  # fmt: skip
+
+
+def event_message_row(message) -> tuple:
+    return (
+        ns(message.header.stamp), message.header.frame_id, message.sequence, message.phase,
+        ns(message.onset), ns(message.peak), ns(message.end), message.peak_score,
+        list(message.channels), [single(share) for share in message.shares], message.label,
+        single(message.probability),
+    )  # fmt: skip
+
+
+def raw_row(raw: RawSamples) -> tuple:
+    values = [str(value) for value in raw.values.ravel().tolist()]  # a NaN as text equals itself
+    return raw.source, raw.frame_id, list(raw.channels), raw.stamps_ns.tolist(), values
+
+
+def raw_message_row(message) -> tuple:
+    stamps, values = [ns(stamp) for stamp in message.stamps], [str(v) for v in message.values]
+    return message.source, message.frame_id, list(message.channels), stamps, values
+
+
+def assert_same(wire, result: Replay, artifact: Artifact) -> None:
+    assert [inference_message_row(message) for message in wire.inferences] == [
+        inference_row(inference, artifact) for inference in result.inferences
+    ]
+    assert list(map(event_message_row, wire.events)) == list(map(event_row, result.events))
+    for message, event in zip(wire.events, result.events, strict=True):
+        assert list(map(raw_message_row, message.raw)) == list(map(raw_row, event.raw))
+
+
+def run_live(wire, start_node, messages: Iterable[Message], *parameters: str) -> None:
+    """Play to a node and stop it by Ctrl-C, so that it closes an open event as a replay does."""
+    from wire import LOSSLESS
+
+    process = start_node(*LOSSLESS, *parameters)
+    wire.play(messages)
+    process.child.send_signal(2)
+    wire.until(lambda: process.child.poll() is not None, "end of the node")
+    assert process.child.returncode == 0, process.log
+
+
+def test_planted_impacts(wire, start_node, artifact, tmp_path):
+    """The recording ends in the middle of its last event."""
+    settings = Settings()
+    bag = write_ros2(tmp_path / "bag", motion(4.0, impacts_s=(1.5, 2.5, 3.99)))
+    result, messages = replayed(bag, artifact, settings)
+    assert [event.phase for event in result.events] == [Phase.ONSET, Phase.END] * 3
+    run_live(wire, start_node, messages)
+    assert_same(wire, result, artifact)
+    assert all(ns(message.latency) > 0 for message in wire.inferences)
+
+
+def test_recorded_hammer_taps(wire, start_node, artifact, data_folder):
+    bag = data_folder / "kuka_ft_imu" / "ros2bag_2-vibrations"
+    if not bag.exists():
+        pytest.skip(f"{bag} does not exist")
+    result, messages = replayed(bag, artifact, Settings())
+    assert result.inferences
+    assert result.events
+    run_live(wire, start_node, messages)
+    assert_same(wire, result, artifact)
+
+
+def shuffled(messages: Iterable[Message], jitter_s: float) -> Iterable[Message]:
+    """Delay each message at random; one source's messages stay in order."""
+    generator = random.Random(1)
+    streams = []
+    for source in (0, 1):
+        latest, delayed = 0, []
+        for message in (m for m in messages if m.source == source):
+            latest = max(latest, message.stamp_ns + round(generator.uniform(0, jitter_s) * SECOND))
+            delayed.append((latest, source, message))
+        streams.append(delayed)
+    return (replace(m, stamp_ns=latest) for latest, _, m in heapq.merge(*streams, key=lambda d: d[:2]))
+
+
+def test_order_of_arrival_does_not_matter(wire, start_node, artifact, tmp_path):
+    settings = Settings()
+    messages = motion(4.0, impacts_s=(1.5, 2.5), seed=1)
+    result, _ = replayed(write_ros2(tmp_path / "bag", messages), artifact, settings)
+    assert [event.phase for event in result.events] == [Phase.ONSET, Phase.END] * 2
+    late = list(shuffled(messages, jitter_s=0.05))
+    assert [m.source for m in late] != [m.source for m in messages]
+    run_live(wire, start_node, late)
+    assert_same(wire, result, artifact)

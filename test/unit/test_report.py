@@ -1,0 +1,230 @@
+"""Tests of tao_lora_ros.bags.record and tao_lora_ros.bags.report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tao_lora_ros.bags.reader import BagError
+from tao_lora_ros.bags.record import Contact, RunRecord, Signal, read_contacts
+from tao_lora_ros.engine.results import Event, Inference, Phase
+from tao_lora_ros.router.router import Path as Route
+from tao_lora_ros.signal.cdr import IMU, WRENCH
+from tao_lora_ros.signal.source import SourceConfig
+
+pytest.importorskip("plotly", reason="plotly is not installed")
+
+from tao_lora_ros.bags import report
+
+START = 1_700_000_000_000_000_000
+LABELS = ("free", "impact")
+SOURCES = (SourceConfig("imu", IMU), SourceConfig("wrench", WRENCH))
+CHANNELS = tuple(channel for source in SOURCES for channel in source.channels)
+
+
+def at(seconds: float) -> int:
+    return START + round(seconds * 1e9)
+
+
+def event(sequence: int, onset: float, end: float, phase: Phase = Phase.END) -> Event:
+    return Event(
+        phase=phase,
+        sequence=sequence,
+        frame_id="ft",
+        onset_ns=at(onset),
+        peak_ns=at(onset + 0.004),
+        end_ns=at(end) if phase is Phase.END else 0,
+        peak_score=2.5,
+        channels=(("wrench.force_z", 0.6), ("imu.accel_z", 0.4)),
+        label="impact",
+        probability=0.75,
+        raw=(),
+    )
+
+
+def inference(seconds: float, path: Route) -> Inference:
+    stamp = at(seconds)
+    return Inference(stamp, "imu", path, 0.5, (0.9, 0.1), 0.2, stamp - 256_000_000, stamp)
+
+
+@pytest.fixture
+def record() -> RunRecord:
+    rng = np.random.default_rng(0)
+    signals = {
+        name: Signal(
+            START + np.arange(count) * (4_000_000_000 // count), rng.normal(size=(count, 6))
+        )
+        for name, count in (("imu", 2000), ("wrench", 4000))
+    }
+    inferences = [inference(0.1 * i, Route(i in (10, 11))) for i in range(3, 40)]
+    return RunRecord(
+        title="A <run>",
+        start_ns=START,
+        channels=CHANNELS,
+        signals=signals,
+        lags_s={},
+        inferences=inferences,
+        events=[event(0, 1.0, 1.1, Phase.ONSET), event(0, 1.0, 1.1), event(1, 3.5, 0, Phase.ONSET)],
+        labels=LABELS,
+        model_id="arm",
+        model_version="1",
+        rejected={"not_finite": 3},
+        contacts=[
+            Contact(0.99, 1.02, "impact", 8.0),
+            Contact(1.02, 1.5, "slide"),
+            Contact(2.0, 2.1, "impact", 1.0),
+            Contact(3.7, 3.8, "impact", 6.0),
+        ],
+    )
+
+
+class Page(HTMLParser):
+    """What the tests look at in a page."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.rows: list[str] = []
+        self.resources: list[str] = []
+        self.ids: list[str] = []
+        self.figures: dict[str, dict] = {}
+        self._figure: str | None = None
+        self._row = False
+        self.feed(file.read_text("utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        found = dict(attrs)
+        self.resources += [found[key] for key in ("src", "href", "data") if key in found]
+        self.ids += [found["id"]] if "id" in found else []
+        if tag == "tr" and "data-from" in found:
+            self.rows.append("")
+            self._row = True
+        self._figure = found.get("id") if found.get("type") == "application/json" else None
+
+    def handle_endtag(self, tag: str) -> None:
+        self._figure = None
+        if tag == "tr":
+            self._row = False
+
+    def handle_data(self, data: str) -> None:
+        if self._figure:
+            self.figures[self._figure] = json.loads(data)
+        elif self._row:
+            self.rows[-1] += data + " "
+
+
+def page_of(record: RunRecord, folder: Path) -> Page:
+    report.write_report(record, folder / "new" / "report.html")
+    return Page(folder / "new" / "report.html")
+
+
+def test_a_row_and_a_zoom_for_every_event(record, tmp_path):
+    page = page_of(record, tmp_path)
+    assert len(page.rows) == 2
+    assert "1.0000" in page.rows[0]
+    assert "impact 75%" in page.rows[0]
+    assert "wrench.force_z 60%" in page.rows[0]
+    assert "impact +10.0 ms" in page.rows[0]
+    assert "open" in page.rows[1]
+    assert {"overview", "zoom-0", "zoom-1"} <= set(page.ids)
+    assert set(page.figures) == {"overview-figure", "zoom-0-figure", "zoom-1-figure"}
+
+
+def test_needs_nothing_from_elsewhere(record, tmp_path):
+    assert page_of(record, tmp_path).resources == []
+
+
+def test_text_is_escaped(record, tmp_path):
+    page_of(record, tmp_path)
+    text = (tmp_path / "new" / "report.html").read_text("utf-8")
+    assert "<h1>A &lt;run&gt;</h1>" in text
+
+
+def test_overview_shows_every_reported_quantity(record, tmp_path):
+    titles = [a.text for a in report.overview(record).layout.annotations]
+    assert "Acceleration · imu [m/s²]" in titles
+    assert "Torque · wrench [Nm]" in titles
+    record.signals["imu"].values[:, 3:] = np.nan
+    titles = [a.text for a in report.overview(record).layout.annotations]
+    assert not [title for title in titles if title.startswith("Angular velocity")]
+
+
+def test_tiles_count(record):
+    tiles = {name: (value, more) for name, value, more in report.tiles(record)}
+    assert tiles["Inferences"][0] == "37"
+    assert tiles["Contacts found"][0] == "1 of 3"
+    assert "1 within an open event, 1 missed; above 5 σ: 1 of 2" in tiles["Contacts found"][1]
+    assert tiles["Messages refused"] == ("3", "not finite 3")
+    assert "Inference latency" not in tiles
+
+
+def test_live_run_shows_latencies(record, tmp_path):
+    live = replace(
+        record,
+        inference_latencies_s=[0.001] * len(record.inferences),
+        onset_latencies_s={0: 0.0123},
+    )
+    page = page_of(live, tmp_path)
+    assert "latencies-figure" in page.figures
+    assert "12.3" in page.rows[0]
+
+
+def test_empty_run_makes_a_page(record, tmp_path):
+    nothing = Signal(np.zeros(0, np.int64), np.zeros((0, 6)))
+    empty = replace(
+        record,
+        signals=dict.fromkeys(record.signals, nothing),
+        inferences=[],
+        events=[],
+        contacts=[],
+        rejected={},
+    )
+    assert page_of(empty, tmp_path).rows == []
+
+
+@given(
+    count=st.integers(1, 5000),
+    buckets=st.integers(1, 300),
+    where=st.floats(0, 1, exclude_max=True),
+    height=st.sampled_from([-50.0, 50.0, float("nan")]),
+)
+def test_decimation_keeps_a_spike_of_one_sample(count, buckets, where, height):
+    values = np.random.default_rng(count).normal(size=count)
+    spike = int(where * count)
+    values[spike] = height
+    kept = report.decimate(values, buckets)
+    assert spike in kept
+    assert (np.diff(kept) > 0).all()
+    assert len(kept) <= 3 * buckets
+
+
+def test_a_hole_breaks_the_line(record):
+    stamps, values = record.signals["imu"]
+    holed = Signal(np.delete(stamps, slice(500, 600)), np.delete(values, slice(500, 600), axis=0))
+    record.signals["imu"] = holed
+    trace = next(t for t in report.overview(record).data if t.type == "scatter")
+    assert np.isnan(trace.y).sum() == 1
+
+
+def test_outcomes(record):
+    assert [record.outcome(touch) for touch in record.touches] == ["found", "missed", "covered"]
+    assert [touch.label for touch in record.touches] == ["impact, slide", "impact", "impact"]
+    assert [record.touched(event) for event in record.final_events] == [True, True]
+
+
+def test_contacts_beside_a_bag(tmp_path):
+    bag = tmp_path / "bag"
+    assert read_contacts(bag) == []
+    labels = tmp_path / "bag.labels.csv"
+    labels.write_text("start_s,end_s,label,peak_force_n,peak_sigma\n2,3,b,1,7\n0.5,1,a,1,\n")
+    first, second = read_contacts(bag)
+    assert (first.start_s, first.label, second.peak_sigma) == (0.5, "a", 7.0)
+    labels.write_text("start_s,end_s,label\n0.5,x,a\n")
+    with pytest.raises(BagError, match=r"bag\.labels\.csv: line 2: expected start_s,end_s,label"):
+        read_contacts(bag)

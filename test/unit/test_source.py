@@ -1,0 +1,192 @@
+"""What a source refuses, it counts by kind and explains; nothing bad gets through."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recordings import REST, SECOND, START_NS, imu, wrench
+
+from tao_lora_ros.signal.cdr import IMU, WRENCH, DecodeError
+from tao_lora_ros.signal.source import ClockJump, Source, SourceConfig, unit_of
+
+MS = 1_000_000
+
+
+def imu_source() -> Source:
+    return Source(SourceConfig("imu", IMU), jump_s=5.0)
+
+
+def fed(*stamps_ms: int) -> Source:
+    """A source that took these stamps."""
+    source = imu_source()
+    for stamp in stamps_ms:
+        assert source.accept(imu(START_NS + stamp * MS)) is not None
+    return source
+
+
+def test_channels_carry_the_sources_name() -> None:
+    assert SourceConfig("left", IMU).channels == (
+        "left.accel_x", "left.accel_y", "left.accel_z",
+        "left.gyro_x", "left.gyro_y", "left.gyro_z",
+    )  # fmt: skip
+    assert SourceConfig("a.b", WRENCH).channels[5] == "a.b.torque_z"
+
+
+@pytest.mark.parametrize(
+    ("channel", "unit"),
+    [("imu.accel_x", "m/s^2"), ("a.b.gyro_z", "rad/s"), ("w.force_y", "N"), ("w.torque_x", "Nm")],
+)
+def test_units_follow_from_channel_names(channel: str, unit: str) -> None:
+    assert unit_of(channel) == unit
+
+
+def test_a_good_message_is_taken_whole() -> None:
+    sample = imu_source().accept(imu(START_NS, REST))
+    assert sample is not None
+    assert sample.stamp_ns == START_NS
+    assert sample.values.tolist() == list(REST)
+
+
+def test_undecodable_bytes_are_counted_with_the_reason() -> None:
+    source = fed(0)
+    assert source.accept(b"\0\1") is None
+    assert source.rejected == {"undecodable": 1}
+    assert source.reason == "imu: undecodable: 2 bytes are too few for a stamped message"
+
+
+def test_decode_alone_raises() -> None:
+    with pytest.raises(DecodeError):
+        imu_source().decode(b"")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("channel", range(6))
+def test_a_value_that_is_not_finite_is_refused(bad: float, channel: int) -> None:
+    source = fed(0)
+    values = [1.0] * 6
+    values[channel] = bad
+    assert source.accept(imu(START_NS + MS, values)) is None
+    assert source.rejected == {"not_finite": 1}
+    assert source.reason.startswith("imu: not finite: values [")
+    assert str(bad) in source.reason
+
+
+def test_three_infinite_values_are_no_missing_part() -> None:
+    source = imu_source()
+    assert source.accept(imu(START_NS, [np.inf] * 3 + [0.0] * 3)) is None
+    assert source.rejected == {"not_finite": 1}
+
+
+def test_a_missing_gyro_is_fine() -> None:
+    source = imu_source()
+    sample = source.accept(imu(START_NS, REST, gyro=False))
+    assert sample is not None
+    assert not source.rejected
+    np.testing.assert_array_equal(sample.values, [0.0, 0.0, 9.81, np.nan, np.nan, np.nan])
+
+
+def test_a_missing_gyro_does_not_excuse_a_broken_accelerometer() -> None:
+    source = imu_source()
+    assert source.accept(imu(START_NS, [np.nan, 0, 0, 0, 0, 0], gyro=False)) is None
+    assert source.rejected == {"not_finite": 1}
+
+
+def test_another_frame_is_refused_and_both_are_named() -> None:
+    source = fed(0)
+    assert source.accept(imu(START_NS + MS, frame="base")) is None
+    assert source.rejected == {"wrong_frame": 1}
+    assert source.reason == "imu: wrong frame: 'base', not 'imu_link'"
+
+
+def test_a_refused_first_message_does_not_set_the_frame() -> None:
+    source = imu_source()
+    source.accept(imu(START_NS, [np.nan] + [0.0] * 5, frame="broken"))
+    assert source.accept(imu(START_NS + MS, frame="imu_link")) is not None
+
+
+def test_a_duplicate_is_refused() -> None:
+    source = fed(0, 2)
+    assert source.accept(imu(START_NS + 2 * MS)) is None
+    assert source.rejected == {"duplicate": 1}
+    stamp = START_NS + 2 * MS
+    assert source.reason == f"imu: duplicate: stamp {stamp} ns after {stamp} ns"
+
+
+def test_an_older_stamp_is_out_of_order() -> None:
+    source = fed(0, 2)
+    assert source.accept(imu(START_NS + MS)) is None
+    assert source.rejected == {"out_of_order": 1}
+    assert str(START_NS + MS) in source.reason
+    assert source.accept(imu(START_NS + 3 * MS)) is not None
+
+
+def test_a_single_far_future_stamp_does_not_poison() -> None:
+    source = fed(0, 1)
+    assert source.accept(imu(START_NS + 1000 * SECOND)) is None
+    for stamp in range(2, 50):
+        assert source.accept(imu(START_NS + stamp * MS)) is not None
+    assert source.rejected == {"clock_jump": 1}
+    assert source.reason.startswith(f"imu: clock jump: stamp {START_NS + 1000 * SECOND} ns")
+
+
+def test_far_stamps_that_come_now_and_then_are_no_clock_jump() -> None:
+    source = fed(0)
+    for stamp in range(1, 20):
+        assert source.accept(imu(START_NS + 1000 * SECOND + stamp * MS)) is None
+        assert source.accept(imu(START_NS + stamp * MS)) is not None
+    assert source.rejected == {"clock_jump": 19}
+
+
+def test_the_same_far_stamp_twice_is_no_clock_jump() -> None:
+    source = fed(0)
+    assert source.accept(imu(START_NS + 1000 * SECOND)) is None
+    assert source.accept(imu(START_NS + 1000 * SECOND)) is None
+
+
+@pytest.mark.parametrize("seconds", [-1000, -6, 6, 1000])
+def test_two_stamps_elsewhere_are_a_clock_jump(seconds: int) -> None:
+    source = fed(0, 1)
+    there = START_NS + seconds * SECOND
+    assert source.accept(imu(there)) is None
+    with pytest.raises(ClockJump, match=f"imu: stamps moved from {START_NS + MS} ns to {there} ns"):
+        source.accept(imu(there + MS))
+
+
+@pytest.mark.parametrize(("ahead_ms", "far"), [(5000, False), (5001, True)])
+def test_a_hole_as_long_as_the_limit_is_no_jump(ahead_ms: int, far: bool) -> None:
+    source = fed(0)
+    assert (source.accept(imu(START_NS + ahead_ms * MS)) is None) == far
+
+
+def test_a_first_stamp_from_the_far_future_is_left_behind() -> None:
+    source = imu_source()
+    source.accept(imu(START_NS + 1000 * SECOND))
+    assert source.accept(imu(START_NS)) is None
+    with pytest.raises(ClockJump):
+        source.accept(imu(START_NS + MS))
+
+
+def test_restart_forgets_clock_and_frame_but_no_counts() -> None:
+    source = fed(10)
+    source.accept(b"")
+    source.restart()
+    assert source.accept(imu(START_NS, frame="other")) is not None
+    assert source.rejected == {"undecodable": 1}
+
+
+def test_the_wrench_is_checked_likewise() -> None:
+    source = Source(SourceConfig("ft", WRENCH), jump_s=5.0)
+    assert source.accept(wrench(START_NS, [1, np.nan, 0, 0, 0, 0])) is None
+    assert source.reason.startswith("ft: not finite: values [1.0, nan,")
+
+
+@given(stamps=st.lists(st.integers(0, 400), min_size=1, max_size=60))
+def test_accepted_stamps_rise_and_every_other_is_counted(stamps: list[int]) -> None:
+    source = imu_source()
+    samples = [source.accept(imu(START_NS + stamp * MS)) for stamp in stamps]
+    taken = [sample.stamp_ns for sample in samples if sample is not None]
+    assert taken == sorted(set(taken))
+    assert taken[-1] == START_NS + max(stamps) * MS
+    assert len(taken) + source.rejected.total() == len(stamps)

@@ -1,0 +1,162 @@
+"""The node as a process of its own, and the other end of its topics and services. All of it real."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
+from recordings import Message
+from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from geometry_msgs.msg import WrenchStamped
+from sensor_msgs.msg import Imu
+from tao_lora_ros.msg import Inference, TransientEvent
+
+TIMEOUT_S = 30.0
+INPUTS = (("imu", Imu), ("wrench", WrenchStamped))
+DEEP = QoSProfile(depth=20_000, reliability=ReliabilityPolicy.RELIABLE)
+EVENTS = QoSProfile(
+    depth=1000,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+# Nothing may be lost on the way, however slow the machine.
+LOSSLESS = (
+    "queue_depth:=20000",
+    "qos_overrides./imu.subscription.reliability:=reliable",
+    "qos_overrides./wrench.subscription.reliability:=reliable",
+)
+
+
+class Process:
+    """A process of the node; what it writes is in `log`."""
+
+    def __init__(self, log: Path, command: Iterable[str]) -> None:
+        self._log = log
+        with log.open("w") as out:
+            self.child = subprocess.Popen([*command], stdout=out, stderr=subprocess.STDOUT)
+
+    @property
+    def log(self) -> str:
+        """All output so far."""
+        return self._log.read_text()
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Send a signal and return the exit status."""
+        self.child.send_signal(number)
+        return self.child.wait(TIMEOUT_S)
+
+    def kill(self) -> None:
+        """End it, however it is."""
+        self.child.kill()
+        self.child.wait()
+
+
+def node_command(parameters: Iterable[str]) -> list[str]:
+    """Command of a node with these parameters, each `name:=value`."""
+    command = [sys.executable, "-m", "tao_lora_ros.ros.node", "--ros-args"]
+    return command + [word for parameter in parameters for word in ("-p", parameter)]
+
+
+class Wire:
+    """Publishes the inputs, keeps the outputs, calls the services of the node `/tao_lora`."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
+        self.publishers = [node.create_publisher(kind, name, DEEP) for name, kind in INPUTS]
+        self.inferences: list[Inference] = []
+        self.events: list[TransientEvent] = []
+        node.create_subscription(Inference, "/tao_lora/inference", self.inferences.append, DEEP)
+        self.join_events(self.events)
+
+    def join_events(self, into: list[TransientEvent]) -> None:
+        """Subscribe to the events once more."""
+        self.node.create_subscription(TransientEvent, "/tao_lora/events", into.append, EVENTS)
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown()
+        self.node.destroy_node()
+
+    def until(self, condition: Callable[[], Any], what: str) -> None:
+        """Take what arrives until the condition holds."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while not condition():
+            assert time.monotonic() < deadline, f"{what}: not within {TIMEOUT_S:g} s"
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def until_listening(self, process: Process) -> None:
+        """Wait until the node hears and is heard."""
+
+        def matched() -> bool:
+            assert process.child.poll() is None, process.log
+            outputs = map(self.node.count_publishers, ("/tao_lora/inference", "/tao_lora/events"))
+            return all(p.get_subscription_count() for p in self.publishers) and all(outputs)
+
+        self.until(matched, "node on the graph")
+
+    def play(self, messages: Iterable[Message], rate: float = 3.0) -> None:
+        """Publish in this order, each when it is due, and wait until the node has dealt with all."""
+        begun, first_ns = time.monotonic(), None
+        for message in messages:
+            first_ns = message.stamp_ns if first_ns is None else first_ns
+            due = begun + (message.stamp_ns - first_ns) * 1e-9 / rate
+            self._executor.spin_once(timeout_sec=max(0.0, due - time.monotonic()))
+            self.publishers[message.source].publish(message.data)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the node has dealt with all that was published."""
+        for publisher in self.publishers:
+            assert publisher.wait_for_all_acked(Duration(seconds=TIMEOUT_S))
+        self.state()  # served after the messages that came before it
+
+    def call(self, kind: Any, name: str, request: Any) -> Any:
+        """Call a service of the node."""
+        client = self.node.create_client(kind, f"/tao_lora/{name}")
+        self.until(client.service_is_ready, name)
+        future = client.call_async(request)
+        self.until(future.done, name)
+        self.node.destroy_client(client)
+        return future.result()
+
+    def state(self) -> str:
+        """The node's lifecycle state."""
+        return self.call(GetState, "get_state", GetState.Request()).current_state.label
+
+    def change(self, label: str) -> bool:
+        """Ask for a lifecycle transition."""
+        request = ChangeState.Request(transition=Transition(label=label))
+        return self.call(ChangeState, "change_state", request).success
+
+    def set_parameter(self, name: str, value: Any) -> SetParametersResult:
+        """Set a parameter through the node's service."""
+        parameter = Parameter(name, value=value).to_parameter_msg()
+        request = SetParameters.Request(parameters=[parameter])
+        return self.call(SetParameters, "set_parameters", request).results[0]
+
+
+def open_wire() -> Wire:
+    """A wire on a domain of this process alone."""
+    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    if not rclpy.ok():
+        rclpy.init()
+    return Wire(rclpy.create_node("wire"))
