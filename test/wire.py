@@ -41,6 +41,9 @@ LOSSLESS = (
     "qos_overrides./imu.subscription.reliability:=reliable",
     "qos_overrides./wrench.subscription.reliability:=reliable",
 )
+# That a publisher has matched the node's subscription does not mean that the reverse holds too, and
+# until it does, messages are lost. Of this one the node says that it got it, and it changes nothing.
+PROBE = b"\0\1\0\0"
 
 
 class Process:
@@ -105,12 +108,15 @@ class Wire:
     def until_listening(self, process: Process) -> None:
         """Wait until the node hears and is heard."""
 
-        def matched() -> bool:
-            assert process.child.poll() is None, process.log
-            outputs = map(self.node.count_publishers, ("/tao_lora/inference", "/tao_lora/events"))
-            return all(p.get_subscription_count() for p in self.publishers) and all(outputs)
+        before = len(process.log)
 
-        self.until(matched, "node on the graph")
+        def heard() -> bool:
+            assert process.child.poll() is None, process.log
+            for publisher in self.publishers:
+                publisher.publish(PROBE)
+            return all(f"refused: {name}: " in process.log[before:] for name, _ in INPUTS)
+
+        self.until(heard, "node on the graph")
 
     def play(self, messages: Iterable[Message], rate: float = 3.0) -> None:
         """Publish in this order, each when it is due, and wait until the node has dealt with all."""

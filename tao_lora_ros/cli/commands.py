@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,11 +12,10 @@ from rich.progress import Progress
 
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import replay, summary
-from tao_lora_ros.bags.rows import read_run
 from tao_lora_ros.engine.pipeline import Pipeline, source_configs
 from tao_lora_ros.engine.settings import TABLE, Settings, parameter_file, read_settings
-from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
-from tao_lora_ros.router.calibration import calibrate
+from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
+from tao_lora_ros.training.calibrate import plot_calibration, recalibrate
 
 
 class UsageError(ValueError):
@@ -36,11 +34,9 @@ def _topics(options: Namespace) -> dict[str, str]:
     return {name: topic for name, _, topic in pairs}
 
 
-def _calibrated(artifact: Artifact, bag: Path, settings: Settings) -> Artifact:
-    run = read_run(bag, settings, artifact.rate_hz)
-    old = artifact.calibration
-    new = calibrate([run.values], artifact.channels, artifact.rate_hz, old.alarms_per_hour)
-    return replace(artifact, calibration=new)
+def _artifact(options: Namespace, settings: Settings) -> Artifact:
+    folder = options.model or (Path(settings.model) if settings.model else default_artifact())
+    return load_artifact(folder)
 
 
 def _bags(paths: list[Path]) -> list[Path]:
@@ -59,10 +55,10 @@ def replay_command(options: Namespace) -> None:
     """`tao-lora replay`."""
     torch.set_num_threads(1)  # as the node does: the sums then round alike
     settings = _settings(options)
-    folder = options.model or (Path(settings.model) if settings.model else default_artifact())
-    artifact = load_artifact(folder)
+    artifact = _artifact(options, settings)
     if options.calibrate:
-        artifact = _calibrated(artifact, options.calibrate, settings)
+        target = artifact.calibration.alarms_per_hour
+        artifact, _ = recalibrate(artifact, _bags(options.calibrate), settings, target)
     pipeline = Pipeline(settings, artifact)
     with BagReader(options.bag, source_configs(settings), _topics(options)) as reader:
         with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
@@ -150,6 +146,24 @@ def train_command(options: Namespace) -> None:
         alarms_per_hour=options.alarms_per_hour,
     )
     train(_bags(options.bags), _bags(options.steady), options.out, _settings(options), config)
+
+
+def calibrate_command(options: Namespace) -> None:
+    """`tao-lora calibrate`."""
+    settings = _settings(options)
+    artifact, maxima = recalibrate(
+        _artifact(options, settings), _bags(options.bags), settings, options.alarms_per_hour
+    )
+    save_artifact(artifact, options.out)
+    if options.plot:
+        try:
+            plot_calibration(artifact, maxima, options.plot)
+        except ImportError as error:
+            raise UsageError(f"{error}; install the extra: pip install plotly") from None
+    calibration = artifact.calibration
+    for rows, threshold in zip(calibration.scales, calibration.thresholds, strict=True):
+        print(f"{rows:3d} rows: log-ratio above {threshold:.3f}")
+    print(f"{options.out}: {calibration.alarms_per_hour:g} false alarms an hour aimed at")
 
 
 def parameters_command(options: Namespace) -> None:

@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--model", type=Path, metavar="DIR", help="artifact folder")
     replay.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
     replay.add_argument(
-        "--calibrate", type=Path, metavar="BAG", help="set the thresholds from this steady bag"
+        "--calibrate", type=Path, nargs="+", metavar="BAG", help="thresholds from steady bags"
     )
 
     demo = subparsers.add_parser("demo", help="node, player and live view on a recording")
@@ -76,6 +76,15 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--rate-hz", type=float, default=500.0, help="grid rate")
     train.add_argument("--alarms-per-hour", type=float, default=1.0, help="target of the router")
     train.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
+
+    calibrate = subparsers.add_parser("calibrate", help="set the thresholds from steady bags")
+    calibrate.set_defaults(run=commands.calibrate_command)
+    calibrate.add_argument("bags", type=Path, nargs="+", help="steady bags, or folders of bags")
+    calibrate.add_argument("--model", type=Path, metavar="DIR", help="artifact folder to start from")
+    calibrate.add_argument("--out", type=Path, required=True, help="artifact folder to write")
+    calibrate.add_argument("--alarms-per-hour", type=float, default=1.0, help="false alarms aimed at")
+    calibrate.add_argument("--plot", type=Path, metavar="FILE", help="write an HTML plot of the fit")
+    calibrate.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
 
     parameters = subparsers.add_parser("parameters", help="print the table of parameters")
     parameters.set_defaults(run=commands.parameters_command)

@@ -44,6 +44,20 @@ def aligner_for(configs: list[SourceConfig], settings: Settings, rate_hz: float)
     )
 
 
+def check_channels(settings: Settings, artifact: Artifact) -> None:
+    """Make sure that the sources give what the model reads.
+
+    Raises:
+        SettingsError: they do not; the text names both.
+    """
+    given = [name for config in source_configs(settings) for name in config.channels]
+    if tuple(given) != artifact.channels:
+        raise SettingsError(
+            f"model {artifact.model_id} reads channels {', '.join(artifact.channels)}; "
+            f"the sources give {', '.join(given) or 'none'}"
+        )
+
+
 class Pipeline:
     """Messages in, inferences and events out, in the order of their times.
 
@@ -56,13 +70,9 @@ class Pipeline:
     """
 
     def __init__(self, settings: Settings, artifact: Artifact) -> None:
+        check_channels(settings, artifact)
         configs = source_configs(settings)
-        self.channels = tuple(name for config in configs for name in config.channels)
-        if self.channels != artifact.channels:
-            raise SettingsError(
-                f"model {artifact.model_id} reads channels {', '.join(artifact.channels)}; "
-                f"the sources give {', '.join(self.channels) or 'none'}"
-            )
+        self.channels = artifact.channels
         self._artifact = artifact
         self._configs = configs
         self._settings = settings

@@ -129,6 +129,12 @@ def _check_lengths(file: FilePath, card: dict[str, Any]) -> None:
     ):
         if length != expected:
             raise ArtifactError(f"{file}: {name} has {length} entries, expected {expected}")
+    for i, channel in enumerate(card["channels"]):
+        unit, expected_unit = channel["unit"], unit_of(channel["name"])
+        if unit != expected_unit:
+            raise ArtifactError(
+                f"{file}: channels[{i}].unit is {unit!r}, expected {expected_unit!r}"
+            )
 
 
 def _build(folder: FilePath, card: dict[str, Any], tensors: bytes) -> Mixer:
@@ -140,5 +146,5 @@ def _build(folder: FilePath, card: dict[str, Any], tensors: bytes) -> Mixer:
     try:
         model.load_state_dict(load(tensors))
     except (SafetensorError, RuntimeError) as error:
-        raise ArtifactError(f"{folder / TENSORS}: {error}") from None
+        raise ArtifactError(f"{folder / TENSORS}: {' '.join(str(error).split())}") from None
     return model.prepare()

@@ -50,6 +50,8 @@ class MixerConfig:
         ):
             if total % part:
                 raise ValueError(f"{name} {part} does not divide {total}")
+        if self.group_size % 2:  # two codes share a byte
+            raise ValueError(f"group_size {self.group_size} is odd")
         if self.rank > self.width:
             raise ValueError(f"rank {self.rank} is above width {self.width}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -25,10 +24,6 @@ from tao_lora_ros.preservation.event_record import EventRecord, StoreError
 from tao_lora_ros.preservation.outlier_buffer import RawSamples
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 
-# Writing is Python, and the inference of a live node waits for the interpreter's lock: let go of
-# it this often, for long enough that a waiting thread gets it.
-_MESSAGES_A_TURN = 8
-_PAUSE_S = 20e-6
 _FRAMING_BYTES = 96  # a message's CDR header, mcap record and index entry, rounded up
 _FIXED_BYTES = 96 * 1024  # definitions (twice in an mcap), metadata, the folder, rounding to blocks
 
@@ -46,7 +41,6 @@ def write_bag(records: Sequence[EventRecord], folder: Path) -> int:
         OSError: the folder cannot be written.
     """
     raws = merged([raw for record in records for raw in record.raw])
-    count = 0
     # Humble reads metadata up to version 8, and every later distribution reads that too.
     writer = Writer(folder, version=8, storage_plugin=StoragePlugin.MCAP)
     writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
@@ -54,11 +48,9 @@ def write_bag(records: Sequence[EventRecord], folder: Path) -> int:
         topics = {(topic_of(raw), message_type(raw)): None for raw in raws}
         keys = [*topics, (EVENTS_TOPIC, TRANSIENT_EVENT)]
         connections = {k: writer.add_connection(*k, typestore=message_types()) for k in keys}
-        for count, (stamp_ns, key, data) in enumerate(_messages(raws, records), start=1):
+        for stamp_ns, key, data in _messages(raws, records):
             writer.write(connections[key], stamp_ns, data)
-            if count % _MESSAGES_A_TURN == 0:
-                time.sleep(_PAUSE_S)
-    return count
+    return sum(writer.counts.values())
 
 
 def _messages(

@@ -1,7 +1,7 @@
 """An event as ROS messages in CDR, without ROS: its samples as they came, and the TransientEvent.
 
 The samples of a source differ in stamp and values only, so all its messages are laid out at once as
-one array; that is far cheaper than one object a message, and the live node shares its interpreter.
+one array; that is far cheaper than one object a message.
 """
 
 from __future__ import annotations

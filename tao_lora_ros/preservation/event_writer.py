@@ -4,45 +4,50 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from queue import SimpleQueue
 
-from tao_lora_ros.preservation.event_record import EventRecord, StoreError
-from tao_lora_ros.preservation.event_store import EventStore
+from tao_lora_ros.preservation.event_process import WritingProcess
+from tao_lora_ros.preservation.event_record import EventRecord
 
 
 class EventWriter:
-    """One thread that appends to a store.
+    """Hands events to a process of their own, which appends them to a store.
 
-    The store is opened in the thread, and again at the next event where that failed: a disk that is
-    read-only, full or not there yet costs its events and nothing else. The thread is a daemon, so a
-    disk that hangs does not hold up the end of the process.
+    A process, since writing is Python and a thread would hold up the inference at every event (see
+    `event_process`). It is started at once, and again at the next event where it died. A disk that
+    is read-only, full, slow or not there costs its events and nothing else.
 
     Args:
-        open_store: makes the store.
-        report: told in one line what was lost and why; called in the thread.
+        folder: the store.
+        max_bytes, min_free_bytes: as for `EventStore`.
+        report: told in one line what was lost and why; called in another thread.
         depth: most events that wait; one more is dropped and counted.
 
     Attributes:
         written: events on the disk.
         failed: events that the store did not take.
         dropped: events that found the queue full.
-        reason: why the last one was lost; empty while none was.
+        reason: the newest trouble; empty while there was none.
     """
 
     def __init__(
         self,
-        open_store: Callable[[], EventStore],
+        folder: Path,
+        max_bytes: int,
+        min_free_bytes: int,
         report: Callable[[str], None] = lambda _: None,
         depth: int = 16,
     ) -> None:
         self.written = self.failed = self.dropped = 0
         self.reason = ""
-        self._open_store = open_store
+        self._store = folder, max_bytes, min_free_bytes
         self._report = report
         self._depth = depth
         self._reported = 0
-        self._store: EventStore | None = None
+        self._process: WritingProcess | None = None
         self._queue: SimpleQueue[EventRecord | None] = SimpleQueue()
+        # A daemon: a disk that hangs does not hold up the end of this process.
         self._thread = threading.Thread(target=self._work, name="event_writer", daemon=True)
         self._thread.start()
 
@@ -55,7 +60,7 @@ class EventWriter:
         return True
 
     def close(self, timeout_s: float = 5.0) -> bool:
-        """Write what waits and stop; False where that takes longer, and the rest is given up."""
+        """Write what waits and stop; False where that takes longer, and what waits is given up."""
         self._queue.put(None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -68,21 +73,20 @@ class EventWriter:
             self.failed += not kept
             self._report_drops()
         self._report_drops()
-        if self._store:
-            self._store.close()
+        if self._process:
+            self._process.close()
 
     def _attempt(self, record: EventRecord | None) -> bool:
-        """Open the store where it is not, and append; nothing that goes wrong ends the thread."""
+        """Start the process where there is none, and have it write."""
         try:
-            self._store = self._store or self._open_store()
-            if record:
-                self._store.append(record)
-            return True
-        except StoreError as error:
-            self._tell(str(error))
-        except Exception as error:
-            self._tell(f"event store: {type(error).__name__}: {error}")
-        return False
+            self._process = self._process or WritingProcess(*self._store)
+            reason = self._process.write(record)
+        except OSError as error:
+            self._process = None
+            reason = f"{self._store[0]}: the process that writes events failed: {error}"
+        if reason:
+            self._tell(reason)
+        return not reason
 
     def _report_drops(self) -> None:
         dropped = self.dropped

@@ -105,6 +105,9 @@ class PipelineNode(LifecycleNode):
             self.get_logger().fatal(str(error))
             return TransitionCallbackReturn.FAILURE
         _warm(self._artifact)
+        # A logger each, or the throttling of one source would silence the others.
+        names = (source.config.name for source in self._pipeline.sources)
+        self._warnings = [self.get_logger().get_child(name) for name in names]
         self._inferences = self.create_lifecycle_publisher(InferenceMessage, "~/inference", 100)
         self._events = self.create_lifecycle_publisher(TransientEvent, "~/events", _EVENTS_QOS)
         self._outputs = [self._inferences, self._events]
@@ -186,7 +189,7 @@ class PipelineNode(LifecycleNode):
         rejected = stream.rejected.total()
         self._publish(self._pipeline.push(source, data), arrived_ns)
         if stream.rejected.total() > rejected:
-            self.get_logger().warning(f"refused: {stream.reason}", throttle_duration_sec=1.0)
+            self._warnings[source].warning(f"refused: {stream.reason}", throttle_duration_sec=1.0)
 
     def _publish(self, results: Iterable[Result], arrived_ns: int) -> None:
         for result in results:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -17,6 +18,8 @@ COVARIANCE_S = 2.0
 START_S = 0.2
 LEAK_S = 1.0
 BLOCK_S = 0.25
+LEAST_BLOCKS = 8
+KEPT_BLOCKS = 14_400  # an hour
 # Changes below these are under the resolution of common sensors (m/s², rad/s, N, Nm).
 _RESOLUTION = {"m/s^2": 2e-3, "rad/s": 2e-4, "N": 1e-2, "Nm": 5e-4}
 
@@ -39,62 +42,83 @@ def uncalibrated(channels: Iterable[str], rate_hz: float) -> Calibration:
     )
 
 
-def calibrate(
-    recordings: Iterable[Iterable[NDArray[np.float64]]],
-    channels: Iterable[str],
-    rate_hz: float,
-    alarms_per_hour: float,
+class BlockMaxima:
+    """Largest log-ratios of each block of `BLOCK_S` seconds, of the newest `KEPT_BLOCKS` blocks."""
+
+    def __init__(self, rate_hz: float) -> None:
+        self._block_rows = round(BLOCK_S * rate_hz)
+        self._blocks: deque[NDArray[np.float64]] = deque(maxlen=KEPT_BLOCKS)
+        self._largest: NDArray[np.float64] | None = None
+        self._rows = 0
+
+    def push(self, log_ratios: NDArray[np.float64]) -> None:
+        """Take one row's log-ratios, [scales]."""
+        before = self._largest
+        self._largest = log_ratios if before is None else np.maximum(before, log_ratios)
+        self._rows += 1
+        if self._rows == self._block_rows:
+            self._blocks.append(self._largest)
+            self.cut()
+
+    def cut(self) -> None:
+        """Begin a new block: what comes next does not join on to what was."""
+        self._largest, self._rows = None, 0
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The maxima, float64 [blocks, scales], oldest first."""
+        return np.array(self._blocks).reshape(len(self._blocks), -1)
+
+
+def maxima_of(
+    recordings: Iterable[Iterable[NDArray[np.float64]]], calibration: Calibration, rate_hz: float
+) -> BlockMaxima:
+    """Block maxima of steady recordings, each a run of rows float64 [C]."""
+    maxima = BlockMaxima(rate_hz)
+    for rows in recordings:
+        analyzer = VarianceAnalyzer(calibration)
+        maxima.cut()
+        for values in rows:
+            analyzer.update(values, frozen=False)
+            if analyzer.ready:
+                maxima.push(analyzer.log_ratios)
+    return maxima
+
+
+def calibrated(
+    calibration: Calibration, maxima: NDArray[np.float64], alarms_per_hour: float
 ) -> Calibration:
     """Set each scale's threshold so that steady motion alarms at the target rate.
 
     Peaks over threshold with an exponential tail (Coles 2001, An Introduction to Statistical
-    Modeling of Extreme Values, chapter 4, shape 0), on the maxima of blocks of `BLOCK_S` seconds;
-    the threshold is the return level for the target rate, shared evenly among the scales.
+    Modeling of Extreme Values, chapter 4, shape 0); the threshold is the return level for the
+    target rate, shared evenly among the scales.
 
     Args:
-        recordings: steady recordings, each a run of rows float64 [C].
-        channels: channel names.
-        rate_hz: grid rate of the rows.
+        calibration: what to keep but the thresholds.
+        maxima: block maxima of steady motion, [blocks, scales].
         alarms_per_hour: target false-alarm rate of all scales together.
 
     Raises:
-        CalibrationError: fewer than 8 blocks of steady motion.
+        CalibrationError: fewer than `LEAST_BLOCKS` blocks, or no motion to learn from.
     """
-    base = uncalibrated(channels, rate_hz)
-    block = round(BLOCK_S * rate_hz)
-    maxima: list[NDArray[np.float64]] = []
-    for rows in recordings:
-        ratios = log_ratios(rows, base)
-        usable = len(ratios) // block * block
-        maxima.extend(ratios[:usable].reshape(-1, block, len(SCALES)).max(axis=1))
-    if len(maxima) < 8:
+    if len(maxima) < LEAST_BLOCKS:
         raise CalibrationError(
-            f"{len(maxima) * BLOCK_S:g} s of steady motion after the baseline's start; "
-            f"at least {8 * BLOCK_S:g} s are needed"
+            f"{len(maxima) * BLOCK_S:g} s of steady motion with a baseline; "
+            f"at least {LEAST_BLOCKS * BLOCK_S:g} s are needed"
         )
-    blocks_per_alarm = 3600.0 / BLOCK_S / (alarms_per_hour / len(SCALES))
-    thresholds = _return_level(np.array(maxima), blocks_per_alarm)
+    blocks_per_alarm = 3600.0 / BLOCK_S / (alarms_per_hour / len(calibration.scales))
+    thresholds = return_levels(maxima, blocks_per_alarm)
+    if not (thresholds > 0).all():
+        raise CalibrationError("the signals never vary: a sensor is stuck or silent")
     return replace(
-        base,
+        calibration,
         thresholds=tuple(float(round(level, 4)) for level in thresholds),
         alarms_per_hour=alarms_per_hour,
     )
 
 
-def log_ratios(
-    rows: Iterable[NDArray[np.float64]], calibration: Calibration
-) -> NDArray[np.float64]:
-    """Log-ratio of each scale, [rows, scales], from the first row with a baseline on."""
-    analyzer = VarianceAnalyzer(calibration)
-    ratios = []
-    for values in rows:
-        analyzer.update(values, frozen=False)
-        if analyzer.ready:
-            ratios.append(analyzer.log_ratios)
-    return np.array(ratios).reshape(-1, len(calibration.scales))
-
-
-def _return_level(maxima: NDArray[np.float64], blocks: float) -> NDArray[np.float64]:
+def return_levels(maxima: NDArray[np.float64], blocks: float) -> NDArray[np.float64]:
     """Level that one block in `blocks` exceeds, per column of maxima [blocks, scales]."""
     ordered = np.sort(maxima, axis=0)
     count = max(len(ordered) // 20, min(12, len(ordered) // 2))

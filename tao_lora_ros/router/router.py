@@ -28,7 +28,7 @@ class RouterConfig:
 
     Args:
         off_score: a transient is over once the score stayed below this (the on-score is 1) ...
-        hold_rows: ... for this many rows.
+        hold_rows: ... for this many rows, at least one.
         max_transient_rows: after this many rows the new regime is accepted as steady. Without
             it a baseline frozen below a lasting change would never let go.
     """
@@ -54,13 +54,13 @@ class Router:
     def update(self, score: float) -> Change:
         """Take the score of one row and say what it changed."""
         if self.path is Path.STEADY:
-            if score < 1.0:
+            if not score >= 1.0:  # a NaN is no alarm
                 return Change.NONE
             self.path, self._lasted, self._quiet = Path.TRANSIENT, 0, 0
             return Change.ONSET
         self._lasted += 1
         self._quiet = self._quiet + 1 if score < self.config.off_score else 0
-        if self._quiet >= self.config.hold_rows:
+        if self._quiet >= max(self.config.hold_rows, 1):
             self.path = Path.STEADY
             return Change.END
         if self._lasted >= self.config.max_transient_rows:

@@ -15,7 +15,7 @@ from tao_lora_ros.engine.pipeline import source_configs
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.model.artifact import Artifact, save_artifact
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.router.calibration import calibrate, uncalibrated
+from tao_lora_ros.router.calibration import calibrated, maxima_of, uncalibrated
 from tao_lora_ros.router.router import Path as Route
 from tao_lora_ros.training.dataset import WindowSet, label_names
 from tao_lora_ros.training.evaluate import evaluate
@@ -65,19 +65,20 @@ def train(
     labels = label_names(training)
     sizes = MixerConfig(channels=len(channels), classes=len(labels))
     data = _windows(training, labels, sizes)
-    floors = uncalibrated(channels, config.rate_hz).floors
+    router = uncalibrated(channels, config.rate_hz)
     with Progress() as bar:
         task = bar.add_task("training", total=config.steps)
         teacher = fit(
             data,
             sizes,
-            floors,
+            router.floors,
             config.steps,
             config.seed,
             lambda step, loss: bar.update(
                 task, completed=step, description=f"training, loss {loss:.3f}"
             ),
         )
+    maxima = maxima_of([run.values for run in quiet], router, config.rate_hz)
     rng = np.random.default_rng(config.seed)
     calm = _windows(quiet, labels, sizes).spaced(CALIBRATION_WINDOWS).windows
     student = quantize(teacher, calm, data.draw(CALIBRATION_WINDOWS, rng).windows)
@@ -88,9 +89,7 @@ def train(
         rate_hz=config.rate_hz,
         channels=channels,
         labels=labels,
-        calibration=calibrate(
-            [run.values for run in quiet], channels, config.rate_hz, config.alarms_per_hour
-        ),
+        calibration=calibrated(router, maxima.values, config.alarms_per_hour),
         provenance={
             "training_runs": [run.name for run in training],
             "validation_runs": [run.name for run in validation],

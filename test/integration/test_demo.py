@@ -73,6 +73,7 @@ def children(process: subprocess.Popen) -> list[int]:
 def wait_for_children(process: subprocess.Popen, count: int) -> list[int]:
     deadline = time.monotonic() + 60.0
     while len(found := children(process)) < count:
+        assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline, "no node and player"
         time.sleep(0.05)
     return found

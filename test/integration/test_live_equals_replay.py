@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
+import signal
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -110,7 +111,7 @@ def run_live(wire, start_node, messages: Iterable[Message], *parameters: str) ->
 
     process = start_node(*LOSSLESS, *parameters)
     wire.play(messages)
-    process.child.send_signal(2)
+    process.child.send_signal(signal.SIGINT)
     wire.until(lambda: process.child.poll() is not None, "end of the node")
     assert process.child.returncode == 0, process.log
 

@@ -1,0 +1,67 @@
+"""Set a trained artifact's router to a user's own steady recordings, and show the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tao_lora_ros.bags.rows import read_run
+from tao_lora_ros.engine.pipeline import check_channels
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.router.calibration import BLOCK_S, calibrated, maxima_of, return_levels
+
+
+def recalibrate(
+    artifact: Artifact, bags: Sequence[Path], settings: Settings, alarms_per_hour: float
+) -> tuple[Artifact, NDArray[np.float64]]:
+    """The artifact with thresholds from steady bags, and the block maxima they were fitted to.
+
+    Raises:
+        BagError: a bag cannot be used.
+        SettingsError: the bags' sources are not the model's.
+        CalibrationError: the bags are too short.
+    """
+    check_channels(settings, artifact)
+    runs = [read_run(bag, settings, artifact.rate_hz).values for bag in bags]
+    maxima = maxima_of(runs, artifact.calibration, artifact.rate_hz).values
+    calibration = calibrated(artifact.calibration, maxima, alarms_per_hour)
+    provenance = artifact.provenance | {"calibration_runs": [bag.name for bag in bags]}
+    return replace(artifact, calibration=calibration, provenance=provenance), maxima
+
+
+def plot_calibration(artifact: Artifact, maxima: NDArray[np.float64], file: Path) -> None:
+    """Write an HTML page: how often each scale exceeds a level, measured and fitted.
+
+    Raises:
+        ImportError: plotly is missing.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    hours = len(maxima) * BLOCK_S / 3600.0
+    fitted_rates = np.geomspace(3600.0 / BLOCK_S, artifact.calibration.alarms_per_hour / 10, 50)
+    fit = np.array([return_levels(maxima, 3600.0 / BLOCK_S / rate) for rate in fitted_rates])
+    for i, (rows, threshold) in enumerate(
+        zip(artifact.calibration.scales, artifact.calibration.thresholds, strict=True)
+    ):
+        levels = np.sort(maxima[:, i])[::-1]
+        rates = np.arange(1, len(levels) + 1) / hours
+        name = f"{rows} rows, threshold {threshold:.2f}"
+        figure.add_scatter(x=levels, y=rates, mode="markers", name=name, legendgroup=name)
+        figure.add_scatter(
+            x=fit[:, i], y=fitted_rates, mode="lines", legendgroup=name, showlegend=False
+        )
+    figure.update_layout(
+        title=f"{artifact.model_id}: steady motion, {hours * 60:.1f} min, "
+        f"target {artifact.calibration.alarms_per_hour:g} alarms an hour",
+        xaxis_title="log-ratio of energies",
+        yaxis_title="blocks an hour above it",
+        yaxis_type="log",
+        template="plotly_white",
+    )
+    figure.write_html(file, include_plotlyjs=True)

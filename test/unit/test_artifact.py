@@ -1,0 +1,261 @@
+"""An artifact comes back as it was saved; a bad one is refused with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path as FilePath
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from models import small_artifact, windows
+from safetensors.torch import load_file, save
+
+from tao_lora_ros.model.artifact import (
+    CARD,
+    TENSORS,
+    ArtifactError,
+    default_artifact,
+    load_artifact,
+    save_artifact,
+)
+from tao_lora_ros.router.router import Path
+
+
+@pytest.fixture
+def folder(tmp_path: FilePath) -> FilePath:
+    """A good artifact to be spoilt."""
+    save_artifact(small_artifact(), tmp_path / "small")
+    return tmp_path / "small"
+
+
+def edit(folder: FilePath, change: Callable[[dict[str, Any]], object]) -> None:
+    card = json.loads((folder / CARD).read_text())
+    change(card)
+    (folder / CARD).write_text(json.dumps(card))
+
+
+def put_tensors(folder: FilePath, data: bytes) -> None:
+    """Replace the tensors, and the card's SHA-256 with them."""
+    (folder / TENSORS).write_bytes(data)
+    edit(folder, lambda card: card.update(tensors_sha256=hashlib.sha256(data).hexdigest()))
+
+
+def refusal(folder: FilePath) -> str:
+    with pytest.raises(ArtifactError) as caught:
+        load_artifact(folder)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_what_is_saved_is_loaded(folder: FilePath) -> None:
+    saved, loaded = small_artifact(), load_artifact(folder)
+    for name in ("model_id", "version", "rate_hz", "channels", "labels", "provenance", "metrics"):
+        assert getattr(loaded, name) == getattr(saved, name), name
+    assert loaded.calibration == saved.calibration
+    assert loaded.model.config == saved.model.config
+
+
+def test_a_loaded_model_gives_the_same_outputs(folder: FilePath) -> None:
+    saved, loaded = small_artifact().model, load_artifact(folder).model
+    for path in Path:
+        for a, b in zip(saved(windows(), path), loaded(windows(), path), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_saving_twice_gives_the_same_bytes(folder: FilePath, tmp_path: FilePath) -> None:
+    save_artifact(load_artifact(folder), tmp_path / "again")
+    for name in (TENSORS, CARD):
+        assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_the_shipped_artifact_loads() -> None:
+    artifact = load_artifact(default_artifact())
+    assert artifact.model.config.channels == len(artifact.channels) == 12
+    assert len(artifact.labels) == artifact.model.config.classes
+
+
+def test_a_changed_tensor_is_refused(folder: FilePath) -> None:
+    data = bytearray((folder / TENSORS).read_bytes())
+    data[-1] ^= 1
+    (folder / TENSORS).write_bytes(data)
+    message = refusal(folder)
+    assert message.startswith(f"{folder / TENSORS}: SHA-256 is ")
+    assert hashlib.sha256(data).hexdigest() in message
+
+
+@pytest.mark.parametrize("kept", [0, 5, 100, -1])
+def test_cut_tensors_are_refused(folder: FilePath, kept: int) -> None:
+    data = (folder / TENSORS).read_bytes()[:kept]
+    (folder / TENSORS).write_bytes(data)
+    assert "SHA-256 is" in refusal(folder)
+    put_tensors(folder, data)
+    assert refusal(folder).startswith(f"{folder / TENSORS}: ")
+
+
+@pytest.mark.parametrize("name", [TENSORS, CARD])
+def test_a_missing_file_is_named(folder: FilePath, name: str) -> None:
+    (folder / name).unlink()
+    assert refusal(folder) == f"{folder / name}: No such file or directory"
+
+
+def test_a_missing_folder_and_a_file_in_its_place_are_refused(tmp_path: FilePath) -> None:
+    assert "No such file" in refusal(tmp_path / "nothing")
+    (tmp_path / "file").write_text("")
+    assert "Not a directory" in refusal(tmp_path / "file")
+
+
+@pytest.mark.parametrize("text", ["", "{", "\x00", '{"schema_version": 1,', "not json"])
+def test_a_card_that_is_no_json_is_refused(folder: FilePath, text: str) -> None:
+    (folder / CARD).write_text(text)
+    assert refusal(folder).startswith(f"{folder / CARD}: not JSON: ")
+
+
+def test_a_card_that_is_no_text_is_refused(folder: FilePath) -> None:
+    (folder / CARD).write_bytes(b"\xff\xfe{}")
+    assert refusal(folder).startswith(f"{folder / CARD}: not JSON: ")
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None, 1.5])
+def test_another_schema_version_is_refused(folder: FilePath, version: object) -> None:
+    edit(folder, lambda card: card.update(schema_version=version))
+    assert refusal(folder) == f"{folder / CARD}: schema_version is {version!r}, expected 1"
+
+
+@pytest.mark.parametrize("text", ["[]", "1", '"text"', "null"])
+def test_a_card_that_is_no_object_is_refused(folder: FilePath, text: str) -> None:
+    (folder / CARD).write_text(text)
+    assert "schema_version is None" in refusal(folder)
+
+
+BAD_FIELDS = [
+    ("model_id", "", "$.model_id"),
+    ("version", 3, "$.version"),
+    ("rate_hz", 0, "$.rate_hz"),
+    ("rate_hz", "500", "$.rate_hz"),
+    ("tensors_sha256", "abc", "$.tensors_sha256"),
+    ("labels.1", 2, "$.labels[1]"),
+    ("provenance", [], "$.provenance"),
+    ("metrics", None, "$.metrics"),
+    ("channels", [], "$.channels"),
+    ("channels.3.name", "imu.magnet_x", "$.channels[3].name"),
+    ("channels.3.name", "accel_x", "$.channels[3].name"),
+    ("channels.3.unit", "g", "$.channels[3].unit"),
+    ("config.width", 32.5, "$.config.width"),
+    ("config.window", 1, "$.config.window"),
+    ("config.blocks", 0, "$.config.blocks"),
+    ("config.rank", -1, "$.config.rank"),
+    ("config.channels", True, "$.config.channels"),
+    ("router.scales", [], "$.router.scales"),
+    ("router.scales.0", 0, "$.router.scales[0]"),
+    ("router.thresholds.0", 0.0, "$.router.thresholds[0]"),
+    ("router.start_rows", 0, "$.router.start_rows"),
+    ("router.leak_rows", 0, "$.router.leak_rows"),
+    ("router.floors.2", 0, "$.router.floors[2]"),
+    ("router.alarms_per_hour", 0, "$.router.alarms_per_hour"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "named"), BAD_FIELDS)
+def test_a_bad_field_is_named(folder: FilePath, field: str, value: object, named: str) -> None:
+    *path, last = [int(part) if part.isdigit() else part for part in field.split(".")]
+
+    def change(card: Any) -> None:
+        for part in path:
+            card = card[part]
+        card[last] = value
+
+    edit(folder, change)
+    assert refusal(folder).startswith(f"{folder / CARD}: {named}: ")
+
+
+REQUIRED = [
+    *("model_id", "version", "config", "rate_hz", "channels", "labels", "router"),
+    *("tensors_sha256", "provenance", "metrics", "config.width", "router.thresholds"),
+    "channels.0.unit",
+]
+
+
+@pytest.mark.parametrize("field", REQUIRED)
+def test_a_missing_field_is_named(folder: FilePath, field: str) -> None:
+    *path, last = [int(part) if part.isdigit() else part for part in field.split(".")]
+
+    def change(card: Any) -> None:
+        for part in path:
+            card = card[part]
+        del card[last]
+
+    edit(folder, change)
+    assert f"'{last}' is a required property" in refusal(folder)
+
+
+@pytest.mark.parametrize("section", [None, "config", "router"])
+def test_an_unknown_field_is_named(folder: FilePath, section: str | None) -> None:
+    edit(folder, lambda card: (card[section] if section else card).update(colour="blue"))
+    assert "'colour' was unexpected" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda c: c["channels"].pop(), "channels has 11 entries, expected 12"),
+        (lambda c: c["labels"].append("more"), "labels has 4 entries, expected 3"),
+        (lambda c: c["router"]["floors"].pop(), "router.floors has 11 entries, expected 12"),
+        (lambda c: c["router"]["scales"].append(64), "router.thresholds has 4 entries, expected 5"),
+        (lambda c: c["config"].update(window=30), "config: patch 8 does not divide 30"),
+        (lambda c: c["config"].update(group_size=24), "config: group_size 24 does not divide 32"),
+        (lambda c: c["config"].update(rank=64), "config: rank 64 is above width 32"),
+        (lambda c: c["channels"][0].update(unit="N"), "channels[0].unit is 'N', expected 'm/s^2'"),
+    ],
+)
+def test_lengths_and_sizes_that_do_not_fit_are_refused(
+    folder: FilePath, change: Callable[[dict[str, Any]], object], reason: str
+) -> None:
+    edit(folder, change)
+    assert refusal(folder) == f"{folder / CARD}: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "named"),
+    [(dict(width=64), "size mismatch"), (dict(blocks=3), "Missing key"), (dict(rank=2), "down")],
+)
+def test_tensors_of_other_sizes_are_refused(folder: FilePath, sizes: dict, named: str) -> None:
+    edit(folder, lambda card: card["config"].update(sizes))
+    message = refusal(folder)
+    assert message.startswith(f"{folder / TENSORS}: ")
+    assert named in message
+
+
+def test_a_tensor_too_many_is_refused(folder: FilePath) -> None:
+    tensors = load_file(folder / TENSORS)
+    put_tensors(folder, save(tensors | {"extra": torch.zeros(1)}))
+    assert "extra" in refusal(folder)
+
+
+def test_a_pickle_is_refused_and_never_run(folder: FilePath, tmp_path: FilePath) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple:
+            return FilePath.touch, (tmp_path / "boom",)
+
+    put_tensors(folder, pickle.dumps(Bomb()))
+    assert refusal(folder).startswith(f"{folder / TENSORS}: ")
+    torch.save({"packed": torch.zeros(2)}, folder / TENSORS)
+    put_tensors(folder, (folder / TENSORS).read_bytes())
+    assert refusal(folder).startswith(f"{folder / TENSORS}: ")
+    assert not (tmp_path / "boom").exists()
+
+
+@given(data=st.binary(max_size=200))
+def test_any_bytes_in_the_place_of_tensors_are_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("artifact")
+    save_artifact(small_artifact(), folder)
+    put_tensors(folder, data)
+    refusal(folder)
