@@ -131,10 +131,16 @@ class RunRecord:
             for contact in self.contacts
         )
 
-    def nearest_contact(self, event: Event) -> Contact | None:
-        """The contact that starts nearest to the event's onset."""
+    def nearest_truth(self, event: Event) -> tuple[str, float] | None:
+        """What truly happened nearest to the onset, and how much later the onset is, in seconds.
+
+        A contact begins, or one that lasted ends: letting go shakes the tool as well.
+        """
         onset = self.seconds(event.onset_ns)
-        return min(self.contacts, key=lambda c: abs(c.start_s - onset), default=None)
+        happened = [(contact.label, onset - contact.start_s) for contact in self.contacts]
+        lasting = [touch for touch in self.touches if touch.end_s - touch.start_s > 2 * TOLERANCE_S]
+        happened += [("end of contact", onset - touch.end_s) for touch in lasting]
+        return min(happened, key=lambda item: abs(item[1]), default=None)
 
 
 def _join(first: Contact, second: Contact) -> Contact:

@@ -62,7 +62,10 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
         "windows": counts["windows"],
         "inferences": len(result.inferences),
         "paths": {"steady": counts["steady"], "transient": counts["transient"]},
+        "duty": counts["transient_rows"] / max(counts["rows"], 1),
         "rejected": dict(pipeline.rejected),
+        "glitches": dict(pipeline.glitches),
+        "regime_changes": counts["regime_changes"],
         "events": [
             _event_row(event, result.first_stamp_ns)
             for event in result.events
@@ -78,6 +81,7 @@ def _event_row(event: Event, start_ns: int) -> dict[str, Any]:
         "end_s": (event.end_ns - start_ns) * 1e-9,
         "score": event.peak_score,
         "channels": {name: round(share, 4) for name, share in event.channels},
+        "kind": event.kind.name.lower(),
         "label": event.label,
         "probability": round(event.probability, 4),
     }

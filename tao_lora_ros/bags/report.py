@@ -438,7 +438,7 @@ def _event_table(record: RunRecord) -> str:
         names["reported after ms"] = "from the onset sample's publication to the event's"
     head = "".join(f'<th class="n" title="{help}">{name}</th>' for name, help in names.items())
     head += "<th>label</th><th>driven by</th>"
-    head += "<th>nearest contact</th>" if record.contacts else ""
+    head += "<th>nearest truth</th>" if record.contacts else ""
     rows = "".join(_event_row(record, event) for event in record.final_events)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
@@ -457,10 +457,10 @@ def _event_row(record: RunRecord, event: Event) -> str:
         for name, share in event.channels[:4]
     )
     cells += f"<td>{_label(record, event)}</td><td>{shares}</td>"
-    if contact := record.nearest_contact(event):
-        offset = onset - contact.start_s
+    if truth := record.nearest_truth(event):
+        text, offset = truth
         kind = "near" if abs(offset) <= TOLERANCE_S else "far"
-        cells += f'<td class="{kind}">{escape(contact.label)} {1e3 * offset:+.1f} ms</td>'
+        cells += f'<td class="{kind}">{escape(text)} {1e3 * offset:+.1f} ms</td>'
     return f'<tr data-from="{onset - 0.3:.3f}" data-to="{end + 0.3:.3f}">{cells}</tr>'
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.bags.reader import BagError, BagReader
-from tao_lora_ros.engine.pipeline import aligner_for, source_configs
+from tao_lora_ros.engine.sources import aligner_for, source_configs
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.signal.source import Source
 

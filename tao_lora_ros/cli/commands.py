@@ -12,7 +12,8 @@ from rich.progress import Progress
 
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import replay, summary
-from tao_lora_ros.engine.pipeline import Pipeline, source_configs
+from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.engine.settings import TABLE, Settings, parameter_file, read_settings
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
 from tao_lora_ros.training.calibrate import plot_calibration, recalibrate

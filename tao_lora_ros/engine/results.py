@@ -35,12 +35,24 @@ class Phase(IntEnum):
     END = 1
 
 
+class Kind(IntEnum):
+    """How long an event lasted, in two words; the values of TransientEvent.msg."""
+
+    UNKNOWN = 0  # it goes on
+    IMPULSIVE = 1
+    SUSTAINED = 2
+
+
+IMPULSIVE_S = 0.15
+
+
 @dataclass(frozen=True)
 class Event:
     """A transient, when it begins and again when it is over.
 
     `channels` holds (name, share), largest share first, those above 1 %. `end_ns` is 0 in the
     ONSET phase. `label` is empty where the model has no labels or its window was not full yet.
+    `regime_change`: it lasted so long that what it brought is now taken as steady.
     """
 
     phase: Phase
@@ -54,6 +66,15 @@ class Event:
     label: str
     probability: float
     raw: tuple[RawSamples, ...]
+    regime_change: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """A heuristic by duration alone: up to `IMPULSIVE_S` seconds is impulsive."""
+        if self.phase is Phase.ONSET:
+            return Kind.UNKNOWN
+        short = self.end_ns - self.onset_ns <= IMPULSIVE_S * 1e9
+        return Kind.IMPULSIVE if short else Kind.SUSTAINED
 
 
 Result = Inference | Event

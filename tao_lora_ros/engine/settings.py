@@ -154,7 +154,7 @@ def settings_from(values: Mapping[str, Any]) -> Settings:
     """
     for name, value in values.items():
         if name not in _BY_NAME:
-            near = difflib.get_close_matches(name, _BY_NAME, 1)
+            near = difflib.get_close_matches(str(name), _BY_NAME, 1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
             raise SettingsError(f"unknown parameter '{name}'{hint}")
         if problem := _BY_NAME[name].problem(value):
@@ -172,7 +172,7 @@ def read_settings(file: Path) -> Settings:
         content = yaml.safe_load(file.read_text())
     except OSError as error:
         raise SettingsError(f"{file}: {error.strerror}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
     try:
         (section,) = content.values()

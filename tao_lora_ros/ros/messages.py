@@ -70,6 +70,8 @@ def event_message(event: Event) -> TransientEvent:
         peak_score=event.peak_score,
         channels=[name for name, _ in event.channels],
         shares=[share for _, share in event.channels],
+        kind=int(event.kind),
+        regime_change=event.regime_change,
         label=event.label,
         probability=event.probability,
         raw=[_raw_message(raw) for raw in event.raw],
@@ -90,6 +92,7 @@ def event_from_message(message: TransientEvent) -> Event:
         label=message.label,
         probability=message.probability,
         raw=tuple(_raw_from_message(raw) for raw in message.raw),
+        regime_change=message.regime_change,
     )
 
 

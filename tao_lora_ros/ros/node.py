@@ -31,7 +31,8 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Imu
 
-from tao_lora_ros.engine.pipeline import Pipeline, source_configs
+from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.engine.results import Event, Inference, Phase, Result
 from tao_lora_ros.engine.settings import SettingsError, settings_from
 from tao_lora_ros.model.artifact import Artifact, ArtifactError, default_artifact, load_artifact

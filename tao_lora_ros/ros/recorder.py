@@ -67,15 +67,18 @@ class Recorder:
 
     def poll(self) -> int:
         """Take all that has come; returns the number of messages."""
-        before = len(self._messages)
+        taken: list[tuple[int, int, bytes]] = []
         for index, subscription in enumerate(self._subscriptions):
             with subscription.handle:
-                while taken := subscription.handle.take_message(subscription.msg_type, True):
-                    data, info = taken
-                    self._messages.append((index, info["source_timestamp"], data))
-                    if index >= len(self._sources):
-                        self._on_output(deserialize_message(data, subscription.msg_type))
-        return len(self._messages) - before
+                while message := subscription.handle.take_message(subscription.msg_type, True):
+                    data, info = message
+                    taken.append((index, info["source_timestamp"], data))
+        for row in sorted(taken, key=lambda row: row[1]):
+            self._messages.append(row)
+            if row[0] >= len(self._sources):
+                kind = self._subscriptions[row[0]].msg_type
+                self._on_output(deserialize_message(row[2], kind))
+        return len(taken)
 
     @property
     def received(self) -> int:

@@ -11,7 +11,7 @@ from rich.progress import Progress, track
 
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import Run, read_run
-from tao_lora_ros.engine.pipeline import source_configs
+from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.model.artifact import Artifact, save_artifact
 from tao_lora_ros.model.mixer import Mixer, MixerConfig

@@ -218,6 +218,12 @@ def test_outcomes(record):
     assert [record.touched(event) for event in record.final_events] == [True, True]
 
 
+def test_nearest_truth(record):
+    assert record.nearest_truth(event(0, 2.01, 2.1)) == ("impact", pytest.approx(0.01))
+    assert record.nearest_truth(event(0, 1.49, 1.6)) == ("end of contact", pytest.approx(-0.01))
+    assert replace(record, contacts=[]).nearest_truth(event(0, 1.0, 1.1)) is None
+
+
 def test_contacts_beside_a_bag(tmp_path):
     bag = tmp_path / "bag"
     assert read_contacts(bag) == []

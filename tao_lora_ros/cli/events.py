@@ -1,0 +1,162 @@
+"""`tao-lora events`: list, show, export, plot and verify what the event store holds."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tao_lora_ros.preservation.event_catalogue import (
+    EVENTS,
+    default_store,
+    read_entries,
+    read_event,
+)
+from tao_lora_ros.preservation.event_export import export_bag, export_csv
+from tao_lora_ros.preservation.event_index import Entry
+from tao_lora_ros.preservation.event_messages import message_type, topic_of
+from tao_lora_ros.preservation.event_plot import plot_event
+from tao_lora_ros.preservation.event_verify import verify
+from tao_lora_ros.preservation.outlier_buffer import RawSamples
+from tao_lora_ros.signal.source import unit_of
+
+_TOP_CHANNELS = 3
+
+
+def add_events_parser(subparsers: Any) -> None:
+    """Add `events` and its own commands to the subparsers of `tao-lora`.
+
+    The commands raise `StoreError` for what the user got wrong or the disk has lost.
+    """
+    events = subparsers.add_parser("events", help="list, show, export, plot, verify stored events")
+    commands = events.add_subparsers(required=True, metavar="COMMAND")
+
+    _add(commands, "list", list_events, "one line an event")
+
+    show = _add(commands, "show", show_event, "all that is known of an event")
+    show.add_argument("number", type=int)
+
+    export = _add(commands, "export", export_events, "events as one bag, or as CSV files")
+    export.add_argument("numbers", type=int, nargs="+", metavar="number")
+    where = export.add_mutually_exclusive_group(required=True)
+    where.add_argument("--out", type=Path, metavar="BAG", help="folder of the bag to write")
+    where.add_argument("--csv", type=Path, metavar="DIR", help="folder for one CSV a source")
+
+    plot = _add(commands, "plot", draw_event, "an event's raw samples as a picture")
+    plot.add_argument("number", type=int)
+    plot.add_argument("--out", type=Path, required=True, metavar="FILE", help=".html or .png")
+
+    _add(commands, "verify", verify_events, "check every event; status 1 where one is damaged")
+
+
+def _add(
+    commands: Any, name: str, run: Callable[[Namespace], int | None], text: str
+) -> ArgumentParser:
+    parser: ArgumentParser = commands.add_parser(name, help=text)
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--store", type=Path, default=default_store(), metavar="DIR", help="default: %(default)s"
+    )
+    return parser
+
+
+def list_events(options: Namespace) -> None:
+    """`tao-lora events list`."""
+    entries = read_entries(options.store)
+    rows = [_row(entry) for entry in entries]
+    rows.insert(0, ("number", "onset (UTC)", "duration", "score", "label", "size", "channels"))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        print("  ".join([*cells, row[-1]]).rstrip())
+    print(f"{len(entries)} events, {_size(sum(entry.size for entry in entries))}, {options.store}")
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    return (
+        str(entry.number),
+        _time(entry.onset_ns),
+        f"{_seconds(entry.end_ns - entry.onset_ns):.3f} s",
+        f"{entry.peak_score:.2f}",
+        entry.label or "-",
+        _size(entry.size),
+        ", ".join(f"{name} {share:.0%}" for name, share in entry.channels[:_TOP_CHANNELS]),
+    )
+
+
+def show_event(options: Namespace) -> None:
+    """`tao-lora events show`."""
+    entry, record = read_event(options.store, options.number)
+    label = f"{entry.label} {entry.probability:.0%}" if entry.label else "-"
+    print(f"event     {entry.number}, number {entry.sequence} of its run, frame {record.frame_id}")
+    print(f"onset     {_time(entry.onset_ns)} UTC ({entry.onset_ns} ns)")
+    print(f"peak      {_seconds(entry.peak_ns - entry.onset_ns):.4f} s after the onset")
+    print(f"end       {_seconds(entry.end_ns - entry.onset_ns):.4f} s after the onset")
+    print(f"score     {entry.peak_score:.2f}")
+    print(f"label     {label}")
+    print(f"channels  {', '.join(f'{name} {share:.0%}' for name, share in entry.channels)}")
+    print(f"bag       {options.store / EVENTS / entry.folder}")
+    print(f"          {entry.messages} messages, {_size(entry.size)}, sha256 {entry.sha256}")
+    for raw in record.raw:
+        _show_source(raw, entry.onset_ns)
+
+
+def _show_source(raw: RawSamples, onset_ns: int) -> None:
+    print(f"source    {topic_of(raw)} ({message_type(raw)}, frame {raw.frame_id})")
+    if not len(raw.stamps_ns):
+        print("          no samples")
+        return
+    first, last = (_seconds(int(stamp) - onset_ns) for stamp in raw.stamps_ns[[0, -1]])
+    print(f"          {len(raw.stamps_ns)} samples, {first:.4f} to {last:.4f} s from the onset")
+    for name, column in zip(raw.channels, raw.values.T, strict=True):
+        seen = column[np.isfinite(column)]
+        span = (
+            f"{seen.min():.5g} to {seen.max():.5g} {unit_of(name)}" if len(seen) else "not reported"
+        )
+        print(f"          {name:20} {span}")
+
+
+def export_events(options: Namespace) -> None:
+    """`tao-lora events export`."""
+    records = [read_event(options.store, number)[1] for number in dict.fromkeys(options.numbers)]
+    if options.csv:
+        for file in export_csv(records, options.csv):
+            print(file)
+    else:
+        count = export_bag(records, options.out)
+        print(f"{options.out}: {count} messages of {len(records)} events")
+
+
+def draw_event(options: Namespace) -> None:
+    """`tao-lora events plot`."""
+    entry, record = read_event(options.store, options.number)
+    title = f"Event {entry.number}, {_time(entry.onset_ns)} UTC, score {entry.peak_score:.2f}"
+    plot_event(record, f"{title}, {entry.label}" if entry.label else title, options.out)
+    print(options.out)
+
+
+def verify_events(options: Namespace) -> int:
+    """`tao-lora events verify`: 1 where anything is damaged."""
+    count, damage = verify(options.store)
+    for found in damage:
+        print(f"{options.store / found.path}: {found.reason}")
+    print(f"{count} events checked, {len(damage)} damaged")
+    return 1 if damage else 0
+
+
+def _time(stamp_ns: int) -> str:
+    seconds, rest = divmod(stamp_ns, 1_000_000_000)
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{rest // 1_000_000:03d}"
+
+
+def _seconds(ns: int) -> float:
+    return ns * 1e-9
+
+
+def _size(count: int) -> str:
+    return f"{count / 1024:.0f} KiB" if count < 1024 * 1024 else f"{count / 1024**2:.1f} MiB"

@@ -1,0 +1,43 @@
+"""The sources that the settings name, and what has to fit the model."""
+
+from __future__ import annotations
+
+from tao_lora_ros.engine.settings import Settings, SettingsError
+from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.signal.align import Aligner
+from tao_lora_ros.signal.cdr import IMU, WRENCH
+from tao_lora_ros.signal.source import SourceConfig
+
+
+def source_configs(settings: Settings) -> list[SourceConfig]:
+    """The sources that the settings name, IMUs first; an empty name is none (for ROS's YAML)."""
+    imus = zip(settings.imus, settings.imu_lags_s, strict=True)
+    wrenches = zip(settings.wrenches, settings.wrench_lags_s, strict=True)
+    configs = [SourceConfig(name, IMU, lag) for name, lag in imus]
+    configs += [SourceConfig(name, WRENCH, lag) for name, lag in wrenches]
+    return [config for config in configs if config.name]
+
+
+def check_channels(settings: Settings, artifact: Artifact) -> None:
+    """Make sure that the sources give what the model reads.
+
+    Raises:
+        SettingsError: they do not; the text names both.
+    """
+    given = [name for config in source_configs(settings) for name in config.channels]
+    if tuple(given) != artifact.channels:
+        raise SettingsError(
+            f"model {artifact.model_id} reads channels {', '.join(artifact.channels)}; "
+            f"the sources give {', '.join(given) or 'none'}"
+        )
+
+
+def aligner_for(configs: list[SourceConfig], settings: Settings, rate_hz: float) -> Aligner:
+    """An aligner of these sources."""
+    return Aligner(
+        widths=[len(config.channels) for config in configs],
+        lags_s=[config.lag_s for config in configs],
+        rate_hz=rate_hz,
+        max_gap_s=settings.max_gap_s,
+        timeout_s=settings.source_timeout_s,
+    )

@@ -1,0 +1,94 @@
+"""One stored event as a picture: every quantity of every source over its whole stretch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tao_lora_ros.preservation.event_record import EventRecord, StoreError
+from tao_lora_ros.preservation.outlier_buffer import RawSamples
+from tao_lora_ros.signal.source import unit_of
+
+_COLORS = ("#d1495b", "#2e8b57", "#2f6fb5")  # x, y, z
+_EVENT_COLOR = "#f59f00"
+_ROW_PIXELS = 220
+
+
+def plot_event(record: EventRecord, title: str, file: Path) -> None:
+    """Draw an event: time in ms from the onset, the event shaded, its peak marked.
+
+    Args:
+        record: the event.
+        title: what to write above it.
+        file: an `.html` page that needs nothing else, or an image such as `.png` or `.svg`.
+
+    Raises:
+        StoreError: plotly, or kaleido for an image, is missing, or the file cannot be written.
+    """
+    try:
+        figure = _figure(record, title)
+        if file.suffix == ".html":
+            figure.write_html(file)
+        else:
+            figure.write_image(file)
+    except ImportError as error:
+        raise StoreError(f"{file}: {error}; plots need plotly: pip install plotly") from None
+    except OSError as error:
+        raise StoreError(f"{file}: {error.strerror or error}") from error
+    except (ValueError, RuntimeError) as error:
+        # plotly says so that kaleido, or the browser that kaleido needs, is missing
+        raise StoreError(f"{file}: {_first_line(error)}; an .html needs neither") from error
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
+
+
+def _figure(record: EventRecord, title: str) -> Any:
+    from plotly.subplots import make_subplots
+
+    panels = [(raw, at) for raw in record.raw for at in (0, 3) if _reported(raw, at)]
+    figure = make_subplots(
+        rows=max(len(panels), 1),
+        shared_xaxes=True,
+        vertical_spacing=0.03,
+        subplot_titles=[_name(raw, at) for raw, at in panels],
+    )
+    for row, (raw, at) in enumerate(panels, start=1):
+        for axis in range(3):
+            figure.add_scatter(
+                x=(raw.stamps_ns - record.onset_ns) * 1e-6,
+                y=raw.values[:, at + axis],
+                name="xyz"[axis],
+                mode="lines",
+                line=dict(color=_COLORS[axis], width=1),
+                legendgroup="xyz"[axis],
+                showlegend=row == 1,
+                row=row,
+                col=1,
+            )
+        figure.update_yaxes(title_text=unit_of(raw.channels[at]), row=row, col=1)
+    figure.add_vrect(
+        0, _ms(record, record.end_ns), fillcolor=_EVENT_COLOR, opacity=0.15, line_width=0
+    )
+    figure.add_vline(_ms(record, record.peak_ns), line_color=_EVENT_COLOR, line_width=1)
+    figure.update_xaxes(title_text="ms from the onset", row=len(panels), col=1)
+    figure.update_layout(
+        title=title, height=_ROW_PIXELS * max(len(panels), 1) + 120, template="plotly_white"
+    )
+    return figure
+
+
+def _reported(raw: RawSamples, at: int) -> bool:
+    return bool(np.isfinite(raw.values[:, at : at + 3]).any())
+
+
+def _name(raw: RawSamples, at: int) -> str:
+    """Such as `imu.accel (imu_link)`."""
+    return f"{raw.channels[at].rpartition('_')[0]} ({raw.frame_id})"
+
+
+def _ms(record: EventRecord, stamp_ns: int) -> float:
+    return (stamp_ns - record.onset_ns) * 1e-6

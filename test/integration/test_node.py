@@ -1,0 +1,236 @@
+"""The node as users meet it: a process with parameters, topics, services and signals."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recordings import START_NS, Message, motion
+
+from tao_lora_ros.model.artifact import default_artifact
+
+pytestmark = pytest.mark.ros
+ONSET, END = 0, 1
+SECOND = 1_000_000_000
+
+
+def start_in(messages: list[Message], seconds: float) -> list[Message]:
+    """The messages from this many seconds after the start on."""
+    return [m for m in messages if m.stamp_ns >= START_NS + round(seconds * SECOND)]
+
+
+def phases(wire) -> list[tuple[int, int]]:
+    return [(event.sequence, event.phase) for event in wire.events]
+
+
+@pytest.fixture
+def fail(wire, run):
+    """Run a node that cannot start; returns what it writes."""
+    from wire import TIMEOUT_S, node_command
+
+    def failed(*parameters: str, arguments: tuple[str, ...] = ()) -> str:
+        process = run([*node_command(parameters), *arguments])
+        assert process.child.wait(TIMEOUT_S) == 1, process.log
+        assert "Traceback" not in process.log
+        return process.log
+
+    return failed
+
+
+@pytest.mark.parametrize(
+    ("parameter", "words"),
+    [
+        ("hop_stead:=4", "unknown parameter 'hop_stead'; did you mean 'hop_steady'?"),
+        ("hop_steady:=often", "parameter 'hop_steady' is 'often', expected int"),
+        ("hop_steady:=0", "parameter 'hop_steady' is 0, expected 1 to 4096"),
+        ("use_sim_time:=3", "'use_sim_time'"),
+        ("qos_overrides./imu.subscription.reliability:=perhaps", "`reliability`: `perhaps`"),
+        ("model:=/nowhere", "/nowhere/model.json: No such file or directory"),
+    ],
+)
+def test_refuses_to_start(fail, parameter, words):
+    (line,) = fail(parameter).splitlines()
+    assert words in line
+
+
+def test_refuses_a_parameter_file_that_is_missing(fail):
+    log = fail(arguments=("--params-file", "/nowhere.yaml"))
+    assert "tao_lora: " in log
+    assert "/nowhere.yaml" in log
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
+def test_refuses_a_model_that_is_cut_short(fail, tmp_path, name):
+    model = tmp_path / "model"
+    shutil.copytree(default_artifact(), model)
+    whole = (model / name).read_bytes()
+    (model / name).write_bytes(whole[: len(whole) // 2])
+    (line,) = fail(f"model:={model}").splitlines()
+    assert str(model / name) in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_closes_the_open_event(wire, start_node, number):
+    process = start_node()
+    wire.play(start_in(motion(2.0, impacts_s=(1.99,)), 0.5))
+    wire.until(lambda: wire.events, "onset")
+    assert phases(wire) == [(0, ONSET)]
+    process.child.send_signal(number)
+    wire.until(lambda: process.child.poll() is not None, "end of the node")
+    assert process.child.returncode == 0
+    assert phases(wire) == [(0, ONSET), (0, END)]
+    assert wire.events[1].end.sec > 0
+
+
+def test_who_joins_late_gets_past_events(wire, start_node):
+    start_node()
+    wire.play(start_in(motion(2.2, impacts_s=(2.0,)), 1.0))
+    wire.until(lambda: len(wire.events) == 2, "an event")
+    late = []
+    wire.join_events(late)
+    wire.until(lambda: len(late) == 2, "past events")
+    assert late == wire.events
+
+
+def test_garbage_is_refused_by_name_and_the_node_goes_on(wire, start_node):
+    process = start_node()
+    messages = motion(1.0)
+    wire.play(messages[:500])
+    before = len(wire.inferences)
+    time.sleep(1.0)  # the log tells of refusals once a second
+    for length in (0, 1, 4, 12, 40, 100, len(messages[0].data) - 1):
+        wire.publishers[0].publish(messages[0].data[:length])
+        wire.publishers[1].publish(bytes(np.random.default_rng(length).bytes(length)))
+    wire.play(messages[500:])
+    assert process.child.poll() is None
+    assert len(wire.inferences) > before
+    for name in ("imu", "wrench"):
+        assert process.log.count(f"refused: {name}: undecodable: ") >= 2  # the probe was one
+
+
+def test_quality_of_service_is_overridden_for_one_topic_alone(wire, start_node):
+    from rclpy.qos import ReliabilityPolicy
+
+    start_node("qos_overrides./imu.subscription.reliability:=reliable")
+    reliability = {
+        topic: info.qos_profile.reliability
+        for topic in ("/imu", "/wrench")
+        for info in wire.node.get_subscriptions_info_by_topic(topic)
+    }
+    assert reliability == {
+        "/imu": ReliabilityPolicy.RELIABLE,
+        "/wrench": ReliabilityPolicy.BEST_EFFORT,
+    }
+
+
+def test_incompatible_publishers_do_not_stop_the_node(wire, start_node):
+    """The events of such matches can deadlock an EventsExecutor."""
+    from rclpy.qos import QoSProfile, ReliabilityPolicy
+    from wire import INPUTS, LOSSLESS
+
+    start_node(*LOSSLESS)
+    best_effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+    messages = motion(2.0)
+    for part in np.array_split(np.arange(len(messages)), 10):
+        others = [wire.node.create_publisher(kind, name, best_effort) for name, kind in INPUTS]
+        wire.play([messages[i] for i in part])
+        for other in others:
+            wire.node.destroy_publisher(other)
+    wire.until(lambda: len(wire.inferences) == (1000 - 128) // 16 + 1, "inferences")
+
+
+def spacing_rows(inferences) -> set[int]:
+    """Rows between inferences, at the model's 500 Hz."""
+    stamps = [m.window_end.sec * SECOND + m.window_end.nanosec for m in inferences]
+    return set((np.diff(stamps) // 2_000_000).tolist())
+
+
+def test_parameters_change_live(wire, start_node):
+    start_node("hop_steady:=32")
+    messages = motion(2.0)
+    wire.play(messages[:1000])
+    assert wire.set_parameter("hop_steady", 8).successful
+    before = len(wire.inferences)
+    assert spacing_rows(wire.inferences) == {32}
+    wire.play(messages[1000:])
+    assert spacing_rows(wire.inferences[before:]) == {8}
+
+    for name, value, words in (
+        ("hop_steady", 0, "hop_steady"),
+        ("hop_steady", "often", "type"),
+        ("off_score", 1.5, "off_score"),
+        ("off_score", float("nan"), "off_score"),
+        ("model", "/nowhere", "read-only"),
+        ("hop_stead", 4, "hop_stead"),
+    ):
+        result = wire.set_parameter(name, value)
+        assert not result.successful, name
+        assert words in result.reason
+
+
+def test_lifecycle(wire, start_node):
+    process = start_node()
+    messages = motion(5.0, impacts_s=(2.99,))
+    parts = [messages[start : start + 1000] for start in range(0, 5000, 1000)]
+    assert wire.state() == "active"
+    wire.play(parts[0])
+    wire.until(lambda: wire.inferences, "inferences")
+
+    assert wire.change("deactivate")
+    assert wire.state() == "inactive"
+    before = len(wire.inferences)
+    wire.play(parts[1])
+    assert len(wire.inferences) == before
+
+    assert wire.change("activate")
+    wire.until_listening(process)
+    wire.play(parts[2])
+    assert len(wire.inferences) > before
+    assert phases(wire) == [(0, ONSET)]
+    assert wire.change("deactivate")
+    wire.until(lambda: phases(wire) == [(0, ONSET), (0, END)], "end of the open event")
+
+    assert wire.change("cleanup")
+    assert wire.state() == "unconfigured"
+    assert wire.set_parameter("hop_steady", 8).successful  # before there is a pipeline
+    assert wire.change("configure")
+    assert wire.change("activate")
+    wire.until_listening(process)
+    before = len(wire.inferences)
+    wire.play(parts[3])
+    assert len(wire.inferences) > before
+    assert spacing_rows(wire.inferences[before:]) == {8}
+
+    assert wire.change("shutdown")
+    assert wire.state() == "finalized"
+    assert process.stop() == 0
+    assert "Traceback" not in process.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_in_an_inactive_node(wire, start_node, number):
+    process = start_node()
+    assert wire.change("deactivate")
+    assert process.stop(number) == 0
+    assert "Traceback" not in process.log
+
+
+def test_failed_activation_leaves_a_node_that_can_be_mended(wire, start_node, tmp_path):
+    """A model that vanishes between two configurations, and comes back."""
+    model = tmp_path / "model"
+    shutil.copytree(default_artifact(), model)
+    process = start_node(f"model:={model}")
+    assert wire.change("deactivate")
+    assert wire.change("cleanup")
+    away = Path(shutil.move(model, tmp_path / "away"))
+    assert not wire.change("configure")
+    assert wire.state() == "unconfigured"
+    assert f"{model}/model.json: No such file" in process.log
+    shutil.move(away, model)
+    assert wire.change("configure")
+    assert wire.change("activate")
+    assert wire.state() == "active"

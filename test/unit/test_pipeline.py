@@ -1,0 +1,360 @@
+"""Messages in, inferences and events out: the same for every interleaving, whatever is bad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from models import LABELS, SMALL, small_artifact, with_thresholds
+from recordings import PERIOD_NS, SECOND, START_NS, Message, imu, motion, wrench
+
+from tao_lora_ros.engine.pipeline import Pipeline, source_configs
+from tao_lora_ros.engine.results import Event, Inference, Phase, Result
+from tao_lora_ros.engine.settings import Settings, SettingsError
+from tao_lora_ros.router.router import Path
+
+MS = 1_000_000
+IMPACT_S = 3.0
+IMPACT_NS = START_NS + int(IMPACT_S * SECOND)
+STEADY = motion(4.0, seed=1)
+STRUCK = motion(4.0, [IMPACT_S], seed=1)
+
+
+def pipeline(**settings: Any) -> Pipeline:
+    return Pipeline(Settings(**settings), small_artifact())
+
+
+def results(subject: Pipeline, messages: Iterable[Message], flush: bool = True) -> list[Result]:
+    out = [result for m in messages for result in subject.push(m.source, m.data)]
+    return [*out, *subject.flush()] if flush else out
+
+
+def inferences(given_out: Iterable[Result]) -> list[Inference]:
+    return [result for result in given_out if isinstance(result, Inference)]
+
+
+def events(given_out: Iterable[Result]) -> list[Event]:
+    return [result for result in given_out if isinstance(result, Event)]
+
+
+def delayed(messages: Sequence[Message], source: int, by_ns: int) -> list[Message]:
+    """The messages with those of one source arriving later by so much."""
+    return sorted(messages, key=lambda m: m.stamp_ns + (by_ns if m.source == source else 0))
+
+
+def plain(result: Any) -> Any:
+    """A result in a form that == compares, NaN equal to NaN."""
+    if isinstance(result, np.ndarray):
+        return result.tobytes()
+    if isinstance(result, float):
+        return np.float64(result).tobytes()
+    if isinstance(result, tuple | list):
+        return [plain(item) for item in result]
+    return result
+
+
+def same(first: Sequence[Result], second: Sequence[Result]) -> bool:
+    return [plain(astuple(r)) for r in first] == [plain(astuple(r)) for r in second]
+
+
+@pytest.fixture(scope="module")
+def struck() -> list[Result]:
+    return results(pipeline(), STRUCK)
+
+
+def test_the_result_does_not_depend_on_the_interleaving(struck: list[Result]) -> None:
+    assert len(events(struck)) >= 2
+    for source in (0, 1):
+        for by_ms in (1, 7, 60):
+            again = results(pipeline(), delayed(STRUCK, source, by_ms * MS))
+            assert same(struck, again), (source, by_ms)
+
+
+def test_a_second_run_is_identical(struck: list[Result]) -> None:
+    assert same(struck, results(pipeline(), STRUCK))
+
+
+def test_steady_noise_gives_inferences_at_the_slow_hop_and_no_event() -> None:
+    subject = pipeline()
+    out = results(subject, STEADY)
+    assert events(out) == []
+    assert {inference.path for inference in out} == {Path.STEADY}
+    ends = [inference.window_end_ns for inference in out]
+    assert set(np.diff(ends).tolist()) == {16 * PERIOD_NS}
+    assert subject.counts["steady"] == len(out) == -(-subject.counts["windows"] // 16)
+    assert subject.counts["windows"] == subject.counts["rows"] - SMALL.window + 1
+    assert subject.counts["messages"] == len(STEADY)
+    assert not subject.rejected
+
+
+def test_an_inference_says_what_it_saw() -> None:
+    first = results(pipeline(), STEADY)[0]
+    assert first.frame_id == "imu_link"
+    assert first.window_end_ns - first.window_start_ns == (SMALL.window - 1) * PERIOD_NS
+    assert first.window_end_ns <= first.stamp_ns + PERIOD_NS
+    assert len(first.probabilities) == len(LABELS)
+    assert sum(first.probabilities) == pytest.approx(1.0)
+    assert np.isnan(first.forecast_error)
+
+
+def test_later_inferences_carry_a_forecast_error() -> None:
+    errors = [inference.forecast_error for inference in results(pipeline(), STEADY)[1:]]
+    assert np.isfinite(errors).all()
+    assert min(errors) > 0
+
+
+def test_an_impact_gives_one_onset_and_one_end(struck: list[Result]) -> None:
+    onset, end = events(struck)
+    assert (onset.phase, end.phase) == (Phase.ONSET, Phase.END)
+    assert onset.sequence == end.sequence == 0
+    assert abs(onset.onset_ns - IMPACT_NS) <= 10 * MS
+    assert onset.onset_ns == end.onset_ns
+    assert onset.end_ns == 0
+    assert end.onset_ns <= end.peak_ns <= end.end_ns < IMPACT_NS + 100 * MS
+    assert end.peak_score >= onset.peak_score >= 1.0
+    assert end.label in LABELS
+    assert 0.0 < end.probability <= 1.0
+
+
+def test_the_shares_are_those_above_a_hundredth_largest_first(struck: list[Result]) -> None:
+    for event in events(struck):
+        shares = [share for _, share in event.channels]
+        assert shares == sorted(shares, reverse=True)
+        assert min(shares) >= 0.01
+        assert sum(shares) <= 1.0 + 1e-9
+        source = event.channels[0][0].partition(".")[0]
+        assert event.frame_id == {"imu": "imu_link", "wrench": "ft_link"}[source]
+
+
+def test_raw_samples_are_complete_from_the_pre_roll_on_with_their_own_stamps(
+    struck: list[Result],
+) -> None:
+    _, end = events(struck)
+    last_ns = max(raw.stamps_ns[-1] for raw in end.raw)
+    assert last_ns >= end.end_ns
+    for source, raw in enumerate(end.raw):
+        assert raw.source == ("imu", "wrench")[source]
+        assert raw.frame_id == ("imu_link", "ft_link")[source]
+        start_ns = end.onset_ns - 250 * MS
+        sent = [m for m in STRUCK if m.source == source and start_ns <= m.stamp_ns <= last_ns]
+        assert raw.stamps_ns.tolist() == [m.stamp_ns for m in sent]
+        for message, values in zip(sent, raw.values, strict=True):
+            decoded = pipeline().sources[source].decode(message.data).values
+            np.testing.assert_array_equal(values, decoded)
+
+
+def test_the_onsets_raw_samples_are_the_first_of_the_ends(struck: list[Result]) -> None:
+    onset, end = events(struck)
+    for first, whole in zip(onset.raw, end.raw, strict=True):
+        assert first.stamps_ns.tolist() == whole.stamps_ns[: len(first.stamps_ns)].tolist()
+        assert len(first.stamps_ns) < len(whole.stamps_ns)
+
+
+def test_in_a_transient_the_hop_is_short_and_the_onset_is_inferred_at_once(
+    struck: list[Result],
+) -> None:
+    onset, end = events(struck)
+    loud = [inference for inference in inferences(struck) if inference.path is Path.TRANSIENT]
+    assert set(np.diff([inference.window_end_ns for inference in loud]).tolist()) == {4 * PERIOD_NS}
+    at_onset = struck[struck.index(onset) - 1]
+    assert at_onset is loud[0]
+    assert onset.onset_ns <= loud[0].window_end_ns <= onset.onset_ns + 16 * MS
+    assert loud[-1].window_end_ns > end.end_ns
+
+
+def test_results_come_in_the_order_of_their_times(struck: list[Result]) -> None:
+    stamps = [inference.window_end_ns for inference in inferences(struck)]
+    assert stamps == sorted(set(stamps))
+
+
+def test_two_impacts_are_two_events_with_rising_sequence() -> None:
+    out = events(results(pipeline(), motion(5.0, [3.0, 4.0], seed=2)))
+    assert [(event.sequence, event.phase) for event in out] == [
+        (0, Phase.ONSET),
+        (0, Phase.END),
+        (1, Phase.ONSET),
+        (1, Phase.END),
+    ]
+
+
+def test_flush_closes_the_event_that_is_open() -> None:
+    subject = pipeline()
+    cut = [m for m in STRUCK if m.stamp_ns < IMPACT_NS + 15 * MS]
+    (onset,) = events(results(subject, cut, flush=False))
+    (end,) = subject.flush()
+    assert (end.phase, end.sequence, end.onset_ns) == (Phase.END, 0, onset.onset_ns)
+    assert end.end_ns >= end.peak_ns
+    assert list(subject.flush()) == []
+
+
+def test_a_lasting_change_is_accepted_after_the_longest_transient() -> None:
+    rng = np.random.default_rng(3)
+    louder = [
+        Message(1, m.stamp_ns, wrench(m.stamp_ns, rng.normal(0, 20.0, 6)))
+        if m.source == 1 and m.stamp_ns >= IMPACT_NS
+        else m
+        for m in motion(6.0, seed=3)
+    ]
+    out = events(results(pipeline(max_transient_s=0.5), louder, flush=False))
+    assert out[0].phase is Phase.ONSET
+    end = next(event for event in out if event.phase is Phase.END)
+    assert end.end_ns - end.onset_ns <= 520 * MS
+
+
+BAD: dict[str, bytes] = {
+    "undecodable": b"\0\1nothing",
+    "not_finite": imu(IMPACT_NS, [np.nan, 0, 0, 0, 0, 0]),
+    "wrong_frame": imu(IMPACT_NS, frame="elsewhere"),
+    "out_of_order": imu(START_NS),
+    "clock_jump": imu(START_NS + 10_000 * SECOND),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_messages_are_counted_and_change_nothing_else(kind: str, struck: list[Result]) -> None:
+    subject, out = pipeline(), []
+    for i, message in enumerate(STRUCK):
+        out += subject.push(message.source, message.data)
+        if i >= 20 and i % 5 == 0:
+            out += subject.push(0, BAD[kind])
+    out += subject.flush()
+    sent = len(range(20, len(STRUCK), 5))
+    assert subject.rejected == {kind: sent}
+    assert subject.counts["messages"] == len(STRUCK) + sent
+    assert kind.replace("_", " ") in subject.sources[0].reason
+    assert same(struck, out)
+
+
+def test_every_message_twice_gives_the_same_as_once(struck: list[Result]) -> None:
+    subject = pipeline()
+    out = results(subject, [m for m in STRUCK for _ in range(2)])
+    assert subject.rejected == {"duplicate": len(STRUCK)}
+    assert same(struck, out)
+
+
+def test_an_absurd_value_does_not_deafen_it_for_good() -> None:
+    spoilt = list(STRUCK)
+    stamp = spoilt[1000].stamp_ns
+    spoilt[1000] = Message(0, stamp, imu(stamp, [1e300, 0, 9.81, 0, 0, 0]))
+    out = results(pipeline(), spoilt)
+    for inference in inferences(out):
+        assert np.isfinite(inference.probabilities).all()
+        assert np.isfinite(inference.score)
+    onsets = [event.onset_ns for event in events(out) if event.phase is Phase.ONSET]
+    assert any(abs(onset - IMPACT_NS) <= 10 * MS for onset in onsets)
+
+
+def test_a_bag_that_loops_resets_and_goes_on() -> None:
+    subject = pipeline()
+    first = results(subject, STRUCK, flush=False)
+    second = results(subject, STRUCK)
+    assert subject.counts["resets"] == 1
+    assert subject.rejected == {"clock_jump": 2}  # one a source, the confirming ones are taken
+    onsets = [event for event in events([*first, *second]) if event.phase is Phase.ONSET]
+    assert [event.sequence for event in onsets] == [0, 1]
+    assert abs(onsets[0].onset_ns - onsets[1].onset_ns) <= 2 * MS
+    assert len(inferences(second)) >= len(inferences(first)) - 2
+
+
+def test_a_clock_jump_closes_the_open_event_before_anything_new() -> None:
+    subject = pipeline()
+    results(subject, [m for m in STRUCK if m.stamp_ns < IMPACT_NS + 15 * MS], flush=False)
+    out = results(subject, motion(0.1, seed=4, start_ns=START_NS + 100 * SECOND), flush=False)
+    (end,) = events(out)
+    assert out[0] is end
+    assert (end.phase, end.sequence) == (Phase.END, 0)
+    assert end.raw[0].frame_id == "imu_link"
+
+
+def test_reset_forgets_the_signals_but_no_counts() -> None:
+    subject = pipeline()
+    results(subject, STEADY[:1000])
+    rows = subject.counts["rows"]
+    assert subject.reset() == []
+    assert subject.counts["rows"] == rows
+    out = results(subject, motion(1.0, start_ns=START_NS - 50 * SECOND))
+    assert not subject.rejected
+    assert inferences(out)[0].window_start_ns >= START_NS - 50 * SECOND
+
+
+def test_a_gyro_that_is_not_reported_stops_nothing() -> None:
+    without = []
+    for m in STRUCK:
+        values = pipeline().sources[m.source].decode(m.data).values
+        data = imu(m.stamp_ns, values, gyro=False) if m.source == 0 else m.data
+        without.append(Message(m.source, m.stamp_ns, data))
+    subject = pipeline()
+    out = results(subject, without)
+    assert not subject.rejected
+    onset, _ = events(out)
+    assert abs(onset.onset_ns - IMPACT_NS) <= 10 * MS
+    assert not any(name.startswith("imu.gyro") for name, _ in onset.channels)
+
+
+def test_a_source_that_stops_leaves_the_other_running() -> None:
+    messages = [m for m in STRUCK if m.source == 1 or m.stamp_ns < START_NS + 2 * SECOND]
+    out = results(pipeline(), messages)
+    onset, _ = events(out)
+    assert abs(onset.onset_ns - IMPACT_NS) <= 10 * MS
+    assert all(name.startswith("wrench.") for name, _ in onset.channels)
+    assert inferences(out)[-1].window_end_ns > START_NS + 3.9 * SECOND
+
+
+def test_live_settings_take_hold_between_two_rows() -> None:
+    subject = pipeline()
+    results(subject, STEADY[:1000], flush=False)
+    subject.apply(replace(Settings(), hop_steady=5))
+    ends = [i.window_end_ns for i in inferences(results(subject, STEADY[1000:2000]))]
+    assert set(np.diff(ends[1:]).tolist()) == {5 * PERIOD_NS}
+
+
+def test_higher_thresholds_hear_less() -> None:
+    deaf = Pipeline(Settings(), with_thresholds(small_artifact(), 10.0))
+    assert events(results(deaf, STRUCK)) == []
+
+
+def test_a_lagging_source_is_moved_back(struck: list[Result]) -> None:
+    late = [
+        Message(1, m.stamp_ns + 8 * MS, wrench(m.stamp_ns + 8 * MS, _values(m)))
+        if m.source == 1
+        else m
+        for m in STRUCK
+    ]
+    out = results(pipeline(wrench_lags_s=(0.008,)), delayed(late, 0, 0))
+    onset, again = events(struck)[0], events(out)[0]
+    assert again.onset_ns == onset.onset_ns
+    assert again.peak_score == onset.peak_score
+    assert (again.raw[1].stamps_ns - 8 * MS).tolist() == onset.raw[1].stamps_ns.tolist()
+
+
+def _values(message: Message) -> np.ndarray:
+    return pipeline().sources[message.source].decode(message.data).values
+
+
+def test_a_model_without_classes_still_reports_events() -> None:
+    artifact = small_artifact(replace(SMALL, classes=0))
+    out = results(Pipeline(Settings(), artifact), STRUCK)
+    assert inferences(out)[0].probabilities == ()
+    onset, end = events(out)
+    assert (onset.label, end.label, end.probability) == ("", "", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "given_channels"),
+    [
+        (dict(imus=("other",)), "other.accel_x"),
+        (dict(wrenches=(), wrench_lags_s=()), "imu.gyro_z"),
+        (dict(imus=("",), wrenches=("",)), "none"),
+    ],
+)
+def test_sources_that_do_not_fit_the_model_are_refused(settings: dict, given_channels: str) -> None:
+    with pytest.raises(SettingsError, match="model small reads channels imu.accel_x") as caught:
+        pipeline(**settings)
+    assert given_channels in str(caught.value).partition("the sources give")[2]
+
+
+def test_an_empty_name_is_no_source() -> None:
+    assert source_configs(Settings(imus=("",))) == source_configs(Settings(imus=(), imu_lags_s=()))

@@ -1,0 +1,177 @@
+"""One table of parameters; whatever is wrong with a value is said with its name."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tao_lora_ros.engine.settings import (
+    TABLE,
+    Settings,
+    SettingsError,
+    parameter_file,
+    read_settings,
+    settings_from,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+NUMBERS = [row for row in TABLE if row.minimum is not None]
+
+
+def write(path: Path, parameters: Any) -> Path:
+    path.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
+    return path
+
+
+def refusal(values: dict[str, Any]) -> str:
+    with pytest.raises(SettingsError) as caught:
+        settings_from(values)
+    return str(caught.value)
+
+
+def test_the_table_has_a_row_for_every_field() -> None:
+    assert [row.name for row in TABLE] == [field.name for field in fields(Settings)]
+    for row in TABLE:
+        assert row.description, row.name
+        assert row.problem(row.default) is None, row.name
+
+
+def test_no_values_are_the_defaults() -> None:
+    assert settings_from({}) == Settings()
+
+
+def test_the_checked_in_file_is_the_tables() -> None:
+    assert (ROOT / "config" / "pipeline.yaml").read_text() == parameter_file()
+
+
+def test_the_written_file_reads_back_as_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(parameter_file())
+    assert read_settings(tmp_path / "all.yaml") == Settings()
+    written = yaml.safe_load(parameter_file())["/**"]["ros__parameters"]
+    assert list(written) == [row.name for row in TABLE]
+
+
+def test_a_file_sets_what_it_names(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.yaml", {"hop_steady": 8, "imus": ["a", "b"], "imu_lags_s": [0, 1]})
+    expected = replace(Settings(), hop_steady=8, imus=("a", "b"), imu_lags_s=(0.0, 1.0))
+    assert read_settings(file) == expected
+
+
+@pytest.mark.parametrize("row", NUMBERS, ids=lambda row: row.name)
+def test_out_of_range_names_parameter_value_and_range(row) -> None:
+    step = 1 if row.type_name == "int" else 0.001
+    for value in (row.minimum - step, row.maximum + step):
+        given_value = [value] if row.type_name.startswith("list") else value
+        message = refusal({row.name: given_value})
+        assert message == f"parameter '{row.name}' is {value!r}, expected {row.range}"
+
+
+@pytest.mark.parametrize("row", NUMBERS, ids=lambda row: row.name)
+def test_both_ends_of_the_range_are_in_it(row) -> None:
+    for value in (row.minimum, row.maximum):
+        assert row.problem([value] if row.type_name.startswith("list") else value) is None
+
+
+WRONG_TYPES: dict[str, list[Any]] = {
+    "str": [1, 1.5, True, None, ["a"]],
+    "int": ["5", 5.0, True, None, [5]],
+    "float": ["0.5", True, None, [0.5]],
+    "list of str": ["imu", 1, [1], None, ["imu", 2]],
+    "list of float": [0.0, "0.0", ["0.0"], [True], None],
+}
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_a_wrong_type_names_parameter_value_and_type(row) -> None:
+    for value in WRONG_TYPES[row.type_name]:
+        message = refusal({row.name: value})
+        assert message == f"parameter '{row.name}' is {value!r}, expected {row.type_name}"
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_none_is_refused(number: float) -> None:
+    assert refusal({"hold_s": number}) == f"parameter 'hold_s' is {number}, expected 0 to 10"
+
+
+@given(value=st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=5,
+))  # fmt: skip
+def test_any_value_is_taken_or_refused_with_the_name(value: Any) -> None:
+    for row in TABLE:
+        problem = row.problem(value)
+        if problem is None:
+            assert row.problem(row.coerce(value)) is None
+        else:
+            assert problem.startswith(f"parameter '{row.name}' is ")
+
+
+def test_whole_numbers_become_floats() -> None:
+    value = settings_from({"max_transient_s": 2}).max_transient_s
+    assert isinstance(value, float)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("hop_stedy", "unknown parameter 'hop_stedy'; did you mean 'hop_steady'?"),
+        ("zzzzzzz", "unknown parameter 'zzzzzzz'"),
+        (5, "unknown parameter '5'"),
+        (None, "unknown parameter 'None'"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_a_hint(name: Any, message: str) -> None:
+    assert refusal({name: 1}) == message
+
+
+@pytest.mark.parametrize("kind", ["imu", "wrench"])
+def test_names_and_lags_come_in_pairs(kind: str) -> None:
+    names = {"imu": "imus", "wrench": "wrenches"}[kind]
+    assert refusal({names: ["a", "b"]}) == (
+        f"parameter '{kind}_lags_s' has 1 entries, '{names}' has 2"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a: 1", "/**: {}", "- 1", "5", "/**: {ros__parameters: 3}", "a: {}\nb: {}", "/**: null"],
+)
+def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "shape.yaml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match="shape.yaml: expected one node with 'ros__parameters'"):
+        read_settings(file)
+
+
+def test_a_file_that_is_missing_or_no_yaml_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none.yaml: No such file or directory"):
+        read_settings(tmp_path / "none.yaml")
+    with pytest.raises(SettingsError, match="Is a directory"):
+        read_settings(tmp_path)
+    (tmp_path / "bad.yaml").write_text("a: [1\nb: }")
+    with pytest.raises(SettingsError, match=r"bad.yaml: not YAML: [^\n]+$"):
+        read_settings(tmp_path / "bad.yaml")
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"\x80abc", b"a: \x00"])
+def test_a_binary_file_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "binary.yaml").write_bytes(data)
+    with pytest.raises(SettingsError, match=r"binary.yaml: not YAML: [^\n]+$"):
+        read_settings(tmp_path / "binary.yaml")
+
+
+def test_an_error_in_a_file_names_the_file(tmp_path: Path) -> None:
+    file = write(tmp_path / "p.yaml", {"hop_steady": "fast"})
+    with pytest.raises(SettingsError, match=r"p.yaml: parameter 'hop_steady' is 'fast', expected int"):
+        read_settings(file)
+
+
+def test_an_empty_section_is_the_defaults(tmp_path: Path) -> None:
+    assert read_settings(write(tmp_path / "empty.yaml", {})) == Settings()
