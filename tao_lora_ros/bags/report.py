@@ -435,7 +435,7 @@ def _event_table(record: RunRecord) -> str:
         "score": "highest router score; 1 is the threshold",
     }
     if record.onset_latencies_s:
-        names["reported after ms"] = "from the onset sample's publication to the event's"
+        names["reported ms"] = "from the onset sample's publication to the event's"
     head = "".join(f'<th class="n" title="{help}">{name}</th>' for name, help in names.items())
     head += "<th>label</th><th>driven by</th>"
     head += "<th>nearest truth</th>" if record.contacts else ""
@@ -454,7 +454,7 @@ def _event_row(record: RunRecord, event: Event) -> str:
     cells = "".join(f'<td class="n">{number}</td>' for number in numbers)
     shares = "".join(
         f'<span class="share" style="--w:{share:.0%}">{escape(name)} {share:.0%}</span>'
-        for name, share in event.channels[:4]
+        for name, share in event.channels[:3]
     )
     cells += f"<td>{_label(record, event)}</td><td>{shares}</td>"
     if truth := record.nearest_truth(event):

@@ -18,7 +18,7 @@ from tao_lora_ros.preservation.event_catalogue import (
 )
 from tao_lora_ros.preservation.event_export import export_bag, export_csv
 from tao_lora_ros.preservation.event_index import Entry
-from tao_lora_ros.preservation.event_messages import message_type, topic_of
+from tao_lora_ros.preservation.event_messages import KINDS, message_type, topic_of
 from tao_lora_ros.preservation.event_plot import plot_event
 from tao_lora_ros.preservation.event_verify import verify
 from tao_lora_ros.preservation.outlier_buffer import RawSamples
@@ -68,7 +68,9 @@ def list_events(options: Namespace) -> None:
     """`tao-lora events list`."""
     entries = read_entries(options.store)
     rows = [_row(entry) for entry in entries]
-    rows.insert(0, ("number", "onset (UTC)", "duration", "score", "label", "size", "channels"))
+    rows.insert(
+        0, ("number", "onset (UTC)", "duration", "score", "kind", "label", "size", "channels")
+    )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
@@ -82,6 +84,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
         _time(entry.onset_ns),
         f"{_seconds(entry.end_ns - entry.onset_ns):.3f} s",
         f"{entry.peak_score:.2f}",
+        KINDS[entry.kind],
         entry.label or "-",
         _size(entry.size),
         ", ".join(f"{name} {share:.0%}" for name, share in entry.channels[:_TOP_CHANNELS]),
@@ -97,6 +100,7 @@ def show_event(options: Namespace) -> None:
     print(f"peak      {_seconds(entry.peak_ns - entry.onset_ns):.4f} s after the onset")
     print(f"end       {_seconds(entry.end_ns - entry.onset_ns):.4f} s after the onset")
     print(f"score     {entry.peak_score:.2f}")
+    print(f"kind      {KINDS[entry.kind]}{', a new steady state' * entry.regime_change}")
     print(f"label     {label}")
     print(f"channels  {', '.join(f'{name} {share:.0%}' for name, share in entry.channels)}")
     print(f"bag       {options.store / EVENTS / entry.folder}")

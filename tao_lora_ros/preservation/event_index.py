@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class Entry:
     peak_ns: int
     end_ns: int
     peak_score: float
+    kind: int
+    regime_change: bool
     label: str
     probability: float
     channels: tuple[tuple[str, float], ...]
@@ -59,9 +61,11 @@ class Entry:
 
     @classmethod
     def _from(cls, row: Any) -> Entry:
+        """Fields that a later version may have added are passed over."""
         try:
-            channels = tuple((str(name), float(share)) for name, share in row.pop("channels"))
-            return cls(**row, channels=channels)
+            known = {field.name: row[field.name] for field in fields(cls)}
+            known["channels"] = tuple((str(name), float(share)) for name, share in row["channels"])
+            return cls(**known)
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not an entry: {error}") from None
 

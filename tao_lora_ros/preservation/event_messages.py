@@ -23,6 +23,7 @@ TRANSIENT_EVENT = "tao_lora_ros/msg/TransientEvent"
 EVENTS_TOPIC = "/tao_lora/events"
 _OWN_TYPES = ("RawSamples", "TransientEvent")
 _END = 1  # TransientEvent.END
+KINDS = ("unknown", "impulsive", "sustained")  # of TransientEvent
 _SECOND = 1_000_000_000
 
 
@@ -116,6 +117,8 @@ def event_message(record: EventRecord) -> bytes:
         peak_score=record.peak_score,
         channels=[name for name, _ in record.channels],
         shares=np.array([share for _, share in record.channels], dtype=np.float32),
+        kind=record.kind,
+        regime_change=record.regime_change,
         label=record.label,
         probability=record.probability,
         raw=[_raw_message(raw) for raw in record.raw],
@@ -147,6 +150,8 @@ def record_from(message: Any) -> EventRecord:
         end_ns=_stamp(message.end),
         peak_score=message.peak_score,
         channels=tuple(zip(message.channels, message.shares.tolist(), strict=True)),
+        kind=message.kind,
+        regime_change=message.regime_change,
         label=message.label,
         probability=message.probability,
         raw=tuple(_raw_from(raw) for raw in message.raw),

@@ -16,9 +16,9 @@ class StoreError(Exception):
 class EventRecord:
     """A transient that is over, with the raw samples around it.
 
-    Times are ns. `channels` holds (name, share), largest share first. `raw` has one entry a source:
-    pre-roll, event and post-roll at the source's own rate and stamps. Two records are never equal
-    but by identity: `raw` holds arrays.
+    Times are ns. `channels` holds (name, share), largest share first. `kind` and `regime_change`
+    are those of TransientEvent.msg. `raw` has one entry a source: pre-roll, event and post-roll at
+    the source's own rate and stamps. Records are equal only to themselves: they hold arrays.
     """
 
     sequence: int
@@ -28,6 +28,8 @@ class EventRecord:
     end_ns: int
     peak_score: float
     channels: tuple[tuple[str, float], ...]
+    kind: int
+    regime_change: bool
     label: str
     probability: float
     raw: tuple[RawSamples, ...]
@@ -35,7 +37,9 @@ class EventRecord:
     @classmethod
     def of(cls, event: Any) -> EventRecord:
         """The record of anything with these attributes, such as the engine's `Event`."""
-        return cls(**{field.name: getattr(event, field.name) for field in fields(cls)})
+        values = {field.name: getattr(event, field.name) for field in fields(cls)}
+        values["kind"] = int(event.kind)  # without the engine's enumeration
+        return cls(**values)
 
     @property
     def sample_count(self) -> int:

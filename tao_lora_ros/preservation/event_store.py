@@ -164,6 +164,8 @@ class EventStore:
             peak_ns=record.peak_ns,
             end_ns=record.end_ns,
             peak_score=record.peak_score,
+            kind=record.kind,
+            regime_change=record.regime_change,
             label=record.label,
             probability=record.probability,
             channels=record.channels,

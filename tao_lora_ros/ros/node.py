@@ -11,6 +11,7 @@ from dataclasses import asdict
 from functools import partial, wraps
 from pathlib import Path
 
+import numpy as np
 import rclpy
 import torch
 from geometry_msgs.msg import WrenchStamped
@@ -31,6 +32,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Imu
 
+from tao_lora_ros.engine.inferrer import Inferrer
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.engine.results import Event, Inference, Phase, Result
@@ -223,11 +225,11 @@ class PipelineNode(LifecycleNode):
 
 def _warm(artifact: Artifact) -> None:
     """First calls allocate and are slow; have them behind us before data comes."""
-    windows = torch.zeros(1, artifact.model.config.window, artifact.model.config.channels)
-    with torch.inference_mode():
-        for _ in range(3):
-            for route in Route:
-                artifact.model(windows, route)
+    config = artifact.model.config
+    inferrer = Inferrer(artifact.model)
+    for row in range(0, 8 * config.horizon, config.horizon):
+        for route in Route:
+            inferrer.infer(row, np.zeros((config.window, config.channels)), route)
 
 
 def main() -> int:

@@ -57,14 +57,14 @@ class Analysis:
     """What one row says.
 
     `score` is dimensionless and 1 at the threshold; `scale` is the window length (rows) that gave
-    it; `liveliness` is the row's own energy over the usual; `contributions` are the channels'
-    parts of the energy, [C], 0 where a channel has no value.
+    it; `liveliness` is the row's own energy over the usual; `deviations` are the channels' changes
+    from the row before in their usual standard deviations, [C], 0 where a channel has no value.
     """
 
     score: float
     scale: int
     liveliness: float
-    contributions: NDArray[np.float64]
+    deviations: NDArray[np.float64]
 
 
 class VarianceAnalyzer:
@@ -108,12 +108,12 @@ class VarianceAnalyzer:
         present = len(change) - int(missing.sum())
         if present == 0:  # nothing to learn from; the past stays as it is
             return Analysis(0.0, self._longest, 0.0, change)
-        contributions = self._covariance.contributions(change)
-        energy = float(contributions.sum()) / present
+        energy = self._covariance.squared_distance(change) / present
         usual = float(self._means[:, 0].max()) + ENERGY_FLOOR
         fast = self._push(energy)
         if self.ready:
             self.log_ratios = np.log((fast + ENERGY_FLOOR) / (self._means.max(axis=0) + ENERGY_FLOOR))
+        deviations = np.abs(change) / self._covariance.deviations
         if not frozen:
             trusted = self._rows <= self._start_rows or energy <= CLIP * usual
             self._covariance.push(change, 1.0 if trusted else CLIP * usual / energy)
@@ -121,7 +121,7 @@ class VarianceAnalyzer:
         scores = self.log_ratios / self._thresholds
         best = int(scores.argmax())
         liveliness = energy / usual if self.ready else 0.0
-        return Analysis(float(scores[best]), int(self._scales[best]), liveliness, contributions)
+        return Analysis(float(scores[best]), int(self._scales[best]), liveliness, deviations)
 
     def _push(self, energy: float) -> NDArray[np.float64]:
         """Mean energy of the newest rows of each scale."""

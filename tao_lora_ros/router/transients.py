@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.router.analyzer import Analysis
 
 ONSET_LIVELINESS = 4.0
+NOISE = 3.0
 
 
 @dataclass
@@ -34,7 +35,8 @@ class TransientTracker:
 
     Onset: an alarm comes some rows late, so it is dated back to the first row of the alarming
     window that is more than `ONSET_LIVELINESS` times livelier than usual; to the alarm's row itself
-    where there is none. Peak: the liveliest row. Shares: the channels' parts of its energy.
+    where there is none. Peak: the liveliest row. Shares: how far each channel changed, row by row,
+    beyond what noise explains (`NOISE` of its usual standard deviations), summed.
     """
 
     def __init__(self, longest_scale: int) -> None:
@@ -59,7 +61,8 @@ class TransientTracker:
             self._last_loud_ns = time_ns
         if analysis.liveliness > self._peak_liveliness:
             self._peak_liveliness, transient.peak_ns = analysis.liveliness, time_ns
-            transient.shares = _shares(analysis)
+        self._changes += _beyond_noise(analysis)
+        transient.shares = self._changes / self._changes.sum()
         transient.peak_score = max(transient.peak_score, analysis.score)
 
     def begin(self, time_ns: int, analysis: Analysis) -> Transient:
@@ -70,8 +73,11 @@ class TransientTracker:
         peak_ns, peak = max(window, key=lambda row: row[1].liveliness)
         self._peak_liveliness = peak.liveliness
         self._last_loud_ns = time_ns
+        # The liveliest row counts in full, so that there is always something to share.
+        self._changes = peak.deviations + sum(_beyond_noise(row) for _, row in window)
+        shares = self._changes / self._changes.sum()
         self.current = Transient(
-            self._sequence, onset_ns, max(peak_ns, onset_ns), analysis.score, _shares(peak)
+            self._sequence, onset_ns, max(peak_ns, onset_ns), analysis.score, shares
         )
         self._sequence += 1
         return self.current
@@ -85,6 +91,5 @@ class TransientTracker:
         return transient
 
 
-def _shares(analysis: Analysis) -> NDArray[np.float64]:
-    positive = np.maximum(analysis.contributions, 0.0)
-    return positive / positive.sum()
+def _beyond_noise(analysis: Analysis) -> NDArray[np.float64]:
+    return np.maximum(analysis.deviations - NOISE, 0.0)

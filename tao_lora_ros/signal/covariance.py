@@ -38,6 +38,7 @@ class StreamingCovariance:
         self._weights = np.zeros(BLOCK_ROWS)
         self._filled = 0
         self._inverse = np.linalg.inv(self._floor)
+        self.deviations = np.sqrt(np.diagonal(self._floor))  # standard deviations, [C]
 
     def push(self, row: NDArray[np.float64], weight: float) -> None:
         """Add a row, float64 [C], with a weight from 0 (ignored) to 1."""
@@ -55,14 +56,17 @@ class StreamingCovariance:
         self._covariance *= left[0]
         self._covariance += (self._block.T * parts) @ self._block
         self._filled = 0
-        shrunk = np.diag(SHRINKAGE * np.diagonal(self._covariance))
-        self._inverse = np.linalg.inv(self._covariance + shrunk + self._floor)
+        variances = np.diagonal(self._covariance)
+        self._inverse = np.linalg.inv(
+            self._covariance + np.diag(SHRINKAGE * variances) + self._floor
+        )
+        self.deviations = np.sqrt(variances + np.diagonal(self._floor))
 
     @property
     def value(self) -> NDArray[np.float64]:
         """Covariance of the rows that were taken in, float64 [C, C]."""
         return self._covariance
 
-    def contributions(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Each channel's part of the squared Mahalanobis distance of a row, [C]; they add up to it."""
-        return row * (self._inverse @ row)
+    def squared_distance(self, row: NDArray[np.float64]) -> float:
+        """Squared Mahalanobis distance of a row, float64 [C], from zero."""
+        return float(row @ self._inverse @ row)

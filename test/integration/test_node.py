@@ -165,7 +165,7 @@ def test_parameters_change_live(wire, start_node):
         ("off_score", 1.5, "off_score"),
         ("off_score", float("nan"), "off_score"),
         ("model", "/nowhere", "read-only"),
-        ("hop_stead", 4, "hop_stead"),
+        ("hop_stead", 4, "undeclared"),
     ):
         result = wire.set_parameter(name, value)
         assert not result.successful, name

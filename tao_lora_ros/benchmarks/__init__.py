@@ -1,0 +1,1 @@
+"""Measurements beside what people use instead: `tao-lora bench`."""

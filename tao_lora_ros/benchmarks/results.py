@@ -1,0 +1,105 @@
+"""The one shape in which every benchmark reports, and the table that is printed from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+OURS = "tao-lora"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number: who (`tao-lora` is ours, every other a peer), on what, which, and its SI unit."""
+
+    subject: str
+    case: str
+    metric: str
+    value: float
+    unit: str
+
+
+def hardware() -> dict[str, Any]:
+    """Facts of this machine that a CPU time depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "cpu": models[0] if models else platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of Python and of those packages that are installed."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def write_results(
+    file: Path, command: str, packages: Iterable[str], rows: Sequence[Measurement]
+) -> None:
+    """Write the measurements as JSON; a number that does not exist (NaN) as null."""
+    content = {
+        "command": command,
+        "hardware": hardware(),
+        "versions": versions(packages),
+        "rows": [asdict(row) | {"value": _number(row.value)} for row in rows],
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def read_results(file: Path) -> list[Measurement]:
+    """The measurements in a file that `write_results` wrote."""
+    rows = json.loads(file.read_text())["rows"]
+    return [
+        Measurement(**row | {"value": float("nan") if row["value"] is None else row["value"]})
+        for row in rows
+    ]
+
+
+def table(rows: Sequence[Measurement]) -> str:
+    """Markdown: a table a case, a line a subject (ours first), a column a metric."""
+    return "\n".join(_case_table(rows, case) for case in _in_order(row.case for row in rows))
+
+
+def _case_table(rows: Sequence[Measurement], case: str) -> str:
+    here = [row for row in rows if row.case == case]
+    values = {(row.subject, row.metric): row.value for row in here}
+    heads = {row.metric: f"{row.metric} [{row.unit}]" if row.unit else row.metric for row in here}
+    lines = [
+        " | ".join(["", case, *heads.values(), ""]),
+        "|".join(["", "---", *("--:" for _ in heads), ""]),
+    ]
+    for subject in sorted(_in_order(row.subject for row in here), key=lambda name: name != OURS):
+        cells = [_cell(values.get((subject, metric))) for metric in heads]
+        lines.append(" | ".join(["", subject, *cells, ""]))
+    return "\n".join(line.strip() for line in lines) + "\n"
+
+
+def _cell(value: float | None) -> str:
+    return "–" if value is None or value != value else f"{value:.3g}"
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else round(float(value), 6)
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))

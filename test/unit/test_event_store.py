@@ -1,0 +1,375 @@
+"""The store loses nothing, keeps its bounds, and says what is wrong with a disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from event_records import MS, T0, assert_equal, event
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tao_lora_ros.preservation import event_store
+from tao_lora_ros.preservation.event_catalogue import (
+    EVENTS,
+    INDEX_FILE,
+    default_store,
+    read_entries,
+    read_event,
+)
+from tao_lora_ros.preservation.event_index import Entry, Index
+from tao_lora_ros.preservation.event_record import StoreError
+from tao_lora_ros.preservation.event_store import EventStore
+from tao_lora_ros.preservation.event_verify import verify
+from tao_lora_ros.preservation.outlier_buffer import OutlierBuffer
+from tao_lora_ros.signal.cdr import IMU, WRENCH
+from tao_lora_ros.signal.source import SourceConfig
+
+BIG = 2**30
+
+
+def filled(folder: Path, count: int = 3) -> Path:
+    with EventStore(folder, BIG, 0) as store:
+        for sequence in range(count):
+            store.append(event(sequence))
+    return folder
+
+
+def disk_use(store: Path) -> int:
+    return sum(path.stat().st_blocks * 512 for path in (store / EVENTS).glob("*/**"))
+
+
+def test_events_come_back(tmp_path):
+    filled(tmp_path)
+    assert [e.number for e in read_entries(tmp_path)] == [1, 2, 3]
+    for number in (1, 2, 3):
+        entry, record = read_event(tmp_path, number)
+        assert_equal(record, event(number - 1))
+        assert entry.folder == f"{number:06d}_20231114T221320Z"
+        assert entry.messages == record.sample_count + 1
+    assert verify(tmp_path) == (3, [])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [EVENTS, INDEX_FILE, "lock"]
+
+
+def test_numbers_go_on_after_a_restart(tmp_path):
+    filled(tmp_path)
+    filled(tmp_path)
+    assert [e.number for e in read_entries(tmp_path)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_number_is_not_used_twice(tmp_path):
+    filled(tmp_path)
+    shutil.rmtree(tmp_path / EVENTS)
+    with EventStore(tmp_path, BIG, 0) as store:
+        assert store.append(event()).number == 4
+
+
+def test_one_writer_at_a_time(tmp_path):
+    with EventStore(tmp_path), pytest.raises(StoreError, match="another process writes"):
+        EventStore(tmp_path)
+    EventStore(tmp_path).close()
+
+
+# What the last writer left behind
+
+
+def test_torn_index_line_is_repaired(tmp_path):
+    index = filled(tmp_path) / INDEX_FILE
+    whole = index.read_bytes()
+    for cut in (1, 10, len(whole.splitlines()[-1]) + 1):
+        index.write_bytes(whole[:-cut])
+        assert [e.number for e in read_entries(tmp_path)] == [1, 2, 3]
+        EventStore(tmp_path).close()
+        assert [*Index(index).entries] == [1, 2, 3]
+        assert verify(tmp_path) == (3, [])
+
+
+@pytest.mark.parametrize(
+    "line", ["{}", "[]", "null", "not json", '{"number": 7}', '{"next": "x"}', "\0" * 9]
+)
+def test_bad_index_line_is_passed_over(tmp_path, line):
+    index = filled(tmp_path) / INDEX_FILE
+    index.write_text(line + "\n" + index.read_text())
+    assert Index(index).damaged == 1
+    assert [d.path for d in verify(tmp_path)[1]] == [INDEX_FILE]
+    EventStore(tmp_path).close()
+    assert verify(tmp_path) == (3, [])
+
+
+def test_lost_index_is_made_again(tmp_path):
+    index = filled(tmp_path) / INDEX_FILE
+    index.unlink()
+    EventStore(tmp_path).close()
+    assert [*Index(index).entries] == [1, 2, 3]
+
+
+def test_deleted_folder_leaves_the_index(tmp_path):
+    filled(tmp_path)
+    shutil.rmtree(next((tmp_path / EVENTS).glob("000002_*")))
+    (damage,) = verify(tmp_path)[1]
+    assert "event 2 is in it" in damage.reason
+    EventStore(tmp_path).close()
+    assert [*Index(tmp_path / INDEX_FILE).entries] == [1, 3]
+    with pytest.raises(StoreError, match="no event 2; it holds 1 to 3"):
+        read_event(tmp_path, 2)
+
+
+def test_event_that_is_not_in_the_index_yet_is_taken_in(tmp_path):
+    index = filled(tmp_path) / INDEX_FILE
+    lines = index.read_text().splitlines(keepends=True)
+    index.write_text("".join(lines[:-1]))
+    with EventStore(tmp_path, BIG, 0) as store:
+        assert [e.number for e in store.entries] == [1, 2, 3]
+        assert store.append(event()).number == 4
+
+
+def test_unfinished_event_is_removed(tmp_path):
+    filled(tmp_path, 1)
+    left = tmp_path / "writing" / "000002_20231114T221320Z"
+    left.mkdir(parents=True)
+    (left / "x.mcap").write_bytes(b"half")
+    EventStore(tmp_path).close()
+    assert not left.parent.exists()
+
+
+def test_folder_that_is_not_whole_is_left_and_named(tmp_path):
+    filled(tmp_path, 1)
+    odd = tmp_path / EVENTS / "000002_odd"
+    odd.mkdir()
+    (tmp_path / EVENTS / "notes").mkdir()
+    with EventStore(tmp_path, BIG, 0) as store:
+        assert store.append(event()).number == 3
+    assert [(d.path, d.reason) for d in verify(tmp_path)[1]] == [
+        (f"{EVENTS}/000002_odd", "not a whole event")
+    ]
+    assert odd.exists()
+
+
+# Damage
+
+
+def test_verify_names_what_is_damaged(tmp_path):
+    filled(tmp_path, 5)
+    first, second, third, fourth, _ = sorted((tmp_path / EVENTS).iterdir())
+    mcap = first / f"{first.name}.mcap"
+    content = bytearray(mcap.read_bytes())
+    content[len(content) // 2] ^= 1
+    mcap.write_bytes(content)
+    (second / f"{second.name}.mcap").unlink()
+    (third / "metadata.yaml").write_text("no: bag\n")
+    text = (fourth / "event.json").read_text()
+    (fourth / "event.json").write_text(text.replace("impact", "slip"))
+    count, damage = verify(tmp_path)
+    assert count == 5
+    assert [d.path for d in damage] == [
+        f"{EVENTS}/{f.name}" for f in (first, second, third, fourth)
+    ]
+    for found, reason in zip(
+        damage, ("SHA-256", "No such file", "not readable", "differ"), strict=True
+    ):
+        assert reason in found.reason
+
+
+def test_no_store_is_said(tmp_path):
+    for check in (read_entries, verify):
+        with pytest.raises(StoreError, match="no event store here"):
+            check(tmp_path / "none")
+
+
+# Bounds
+
+
+def test_oldest_make_room(tmp_path):
+    with EventStore(tmp_path, 400_000, 0) as store:
+        for sequence in range(40):
+            entry = store.append(event(sequence))
+            assert store.entries[-1] == entry
+            assert disk_use(tmp_path) + (tmp_path / INDEX_FILE).stat().st_size <= store.bytes_used
+            assert store.bytes_used <= 400_000
+    numbers = [e.number for e in read_entries(tmp_path)]
+    assert numbers == list(range(numbers[0], 41))
+    assert len(numbers) > 5
+    assert verify(tmp_path) == (len(numbers), [])
+
+
+def test_event_bigger_than_the_bound_is_refused(tmp_path):
+    filled(tmp_path)
+    with EventStore(tmp_path, 200_000, 0) as store:
+        with pytest.raises(StoreError, match=r"event 9 refused.*200000 are allowed"):
+            store.append(event(9, samples=5000))
+        assert len(store.entries) == 3
+
+
+def test_free_space_is_left(tmp_path, monkeypatch):
+    """The oldest go while that helps; nothing is deleted where it cannot."""
+    filled(tmp_path)
+    free = [0]
+    real = os.statvfs(tmp_path)
+
+    class Disk:
+        f_frsize = 1
+        f_bavail = property(lambda self: free[0])
+
+    monkeypatch.setattr(event_store.os, "statvfs", lambda _: Disk())
+    assert real.f_bavail
+    with EventStore(tmp_path, BIG, 10_000_000) as store:
+        with pytest.raises(StoreError, match="10000000 stay free"):
+            store.append(event())
+        assert len(store.entries) == 3
+        free[0] = 10_000_000 + 100_000
+        store.append(event())
+        assert [e.number for e in store.entries][-1] == 4
+        assert len(store.entries) < 4
+
+
+def test_index_does_not_grow_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("tao_lora_ros.preservation.event_index._SPARE_LINES", 10)
+    with EventStore(tmp_path, 200_000, 0) as store:
+        for _ in range(30):
+            store.append(event(samples=2))
+            assert (
+                len((tmp_path / INDEX_FILE).read_text().splitlines()) < 2 * len(store.entries) + 13
+            )
+    assert verify(tmp_path) == (len(store.entries), [])
+
+
+# Bad disks
+
+
+@contextmanager
+def mounted(*arguments: str):
+    """A mount, where we may."""
+    folder = arguments[-1]
+    if os.geteuid() or subprocess.run(["mount", *arguments], capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        yield Path(folder)
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_full_disk_is_reported_and_survived(tmp_path):
+    with mounted("-t", "tmpfs", "-o", "size=600k", "tmpfs", str(tmp_path)):
+        with EventStore(tmp_path / "store", BIG, 0) as store:
+            kept = store.append(event())
+            filler = tmp_path / "filler"
+            with suppress(OSError), filler.open("wb", buffering=0) as file:
+                while file.write(bytes(4096)):
+                    pass
+            # the free space promised is taken by another before we write
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(EventStore, "_make_room", lambda *_: None)
+                for _ in range(3):
+                    with pytest.raises(StoreError, match="No space left on device"):
+                        store.append(event(1))
+            with pytest.raises(StoreError, match="refused"):
+                store.append(event(2, samples=5000))
+            filler.unlink()
+            assert store.append(event(3)).number == kept.number + 1
+        assert verify(tmp_path / "store") == (2, [])
+
+
+def test_index_that_could_not_be_written_is_made_up_for(tmp_path, monkeypatch):
+    with EventStore(tmp_path, BIG, 0) as store:
+        store.append(event(0))
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "os.fsync", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error"))
+            )
+            with pytest.raises(StoreError, match="Input/output error"):
+                store._index.add(store.entries[0]) or store.append(event(1))
+        store.append(event(2))
+    assert verify(tmp_path) == (2, [])
+
+
+def test_read_only_disk_is_reported(tmp_path):
+    filled(tmp_path / "store", 1)
+    with mounted("--bind", "-o", "ro", str(tmp_path), str(tmp_path)):
+        with pytest.raises(StoreError, match="Read-only file system"):
+            EventStore(tmp_path / "store")
+        with pytest.raises(StoreError, match="Read-only file system"):
+            EventStore(tmp_path / "other")
+        assert [e.number for e in read_entries(tmp_path / "store")] == [1]
+
+
+def test_file_in_place_of_the_folder(tmp_path):
+    (tmp_path / "store").write_text("")
+    with pytest.raises(StoreError, match=r"store: (File exists|Not a directory)"):
+        EventStore(tmp_path / "store")
+    with pytest.raises(StoreError, match="Not a directory"):
+        read_entries(tmp_path / "store")
+
+
+def test_store_deleted_while_open(tmp_path):
+    with EventStore(tmp_path / "store", BIG, 0) as store:
+        store.append(event())
+        shutil.rmtree(tmp_path / "store")
+        with pytest.raises(StoreError, match="No such file"):
+            store.append(event(1))
+
+
+# Nothing is lost
+
+times = st.integers(0, 1500)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    layout=st.lists(st.tuples(times, st.integers(1, 400)), min_size=1, max_size=6),
+    pre_roll=st.integers(0, 250),
+    lag=st.integers(-20, 20),
+)
+def test_every_sample_of_every_stretch_is_kept(tmp_path_factory, layout, pre_roll, lag):
+    """Apart, back to back or overlapping: every stretch is in its event, to the bit.
+
+    Events begin `layout[i][0]` ms after the start and last `layout[i][1]` ms.
+    """
+    folder = tmp_path_factory.mktemp("store")
+    rng = np.random.default_rng(0)
+    count = 2500
+    stamps = {IMU: T0 + np.arange(count) * MS, WRENCH: T0 + lag * MS + np.arange(count) * MS + 77}
+    values = {kind: rng.normal(size=(count, 6)) for kind in stamps}
+    buffers = {}
+    for kind, lag_s in ((IMU, 0.0), (WRENCH, lag * 1e-3)):
+        config = SourceConfig(kind.rpartition("/")[2].lower(), kind, lag_s)
+        buffers[kind] = OutlierBuffer(config.name, config.channels, lag_s, 60.0)
+        for stamp, row in zip(stamps[kind].tolist(), values[kind], strict=True):
+            buffers[kind].push(stamp, row)
+    stretches = [
+        (T0 + (300 + start) * MS, T0 + (300 + start + long) * MS) for start, long in layout
+    ]
+    with EventStore(folder, BIG, 0) as store:
+        for number, (onset, end) in enumerate(stretches):
+            raw = tuple(b.cut(onset - pre_roll * MS, end, "link") for b in buffers.values())
+            store.append(event(number, onset_ns=onset, end_ns=end, raw=raw))
+    for number, (onset, end) in enumerate(stretches, start=1):
+        _, record = read_event(folder, number)
+        for kind, source in zip(stamps, record.raw, strict=True):
+            shift = lag * MS if kind == WRENCH else 0
+            inside = (stamps[kind] >= onset - pre_roll * MS + shift) & (stamps[kind] <= end + shift)
+            assert inside.any()
+            np.testing.assert_array_equal(source.stamps_ns, stamps[kind][inside])
+            np.testing.assert_array_equal(source.values, values[kind][inside])
+    assert verify(folder) == (len(layout), [])
+    shutil.rmtree(folder)
+
+
+def test_entry_is_one_line_of_json(tmp_path):
+    with EventStore(tmp_path) as store:
+        entry = store.append(event(label='two\nlines "quoted" ü'))
+    assert "\n" not in entry.to_json()
+    assert Entry.from_json(entry.to_json()) == entry
+    assert read_entries(tmp_path) == [entry]
+
+
+def test_default_store_is_where_ros_keeps_its_state(monkeypatch):
+    monkeypatch.setenv("ROS_HOME", "/somewhere")
+    assert default_store() == Path("/somewhere/tao_lora/events")
+    monkeypatch.delenv("ROS_HOME")
+    monkeypatch.setenv("HOME", "/home/robot")
+    assert default_store() == Path("/home/robot/.ros/tao_lora/events")
