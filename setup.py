@@ -25,7 +25,7 @@ setup(
     packages=["tao_lora_ros.kernels", *find_packages(include=["tao_lora_ros", "tao_lora_ros.*"])],
     package_dir={"tao_lora_ros.kernels": "kernels"},
     package_data={
-        "tao_lora_ros": ["**/*.json", "model/artifacts/**/*.safetensors"],
+        "tao_lora_ros": ["**/*.html", "**/*.json", "model/artifacts/**/*.safetensors"],
         "tao_lora_ros.kernels": ["**/*.json"],
     },
     # What this file itself reads, so that a source archive holds it too.

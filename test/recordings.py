@@ -83,7 +83,7 @@ def motion(
     ringing = np.zeros(n)
     for impact in impacts_s:
         after = times - impact
-        ringing += np.where(after >= 0, np.exp(-after / 0.005) * np.cos(800 * after), 0.0)
+        ringing += (after >= 0) * np.exp(-np.maximum(after, 0.0) / 0.005) * np.cos(800 * after)
     accel = np.array(REST) + STD * (rng.standard_normal((n, 6)) + 60 * ringing[:, None])
     force = np.array(LOAD) + WRENCH_STD * (rng.standard_normal((n, 6)) + 60 * ringing[:, None])
     messages = []

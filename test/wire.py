@@ -129,10 +129,13 @@ class Wire:
         self.settle()
 
     def settle(self) -> None:
-        """Wait until the node has dealt with all that was published."""
+        """Wait until the node has dealt with all that came: it serves in order of arrival."""
+        self.state()
+
+    def until_acknowledged(self) -> None:
+        """Wait until all that was published came; with Fast DDS that takes up to 3 s."""
         for publisher in self.publishers:
             assert publisher.wait_for_all_acked(Duration(seconds=TIMEOUT_S))
-        self.state()  # served after the messages that came before it
 
     def call(self, kind: Any, name: str, request: Any) -> Any:
         """Call a service of the node."""

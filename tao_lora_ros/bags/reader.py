@@ -117,14 +117,16 @@ class BagReader:
         messages = self._reader.messages(connections=chosen)
         while True:
             try:
-                connection, log_ns, data = next(messages)
-                if not self._reader.is2:
-                    data = self._store.ros1_to_cdr(data, connection.msgtype)
+                connection, log_ns, raw = next(messages)
+                data = raw if self._reader.is2 else self._cdr(raw, connection.msgtype)
             except StopIteration:
                 return
             except Exception as error:
                 raise BagError(f"{self.path}: damaged bag: {_one_line(error)}") from error
             yield index[connection.topic], log_ns, bytes(data)
+
+    def _cdr(self, ros1: bytes, msgtype: str) -> memoryview:
+        return self._store.ros1_to_cdr(ros1, msgtype)
 
     def __enter__(self) -> BagReader:
         return self

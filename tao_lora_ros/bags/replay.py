@@ -1,4 +1,4 @@
-"""Feed a bag to the pipeline, in-process and as fast as it goes: the same bytes, the same engine."""
+"""Feed a bag to the pipeline, in-process and as fast as it goes: the same bytes and engine."""
 
 from __future__ import annotations
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.bags.reader import BagError, BagReader
-from tao_lora_ros.engine.sources import aligner_for, source_configs
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import aligner_for, source_configs
+from tao_lora_ros.signal.align import Row
 from tao_lora_ros.signal.source import Source
 
 FREE = "free"  # label of rows that no interval covers
@@ -37,7 +38,8 @@ def read_run(bag: Path, settings: Settings, rate_hz: float) -> Run:
     configs = source_configs(settings)
     sources = [Source(config, settings.clock_jump_s) for config in configs]
     aligner = aligner_for(configs, settings, rate_hz)
-    rows, first_ns = [], 0
+    rows: list[Row] = []
+    first_ns = 0
     with BagReader(bag, configs) as reader:
         for index, _, data in reader.messages():
             sample = sources[index].accept(data)

@@ -83,9 +83,7 @@ def _simulate(seed: int, contacts: bool) -> Scene:
     which = np.repeat([0, 1], [len(source.stamps_ns) for source in sources])
     index = np.concatenate([np.arange(len(source.stamps_ns)) for source in sources])
     order = np.argsort(stamps, kind="stable")
-    messages = (
-        (int(which[i]), int(stamps[i]), sources[which[i]].values[index[i]]) for i in order
-    )
+    messages = ((int(which[i]), int(stamps[i]), sources[which[i]].values[index[i]]) for i in order)
     times_s, rows = align(messages, Settings())
     impacts = [contact for contact in recording.contacts if contact.label == "impact"]
     others = [contact for contact in recording.contacts if contact.label != "impact"]

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from tao_lora_ros.bags.reader import BagReader
+from tao_lora_ros.bags.record import record_replay
 from tao_lora_ros.bags.replay import replay, summary
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.engine.settings import TABLE, Settings, parameter_file, read_settings
+from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
 from tao_lora_ros.training.calibrate import plot_calibration, recalibrate
 
@@ -40,12 +44,18 @@ def _artifact(options: Namespace, settings: Settings) -> Artifact:
     return load_artifact(folder)
 
 
+def _show(bar: Progress, task: TaskID, done: float) -> None:
+    bar.update(task, completed=done)
+
+
 def _bags(paths: list[Path]) -> list[Path]:
     """The bags themselves, and those in folders that are not bags."""
     found: list[Path] = []
     for path in paths:
         is_folder_of_bags = path.is_dir() and not (path / "metadata.yaml").exists()
-        inside = [entry for entry in sorted(path.glob("*")) if entry.is_dir() or entry.suffix == ".bag"]
+        inside = [
+            entry for entry in sorted(path.glob("*")) if entry.is_dir() or entry.suffix == ".bag"
+        ]
         if is_folder_of_bags and not inside:
             raise UsageError(f"{path}: no bag in this folder")
         found += inside if is_folder_of_bags else [path]
@@ -61,18 +71,23 @@ def replay_command(options: Namespace) -> None:
         target = artifact.calibration.alarms_per_hour
         artifact, _ = recalibrate(artifact, _bags(options.calibrate), settings, target)
     pipeline = Pipeline(settings, artifact)
-    with BagReader(options.bag, source_configs(settings), _topics(options)) as reader:
-        with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
-            task = bar.add_task("replaying", total=reader.message_count)
-            result = replay(reader, pipeline, lambda done: bar.update(task, completed=done))
+    topics = _topics(options)
+    with (
+        BagReader(options.bag, source_configs(settings), topics) as reader,
+        Progress(transient=True, disable=not sys.stderr.isatty()) as bar,
+    ):
+        task = bar.add_task("replaying", total=reader.message_count)
+        result = replay(reader, pipeline, partial(_show, bar, task))
     numbers = summary(result, pipeline)
     if options.json:
-        _write(options.json, json.dumps(numbers, indent=1) + "\n")
+        with _writing(options.json):
+            options.json.write_text(json.dumps(numbers, indent=1) + "\n")
     if options.report:
-        from tao_lora_ros.bags.record import record_replay
-        from tao_lora_ros.bags.report import write_report
-
-        write_report(record_replay(options.bag, result, pipeline, artifact), options.report)
+        with _needs("plotly"):
+            from tao_lora_ros.bags.report import write_report
+        record = record_replay(options.bag, result, pipeline, artifact, topics)
+        with _writing(options.report):
+            write_report(record, options.report)
     _print_summary(numbers)
 
 
@@ -91,34 +106,45 @@ def _print_summary(numbers: dict) -> None:
         )
 
 
-def _write(file: Path, text: str) -> None:
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say in one line why a file or folder cannot be written."""
     try:
-        file.write_text(text)
+        yield
     except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}") from None
+        raise UsageError(f"{path}: {error.strerror}") from None
+
+
+@contextmanager
+def _needs(package: str) -> Iterator[None]:
+    """Say in one line what to install where an import fails."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(f"{error}; this command needs {package}") from None
 
 
 def demo_command(options: Namespace) -> int:
     """`tao-lora demo`."""
-    from tao_lora_ros.cli.demo import run_demo
-
+    with _needs("ROS 2 and plotly"):
+        from tao_lora_ros.cli.demo import run_demo
     return run_demo(options.bag, options.out, options.rate)
 
 
 def play_command(options: Namespace) -> None:
     """`tao-lora play`."""
-    from tao_lora_ros.ros.player import play
-
-    play(options.bag, _topics(options), options.rate)
+    with _needs("ROS 2"):
+        from tao_lora_ros.ros.player import play
+    try:
+        play(options.bag, _topics(options), options.rate)
+    except (ValueError, TimeoutError) as error:
+        raise UsageError(str(error)) from None
 
 
 def simulate_command(options: Namespace) -> None:
     """`tao-lora simulate`."""
-    try:
+    with _needs("mujoco"):
         from tao_lora_ros.simulation.recording import SimulationConfig, simulate, write_recording
-    except ImportError as error:
-        raise UsageError(f"{error}; install the extra: pip install mujoco") from None
-
     runs = [options.out]
     if options.runs is not None:
         runs = [options.out / f"run_{number:03d}" for number in range(options.runs)]
@@ -128,9 +154,8 @@ def simulate_command(options: Namespace) -> None:
                 config = SimulationConfig(
                     options.duration, options.seed + number, contacts=not options.steady
                 )
-                task = bar.add_task(str(path), total=1.0)
-                recording = simulate(config, lambda done, task=task: bar.update(task, completed=done))
-                write_recording(recording, path)
+                show = partial(_show, bar, bar.add_task(str(path), total=1.0))
+                write_recording(simulate(config, show), path)
             except (ValueError, OSError) as error:
                 raise UsageError(str(error)) from None
 
@@ -155,12 +180,11 @@ def calibrate_command(options: Namespace) -> None:
     artifact, maxima = recalibrate(
         _artifact(options, settings), _bags(options.bags), settings, options.alarms_per_hour
     )
-    save_artifact(artifact, options.out)
+    with _writing(options.out):
+        save_artifact(artifact, options.out)
     if options.plot:
-        try:
+        with _needs("plotly"), _writing(options.plot):
             plot_calibration(artifact, maxima, options.plot)
-        except ImportError as error:
-            raise UsageError(f"{error}; install the extra: pip install plotly") from None
     calibration = artifact.calibration
     for rows, threshold in zip(calibration.scales, calibration.thresholds, strict=True):
         print(f"{rows:3d} rows: log-ratio above {threshold:.3f}")
@@ -177,6 +201,6 @@ def parameters_command(options: Namespace) -> None:
     for row in TABLE:
         default = list(row.default) if isinstance(row.default, tuple) else row.default
         print(
-            f"| `{row.name}` | {row.type_name} | `{json.dumps(default)}` | {row.range} | {row.unit} "
-            f"| {'yes' if row.live else ''} | {row.description} |"
+            f"| `{row.name}` | {row.type_name} | `{json.dumps(default)}` | {row.range} "
+            f"| {row.unit} | {'yes' if row.live else ''} | {row.description} |"
         )

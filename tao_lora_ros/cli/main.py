@@ -68,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     train = subparsers.add_parser("train", help="train, quantise and calibrate on bags")
     train.set_defaults(run=commands.train_command)
     train.add_argument("bags", type=Path, nargs="+", help="training bags, or folders of bags")
-    train.add_argument("--steady", type=Path, nargs="+", required=True, help="steady bags, or folders")
+    train.add_argument(
+        "--steady", type=Path, nargs="+", required=True, help="steady bags, or folders"
+    )
     train.add_argument("--out", type=Path, required=True, help="artifact folder to write")
     train.add_argument("--model-id", help="name of the model (default: the folder's)")
     train.add_argument("--steps", type=int, default=1500, help="training steps")
@@ -80,10 +82,16 @@ def _parser() -> argparse.ArgumentParser:
     calibrate = subparsers.add_parser("calibrate", help="set the thresholds from steady bags")
     calibrate.set_defaults(run=commands.calibrate_command)
     calibrate.add_argument("bags", type=Path, nargs="+", help="steady bags, or folders of bags")
-    calibrate.add_argument("--model", type=Path, metavar="DIR", help="artifact folder to start from")
+    calibrate.add_argument(
+        "--model", type=Path, metavar="DIR", help="artifact folder to start from"
+    )
     calibrate.add_argument("--out", type=Path, required=True, help="artifact folder to write")
-    calibrate.add_argument("--alarms-per-hour", type=float, default=1.0, help="false alarms aimed at")
-    calibrate.add_argument("--plot", type=Path, metavar="FILE", help="write an HTML plot of the fit")
+    calibrate.add_argument(
+        "--alarms-per-hour", type=float, default=1.0, help="false alarms aimed at"
+    )
+    calibrate.add_argument(
+        "--plot", type=Path, metavar="FILE", help="write an HTML plot of the fit"
+    )
     calibrate.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
 
     parameters = subparsers.add_parser("parameters", help="print the table of parameters")

@@ -125,10 +125,10 @@ class Pipeline:
 
     def _restart(self) -> None:
         self._aligner = aligner_for(self._configs, self._settings, self._artifact.rate_hz)
-        for part in (self._glitches, self._window, self._analyzer, self._router, self._tracker):
-            part.clear()
-        for part in (self._schedule, self._inferrer, self._describer):
-            part.clear()
+        for signals in (self._glitches, self._window, self._analyzer, self._router, self._tracker):
+            signals.clear()
+        for results in (self._schedule, self._inferrer, self._describer):
+            results.clear()
         for source in self.sources:
             source.restart()
         self._last_ns = 0

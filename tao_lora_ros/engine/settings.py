@@ -1,4 +1,4 @@
-"""The one table of parameters: the node declares it, the CLI reads it, the files are written from it."""
+"""The one table of parameters: the node declares it, the CLI reads it, files come from it."""
 
 from __future__ import annotations
 
@@ -81,9 +81,7 @@ def _parameter(
     maximum: float | None = None,
     live: bool = False,
 ) -> Any:
-    meta = dict(
-        unit=unit, description=description, minimum=minimum, maximum=maximum, live=live
-    )
+    meta = dict(unit=unit, description=description, minimum=minimum, maximum=maximum, live=live)
     return field(default=default, metadata=meta)
 
 
@@ -117,9 +115,7 @@ class Settings:
     max_transient_s: float = _parameter(
         2.0, "s", "after this long a transient is accepted as the new steady state", 0.1, 60.0
     )
-    pre_roll_s: float = _parameter(
-        0.25, "s", "raw samples kept from before an onset", 0.0, 10.0
-    )
+    pre_roll_s: float = _parameter(0.25, "s", "raw samples kept from before an onset", 0.0, 10.0)
     max_gap_s: float = _parameter(
         0.05, "s", "longest hole in a source that is interpolated", 0.001, 1.0
     )

@@ -110,7 +110,9 @@ def _read_card(file: FilePath) -> dict[str, Any]:
     version = card.get("schema_version") if isinstance(card, dict) else None
     if version != SCHEMA_VERSION:
         raise ArtifactError(f"{file}: schema_version is {version!r}, expected {SCHEMA_VERSION}")
-    schema = json.loads((resources.files("tao_lora_ros.model") / "artifact.schema.json").read_text())
+    schema = json.loads(
+        (resources.files("tao_lora_ros.model") / "artifact.schema.json").read_text()
+    )
     try:
         jsonschema.validate(card, schema)
     except jsonschema.ValidationError as error:

@@ -21,7 +21,7 @@ from tao_lora_ros.router.router import Path
 class FullLinear(nn.Linear):
     """Full precision, the same on both paths; what is trained."""
 
-    def forward(self, x: Tensor, path: Path) -> Tensor:
+    def forward(self, x: Tensor, path: Path) -> Tensor:  # type: ignore[override]
         return super().forward(x)
 
 
@@ -61,6 +61,9 @@ class QuantizedLinear(nn.Module):
 class Int8Linear(QuantizedLinear):
     """INT8 weights, one scale per output channel; no adapter."""
 
+    codes: Tensor
+    scales: Tensor
+
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(outputs)
         self.register_buffer("codes", torch.zeros(outputs, inputs, dtype=torch.int8))
@@ -81,6 +84,11 @@ class Int8Linear(QuantizedLinear):
 
 class DualPathLinear(QuantizedLinear):
     """INT4 weights with group scales; the transient path adds the low-rank branch B (A x)."""
+
+    packed: Tensor
+    scales: Tensor
+    down: Tensor
+    up: Tensor
 
     def __init__(self, inputs: int, outputs: int, group_size: int, rank: int) -> None:
         super().__init__(outputs)

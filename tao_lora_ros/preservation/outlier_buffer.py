@@ -1,4 +1,4 @@
-"""The newest raw samples of every source, at their own rate and stamps, for when something happens."""
+"""The newest raw samples of every source, at their own rate, for when something happens."""
 
 from __future__ import annotations
 

@@ -34,9 +34,9 @@ from sensor_msgs.msg import Imu
 
 from tao_lora_ros.engine.inferrer import Inferrer
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.engine.results import Event, Inference, Phase, Result
 from tao_lora_ros.engine.settings import SettingsError, settings_from
+from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import Artifact, ArtifactError, default_artifact, load_artifact
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
@@ -59,7 +59,7 @@ _EVENTS_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-_ACKNOWLEDGE_S = 1.0
+_ACKNOWLEDGE_S = 1.0  # Fast DDS acknowledges every 3 s at the least, but sends at once
 
 _Transition = Callable[["PipelineNode", LifecycleState], TransitionCallbackReturn]
 
@@ -160,8 +160,8 @@ class PipelineNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Close the open event, wait until it has arrived, and let go of everything."""
         self._unsubscribe()
-        for publisher in self._outputs:
-            publisher.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
+        if self._outputs:
+            self._events.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
         self._release()
         return TransitionCallbackReturn.SUCCESS
 

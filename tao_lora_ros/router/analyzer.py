@@ -112,7 +112,9 @@ class VarianceAnalyzer:
         usual = float(self._means[:, 0].max()) + ENERGY_FLOOR
         fast = self._push(energy)
         if self.ready:
-            self.log_ratios = np.log((fast + ENERGY_FLOOR) / (self._means.max(axis=0) + ENERGY_FLOOR))
+            self.log_ratios = np.log(
+                (fast + ENERGY_FLOOR) / (self._means.max(axis=0) + ENERGY_FLOOR)
+            )
         deviations = np.abs(change) / self._covariance.deviations
         if not frozen:
             trusted = self._rows <= self._start_rows or energy <= CLIP * usual

@@ -67,7 +67,7 @@ class BlockMaxima:
     @property
     def values(self) -> NDArray[np.float64]:
         """The maxima, float64 [blocks, scales], oldest first."""
-        return np.array(self._blocks).reshape(len(self._blocks), -1)
+        return np.array(self._blocks) if self._blocks else np.zeros((0, 0))
 
 
 def maxima_of(

@@ -42,9 +42,7 @@ class _Track:
         self.newest_ns = stamp_ns - self.lag_ns
         self.pending.append((self.newest_ns, values))
 
-    def take(
-        self, time_ns: int, period_ns: int, max_gap_ns: int
-    ) -> NDArray[np.float64] | float:
+    def take(self, time_ns: int, period_ns: int, max_gap_ns: int) -> NDArray[np.float64] | float:
         """Mean of the samples of the last period, else interpolated, else NaN."""
         taken = []
         while self.pending and self.pending[0][0] <= time_ns:

@@ -17,7 +17,7 @@ class StreamingCovariance:
     taken in by blocks, one matrix product each.
 
     The inverse is that of the covariance with `SHRINKAGE` of its diagonal and the channels' floors
-    added (Ledoit and Wolf 2004 give the reason: an estimate from few rows has too small eigenvalues).
+    added: an estimate from few rows has too small eigenvalues (Ledoit and Wolf 2004).
 
     Args:
         memory_rows: rows after which a row's weight has fallen by e.

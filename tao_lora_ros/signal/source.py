@@ -13,6 +13,8 @@ _CHANNELS = {
     IMU: ("accel_x", "accel_y", "accel_z", "gyro_x", "gyro_y", "gyro_z"),
     WRENCH: ("force_x", "force_y", "force_z", "torque_x", "torque_y", "torque_z"),
 }
+# No such sensor reads more; squares of what gets through stay far from overflow.
+LARGEST = 1e9
 UNITS = {"accel": "m/s^2", "gyro": "rad/s", "force": "N", "torque": "Nm"}
 
 
@@ -84,6 +86,8 @@ class Source:
         finite = np.isfinite(sample.values)
         if not finite.all() and not _whole_parts_missing(sample.values):
             return self._refuse("not_finite", f"values {sample.values.tolist()}")
+        if (np.abs(sample.values) > LARGEST).any():
+            return self._refuse("out_of_range", f"values {sample.values.tolist()}")
         if self.frame_id and sample.frame_id != self.frame_id:
             return self._refuse("wrong_frame", f"'{sample.frame_id}', not '{self.frame_id}'")
         return self._in_order(sample)

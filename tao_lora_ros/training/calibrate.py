@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.bags.rows import read_run
-from tao_lora_ros.engine.sources import check_channels
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import check_channels
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.router.calibration import BLOCK_S, calibrated, maxima_of, return_levels
 

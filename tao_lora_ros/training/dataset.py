@@ -73,7 +73,9 @@ class WindowSet:
 
 def label_names(runs: list[Run]) -> tuple[str, ...]:
     """Labels of the runs, `free` first; empty where no run is labelled."""
-    names = {str(label) for run in runs if run.labels is not None for label in np.unique(run.labels)}
+    names = {
+        str(label) for run in runs if run.labels is not None for label in np.unique(run.labels)
+    }
     return (FREE, *sorted(names - {FREE})) if names else ()
 
 

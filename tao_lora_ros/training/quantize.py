@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tao_lora_ros.kernels.int4_linear import INT8_MAX, pack_int4
-from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear
+from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear, QuantizedLinear
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.quantization.low_rank import fit_low_rank
 from tao_lora_ros.quantization.rounding import dequantize, group_scales, round_gptq
@@ -63,11 +63,14 @@ def quantize(teacher: Mixer, steady: Tensor, transient: Tensor) -> Mixer:
     }
     student.load_state_dict(shared, strict=False)
     for name, watched in inputs.items():
-        _fill(student.get_submodule(name), teacher.get_submodule(name), watched)
+        target, layer = student.get_submodule(name), teacher.get_submodule(name)
+        assert isinstance(target, QuantizedLinear)
+        assert isinstance(layer, FullLinear)
+        _fill(target, layer, watched)
     return student.prepare()
 
 
-def _fill(target: nn.Module, layer: nn.Module, watched: _Inputs) -> None:
+def _fill(target: QuantizedLinear, layer: FullLinear, watched: _Inputs) -> None:
     weight, gram = layer.weight.detach(), watched.gram / watched.count
     target.bias.copy_(layer.bias)
     target.x_scale.fill_(max(watched.largest, 1e-6) / INT8_MAX)

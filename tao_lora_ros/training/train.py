@@ -11,8 +11,8 @@ from rich.progress import Progress, track
 
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import Run, read_run
-from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import Artifact, save_artifact
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
 from tao_lora_ros.router.calibration import calibrated, maxima_of, uncalibrated

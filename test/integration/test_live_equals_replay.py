@@ -112,6 +112,8 @@ def run_live(wire, start_node, messages: Iterable[Message], *parameters: str) ->
 
     process = start_node(*LOSSLESS, *parameters)
     wire.play(messages)
+    wire.until_acknowledged()
+    wire.settle()
     process.child.send_signal(signal.SIGINT)
     wire.until(lambda: process.child.poll() is not None, "end of the node")
     assert process.child.returncode == 0, process.log

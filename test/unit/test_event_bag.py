@@ -137,12 +137,14 @@ def test_event_message_is_what_the_node_publishes():
     fields = {name: value for name, value in vars(record).items() if name != "kind"}
     published = results.Event(phase=results.Phase.END, **fields)
     assert_equal(EventRecord.of(published), record)
-    message = messages.event_message(published)
-    data = serialization.serialize_message(message)
+    data = serialization.serialize_message(messages.event_message(published))
     back = message_types().deserialize_cdr(data, TRANSIENT_EVENT)
     assert_equal(record_from(back), record)
-    ours = serialization.deserialize_message(event_message(record), type(message))
-    assert ours == message
+    ours, theirs = (
+        serialization.deserialize_message(bytes_, messages.TransientEvent)
+        for bytes_ in (event_message(record), data)
+    )
+    assert ours == theirs
 
 
 def _prefixes() -> list[str]:

@@ -11,9 +11,10 @@ import pytest
 from models import LABELS, SMALL, small_artifact, with_thresholds
 from recordings import PERIOD_NS, SECOND, START_NS, Message, imu, motion, wrench
 
-from tao_lora_ros.engine.pipeline import Pipeline, source_configs
-from tao_lora_ros.engine.results import Event, Inference, Phase, Result
+from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.results import Event, Inference, Kind, Phase, Result
 from tao_lora_ros.engine.settings import Settings, SettingsError
+from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.router.router import Path
 
 MS = 1_000_000
@@ -115,6 +116,7 @@ def test_an_impact_gives_one_onset_and_one_end(struck: list[Result]) -> None:
     assert onset.end_ns == 0
     assert end.onset_ns <= end.peak_ns <= end.end_ns < IMPACT_NS + 100 * MS
     assert end.peak_score >= onset.peak_score >= 1.0
+    assert (onset.kind, end.kind) == (Kind.UNKNOWN, Kind.IMPULSIVE)
     assert end.label in LABELS
     assert 0.0 < end.probability <= 1.0
 
@@ -201,7 +203,9 @@ def test_a_lasting_change_is_accepted_after_the_longest_transient() -> None:
     out = events(results(pipeline(max_transient_s=0.5), louder, flush=False))
     assert out[0].phase is Phase.ONSET
     end = next(event for event in out if event.phase is Phase.END)
-    assert end.end_ns - end.onset_ns <= 520 * MS
+    assert 480 * MS <= end.end_ns - end.onset_ns <= 520 * MS
+    assert end.regime_change
+    assert end.kind is Kind.SUSTAINED
 
 
 BAD: dict[str, bytes] = {
@@ -235,10 +239,12 @@ def test_every_message_twice_gives_the_same_as_once(struck: list[Result]) -> Non
     assert same(struck, out)
 
 
-def test_an_absurd_value_does_not_deafen_it_for_good() -> None:
+@pytest.mark.parametrize("size", [1e6, 1e12, 1e300])
+def test_absurd_values_do_not_deafen_it(size: float) -> None:
     spoilt = list(STRUCK)
-    stamp = spoilt[1000].stamp_ns
-    spoilt[1000] = Message(0, stamp, imu(stamp, [1e300, 0, 9.81, 0, 0, 0]))
+    for i in (1000, 1002, 1004):
+        stamp = spoilt[i].stamp_ns
+        spoilt[i] = Message(0, stamp, imu(stamp, [size * (i - 999), 0, 9.81, 0, 0, 0]))
     out = results(pipeline(), spoilt)
     for inference in inferences(out):
         assert np.isfinite(inference.probabilities).all()
@@ -247,8 +253,17 @@ def test_an_absurd_value_does_not_deafen_it_for_good() -> None:
     assert any(abs(onset - IMPACT_NS) <= 10 * MS for onset in onsets)
 
 
-def test_a_bag_that_loops_resets_and_goes_on() -> None:
+def test_one_bad_sample_of_one_channel_is_mended_and_counted() -> None:
+    spoilt = list(STEADY)
+    stamp = spoilt[3000].stamp_ns
+    spoilt[3000] = Message(0, stamp, imu(stamp, [0, 50.0, 9.81, 0, 0, 0]))
     subject = pipeline()
+    assert events(results(subject, spoilt)) == []
+    assert subject.glitches == {"imu.accel_y": 1}
+
+
+def test_a_bag_that_loops_resets_and_goes_on() -> None:
+    subject = pipeline(clock_jump_s=1.0)
     first = results(subject, STRUCK, flush=False)
     second = results(subject, STRUCK)
     assert subject.counts["resets"] == 1

@@ -22,6 +22,7 @@ from tao_lora_ros.signal.source import SourceConfig
 pytest.importorskip("plotly", reason="plotly is not installed")
 
 from tao_lora_ros.bags import report
+from tao_lora_ros.bags.drawing import decimate
 
 START = 1_700_000_000_000_000_000
 LABELS = ("free", "impact")
@@ -198,7 +199,7 @@ def test_decimation_keeps_a_spike_of_one_sample(count, buckets, where, height):
     values = np.random.default_rng(count).normal(size=count)
     spike = int(where * count)
     values[spike] = height
-    kept = report.decimate(values, buckets)
+    kept = decimate(values, buckets)
     assert spike in kept
     assert (np.diff(kept) > 0).all()
     assert len(kept) <= 3 * buckets

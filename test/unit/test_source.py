@@ -93,6 +93,14 @@ def test_a_missing_gyro_does_not_excuse_a_broken_accelerometer() -> None:
     assert source.rejected == {"not_finite": 1}
 
 
+@pytest.mark.parametrize("value", [1.1e9, -1e30, 1e300])
+def test_a_value_that_no_sensor_reads_is_refused(value: float) -> None:
+    source = fed(0)
+    assert source.accept(imu(START_NS + MS, [0, 0, value, 0, 0, 0])) is None
+    assert source.rejected == {"out_of_range": 1}
+    assert str(value) in source.reason
+
+
 def test_another_frame_is_refused_and_both_are_named() -> None:
     source = fed(0)
     assert source.accept(imu(START_NS + MS, frame="base")) is None

@@ -1,0 +1,107 @@
+"""river's drift detectors, which say yes or no row by row and have a parameter, no statistic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tao_lora_ros.benchmarks.detectors import begins, strictest
+from tao_lora_ros.benchmarks.filters import loudness
+from tao_lora_ros.benchmarks.scenes import RATE_HZ, Scene
+from tao_lora_ros.benchmarks.score import Detections
+
+
+@dataclass
+class DriftPeer:
+    """A drift detector on the loudness of all channels.
+
+    Args:
+        highpass_hz: corner of the high-pass before it.
+        memory_s: of the loudness that counts as usual.
+        hold_s: an alarm this soon after another belongs to it.
+    """
+
+    highpass_hz: float = 20.0
+    memory_s: float = 0.5
+    hold_s: float = 0.128
+
+    name = ""
+    needs = ("river", "scipy")
+    _range = (0.0, 1.0)  # of the parameter; more of it means fewer alarms
+
+    def make(self, parameter: float) -> Any:
+        """The detector with this parameter."""
+        raise NotImplementedError
+
+    def calibrate(self, steady: Sequence[Scene], alarms_per_hour: float) -> None:
+        """Bisect the parameter to the target rate."""
+        signals = [self._signal(scene.rows) for scene in steady]
+        allowed = alarms_per_hour * sum(scene.hours for scene in steady)
+        self.parameter = strictest(
+            lambda middle: sum(len(self._alarms(signal, middle)) for signal in signals),
+            allowed,
+            *self._range,
+        )
+
+    def detect(self, scene: Scene) -> Detections:
+        """Where the detector says drift."""
+        at = scene.times_s[self._alarms(self._signal(scene.rows), self.parameter)]
+        return Detections(at, at)
+
+    def _signal(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return loudness(rows, self.highpass_hz, self.memory_s)
+
+    def _alarms(self, signal: NDArray[np.float64], parameter: float) -> NDArray[np.int64]:
+        detector = self.make(parameter)
+        drifts = np.zeros(len(signal), bool)
+        for i, value in enumerate(signal.tolist()):
+            detector.update(value)
+            drifts[i] = detector.drift_detected and self.rose(detector, value)
+        return begins(drifts, round(self.hold_s * RATE_HZ))
+
+    def rose(self, detector: Any, value: float) -> bool:
+        """Whether the drift is upwards."""
+        return True
+
+
+@dataclass
+class Adwin(DriftPeer):
+    """ADWIN (Bifet and Gavaldà 2007); the parameter is -log10 of its significance.
+
+    Args:
+        clock: rows from one look to the next.
+    """
+
+    clock: int = 4
+
+    name = "river-adwin"
+    _range = (0.0, 300.0)
+
+    def make(self, parameter: float) -> Any:
+        """ADWIN at significance 10 to the minus parameter."""
+        drift = import_module("river.drift")
+        return drift.ADWIN(delta=10.0**-parameter, clock=self.clock, min_window_length=2)
+
+
+@dataclass
+class PageHinkley(DriftPeer):
+    """The Page-Hinkley test for a rise (Page 1954); the parameter is its threshold.
+
+    Args:
+        slack: what a row may lie above the mean without counting.
+    """
+
+    slack: float = 0.5
+
+    name = "river-page-hinkley"
+    _range = (0.0, 1000.0)
+
+    def make(self, parameter: float) -> Any:
+        """The test at this threshold."""
+        drift = import_module("river.drift")
+        return drift.PageHinkley(delta=self.slack, threshold=parameter, mode="up")

@@ -1,0 +1,165 @@
+"""`tao-lora events` as a user meets it."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.util
+import re
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from event_records import MS, T0, assert_equal, event, raw
+
+from tao_lora_ros.cli.events import add_events_parser
+from tao_lora_ros.preservation.event_bag import read_bag
+from tao_lora_ros.preservation.event_export import export_csv
+from tao_lora_ros.preservation.event_record import StoreError
+from tao_lora_ros.preservation.event_store import EventStore
+from tao_lora_ros.signal.cdr import IMU
+
+
+def run(*arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    add_events_parser(parser.add_subparsers())
+    options = parser.parse_args(["events", *map(str, arguments)])
+    return int(options.run(options) or 0)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two events 30 ms apart, whose stretches overlap, and one without label or gyroscope."""
+    bare = event(2, onset_ns=T0 + 1000 * MS, label="", samples=7)
+    bare.raw[0].values[:, 3:] = np.nan
+    with EventStore(tmp_path / "store", 2**30, 0) as store:
+        first = event(0)
+        store.append(first)
+        again = event(1, onset_ns=T0 + 30 * MS, samples=20)
+        store.append(replace(again, raw=tuple(_tail(r, 20) for r in first.raw)))
+        store.append(bare)
+    return tmp_path / "store"
+
+
+def _tail(source, count):
+    return replace(source, stamps_ns=source.stamps_ns[-count:], values=source.values[-count:])
+
+
+def test_list(folder, capsys):
+    assert run("list", "--store", folder) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["number", "onset", "(UTC)"]
+    assert re.search(
+        r"^1 +2023-11-14 22:13:20\.000  0\.020 s +3\.25 +impulsive +impact +\d+ KiB +"
+        r"imu\.accel_x 75%, wrench\.force_z 25%$",
+        lines[1],
+    )
+    assert " - " in lines[3]
+    assert re.match(r"3 events, \d+ KiB, ", lines[4])
+
+
+def test_list_of_an_empty_store(tmp_path, capsys):
+    EventStore(tmp_path).close()
+    assert run("list", "--store", tmp_path) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("0 events, 0 KiB")
+
+
+def test_store_is_where_ros_keeps_its_state(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ROS_HOME", str(tmp_path))
+    EventStore(tmp_path / "tao_lora" / "events").close()
+    assert run("list") == 0
+
+
+def test_show(folder, capsys):
+    assert run("show", 3, "--store", folder) == 0
+    out = capsys.readouterr().out
+    assert "event     3, number 2 of its run, frame imu_link" in out
+    assert "source    /imu (sensor_msgs/msg/Imu, frame imu_link)" in out
+    assert "7 samples, -0.0200 to -0.0140 s from the onset" in out
+    assert re.search(r"imu\.gyro_x +not reported", out)
+    assert re.search(r"wrench\.force_x +-?\d.* N", out)
+
+
+@pytest.mark.parametrize(
+    "command", [("show", 9), ("export", 9, "--out", "x"), ("plot", 9, "--out", "x")]
+)
+def test_event_that_is_not_there(folder, command):
+    with pytest.raises(StoreError, match="no event 9; it holds 1 to 3"):
+        run(*command, "--store", folder)
+
+
+def test_export_of_one_is_the_event(folder, tmp_path, capsys):
+    assert run("export", 1, "--out", tmp_path / "bag", "--store", folder) == 0
+    assert "101 messages of 1 events" in capsys.readouterr().out
+    assert_equal(read_bag(tmp_path / "bag"), event(0))
+    with pytest.raises(StoreError, match="bag: exists already"):
+        run("export", 1, "--out", tmp_path / "bag", "--store", folder)
+
+
+def test_export_holds_shared_samples_once(folder, tmp_path, capsys):
+    assert run("export", 1, 2, 2, "--out", tmp_path / "bag", "--store", folder) == 0
+    assert "102 messages of 2 events" in capsys.readouterr().out
+
+
+def test_export_csv(folder, tmp_path):
+    assert run("export", 1, 2, 3, "--csv", tmp_path / "csv", "--store", folder) == 0
+    assert sorted(f.name for f in (tmp_path / "csv").iterdir()) == ["imu.csv", "wrench.csv"]
+    with (tmp_path / "csv" / "imu.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header[:2] == ["stamp_ns", "imu.accel_x [m/s^2]"]
+    source = event(0).raw[0]
+    assert [int(row[0]) for row in rows[:50]] == source.stamps_ns.tolist()
+    assert [[float(v) for v in row[1:]] for row in rows[:50]] == source.values.tolist()
+    assert rows[50][4:] == ["", "", ""]
+    assert len(rows) == 57
+
+
+def test_export_csv_of_odd_names(tmp_path):
+    one = raw("/arm/left", IMU, T0 + np.arange(3))
+    record = event(raw=(one, replace(one, frame_id="other")))
+    files = export_csv([record], tmp_path)
+    assert [file.name for file in files] == ["arm_left.csv", "arm_left_2.csv"]
+
+
+def test_unwritable_place_is_named(folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    for option in ("--csv", "--out"):
+        with pytest.raises(StoreError, match="file/x"):
+            run("export", 1, option, tmp_path / "file" / "x", "--store", folder)
+
+
+def test_plot(folder, tmp_path):
+    pytest.importorskip("plotly")
+    assert run("plot", 3, "--out", tmp_path / "event.html", "--store", folder) == 0
+    page = (tmp_path / "event.html").read_text()
+    assert "imu.accel (imu_link)" in page
+    assert "imu.gyro" not in page  # not reported
+    assert "ms from the onset" in page
+    with pytest.raises(StoreError, match=r"none/event\.html"):
+        run("plot", 3, "--out", tmp_path / "none" / "event.html", "--store", folder)
+
+
+def test_plot_without_plotly_says_what_to_install(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly.subplots", None)
+    with pytest.raises(StoreError, match="pip install plotly"):
+        run("plot", 1, "--out", tmp_path / "event.html", "--store", folder)
+
+
+def test_plot_as_an_image_needs_kaleido(folder, tmp_path):
+    pytest.importorskip("plotly")
+    if importlib.util.find_spec("kaleido"):
+        pytest.skip("kaleido is here")
+    with pytest.raises(StoreError, match="(?i)^[^\n]*kaleido[^\n]*$"):
+        run("plot", 1, "--out", tmp_path / "event.png", "--store", folder)
+
+
+def test_verify(folder, capsys):
+    assert run("verify", "--store", folder) == 0
+    assert capsys.readouterr().out == "3 events checked, 0 damaged\n"
+    (mcap,) = folder.glob("events/000002_*/*.mcap")
+    mcap.write_bytes(mcap.read_bytes()[:-100])
+    assert run("verify", "--store", folder) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == f"{mcap.parent}: the mcap file is not what was written (SHA-256 differs)"
+    assert out[1] == "3 events checked, 1 damaged"
