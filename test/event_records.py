@@ -42,6 +42,11 @@ def event(
     return EventRecord(**(fields | changes))
 
 
+def varied(sequence: int) -> EventRecord:
+    """An event of 10 to 409 samples a source."""
+    return event(sequence, 10 + sequence * 37 % 400)
+
+
 def assert_equal(one: EventRecord, other: EventRecord) -> None:
     """Every field and every sample, to the bit."""
     exact = set(vars(one)) - {"raw", "channels", "probability"}

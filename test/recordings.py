@@ -122,7 +122,7 @@ def write_ros1(
         connections = [writer.add_connection(*topic, typestore=ROS1) for topic in topics]
         for message in messages:
             name = topics[message.source][1]
-            data = ROS1.cdr_to_ros1(message.data, name)
+            data = ROS2.cdr_to_ros1(message.data, name)  # ROS 1's header has a seq
             writer.write(connections[message.source], message.stamp_ns, bytes(data))
     return path
 

@@ -13,7 +13,7 @@ from tao_lora_ros.bags.reader import BagError, BagReader
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import aligner_for, source_configs
 from tao_lora_ros.signal.align import Row
-from tao_lora_ros.signal.source import Source
+from tao_lora_ros.signal.source import ClockJump, Source
 
 FREE = "free"  # label of rows that no interval covers
 # A strike lasts milliseconds, its ringing tens of them: a label holds at least this long.
@@ -42,7 +42,10 @@ def read_run(bag: Path, settings: Settings, rate_hz: float) -> Run:
     first_ns = 0
     with BagReader(bag, configs) as reader:
         for index, _, data in reader.messages():
-            sample = sources[index].accept(data)
+            try:
+                sample = sources[index].accept(data)
+            except ClockJump as error:
+                raise BagError(f"{bag}: not one recording: {error}") from None
             if sample is None:
                 continue
             first_ns = first_ns or sample.stamp_ns

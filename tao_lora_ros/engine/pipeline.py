@@ -12,7 +12,8 @@ from tao_lora_ros.engine.schedule import HopSchedule
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import aligner_for, check_channels, source_configs
 from tao_lora_ros.model.artifact import Artifact
-from tao_lora_ros.router.analyzer import Analysis, VarianceAnalyzer
+from tao_lora_ros.router.analyzer import Analysis, Calibration, VarianceAnalyzer
+from tao_lora_ros.router.calibration import BlockMaxima, calibrated
 from tao_lora_ros.router.outliers import GlitchFilter
 from tao_lora_ros.router.router import Change, Path, Router, RouterConfig
 from tao_lora_ros.router.transients import TransientTracker
@@ -43,6 +44,7 @@ class Pipeline:
         self.counts: Counter[str] = Counter()
         self._window = SlidingWindow(artifact.model.config.window, len(self.channels))
         self._analyzer = VarianceAnalyzer(artifact.calibration)
+        self._maxima = BlockMaxima(artifact.rate_hz)
         self._router = Router(self._router_config(settings))
         self._tracker = TransientTracker(max(artifact.calibration.scales))
         self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
@@ -113,6 +115,19 @@ class Pipeline:
             self._router.clear()
             yield self._describer.describe(Phase.END, self._tracker.end(), self._last_ns)
 
+    def calibrate(self) -> Calibration:
+        """Set the thresholds from the motion since the last reset, an hour at most.
+
+        All of it has to have been steady; the target is the artifact's rate of false alarms.
+
+        Raises:
+            CalibrationError: it was too short.
+        """
+        old = self._artifact.calibration
+        calibration = calibrated(old, self._maxima.values, old.alarms_per_hour)
+        self._analyzer.recalibrate(calibration.thresholds)
+        return calibration
+
     @property
     def glitches(self) -> Counter[str]:
         """Single bad samples that were mended, by channel."""
@@ -125,6 +140,7 @@ class Pipeline:
 
     def _restart(self) -> None:
         self._aligner = aligner_for(self._configs, self._settings, self._artifact.rate_hz)
+        self._maxima.clear()
         for signals in (self._glitches, self._window, self._analyzer, self._router, self._tracker):
             signals.clear()
         for results in (self._schedule, self._inferrer, self._describer):
@@ -138,6 +154,8 @@ class Pipeline:
         self._last_ns = row.time_ns
         self._window.push(row.time_ns, row.values)
         analysis = self._analyzer.update(row.values, frozen=self._router.path is Path.TRANSIENT)
+        if self._analyzer.ready:
+            self._maxima.push(self._analyzer.log_ratios)
         self._tracker.observe(row.time_ns, analysis, self._settings.off_score)
         change = self._router.update(analysis.score)
         self.counts["transient_rows"] += self._router.path is Path.TRANSIENT

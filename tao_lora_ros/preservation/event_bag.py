@@ -112,12 +112,21 @@ def read_bag(folder: Path) -> EventRecord:
     Raises:
         StoreError: the bag cannot be read or holds no event.
     """
+    return count_and_read(folder)[1]
+
+
+def count_and_read(folder: Path) -> tuple[int, EventRecord]:
+    """How many messages a bag holds, and its event.
+
+    Raises:
+        StoreError: the bag cannot be read or holds no event.
+    """
     # rosbags reports a damaged file by whatever its parsing stumbled on.
     try:
         with AnyReader([folder]) as reader:
             wanted = [c for c in reader.connections if c.msgtype == TRANSIENT_EVENT]
             _, _, data = next(reader.messages(connections=wanted))
-            return record_from(reader.deserialize(data, TRANSIENT_EVENT))
+            return reader.message_count, record_from(reader.deserialize(data, TRANSIENT_EVENT))
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise StoreError(f"{folder}: not readable: {reason}") from error

@@ -6,9 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from rosbags.highlevel import AnyReader
-
-from tao_lora_ros.preservation.event_bag import read_bag
+from tao_lora_ros.preservation.event_bag import count_and_read
 from tao_lora_ros.preservation.event_catalogue import (
     ENTRY_FILE,
     EVENTS,
@@ -59,8 +57,7 @@ def _event_damage(store: Path, entry: Entry) -> Damage | None:
             return Damage(path, "the mcap file is not what was written (SHA-256 differs)")
         if Entry.from_json((folder / ENTRY_FILE).read_bytes()) != entry:
             return Damage(path, f"{ENTRY_FILE} and the index differ")
-        record = read_bag(folder)
-        count = _message_count(folder)
+        count, record = count_and_read(folder)
     except OSError as error:
         return Damage(path, f"{Path(error.filename or folder).name}: {error.strerror}")
     except (StoreError, ValueError) as error:
@@ -68,11 +65,6 @@ def _event_damage(store: Path, entry: Entry) -> Damage | None:
     if not count == entry.messages == record.sample_count + 1:
         return Damage(path, f"{count} messages, {entry.messages} were written")
     return None
-
-
-def _message_count(folder: Path) -> int:
-    with AnyReader([folder]) as reader:
-        return int(reader.message_count)
 
 
 def _index_damage(store: Path) -> list[Damage]:

@@ -84,6 +84,10 @@ class VarianceAnalyzer:
         self._which = np.arange(len(self._scales))
         self.clear()
 
+    def recalibrate(self, thresholds: tuple[float, ...]) -> None:
+        """Take other thresholds, one a scale; the past stays."""
+        self._thresholds = np.array(thresholds)
+
     def clear(self) -> None:
         """Forget the past."""
         scales = len(self._scales)

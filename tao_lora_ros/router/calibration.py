@@ -51,6 +51,11 @@ class BlockMaxima:
         self._largest: NDArray[np.float64] | None = None
         self._rows = 0
 
+    def clear(self) -> None:
+        """Forget all blocks."""
+        self._blocks.clear()
+        self.cut()
+
     def push(self, log_ratios: NDArray[np.float64]) -> None:
         """Take one row's log-ratios, [scales]."""
         before = self._largest

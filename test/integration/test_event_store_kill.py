@@ -1,49 +1,50 @@
 """kill -9 at any instant: what was acknowledged is there, and nothing is damaged.
 
-`TAO_LORA_KILLS` sets how many processes are killed for each bound (default 12).
+`TAO_LORA_KILLS` sets how many processes are killed for each bound (default 10).
 """
 
 from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from event_records import assert_equal, event
+from event_records import assert_equal, event, varied
 
+from tao_lora_ros.preservation.event_bag import largest_size
 from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
 from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.preservation.event_verify import verify
 
-KILLS = int(os.environ.get("TAO_LORA_KILLS", "12"))
-KILLS_A_STORE = 8  # then a fresh one: every event is checked after every kill
-LONGEST_S = 0.25  # an append takes 15 to 30 ms; opening and repairing come first
+KILLS = int(os.environ.get("TAO_LORA_KILLS", "10"))
+KILLS_A_STORE = 4  # then a fresh one: every event is checked after every kill
+LONGEST_S = 0.3  # an append takes 15 to 30 ms; opening and repairing come first
+STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
 
 CHILD = """
 import sys
 from itertools import count
 from pathlib import Path
-from event_records import event
+from event_records import varied
+from tao_lora_ros.preservation.event_messages import message_types
 from tao_lora_ros.preservation.event_store import EventStore
-from test_event_store_kill import samples
 first = int(sys.argv[3])
-events = [event(sequence, samples(sequence)) for sequence in range(first, first + 30)]
+events = [varied(sequence) for sequence in range(first, first + 30)]
+message_types()
 print("opening", flush=True)
 store = EventStore(Path(sys.argv[1]), int(sys.argv[2]), 0)
 for record in events:
     entry = store.append(record)
     print(entry.number, record.sequence, flush=True)
 """
-
-
-def samples(sequence: int) -> int:
-    return 10 + sequence * 37 % 400
 
 
 @dataclass
@@ -56,11 +57,10 @@ class Rounds:
     unfinished: int = 0
 
     def kill_one(self, delay_s: float, first: int) -> None:
-        here = [*sys.path, str(Path(__file__).parent)]
         child = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(self.folder), str(self.max_bytes), str(first)],
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, here))},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             text=True,
         )
         assert child.stdout.readline() == "opening\n"
@@ -79,8 +79,8 @@ class Rounds:
         assert not (self.folder / "writing").exists()
         assert verify(self.folder) == (len(seen), [])
         for number in sorted(seen & self.acknowledged.keys())[-3:]:
-            sequence = self.acknowledged[number]
-            assert_equal(read_event(self.folder, number)[1], event(sequence, samples(sequence)))
+            _, record = read_event(self.folder, number)
+            assert_equal(record, varied(self.acknowledged[number]))
 
     def kept(self) -> set[int]:
         """Numbers in the store, all that were acknowledged but those that had to make room."""
@@ -110,3 +110,50 @@ def test_no_acknowledged_event_is_lost(tmp_path, max_bytes, capsys):
         print(f"\n{KILLS} kills, {unfinished} within a write, {acknowledged} acknowledged events")
     assert unfinished > KILLS // 4
     assert acknowledged > KILLS
+
+
+def test_killed_before_every_step(tmp_path):
+    """Before each thing that an append, and the repair and the eviction before it, do to files."""
+    with EventStore(tmp_path / "before", 2**30, 0) as store:
+        for sequence in range(4):
+            store.append(event(sequence))
+        bound = store.bytes_used + largest_size(event()) - 1  # one event must go
+    index = tmp_path / "before" / "index.jsonl"
+    index.write_bytes(index.read_bytes()[:-9])  # and the index needs repair
+    step, ended = 0, 1
+    while ended:
+        step += 1
+        folder = tmp_path / str(step)
+        shutil.copytree(tmp_path / "before", folder)
+        ended = _append_until(step, folder, bound)
+        assert ended in (0, -signal.SIGKILL)
+        numbers = [entry.number for entry in read_entries(folder)]
+        assert numbers in ([1, 2, 3, 4], [2, 3, 4], [2, 3, 4, 5])
+        with EventStore(folder, bound, 0) as store:
+            assert [entry.number for entry in store.entries] == numbers
+            store.append(event(9))
+        assert verify(folder) == (len(read_entries(folder)), [])
+        shutil.rmtree(folder)
+    assert numbers == [2, 3, 4, 5]
+    assert step > 20
+
+
+def _append_until(step: int, folder: Path, bound: int) -> int:
+    """Append in a child that dies before its so-many-th step; returns how it ended, 0 in peace."""
+    child = os.fork()
+    if not child:
+        left = [step]
+
+        def count(name: str, _: object) -> None:
+            left[0] -= name in STEPS
+            if name in STEPS and left[0] <= 0:  # os.kill is heard of here too
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            sys.addaudithook(count)
+            EventStore(folder, bound, 0).append(event(4))
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

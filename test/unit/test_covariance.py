@@ -43,30 +43,36 @@ def test_rows_of_no_weight_are_ignored() -> None:
     np.testing.assert_allclose(fed(rows, 100, weights).value, fed(rows[:BLOCK_ROWS], 100).value)
 
 
-def test_contributions_add_up_to_the_mahalanobis_distance() -> None:
+def test_the_distance_is_mahalanobis_under_the_shrunk_covariance() -> None:
     rng = np.random.default_rng(2)
     rows = rng.normal(0, 1, (100 * BLOCK_ROWS, 3)) @ np.array([[1, 0.9, 0], [0, 0.3, 0], [0, 0, 5]])
     subject = fed(rows, 10_000)
     c = subject.value
     inverse = np.linalg.inv(c + SHRINKAGE * np.diag(np.diag(c)) + np.diag(FLOORS**2))
     row = np.array([1.0, -1.0, 2.0])
-    assert subject.contributions(row).sum() == pytest.approx(row @ inverse @ row)
+    assert subject.squared_distance(row) == pytest.approx(row @ inverse @ row)
     # what the first two do together is usual, what they do against each other is not
     together, against = np.array([1.0, 1.0, 0.0]), np.array([1.0, -1.0, 0.0])
-    assert subject.contributions(against).sum() > 10 * subject.contributions(together).sum()
+    assert subject.squared_distance(against) > 10 * subject.squared_distance(together)
 
 
 def test_noise_is_as_far_off_as_it_has_channels() -> None:
     rows = np.random.default_rng(3).normal(0, [1.0, 10.0, 0.1], (4000, 3))
     subject = fed(rows[:3200], 10_000)
-    mean = np.mean([subject.contributions(row).sum() for row in rows[3200:]])
+    mean = np.mean([subject.squared_distance(row) for row in rows[3200:]])
     assert mean == pytest.approx(3.0, rel=0.1)
+
+
+def test_deviations_are_the_channels_standard_deviations() -> None:
+    rows = np.random.default_rng(3).normal(0, [1.0, 10.0, 0.1], (200 * BLOCK_ROWS, 3))
+    expected = np.sqrt((rows**2).mean(axis=0) + FLOORS**2)
+    np.testing.assert_allclose(fed(rows, 10_000).deviations, expected, rtol=1e-6)
 
 
 def test_a_silent_channel_stays_finite() -> None:
     subject = fed(np.zeros((10 * BLOCK_ROWS, 3)), 100)
     row = np.array([1e-3, 0.0, 0.0])
-    assert subject.contributions(row).sum() == pytest.approx(1.0)
+    assert subject.squared_distance(row) == pytest.approx(1.0)
 
 
 def test_a_long_stream_keeps_its_precision() -> None:
@@ -83,4 +89,5 @@ def test_clear_forgets_all() -> None:
     assert not subject.value.any()
     fresh = StreamingCovariance(100, FLOORS)
     row = np.ones(3)
-    np.testing.assert_array_equal(subject.contributions(row), fresh.contributions(row))
+    assert subject.squared_distance(row) == fresh.squared_distance(row)
+    np.testing.assert_array_equal(subject.deviations, FLOORS)

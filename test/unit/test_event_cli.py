@@ -150,7 +150,7 @@ def test_plot_as_an_image_needs_kaleido(folder, tmp_path):
     pytest.importorskip("plotly")
     if importlib.util.find_spec("kaleido"):
         pytest.skip("kaleido is here")
-    with pytest.raises(StoreError, match="(?i)^[^\n]*kaleido[^\n]*$"):
+    with pytest.raises(StoreError, match=r"(?i)^[^\n]*kaleido[^\n]*$"):
         run("plot", 1, "--out", tmp_path / "event.png", "--store", folder)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tao_lora_ros.router.analyzer import Analysis
-from tao_lora_ros.router.transients import ONSET_LIVELINESS, TransientTracker
+from tao_lora_ros.router.transients import NOISE, ONSET_LIVELINESS, TransientTracker
 
 OFF = 0.7
 
@@ -61,13 +61,16 @@ def test_the_peak_is_the_liveliest_row_so_far_and_never_before_the_onset() -> No
     assert transient.peak_ns == 50
 
 
-def test_shares_are_the_positive_parts_of_the_liveliest_row() -> None:
-    tracker, transient = alarmed([1.0], analysis(9.0, 1.5, (3.0, -1.0)))
-    np.testing.assert_array_equal(transient.shares, [1.0, 0.0])
-    tracker.observe(20, analysis(12.0, 1.2, (1.0, 3.0)), OFF)
-    np.testing.assert_array_equal(transient.shares, [0.25, 0.75])
-    tracker.observe(30, analysis(11.0, 2.5, (1.0, 0.0)), OFF)
-    np.testing.assert_array_equal(transient.shares, [0.25, 0.75])
+def test_shares_are_the_changes_of_the_liveliest_row_and_all_beyond_noise() -> None:
+    quiet, loud = (NOISE, 0.0), (NOISE + 6.0, NOISE)
+    tracker, transient = alarmed([1.0], analysis(9.0, 1.5, loud))
+    total = np.array([NOISE + 12.0, NOISE])  # the liveliest row in full, and its part beyond noise
+    np.testing.assert_allclose(transient.shares, total / total.sum())
+    tracker.observe(20, analysis(2.0, 1.2, quiet), OFF)
+    np.testing.assert_allclose(transient.shares, total / total.sum())
+    tracker.observe(30, analysis(2.0, 2.5, (0.0, NOISE + 50.0)), OFF)
+    total += [0.0, 50.0]
+    np.testing.assert_allclose(transient.shares, total / total.sum())
     assert transient.peak_score == 2.5
 
 

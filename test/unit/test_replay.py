@@ -1,0 +1,103 @@
+"""A replay in numbers, ready for JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import validate
+from models import LABELS, small_artifact
+from recordings import Message, motion, write_ros2
+
+from tao_lora_ros.bags.reader import BagReader
+from tao_lora_ros.bags.replay import Replay, replay, summary
+from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.results import Phase
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import source_configs
+
+NUMBER = {"type": "number"}
+COUNT = {"type": "integer", "minimum": 0}
+COUNTS = {"type": "object", "additionalProperties": COUNT}
+EVENT = {
+    "type": "object",
+    "required": ["onset_s", "peak_s", "end_s", "score", "channels", "label", "probability"],
+    "properties": {
+        **{name: NUMBER for name in ("onset_s", "peak_s", "end_s", "score", "probability")},
+        "channels": {"type": "object", "additionalProperties": NUMBER},
+        "label": {"type": "string"},
+    },
+}
+SCHEMA = {
+    "type": "object",
+    "required": ["messages", "windows", "inferences", "paths", "rejected", "events"],
+    "properties": {
+        **{name: COUNT for name in ("messages", "windows", "inferences")},
+        "paths": {**COUNTS, "required": ["steady", "transient"]},
+        "rejected": COUNTS,
+        "events": {"type": "array", "items": EVENT},
+    },
+}
+STRUCK = motion(4.0, [3.0], seed=1)
+
+
+def run(path: Path, messages: list[Message], told: list[int] | None = None) -> tuple[Replay, dict]:
+    bag = write_ros2(path / "bag", messages)
+    pipeline = Pipeline(Settings(), small_artifact())
+    with BagReader(bag, source_configs(Settings())) as reader:
+        result = replay(reader, pipeline, (told if told is not None else []).append)
+    return result, json.loads(json.dumps(summary(result, pipeline)))
+
+
+def test_the_summary_keeps_its_schema_and_adds_up(tmp_path: Path) -> None:
+    result, numbers = run(tmp_path, STRUCK)
+    validate(numbers, SCHEMA)
+    assert numbers["messages"] == len(STRUCK)
+    assert numbers["inferences"] == len(result.inferences) == sum(numbers["paths"].values())
+    assert numbers["paths"]["transient"] > 0
+    assert numbers["rejected"] == {}
+
+
+def test_times_are_seconds_from_the_first_message(tmp_path: Path) -> None:
+    result, numbers = run(tmp_path, STRUCK)
+    assert result.first_stamp_ns == STRUCK[0].stamp_ns
+    (event,) = numbers["events"]
+    assert event["onset_s"] == pytest.approx(3.0, abs=0.01)
+    assert event["onset_s"] <= event["peak_s"] <= event["end_s"] < 3.1
+    assert event["score"] >= 1.0
+    assert event["label"] in LABELS
+    assert list(event["channels"].values()) == sorted(event["channels"].values(), reverse=True)
+
+
+def test_the_pipeline_gives_the_same_without_a_bag(tmp_path: Path) -> None:
+    result, _ = run(tmp_path, STRUCK)
+    pipeline = Pipeline(Settings(), small_artifact())
+    direct = [r for m in STRUCK for r in pipeline.push(m.source, m.data)]
+    stamps = [r.window_end_ns for r in direct if hasattr(r, "window_end_ns")]
+    assert [inference.window_end_ns for inference in result.inferences] == stamps
+
+
+def test_an_event_at_the_bags_end_is_closed(tmp_path: Path) -> None:
+    cut = [m for m in STRUCK if m.stamp_ns < STRUCK[0].stamp_ns + 3_012_000_000]
+    result, numbers = run(tmp_path, cut)
+    assert [event.phase for event in result.events] == [Phase.ONSET, Phase.END]
+    assert len(numbers["events"]) == 1
+
+
+def test_bad_messages_are_counted_and_do_not_set_the_start(tmp_path: Path) -> None:
+    bad = Message(0, STRUCK[0].stamp_ns - 1, b"\0\1\0\0short")
+    result, numbers = run(tmp_path, [bad, *STRUCK[:100]])
+    assert numbers["rejected"] == {"undecodable": 1}
+    assert result.first_stamp_ns == STRUCK[0].stamp_ns
+
+
+def test_progress_is_told_once_a_thousand(tmp_path: Path) -> None:
+    told: list[int] = []
+    run(tmp_path, STRUCK[:2500], told)
+    assert told == [1000, 2000]
+
+
+def test_a_bag_shorter_than_a_window_gives_nothing(tmp_path: Path) -> None:
+    _, numbers = run(tmp_path, STRUCK[:20])
+    assert (numbers["windows"], numbers["inferences"], numbers["events"]) == (0, 0, [])

@@ -1,0 +1,103 @@
+"""A bag as aligned rows, each with its label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recordings import PERIOD_NS, SECOND, START_NS, Message, imu, motion, write_ros2
+
+from tao_lora_ros.bags.reader import BagError
+from tao_lora_ros.bags.rows import FREE, Run, read_run
+from tao_lora_ros.engine.settings import Settings
+
+MESSAGES = motion(1.0)
+HEADER = "start_s,end_s,label\n"
+
+
+def labelled(folder: Path, text: str) -> Run:
+    bag = write_ros2(folder / "run", MESSAGES)
+    (folder / "run.labels.csv").write_text(text)
+    return read_run(bag, Settings(), 500.0)
+
+
+def test_rows_are_the_bags_samples_on_the_grid(tmp_path: Path) -> None:
+    run = read_run(write_ros2(tmp_path / "run", MESSAGES), Settings(), 500.0)
+    assert run.name == "run"
+    assert run.labels is None
+    assert run.values.shape == (500, 12)
+    assert run.values[:, 2].mean() == pytest.approx(9.81, abs=0.02)
+    assert run.values[1:, 8].mean() == pytest.approx(-20.0, abs=0.05)
+
+
+def test_another_rate_gives_other_rows(tmp_path: Path) -> None:
+    bag = write_ros2(tmp_path / "run", MESSAGES)
+    assert len(read_run(bag, Settings(), 100.0).values) == 100
+
+
+def test_labels_hold_from_start_to_end_both_included(tmp_path: Path) -> None:
+    labels = labelled(tmp_path, HEADER + "0.2,0.4,contact\n").labels
+    assert labels is not None
+    seconds = np.arange(len(labels)) * PERIOD_NS / SECOND
+    inside = (seconds >= 0.2 - 1e-9) & (seconds <= 0.4 + 1e-9)
+    assert set(labels[inside]) == {"contact"}
+    assert set(labels[~inside]) == {FREE}
+
+
+def test_a_short_label_holds_at_least_sixty_milliseconds(tmp_path: Path) -> None:
+    labels = labelled(tmp_path, HEADER + "0.5,0.501,impact\n").labels
+    assert labels is not None
+    assert (labels == "impact").sum() in (30, 31)
+
+
+def test_a_later_line_overrides(tmp_path: Path) -> None:
+    labels = labelled(tmp_path, HEADER + "0.0,0.9,contact\n0.5,0.6,impact\n").labels
+    assert labels is not None
+    assert set(labels[:200]) == {"contact"}
+    assert labels[275] == "impact"
+
+
+def test_labels_without_lines_are_all_free(tmp_path: Path) -> None:
+    labels = labelled(tmp_path, HEADER).labels
+    assert labels is not None
+    assert set(labels) == {FREE}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "start_s,end_s,label\n0,1,x\na,1,impact\n",
+        "start_s,end_s,label\n0,1,x\n0.1,,impact\n",
+        "start_s,end_s,label\n0,1,x\n0.1\n",
+        "start_s,label,end_s\n0,x,1\n0.1,x\n",
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BagError, match=r"run.labels.csv: line 3: expected start_s,end_s,label"):
+        labelled(tmp_path, text)
+
+
+@pytest.mark.parametrize("header", ["start_s,end_s", "begin,end_s,label"])
+def test_a_missing_column_is_named(tmp_path: Path, header: str) -> None:
+    with pytest.raises(BagError, match="line 2: expected start_s,end_s,label"):
+        labelled(tmp_path, header + "\n0,1\n")
+
+
+def test_bad_messages_are_left_out(tmp_path: Path) -> None:
+    spoilt = [Message(0, START_NS, b"\0\1"), *MESSAGES]
+    run = read_run(write_ros2(tmp_path / "run", spoilt), Settings(), 500.0)
+    assert len(run.values) == 500
+
+
+def test_a_bag_without_a_usable_message_is_refused(tmp_path: Path) -> None:
+    bag = write_ros2(tmp_path / "run", [Message(0, START_NS, b"\0\1")])
+    with pytest.raises(BagError, match=f"{bag}: no usable message"):
+        read_run(bag, Settings(), 500.0)
+
+
+def test_a_bag_whose_clock_jumps_is_refused(tmp_path: Path) -> None:
+    later = [Message(0, START_NS + SECOND + i, imu(START_NS + (100 + i) * SECOND)) for i in (0, 1)]
+    bag = write_ros2(tmp_path / "run", [*MESSAGES, *later])
+    with pytest.raises(BagError, match=f"{bag}: not one recording: imu: stamps moved"):
+        read_run(bag, Settings(), 500.0)
