@@ -90,9 +90,7 @@ def motion(
     for i in range(n):
         stamp = start_ns + i * PERIOD_NS
         messages.append(Message(0, stamp, imu(stamp, accel[i])))
-        messages.append(
-            Message(1, stamp + offset_ns, wrench(stamp + offset_ns, force[i]))
-        )
+        messages.append(Message(1, stamp + offset_ns, wrench(stamp + offset_ns, force[i])))
     return messages
 
 

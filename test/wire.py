@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,9 @@ class Process:
     def __init__(self, log: Path, command: Iterable[str]) -> None:
         self._log = log
         with log.open("w") as out:
-            self.child = subprocess.Popen([*command], stdout=out, stderr=subprocess.STDOUT)
+            self.child = subprocess.Popen(
+                [*command], stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            )
 
     @property
     def log(self) -> str:
@@ -65,8 +68,9 @@ class Process:
         return self.child.wait(TIMEOUT_S)
 
     def kill(self) -> None:
-        """End it, however it is."""
-        self.child.kill()
+        """End it and its children, however they are."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait()
 
 

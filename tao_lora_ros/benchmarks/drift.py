@@ -1,4 +1,8 @@
-"""river's drift detectors, which say yes or no row by row and have a parameter, no statistic."""
+"""river's drift detectors, which say yes or no row by row and have a parameter, no statistic.
+
+Chosen like those of `peers`: of the length of the force, the loudness and its logarithm, over
+memories of 8 ms to half a second, slacks of 0.3 to 8, and clocks of 1 to 4 rows.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ class DriftPeer:
     """
 
     highpass_hz: float = 20.0
-    memory_s: float = 0.5
+    memory_s: float = 0.016
     hold_s: float = 0.128
 
     name = ""
@@ -61,12 +65,8 @@ class DriftPeer:
         drifts = np.zeros(len(signal), bool)
         for i, value in enumerate(signal.tolist()):
             detector.update(value)
-            drifts[i] = detector.drift_detected and self.rose(detector, value)
+            drifts[i] = detector.drift_detected
         return begins(drifts, round(self.hold_s * RATE_HZ))
-
-    def rose(self, detector: Any, value: float) -> bool:
-        """Whether the drift is upwards."""
-        return True
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Adwin(DriftPeer):
         clock: rows from one look to the next.
     """
 
-    clock: int = 4
+    clock: int = 1
 
     name = "river-adwin"
     _range = (0.0, 300.0)
@@ -96,7 +96,9 @@ class PageHinkley(DriftPeer):
         slack: what a row may lie above the mean without counting.
     """
 
-    slack: float = 0.5
+    highpass_hz: float = 40.0
+    memory_s: float = 0.008
+    slack: float = 4.0
 
     name = "river-page-hinkley"
     _range = (0.0, 1000.0)

@@ -1,4 +1,10 @@
-"""Detectors that alarm when a statistic of the signals passes its threshold."""
+"""Detectors that alarm when a statistic of the signals passes its threshold.
+
+Corners, lengths and holds are those that gave the best F1 at ±50 ms on four simulated recordings
+of their own (seeds 80000 to 80003), each candidate calibrated by the benchmark's rule. Tried: corners
+of 1 to 150 Hz, short averages of 4 to 32 ms, long ones of 64 ms to 2 s, windows of 24 to 128 ms, and
+holds of 64 to 256 ms, which made no difference.
+"""
 
 from __future__ import annotations
 
@@ -59,8 +65,8 @@ class StaLta(StatisticPeer):
 
     highpass_hz: float = 20.0
     hold_s: float = 0.128
-    short_s: float = 0.008
-    long_s: float = 0.5
+    short_s: float = 0.016
+    long_s: float = 0.128
 
     name = "obspy-recursive-sta-lta"
     needs = ("obspy", "scipy")
@@ -81,9 +87,9 @@ class ZDetect(StatisticPeer):
     It scales by mean and deviation over the whole recording, so it is not causal.
     """
 
-    highpass_hz: float = 20.0
+    highpass_hz: float = 40.0
     hold_s: float = 0.128
-    short_s: float = 0.008
+    short_s: float = 0.004
 
     name = "obspy-z-detect"
     needs = ("obspy", "scipy")
@@ -100,7 +106,7 @@ class ZDetect(StatisticPeer):
 class Threshold(StatisticPeer):
     """The length of the high-passed force against a fixed threshold; its logarithm."""
 
-    highpass_hz: float = 20.0
+    highpass_hz: float = 5.0
     hold_s: float = 0.128
 
     name = "threshold"
@@ -124,7 +130,7 @@ class RupturesWindow:
     """
 
     highpass_hz: float = 20.0
-    width_s: float = 0.064
+    width_s: float = 0.032
     jump: int = 2
 
     name = "ruptures-window"

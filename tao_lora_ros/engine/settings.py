@@ -125,6 +125,14 @@ class Settings:
     clock_jump_s: float = _parameter(
         5.0, "s", "stamps that move further than this restart the pipeline", 0.5, 3600.0
     )
+    store_events: bool = _parameter(True, "", "keep every event's raw samples on disk")
+    store: str = _parameter("", "", "event store folder; empty: tao_lora/events in ~/.ros")
+    store_max_mb: int = _parameter(
+        2000, "MB", "the oldest events go where the store outgrows this", 1, 10_000_000
+    )
+    store_min_free_mb: int = _parameter(
+        500, "MB", "space left free on the disk, likewise", 0, 10_000_000
+    )
     queue_depth: int = _parameter(2000, "messages", "depth of each input queue", 1, 100_000)
 
     def __post_init__(self) -> None:

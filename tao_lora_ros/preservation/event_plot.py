@@ -39,11 +39,12 @@ def plot_event(record: EventRecord, title: str, file: Path) -> None:
         raise StoreError(f"{file}: {error.strerror or error}") from error
     except (ValueError, RuntimeError) as error:
         # plotly says so that kaleido, or the browser that kaleido needs, is missing
-        raise StoreError(f"{file}: {_first_line(error)}; an .html needs neither") from error
+        raise StoreError(f"{file}: {_first_line(error)}; .html needs plotly alone") from error
 
 
 def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
+    lines = [line.strip(" ,:") for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else repr(error)
 
 
 def _figure(record: EventRecord, title: str) -> Any:

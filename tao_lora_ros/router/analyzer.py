@@ -35,7 +35,8 @@ class Calibration:
         thresholds: log-ratio of each scale at which it alarms.
         memories: lengths of the baseline's memories in rows.
         covariance_rows: memory of the slow covariance in rows.
-        start_rows: rows that a baseline learns before it is compared with.
+        start_rows: rows that the covariance learns first, and then again the baseline before it
+            is compared with.
         leak_rows: rows in which a frozen baseline rises by a factor e at the most, towards what
             it is now: motion that has grown livelier lets go of a transient, a contact does not.
         floors: standard deviation of each channel's resolution, in its unit.
@@ -122,7 +123,8 @@ class VarianceAnalyzer:
         deviations = np.abs(change) / self._covariance.deviations
         if not frozen:
             trusted = self._rows <= self._start_rows or energy <= CLIP * usual
-            self._covariance.push(change, 1.0 if trusted else CLIP * usual / energy)
+            known = np.where(missing, np.nan, change)
+            self._covariance.push(known, 1.0 if trusted else CLIP * usual / energy)
         self._learn(fast, frozen)
         scores = self.log_ratios / self._thresholds
         best = int(scores.argmax())
@@ -148,7 +150,8 @@ class VarianceAnalyzer:
         elif not np.isnan(leaving).any():
             self._learned += 1
             self._means += (leaving - self._means) / np.minimum(self._learned, self._memories)
-        self._waiting[at] = np.nan if frozen else fast
+        # Before the covariance knows the noise, energies are hundreds: not to be learned either.
+        self._waiting[at] = np.nan if frozen or self._rows <= self._start_rows else fast
 
     @property
     def ready(self) -> bool:

@@ -35,15 +35,20 @@ class StreamingCovariance:
         self._count = 0
         self._covariance = np.zeros((channels, channels))
         self._block = np.zeros((BLOCK_ROWS, channels))
+        self._present = np.zeros((BLOCK_ROWS, channels), dtype=bool)
         self._weights = np.zeros(BLOCK_ROWS)
         self._filled = 0
         self._inverse = np.linalg.inv(self._floor)
         self.deviations = np.sqrt(np.diagonal(self._floor))  # standard deviations, [C]
 
     def push(self, row: NDArray[np.float64], weight: float) -> None:
-        """Add a row, float64 [C], with a weight from 0 (ignored) to 1."""
+        """Add a row, float64 [C], with a weight from 0 (ignored) to 1.
+
+        A channel that is NaN keeps its variance and forgets what it had in common with the others.
+        """
         self._count += 1
-        self._block[self._filled] = row
+        self._present[self._filled] = present = ~np.isnan(row)
+        self._block[self._filled] = np.where(present, row, 0.0)
         self._weights[self._filled] = weight / min(self._count, self._memory)
         self._filled += 1
         if self._filled == BLOCK_ROWS:
@@ -53,8 +58,10 @@ class StreamingCovariance:
         # Row by row, C' = (1 - w) C + w x xᵀ; so a row's part is what the later ones leave of it.
         left = np.cumprod(1.0 - self._weights[::-1])[::-1]
         parts = self._weights * np.append(left[1:], 1.0)
+        kept = np.prod(np.where(self._present, 1.0 - self._weights[:, None], 1.0), axis=0)
+        variances = np.diagonal(self._covariance) * (kept - left[0])
         self._covariance *= left[0]
-        self._covariance += (self._block.T * parts) @ self._block
+        self._covariance += (self._block.T * parts) @ self._block + np.diag(variances)
         self._filled = 0
         variances = np.diagonal(self._covariance)
         self._inverse = np.linalg.inv(

@@ -75,6 +75,7 @@ def event_row(event: Event) -> tuple:
         event.onset_ns, event.frame_id, event.sequence, int(event.phase), event.onset_ns,
         event.peak_ns, event.end_ns, event.peak_score, [name for name, _ in event.channels],
         [single(share) for _, share in event.channels], event.label, single(event.probability),
+        int(event.kind), event.regime_change,
     )  # fmt: skip
 
 
@@ -83,7 +84,7 @@ def event_message_row(message) -> tuple:
         ns(message.header.stamp), message.header.frame_id, message.sequence, message.phase,
         ns(message.onset), ns(message.peak), ns(message.end), message.peak_score,
         list(message.channels), [single(share) for share in message.shares], message.label,
-        single(message.probability),
+        single(message.probability), message.kind, message.regime_change,
     )  # fmt: skip
 
 
@@ -151,7 +152,9 @@ def shuffled(messages: Iterable[Message], jitter_s: float) -> Iterable[Message]:
             latest = max(latest, message.stamp_ns + round(generator.uniform(0, jitter_s) * SECOND))
             delayed.append((latest, source, message))
         streams.append(delayed)
-    return (replace(m, stamp_ns=latest) for latest, _, m in heapq.merge(*streams, key=lambda d: d[:2]))
+    return (
+        replace(m, stamp_ns=latest) for latest, _, m in heapq.merge(*streams, key=lambda d: d[:2])
+    )
 
 
 def test_order_of_arrival_does_not_matter(wire, start_node, artifact, tmp_path):

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tao_lora_ros.router.analyzer import Analysis, Calibration, VarianceAnalyzer
+from tao_lora_ros.router.analyzer import (
+    ENERGY_FLOOR,
+    Analysis,
+    Calibration,
+    VarianceAnalyzer,
+)
+from tao_lora_ros.signal.covariance import SHRINKAGE
 
 CALIBRATION = Calibration(
     scales=(1, 2, 4, 8),
@@ -74,10 +80,12 @@ def test_the_score_is_the_largest_log_ratio_over_its_threshold() -> None:
 
 def test_the_log_ratio_is_the_energy_over_its_recent_mean() -> None:
     subject = VarianceAnalyzer(CALIBRATION)
-    # the first rows are unlike the rest, and their part in the longest memory has to fade
     analyses(subject, alternating(12_000))
     analyses(subject, alternating(16, 2.0), frozen=True)
-    np.testing.assert_allclose(subject.log_ratios, np.log(4), atol=0.1)
+    usual = 1 / (6 + SHRINKAGE)  # six channels that do the same are as one
+    leaked = usual * np.exp(16 / CALIBRATION.leak_rows)
+    expected = np.log((4 * usual + ENERGY_FLOOR) / (leaked + ENERGY_FLOOR))
+    np.testing.assert_allclose(subject.log_ratios, expected, atol=0.01)
 
 
 def test_deviations_are_in_usual_standard_deviations_of_the_change() -> None:
@@ -105,7 +113,7 @@ def test_what_channels_do_against_their_habit_stands_out() -> None:
 
 
 def test_nothing_is_scored_before_the_baseline_has_begun() -> None:
-    rows = noise(100)
+    rows = noise(200)  # the covariance learns for 100 rows, then the baseline
     rows[40:44] += 50 * STD
     subject = VarianceAnalyzer(CALIBRATION)
     for analysis in analyses(subject, rows):

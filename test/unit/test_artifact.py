@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import small_artifact, windows
 from safetensors.torch import load_file, save
@@ -251,6 +251,7 @@ def test_a_pickle_is_refused_and_never_run(folder: FilePath, tmp_path: FilePath)
     assert not (tmp_path / "boom").exists()
 
 
+@settings(max_examples=20)
 @given(data=st.binary(max_size=200))
 def test_any_bytes_in_the_place_of_tensors_are_refused(
     tmp_path_factory: pytest.TempPathFactory, data: bytes

@@ -35,21 +35,21 @@ def calibrate(recordings: Iterable[NDArray[np.float64]], alarms_per_hour: float)
 
 
 def test_the_false_alarm_rate_is_near_the_target_on_fresh_data() -> None:
-    target_per_hour = 240.0  # 4 a minute, so that a short test sees some
-    calibration = calibrate([noise(60, 1)], target_per_hour)
-    fresh = maxima_of([noise(60, 2)], calibration, RATE_HZ).values
+    target_per_hour = 480.0  # 4 in half a minute, so that a short test sees some
+    calibration = calibrate([noise(30, 1)], target_per_hour)
+    fresh = maxima_of([noise(30, 2)], calibration, RATE_HZ).values
     alarms = (fresh >= calibration.thresholds).any(axis=1).sum()
-    assert target_per_hour / 6 <= alarms * 60 <= target_per_hour * 6
+    assert target_per_hour / 6 <= alarms * 120 <= target_per_hour * 6
 
 
 def test_a_lower_rate_sets_higher_thresholds() -> None:
-    often, seldom = (calibrate([noise(20, 1)], rate) for rate in (60.0, 1.0))
+    often, seldom = (calibrate([noise(10, 1)], rate) for rate in (60.0, 1.0))
     assert all(a > b for a, b in zip(seldom.thresholds, often.thresholds, strict=True))
     assert (seldom.alarms_per_hour, often.alarms_per_hour) == (1.0, 60.0)
 
 
 def test_short_windows_need_higher_thresholds() -> None:
-    thresholds = calibrate([noise(20, 3)], 1.0).thresholds
+    thresholds = calibrate([noise(10, 3)], 1.0).thresholds
     assert list(thresholds) == sorted(thresholds, reverse=True)
 
 

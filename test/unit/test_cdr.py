@@ -68,12 +68,11 @@ def test_a_cut_message_is_refused_with_both_lengths() -> None:
 def decoded_or_refused(name: str, data: bytes) -> None:
     try:
         sample = DECODERS[name](data)
-    except DecodeError as error:
-        assert str(error)
-    else:
-        assert isinstance(sample, Sample)
-        assert sample.values.shape == (6,)
-        assert sample.stamp_ns >= 0
+    except DecodeError:
+        return
+    assert isinstance(sample, Sample)
+    assert sample.values.shape == (6,)
+    assert sample.stamp_ns >= 0
 
 
 @pytest.mark.parametrize("name", [IMU, WRENCH])

@@ -63,6 +63,21 @@ def test_noise_is_as_far_off_as_it_has_channels() -> None:
     assert mean == pytest.approx(3.0, rel=0.1)
 
 
+def test_a_missing_channel_keeps_its_variance_and_forgets_its_company() -> None:
+    rng = np.random.default_rng(5)
+    rows = rng.normal(0, 1, (60 * BLOCK_ROWS, 1)) * [1.0, 2.0, 3.0]
+    subject = fed(rows, 100)
+    before = subject.value.copy()
+    missing = rows.copy()
+    missing[:, 1] = np.nan
+    for row in missing:
+        subject.push(row, 1.0)
+    assert subject.value[1, 1] == pytest.approx(before[1, 1])
+    assert abs(subject.value[1, 0]) < 1e-3
+    np.testing.assert_allclose(subject.value[0, 2], before[0, 2], rtol=0.5)
+    assert np.linalg.eigvalsh(subject.value).min() > -1e-12
+
+
 def test_deviations_are_the_channels_standard_deviations() -> None:
     rows = np.random.default_rng(3).normal(0, [1.0, 10.0, 0.1], (200 * BLOCK_ROWS, 3))
     expected = np.sqrt((rows**2).mean(axis=0) + FLOORS**2)

@@ -320,7 +320,7 @@ def test_store_deleted_while_open(tmp_path):
 times = st.integers(0, 1500)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(
     layout=st.lists(st.tuples(times, st.integers(1, 400)), min_size=1, max_size=6),
     pre_roll=st.integers(0, 250),

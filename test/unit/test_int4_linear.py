@@ -53,7 +53,10 @@ def test_the_first_code_lies_in_the_low_half() -> None:
 
 @pytest.mark.parametrize("shape", [(4,), (2, 3), (2, 2, 2)])
 def test_codes_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=rf"{shape}.*expected \[N, K\] with K even".replace("(", r"\(").replace(")", r"\)")):
+    with pytest.raises(
+        ValueError,
+        match=rf"{shape}.*expected \[N, K\] with K even".replace("(", r"\(").replace(")", r"\)"),
+    ):
         pack_int4(torch.zeros(shape, dtype=torch.int8))
 
 

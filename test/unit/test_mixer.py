@@ -84,7 +84,12 @@ def test_a_batch_is_its_windows_one_by_one(student: Mixer) -> None:
 @pytest.mark.parametrize("path", Path)
 def test_missing_values_give_finite_outputs(student: Mixer, missing: str, path: Path) -> None:
     x = windows(seed=4, count=2)
-    where = {"a value": (0, 3, 1), "a channel": (..., 2), "a source": (..., slice(6, 12)), "all": ...}
+    where = {
+        "a value": (0, 3, 1),
+        "a channel": (..., 2),
+        "a source": (..., slice(6, 12)),
+        "all": ...,
+    }
     x[where[missing]] = torch.nan
     assert torch.isfinite(outputs(student, x, path)).all()
 

@@ -118,7 +118,9 @@ def test_clear_forgets_the_signals_but_no_counts() -> None:
 
 
 @given(seed=st.integers(0, 500), share=st.floats(0, 0.2))
-def test_every_row_comes_out_once_in_order_and_nothing_else_changes(seed: int, share: float) -> None:
+def test_every_row_comes_out_once_in_order_and_nothing_else_changes(
+    seed: int, share: float
+) -> None:
     rng = np.random.default_rng(seed)
     values = noise(250, seed)
     values[rng.random(values.shape) < share] = np.nan

@@ -24,7 +24,7 @@ EVENT = {
     "type": "object",
     "required": ["onset_s", "peak_s", "end_s", "score", "channels", "label", "probability"],
     "properties": {
-        **{name: NUMBER for name in ("onset_s", "peak_s", "end_s", "score", "probability")},
+        **dict.fromkeys(("onset_s", "peak_s", "end_s", "score", "probability"), NUMBER),
         "channels": {"type": "object", "additionalProperties": NUMBER},
         "label": {"type": "string"},
     },
@@ -33,7 +33,7 @@ SCHEMA = {
     "type": "object",
     "required": ["messages", "windows", "inferences", "paths", "rejected", "events"],
     "properties": {
-        **{name: COUNT for name in ("messages", "windows", "inferences")},
+        **dict.fromkeys(("messages", "windows", "inferences"), COUNT),
         "paths": {**COUNTS, "required": ["steady", "transient"]},
         "rejected": COUNTS,
         "events": {"type": "array", "items": EVENT},

@@ -79,6 +79,7 @@ def test_both_ends_of_the_range_are_in_it(row) -> None:
 
 
 WRONG_TYPES: dict[str, list[Any]] = {
+    "bool": [1, 0, 1.0, "true", None],
     "str": [1, 1.5, True, None, ["a"]],
     "int": ["5", 5.0, True, None, [5]],
     "float": ["0.5", True, None, [0.5]],
@@ -146,7 +147,7 @@ def test_names_and_lags_come_in_pairs(kind: str) -> None:
 def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "shape.yaml"
     file.write_text(text)
-    with pytest.raises(SettingsError, match="shape.yaml: expected one node with 'ros__parameters'"):
+    with pytest.raises(SettingsError, match=r"shape.yaml: expected one node with 'ros__parameters'"):
         read_settings(file)
 
 
@@ -169,7 +170,9 @@ def test_a_binary_file_is_refused(tmp_path: Path, data: bytes) -> None:
 
 def test_an_error_in_a_file_names_the_file(tmp_path: Path) -> None:
     file = write(tmp_path / "p.yaml", {"hop_steady": "fast"})
-    with pytest.raises(SettingsError, match=r"p.yaml: parameter 'hop_steady' is 'fast', expected int"):
+    with pytest.raises(
+        SettingsError, match=r"p.yaml: parameter 'hop_steady' is 'fast', expected int"
+    ):
         read_settings(file)
 
 
