@@ -31,6 +31,7 @@ setup(
     # What this file itself reads, so that a source archive holds it too.
     data_files=[
         ("share/tao_lora_ros", ["package.xml"]),
+        ("share/tao_lora_ros/msg", ["msg/RawSamples.msg", "msg/TransientEvent.msg"]),
         ("share/tao_lora_ros/requirements", ["requirements/dev.txt", "requirements/runtime.txt"]),
     ],
     install_requires=requirements("runtime"),

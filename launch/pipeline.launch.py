@@ -6,11 +6,11 @@ The node is a lifecycle node that configures and activates itself.
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.substitutions import LaunchConfiguration
 
 PARAMS_FILE = Path(get_package_share_directory("tao_lora_ros"), "config", "pipeline.yaml")
 ARGUMENTS = {

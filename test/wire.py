@@ -1,4 +1,4 @@
-"""The node as a process of its own, and the other end of its topics and services. All of it real."""
+"""The node as a process of its own, and the other end of its topics and services, all real."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from geometry_msgs.msg import WrenchStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters
-from recordings import Message
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-
-from geometry_msgs.msg import WrenchStamped
+from recordings import Message
 from sensor_msgs.msg import Imu
+
 from tao_lora_ros.msg import Inference, TransientEvent
 
 TIMEOUT_S = 30.0
@@ -42,8 +42,8 @@ LOSSLESS = (
     "qos_overrides./imu.subscription.reliability:=reliable",
     "qos_overrides./wrench.subscription.reliability:=reliable",
 )
-# That a publisher has matched the node's subscription does not mean that the reverse holds too, and
-# until it does, messages are lost. Of this one the node says that it got it, and it changes nothing.
+# A publisher that has matched a subscription may not be matched by it yet, and until then messages
+# are lost. This one changes nothing in the node, which says that it got it.
 PROBE = b"\0\1\0\0"
 
 
@@ -123,7 +123,7 @@ class Wire:
         self.until(heard, "node on the graph")
 
     def play(self, messages: Iterable[Message], rate: float = 3.0) -> None:
-        """Publish in this order, each when it is due, and wait until the node has dealt with all."""
+        """Publish in this order, each when it is due; wait until the node has dealt with all."""
         begun, first_ns = time.monotonic(), None
         for message in messages:
             first_ns = message.stamp_ns if first_ns is None else first_ns

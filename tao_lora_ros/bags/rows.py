@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +30,12 @@ class Run:
     labels: NDArray[np.str_] | None
 
 
-def read_run(bag: Path, settings: Settings, rate_hz: float) -> Run:
+def read_run(
+    bag: Path, settings: Settings, rate_hz: float, topics: Mapping[str, str] | None = None
+) -> Run:
     """Read, check and align a whole bag, and the labels in `<bag>.labels.csv` where it exists.
+
+    `topics` gives the bag topic of a source, by its name, where it is not obvious.
 
     Raises:
         BagError: the bag or its labels cannot be read, or it holds no usable row.
@@ -40,7 +45,7 @@ def read_run(bag: Path, settings: Settings, rate_hz: float) -> Run:
     aligner = aligner_for(configs, settings, rate_hz)
     rows: list[Row] = []
     first_ns = 0
-    with BagReader(bag, configs) as reader:
+    with BagReader(bag, configs, topics) as reader:
         for index, _, data in reader.messages():
             try:
                 sample = sources[index].accept(data)

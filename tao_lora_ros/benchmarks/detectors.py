@@ -19,8 +19,11 @@ class Detector(Protocol):
     `name` is the benchmark's subject, `needs` the packages that must be installed.
     """
 
-    name: str
-    needs: tuple[str, ...]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def needs(self) -> tuple[str, ...]: ...
 
     def calibrate(self, steady: Sequence[Scene], alarms_per_hour: float) -> None:
         """Set the threshold to a rate of false alarms in steady motion."""

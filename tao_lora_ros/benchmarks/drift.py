@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,9 @@ class DriftPeer:
     memory_s: float = 0.016
     hold_s: float = 0.128
 
-    name = ""
-    needs = ("river", "scipy")
-    _range = (0.0, 1.0)  # of the parameter; more of it means fewer alarms
+    name: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ("river", "scipy")
+    _range: ClassVar[tuple[float, float]]  # of the parameter; more of it means fewer alarms
 
     def make(self, parameter: float) -> Any:
         """The detector with this parameter."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -120,7 +121,7 @@ def _simulation(
     for detector in detectors:
         outcomes = [outcome(scene, detector.detect(scene)) for scene in struck]
         rows += detection_metrics(detector.name, "sim-all", outcomes)
-        for low, high in zip(_SIGMAS[:-1], _SIGMAS[1:], strict=True):
+        for low, high in pairwise(_SIGMAS):
             case = f"sim-{low:g}+" if high == _SIGMAS[-1] else f"sim-{low:g}-{high:g}"
             rows += size_metrics(detector.name, case, outcomes, low, high)
     say(f"simulation: {size.steady} other steady minutes, for false alarms")

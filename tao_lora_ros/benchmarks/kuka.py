@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.benchmarks.scenes import RATE_HZ, Scene, align
-from tao_lora_ros.engine.pipeline import source_configs
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.signal.source import Source
 
 Array = NDArray[np.float64]
@@ -57,7 +57,9 @@ def _read(folder: Path, name: str, impacts_s: Array) -> Scene:
             if (sample := sources[index].accept(data)) is not None
         ]
     times_s, rows = align(messages, settings)
-    return _scene(name, times_s, rows, impacts_s)
+    silent = np.isnan(rows)
+    start = (silent & ~silent.all(axis=0)).any(axis=1).argmin()  # until then a source is not there
+    return _scene(name, times_s[start:], rows[start:], impacts_s)
 
 
 def planted(calm: Scene, struck: Scene, scale: float, copies: int) -> Iterator[Scene]:

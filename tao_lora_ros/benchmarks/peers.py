@@ -1,9 +1,9 @@
 """Detectors that alarm when a statistic of the signals passes its threshold.
 
 Corners, lengths and holds are those that gave the best F1 at ±50 ms on four simulated recordings
-of their own (seeds 80000 to 80003), each candidate calibrated by the benchmark's rule. Tried: corners
-of 1 to 150 Hz, short averages of 4 to 32 ms, long ones of 64 ms to 2 s, windows of 24 to 128 ms, and
-holds of 64 to 256 ms, which made no difference.
+of their own (seeds 80000 to 80003), each candidate calibrated by the benchmark's rule. Tried:
+corners of 1 to 150 Hz, short averages of 4 to 32 ms, long ones of 64 ms to 2 s, windows of 24 to
+128 ms, and holds of 64 to 256 ms, which made no difference.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,8 @@ class StatisticPeer:
     highpass_hz: float
     hold_s: float
 
-    name = ""
-    needs: tuple[str, ...] = ("scipy",)
+    name: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ("scipy",)
 
     def statistic(self, rows: Array) -> Array:
         """Of rows [n, C], [n, k]."""
@@ -49,7 +50,7 @@ class StatisticPeer:
 
     def detect(self, scene: Scene) -> Detections:
         """Where a channel passes its threshold."""
-        alarming = (self.statistic(scene.rows) >= self.levels).any(axis=1)
+        alarming = np.any(self.statistic(scene.rows) >= self.levels, axis=1)
         at = scene.times_s[begins(alarming, round(self.hold_s * RATE_HZ))]
         return Detections(at, at)
 

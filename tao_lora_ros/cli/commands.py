@@ -17,9 +17,12 @@ from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.record import record_replay
 from tao_lora_ros.bags.replay import replay, summary
 from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.results import Phase
 from tao_lora_ros.engine.settings import TABLE, Settings, parameter_file, read_settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
+from tao_lora_ros.preservation.event_record import EventRecord
+from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.training.calibrate import plot_calibration, recalibrate
 
 
@@ -69,7 +72,9 @@ def replay_command(options: Namespace) -> None:
     artifact = _artifact(options, settings)
     if options.calibrate:
         target = artifact.calibration.alarms_per_hour
-        artifact, _ = recalibrate(artifact, _bags(options.calibrate), settings, target)
+        artifact, _ = recalibrate(
+            artifact, _bags(options.calibrate), settings, _topics(options), target
+        )
     pipeline = Pipeline(settings, artifact)
     topics = _topics(options)
     with (
@@ -82,6 +87,11 @@ def replay_command(options: Namespace) -> None:
     if options.json:
         with _writing(options.json):
             options.json.write_text(json.dumps(numbers, indent=1) + "\n")
+    if options.store:
+        with EventStore(options.store) as store:
+            for event in result.events:
+                if event.phase is Phase.END:
+                    store.append(EventRecord.of(event))
     if options.report:
         with _needs("plotly"):
             from tao_lora_ros.bags.report import write_report
@@ -171,14 +181,25 @@ def train_command(options: Namespace) -> None:
         seed=options.seed,
         alarms_per_hour=options.alarms_per_hour,
     )
-    train(_bags(options.bags), _bags(options.steady), options.out, _settings(options), config)
+    train(
+        _bags(options.bags),
+        _bags(options.steady),
+        options.out,
+        _settings(options),
+        _topics(options),
+        config,
+    )
 
 
 def calibrate_command(options: Namespace) -> None:
     """`tao-lora calibrate`."""
     settings = _settings(options)
     artifact, maxima = recalibrate(
-        _artifact(options, settings), _bags(options.bags), settings, options.alarms_per_hour
+        _artifact(options, settings),
+        _bags(options.bags),
+        settings,
+        _topics(options),
+        options.alarms_per_hour,
     )
     with _writing(options.out):
         save_artifact(artifact, options.out)

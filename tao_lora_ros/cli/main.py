@@ -9,11 +9,20 @@ from pathlib import Path
 
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.cli import commands
+from tao_lora_ros.cli.events import add_events_parser
 from tao_lora_ros.engine.settings import SettingsError
 from tao_lora_ros.model.artifact import ArtifactError
+from tao_lora_ros.preservation.event_record import StoreError
 from tao_lora_ros.router.calibration import CalibrationError
 
-_EXPECTED = (BagError, SettingsError, ArtifactError, CalibrationError, commands.UsageError)
+_EXPECTED = (
+    BagError,
+    SettingsError,
+    ArtifactError,
+    CalibrationError,
+    StoreError,
+    commands.UsageError,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--calibrate", type=Path, nargs="+", metavar="BAG", help="thresholds from steady bags"
     )
+
+    replay.add_argument("--store", type=Path, metavar="DIR", help="keep the events in this store")
 
     demo = subparsers.add_parser("demo", help="node, player and live view on a recording")
     demo.set_defaults(run=commands.demo_command)
@@ -81,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
     calibrate = subparsers.add_parser("calibrate", help="set the thresholds from steady bags")
     calibrate.set_defaults(run=commands.calibrate_command)
+    _topic_argument(calibrate)
     calibrate.add_argument("bags", type=Path, nargs="+", help="steady bags, or folders of bags")
     calibrate.add_argument(
         "--model", type=Path, metavar="DIR", help="artifact folder to start from"
@@ -94,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     calibrate.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
 
+    add_events_parser(subparsers)
+
     parameters = subparsers.add_parser("parameters", help="print the table of parameters")
     parameters.set_defaults(run=commands.parameters_command)
     parameters.add_argument("--yaml", action="store_true", help="as a ROS parameter file")
@@ -102,6 +116,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _bag_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", type=Path, help="ROS 1 or ROS 2 bag")
+    _topic_argument(parser)
+
+
+def _topic_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--topic",
         action="append",

@@ -41,6 +41,8 @@ class Pipeline:
         self._configs = configs
         self._settings = settings
         self.sources = [Source(config, settings.clock_jump_s) for config in configs]
+        self._lags_ns = [round(config.lag_s * 1e9) for config in configs]
+        self._jump_ns = round(settings.clock_jump_s * 1e9)
         self.counts: Counter[str] = Counter()
         self._window = SlidingWindow(artifact.model.config.window, len(self.channels))
         self._analyzer = VarianceAnalyzer(artifact.calibration)
@@ -57,6 +59,7 @@ class Pipeline:
         self._describer = EventDescriber(
             self.sources, artifact.labels, settings.pre_roll_s, longest_s
         )
+        self._newest_ns = 0  # of all sources, less their lags
         self._restart()
 
     def _router_config(self, settings: Settings) -> RouterConfig:
@@ -92,6 +95,14 @@ class Pipeline:
             sample = self.sources[source].accept(data)
         if sample is None:
             return closed
+        ahead_ns = sample.stamp_ns - self._lags_ns[source] - (self._newest_ns or sample.stamp_ns)
+        if ahead_ns < -self._jump_ns:
+            behind = f"stamp {sample.stamp_ns} ns is {-ahead_ns * 1e-9:.1f} s behind the others'"
+            self.sources[source].refuse("other_clock", behind)
+            return closed
+        if ahead_ns > self._jump_ns:
+            closed += self.reset()
+        self._newest_ns = max(self._newest_ns, sample.stamp_ns - self._lags_ns[source])
         self._describer.buffers[source].push(sample.stamp_ns, sample.values)
         return closed + [
             result
@@ -148,6 +159,7 @@ class Pipeline:
         for source in self.sources:
             source.restart()
         self._last_ns = 0
+        self._newest_ns = 0
 
     def _row(self, row: Row) -> Iterator[Result]:
         self.counts["rows"] += 1

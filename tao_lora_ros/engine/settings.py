@@ -51,7 +51,7 @@ class Parameter:
     def range(self) -> str:
         """The range in words; empty where there is none."""
         if self.maximum is not None:
-            return f"{self.minimum:g} to {self.maximum:g}"
+            return f"{self.minimum:g} to {self.maximum:.15g}"
         return "" if self.minimum is None else f"at least {self.minimum:g}"
 
     def _right_type(self, value: Any) -> bool:
@@ -125,13 +125,14 @@ class Settings:
     clock_jump_s: float = _parameter(
         5.0, "s", "stamps that move further than this restart the pipeline", 0.5, 3600.0
     )
-    store_events: bool = _parameter(True, "", "keep every event's raw samples on disk")
-    store: str = _parameter("", "", "event store folder; empty: tao_lora/events in ~/.ros")
+    store: str = _parameter(
+        "", "", "event store folder; empty: tao_lora/events in $ROS_HOME or ~/.ros"
+    )
     store_max_mb: int = _parameter(
-        2000, "MB", "the oldest events go where the store outgrows this", 1, 10_000_000
+        1024, "MiB", "most that stored events take, the oldest go first; 0: none kept", 0, 1_000_000
     )
     store_min_free_mb: int = _parameter(
-        500, "MB", "space left free on the disk, likewise", 0, 10_000_000
+        512, "MiB", "least that the event store leaves free on its disk", 0, 1_000_000
     )
     queue_depth: int = _parameter(2000, "messages", "depth of each input queue", 1, 100_000)
 

@@ -28,9 +28,11 @@ from rclpy.lifecycle import (
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.service import Service
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Imu
+from std_srvs.srv import Trigger
 
 from tao_lora_ros.engine.inferrer import Inferrer
 from tao_lora_ros.engine.pipeline import Pipeline
@@ -40,8 +42,12 @@ from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import Artifact, ArtifactError, default_artifact, load_artifact
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
+from tao_lora_ros.preservation.event_catalogue import default_store
+from tao_lora_ros.preservation.event_record import EventRecord
+from tao_lora_ros.preservation.event_writer import EventWriter
 from tao_lora_ros.ros.messages import event_message, inference_message
 from tao_lora_ros.ros.parameters import declare, is_ours
+from tao_lora_ros.router.calibration import CalibrationError
 from tao_lora_ros.router.router import Path as Route
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
@@ -92,8 +98,10 @@ class PipelineNode(LifecycleNode):
     def __init__(self, **kwargs) -> None:
         super().__init__(NODE_NAME, **kwargs)
         self._pipeline: Pipeline | None = None
+        self._writer: EventWriter | None = None
         self._inputs: list[Subscription] = []
         self._outputs: list[LifecyclePublisher] = []
+        self._services: list[Service] = []
         self._settings = declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
 
@@ -114,12 +122,17 @@ class PipelineNode(LifecycleNode):
         self._inferences = self.create_lifecycle_publisher(InferenceMessage, "~/inference", 100)
         self._events = self.create_lifecycle_publisher(TransientEvent, "~/events", _EVENTS_QOS)
         self._outputs = [self._inferences, self._events]
+        self._services = [
+            self.create_service(Trigger, "~/calibrate", self._on_calibrate),
+            self.create_service(Trigger, "~/reset", self._on_reset),
+        ]
         return TransitionCallbackReturn.SUCCESS
 
     @_told
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the sources."""
         result = super().on_activate(state)
+        self._writer = self._open_store()
         for index, config in enumerate(source_configs(self._settings)):
             self._inputs.append(self._subscribe(index, config))
         self.get_logger().info(
@@ -127,6 +140,14 @@ class PipelineNode(LifecycleNode):
             f"reading {', '.join(subscription.topic_name for subscription in self._inputs)}"
         )
         return result
+
+    def _open_store(self) -> EventWriter | None:
+        settings = self._settings
+        if not settings.store_max_mb:
+            return None
+        folder = Path(settings.store).expanduser() if settings.store else default_store()
+        sizes = settings.store_max_mb << 20, settings.store_min_free_mb << 20
+        return EventWriter(folder, *sizes, report=self.get_logger().warning)
 
     def _subscribe(self, index: int, config: SourceConfig) -> Subscription:
         # Each its own profile: rclpy writes the overrides of a topic into the one it is given.
@@ -176,12 +197,18 @@ class PipelineNode(LifecycleNode):
             self.destroy_subscription(self._inputs.pop())
         if self._pipeline is not None:
             self._publish(self._pipeline.reset(), time.monotonic_ns())
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            if not writer.close():
+                self.get_logger().warning("event store: gave up waiting for the disk")
 
     def _release(self) -> None:
         while self._inputs:
             self.destroy_subscription(self._inputs.pop())
         while self._outputs:
             self.destroy_lifecycle_publisher(self._outputs.pop())
+        while self._services:
+            self.destroy_service(self._services.pop())
         self._pipeline = None
 
     def _on_message(self, source: int, data: bytes) -> None:
@@ -201,6 +228,8 @@ class PipelineNode(LifecycleNode):
                 self._inferences.publish(inference_message(result, self._artifact, latency_ns))
             else:
                 self._events.publish(event_message(result))
+                if self._writer is not None and result.phase is Phase.END:
+                    self._writer.submit(EventRecord.of(result))
                 self._log(result)
 
     def _log(self, event: Event) -> None:
@@ -210,6 +239,27 @@ class PipelineNode(LifecycleNode):
             f"event {event.sequence} {event.phase.name.lower()}: "
             f"score {event.peak_score:.2f} {event.label} ({channels}){lasted}"
         )
+
+    def _on_calibrate(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Set the thresholds from the steady motion since the last reset."""
+        assert self._pipeline is not None, "the service lives while the pipeline does"
+        try:
+            calibration = self._pipeline.calibrate()
+        except CalibrationError as error:
+            response.message = str(error)
+            return response
+        thresholds = ", ".join(f"{threshold:.3f}" for threshold in calibration.thresholds)
+        response.success = True
+        response.message = f"thresholds {thresholds} for {calibration.alarms_per_hour:g} an hour"
+        self.get_logger().info(response.message)
+        return response
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Close the open event and forget all signals, those for the calibration too."""
+        assert self._pipeline is not None, "the service lives while the pipeline does"
+        self._publish(self._pipeline.reset(), time.monotonic_ns())
+        response.success = True
+        return response
 
     def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         values = {change.name: change.value for change in changes if is_ours(change.name)}

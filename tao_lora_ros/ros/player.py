@@ -33,6 +33,7 @@ MESSAGE_TYPES = {IMU: Imu, WRENCH: WrenchStamped}
 QOS = QoSProfile(
     depth=2000, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
 )
+_SETTLE_S = 0.5
 _MATCH_S = 20.0
 _ACKNOWLEDGE_S = 5.0
 
@@ -76,6 +77,7 @@ def play(
                 for source in sources()
             ]
             _wait_for(publishers, subscribers)
+            time.sleep(_SETTLE_S)  # we have matched them; they may not have matched us yet
             count = _publish(reader, publishers, rate)
             for publisher in publishers:
                 publisher.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))

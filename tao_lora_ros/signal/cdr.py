@@ -31,12 +31,14 @@ class Sample:
     """One decoded message.
 
     `values` is float64 [6]: linear acceleration (m/s²) and angular velocity (rad/s) of an Imu, or
-    force (N) and torque (Nm) of a wrench. A part that the sender does not report is NaN.
+    force (N) and torque (Nm) of a wrench. A part that the sender does not report is NaN;
+    `finite` says whether all that it does report is.
     """
 
     stamp_ns: int
     frame_id: str
     values: NDArray[np.float64]
+    finite: bool
 
 
 def _header(data: bytes) -> tuple[str, int, str, int]:
@@ -76,11 +78,10 @@ def decode_imu(data: bytes) -> Sample:
     stamp_ns, frame_id, fields = _doubles(data, 37)
     # orientation 4 + 9, angular velocity 3 + 9, linear acceleration 3 + 9
     values = np.concatenate((fields[25:28], fields[13:16]), dtype=np.float64)
-    if fields[28] == -1.0:
-        values[:3] = np.nan
-    if fields[16] == -1.0:
-        values[3:] = np.nan
-    return Sample(stamp_ns, frame_id, values)
+    missing = np.repeat((fields[28] == -1.0, fields[16] == -1.0), 3)
+    finite = bool((np.isfinite(values) | missing).all())
+    values[missing] = np.nan
+    return Sample(stamp_ns, frame_id, values, finite)
 
 
 def decode_wrench(data: bytes) -> Sample:
@@ -90,7 +91,7 @@ def decode_wrench(data: bytes) -> Sample:
         DecodeError: the bytes are cut short or are not such a message.
     """
     stamp_ns, frame_id, fields = _doubles(data, 6)
-    return Sample(stamp_ns, frame_id, fields.astype(np.float64))
+    return Sample(stamp_ns, frame_id, fields.astype(np.float64), bool(np.isfinite(fields).all()))
 
 
 DECODERS: dict[str, Callable[[bytes], Sample]] = {IMU: decode_imu, WRENCH: decode_wrench}

@@ -14,6 +14,8 @@ _CHANNELS = {
     WRENCH: ("force_x", "force_y", "force_z", "torque_x", "torque_y", "torque_z"),
 }
 # No such sensor reads more; squares of what gets through stay far from overflow.
+# Messages overtake each other by less; a bag that loops goes back further.
+BACK_S = 0.5
 LARGEST = 1e9
 UNITS = {"accel": "m/s^2", "gyro": "rad/s", "force": "N", "torque": "Nm"}
 
@@ -53,7 +55,8 @@ class Source:
 
     Args:
         config: name, type and lag.
-        jump_s: stamps that move further than this, either way, and stay there, are a clock jump.
+        jump_s: stamps that move further ahead than this, or back by more than `BACK_S`, and stay
+            there, are a clock jump.
     """
 
     config: SourceConfig
@@ -81,25 +84,24 @@ class Source:
         try:
             sample = self.decode(data)
         except DecodeError as error:
-            return self._refuse("undecodable", str(error))
-        # A part not reported is NaN throughout; a NaN elsewhere, or an Inf, is a broken sensor.
-        finite = np.isfinite(sample.values)
-        if not finite.all() and not _whole_parts_missing(sample.values):
-            return self._refuse("not_finite", f"values {sample.values.tolist()}")
+            return self.refuse("undecodable", str(error))
+        if not sample.finite:
+            return self.refuse("not_finite", f"values {sample.values.tolist()}")
         if (np.abs(sample.values) > LARGEST).any():
-            return self._refuse("out_of_range", f"values {sample.values.tolist()}")
+            return self.refuse("out_of_range", f"values {sample.values.tolist()}")
         if self.frame_id and sample.frame_id != self.frame_id:
-            return self._refuse("wrong_frame", f"'{sample.frame_id}', not '{self.frame_id}'")
+            return self.refuse("wrong_frame", f"'{sample.frame_id}', not '{self.frame_id}'")
         return self._in_order(sample)
 
     def _in_order(self, sample: Sample) -> Sample | None:
         newest, jump_ns = self._newest_ns, round(self.jump_s * 1e9)
-        if newest is not None and abs(sample.stamp_ns - newest) > jump_ns:
+        back_ns = min(round(BACK_S * 1e9), jump_ns)
+        if newest is not None and not -back_ns <= sample.stamp_ns - newest <= jump_ns:
             return self._far_away(sample, jump_ns)
         self._jumped_to_ns = None
         if newest is not None and sample.stamp_ns <= newest:
             kind = "duplicate" if sample.stamp_ns == newest else "out_of_order"
-            return self._refuse(kind, f"stamp {sample.stamp_ns} ns after {newest} ns")
+            return self.refuse(kind, f"stamp {sample.stamp_ns} ns after {newest} ns")
         self._newest_ns = sample.stamp_ns
         self.frame_id = sample.frame_id
         return sample
@@ -111,9 +113,10 @@ class Source:
             raise ClockJump(
                 f"{self.config.name}: stamps moved from {self._newest_ns} ns to {candidate} ns"
             )
-        self._refuse("clock_jump", f"stamp {sample.stamp_ns} ns after {self._newest_ns} ns")
+        self.refuse("clock_jump", f"stamp {sample.stamp_ns} ns after {self._newest_ns} ns")
 
-    def _refuse(self, kind: str, reason: str) -> None:
+    def refuse(self, kind: str, reason: str) -> None:
+        """Count a message as refused, and keep the reason."""
         self.rejected[kind] += 1
         self.reason = f"{self.config.name}: {kind.replace('_', ' ')}: {reason}"
 
@@ -121,8 +124,3 @@ class Source:
         """Forget the clock and the frame; the counts stay."""
         self._newest_ns = self._jumped_to_ns = None
         self.frame_id = ""
-
-
-def _whole_parts_missing(values: np.ndarray) -> bool:
-    parts = np.isnan(values.reshape(2, 3)).sum(axis=1)
-    return not np.isinf(values).any() and all(count in (0, 3) for count in parts)

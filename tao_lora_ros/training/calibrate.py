@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,11 @@ from tao_lora_ros.router.calibration import BLOCK_S, calibrated, maxima_of, retu
 
 
 def recalibrate(
-    artifact: Artifact, bags: Sequence[Path], settings: Settings, alarms_per_hour: float
+    artifact: Artifact,
+    bags: Sequence[Path],
+    settings: Settings,
+    topics: Mapping[str, str],
+    alarms_per_hour: float,
 ) -> tuple[Artifact, NDArray[np.float64]]:
     """The artifact with thresholds from steady bags, and the block maxima they were fitted to.
 
@@ -27,7 +31,7 @@ def recalibrate(
         CalibrationError: the bags are too short.
     """
     check_channels(settings, artifact)
-    runs = [read_run(bag, settings, artifact.rate_hz).values for bag in bags]
+    runs = [read_run(bag, settings, artifact.rate_hz, topics).values for bag in bags]
     maxima = maxima_of(runs, artifact.calibration, artifact.rate_hz).values
     calibration = calibrated(artifact.calibration, maxima, alarms_per_hour)
     provenance = artifact.provenance | {"calibration_runs": [bag.name for bag in bags]}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +42,12 @@ class TrainingConfig:
 
 
 def train(
-    bags: list[Path], steady: list[Path], out: Path, settings: Settings, config: TrainingConfig
+    bags: list[Path],
+    steady: list[Path],
+    out: Path,
+    settings: Settings,
+    topics: Mapping[str, str],
+    config: TrainingConfig,
 ) -> Artifact:
     """Train on bags and write the artifact folder `out`.
 
@@ -51,14 +58,16 @@ def train(
         steady: recordings without a transient, for the router's thresholds.
         out: artifact folder.
         settings: names and lags of the sources.
+        topics: bag topic by source name, where it is not obvious.
         config: what to train.
 
     Raises:
         BagError: a bag cannot be used, or all together are too short.
         CalibrationError: the steady recordings are too short.
     """
-    runs = [read_run(bag, settings, config.rate_hz) for bag in track(bags, "reading")]
-    quiet = [read_run(bag, settings, config.rate_hz) for bag in track(steady, "reading steady")]
+    read = partial(read_run, settings=settings, rate_hz=config.rate_hz, topics=topics)
+    runs = [read(bag) for bag in track(bags, "reading")]
+    quiet = [read(bag) for bag in track(steady, "reading steady")]
     held_out = round(len(runs) * VALIDATION_SHARE)
     training, validation = runs[: len(runs) - held_out], runs[len(runs) - held_out :]
     channels = tuple(name for source in source_configs(settings) for name in source.channels)

@@ -19,9 +19,9 @@ from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import Replay
 from tao_lora_ros.bags.replay import replay as replay_bag
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.engine.results import Event, Inference, Phase
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.preservation.outlier_buffer import RawSamples
 

@@ -15,6 +15,7 @@ from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.results import Event, Inference, Kind, Phase, Result
 from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.router.calibration import CalibrationError
 from tao_lora_ros.router.router import Path
 from tao_lora_ros.signal.cdr import DECODERS
 
@@ -212,7 +213,6 @@ BAD: dict[str, bytes] = {
     "undecodable": b"\0\1nothing",
     "not_finite": imu(IMPACT_NS, [np.nan, 0, 0, 0, 0, 0]),
     "wrong_frame": imu(IMPACT_NS, frame="elsewhere"),
-    "out_of_order": imu(START_NS),
     "clock_jump": imu(START_NS + 10_000 * SECOND),
 }
 
@@ -230,6 +230,33 @@ def test_bad_messages_are_counted_and_change_nothing_else(kind: str, struck: lis
     assert subject.counts["messages"] == len(STRUCK) + sent
     assert kind.replace("_", " ") in subject.sources[0].reason
     assert same(struck, out)
+
+
+def test_messages_that_were_overtaken_are_counted_and_change_nothing_else(
+    struck: list[Result],
+) -> None:
+    subject, out = pipeline(), []
+    sent, late = 0, [m for m in STRUCK if m.source == 0]
+    for message in STRUCK:
+        out += subject.push(message.source, message.data)
+        if message is not late[0] and message.source == 0:
+            out += subject.push(0, late[late.index(message) - 1].data)
+            sent += 1
+    out += subject.flush()
+    assert subject.rejected == {"out_of_order": sent}
+    assert same(struck, out)
+
+
+def test_a_source_on_another_clock_is_refused_with_the_reason() -> None:
+    subject = pipeline()
+    subject.push(0, imu(10 * SECOND))
+    subject.push(1, wrench(START_NS))
+    for i in range(1, 200):
+        subject.push(0, imu(10 * SECOND + i * MS))
+        subject.push(1, wrench(START_NS + i * MS))
+    assert subject.sources[0].rejected["other_clock"] > 0
+    assert "behind the others'" in subject.sources[0].reason
+    assert 0 < subject.counts["rows"] < 400
 
 
 def test_every_message_twice_gives_the_same_as_once(struck: list[Result]) -> None:
@@ -373,3 +400,22 @@ def test_sources_that_do_not_fit_the_model_are_refused(settings: dict, given_cha
 
 def test_an_empty_name_is_no_source() -> None:
     assert source_configs(Settings(imus=("",))) == source_configs(Settings(imus=(), imu_lags_s=()))
+
+
+def test_calibrating_on_what_it_saw_changes_the_thresholds_from_then_on() -> None:
+    subject = Pipeline(Settings(), with_thresholds(small_artifact(), 10.0))
+    results(subject, motion(6.0, seed=5), flush=False)
+    calibration = subject.calibrate()
+    assert calibration.alarms_per_hour == small_artifact().calibration.alarms_per_hour
+    assert max(calibration.thresholds) < 3.0
+    later = motion(3.0, [2.0], seed=6, start_ns=START_NS + 6 * SECOND)
+    onsets = [event for event in events(results(subject, later)) if event.phase is Phase.ONSET]
+    assert min(abs(event.onset_ns - START_NS - 8 * SECOND) for event in onsets) <= 10 * MS
+
+
+def test_calibrating_on_too_little_is_refused_and_changes_nothing() -> None:
+    subject = pipeline()
+    results(subject, STRUCK[:1000], flush=False)
+    with pytest.raises(CalibrationError, match="at least 2 s are needed"):
+        subject.calibrate()
+    assert len(events(results(subject, STRUCK[1000:]))) == 2

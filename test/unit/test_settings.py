@@ -147,7 +147,9 @@ def test_names_and_lags_come_in_pairs(kind: str) -> None:
 def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "shape.yaml"
     file.write_text(text)
-    with pytest.raises(SettingsError, match=r"shape.yaml: expected one node with 'ros__parameters'"):
+    with pytest.raises(
+        SettingsError, match=r"shape.yaml: expected one node with 'ros__parameters'"
+    ):
         read_settings(file)
 
 

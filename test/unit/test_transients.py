@@ -44,6 +44,8 @@ def test_the_onset_is_the_first_lively_row_of_the_alarming_window() -> None:
 def test_without_a_lively_row_the_onset_is_the_alarm() -> None:
     _, transient = alarmed([1.0, 3.9, 1.0], analysis(ONSET_LIVELINESS, 1.1))
     assert transient.onset_ns == 30
+    _, transient = alarmed([1.0, 3.9, 1.0], analysis(2.0, 1.1))
+    assert (transient.onset_ns, transient.peak_ns) == (30, 30)
 
 
 def test_the_window_is_the_one_of_the_alarming_scale() -> None:

@@ -1,0 +1,90 @@
+"""An event's label is the likeliest over its own inferences; its raw samples are cut to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tao_lora_ros.engine.describer import EventDescriber
+from tao_lora_ros.engine.results import IMPULSIVE_S, Event, Kind, Phase
+from tao_lora_ros.router.transients import Transient
+from tao_lora_ros.signal.cdr import IMU, WRENCH
+from tao_lora_ros.signal.source import Source, SourceConfig
+
+MS = 1_000_000
+SHARES = np.array([0.0] * 7 + [0.8, 0.195, 0.005, 0.0, 0.0])
+
+
+def describer(labels: tuple[str, ...] = ("free", "contact", "impact")) -> EventDescriber:
+    sources = [Source(SourceConfig("imu", IMU), 5.0), Source(SourceConfig("ft", WRENCH), 5.0)]
+    for source, frame in zip(sources, ("imu_link", "ft_link"), strict=True):
+        source.frame_id = frame
+    return EventDescriber(sources, labels, pre_roll_s=0.02, longest_s=1.0)
+
+
+def transient(lasts_ms: int = 20) -> Transient:
+    return Transient(3, 100 * MS, 105 * MS, 2.5, SHARES, end_ns=(100 + lasts_ms) * MS)
+
+
+def end(subject: EventDescriber) -> Event:
+    return subject.describe(Phase.END, transient(), 150 * MS)
+
+
+def test_the_label_is_the_likeliest_on_average() -> None:
+    subject = describer()
+    for probabilities in ((0.6, 0.1, 0.3), (0.1, 0.1, 0.8)):
+        subject.hear(probabilities)
+    event = end(subject)
+    assert event.label == "impact"
+    assert event.probability == pytest.approx(0.55)
+
+
+def test_the_next_event_starts_afresh_but_an_onset_does_not_end_the_count() -> None:
+    subject = describer()
+    subject.hear((0.0, 0.0, 1.0))
+    subject.hear((0.0, 0.0, 1.0))
+    assert subject.describe(Phase.ONSET, transient(), 110 * MS).label == "impact"
+    assert end(subject).label == "impact"
+    subject.hear((0.0, 1.0, 0.0))
+    assert end(subject).label == "contact"
+
+
+@pytest.mark.parametrize("labels", [("free", "impact"), ()])
+def test_without_an_inference_there_is_no_label(labels: tuple[str, ...]) -> None:
+    event = end(describer(labels))
+    assert (event.label, event.probability) == ("", 0.0)
+
+
+def test_channels_and_frame_are_those_of_the_largest_shares() -> None:
+    event = end(describer())
+    assert event.channels == (("ft.force_y", 0.8), ("ft.force_z", 0.195))
+    assert event.frame_id == "ft_link"
+    assert (event.sequence, event.peak_score) == (3, 2.5)
+
+
+def test_raw_samples_reach_from_the_pre_roll_to_the_row_of_the_end() -> None:
+    subject = describer()
+    for stamp in range(0, 200, 10):
+        subject.buffers[1].push(stamp * MS, np.zeros(6))
+    empty, raw = end(subject).raw
+    assert (raw.stamps_ns // MS).tolist() == list(range(80, 151, 10))
+    assert not empty.stamps_ns.size
+    assert (empty.frame_id, raw.frame_id) == ("imu_link", "ft_link")
+
+
+def test_the_kind_follows_from_the_duration() -> None:
+    limit_ms = round(IMPULSIVE_S * 1000)
+    for lasts_ms, kind in ((limit_ms, Kind.IMPULSIVE), (limit_ms + 1, Kind.SUSTAINED)):
+        event = describer().describe(Phase.END, transient(lasts_ms), 400 * MS)
+        assert event.kind is kind
+    assert describer().describe(Phase.ONSET, transient(), 110 * MS).kind is Kind.UNKNOWN
+
+
+def test_clear_forgets_samples_and_inferences() -> None:
+    subject = describer()
+    subject.hear((0.0, 0.0, 1.0))
+    subject.buffers[0].push(100 * MS, np.zeros(6))
+    subject.clear()
+    event = end(subject)
+    assert event.label == ""
+    assert not event.raw[0].stamps_ns.size
