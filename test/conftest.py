@@ -23,6 +23,12 @@ settings.register_profile("project", deadline=None, derandomize=True, max_exampl
 settings.load_profile("project")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_ros_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nodes keep their events and logs here, not among the user's."""
+    os.environ["ROS_HOME"] = str(tmp_path_factory.mktemp("ros"))
+
+
 @pytest.fixture
 def data_folder() -> Path:
     """Recorded data for development, which is no part of the project."""

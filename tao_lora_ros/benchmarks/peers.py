@@ -57,7 +57,11 @@ class StatisticPeer:
 
 @dataclass
 class StaLta(StatisticPeer):
-    """ObsPy's recursive STA/LTA (Withers 1998; Allen 1978) on every channel, as a logarithm.
+    """ObsPy's recursive STA/LTA (Withers 1998; Allen 1978) on every channel.
+
+    The ratio cannot pass long over short, as the long average holds the short one too. It is
+    calibrated as the logarithm of the odds of that bound, which has a tail to extrapolate; a
+    threshold on the one is a threshold on the other.
 
     Args:
         short_s: length of the short average.
@@ -73,12 +77,13 @@ class StaLta(StatisticPeer):
     needs = ("obspy", "scipy")
 
     def statistic(self, rows: Array) -> Array:
-        """Logarithm of the ratio, [n, channels]."""
+        """Logarithm of ratio / (bound - ratio), [n, channels]."""
         ratio = import_module("obspy.signal.trigger").recursive_sta_lta
         short, long = round(self.short_s * RATE_HZ), round(self.long_s * RATE_HZ)
         channels = highpassed(rows, self.highpass_hz).T
         ratios = np.stack([ratio(channel, short, long) for channel in channels], axis=1)
-        return np.asarray(np.log(np.maximum(ratios, _TINY)))
+        bound = long / short
+        return np.asarray(np.log((ratios + _TINY) / (np.maximum(bound - ratios, 0.0) + _TINY)))
 
 
 @dataclass

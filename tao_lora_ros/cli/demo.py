@@ -92,7 +92,8 @@ def _demo(bag: Path, out: Path, rate: float, console: Console) -> None:
         messages, duration_s = reader.message_count, reader.duration_s
     contacts = read_contacts(bag)
     _say(console, f"{bag}: {messages} messages, {duration_s:.1f} s")
-    with _ros_node() as ros, Child("node", out, "tao_lora_ros.ros.node") as node:
+    store = ("--ros-args", "-p", f"store:={(out / 'events').resolve()}")
+    with _ros_node() as ros, Child("node", out, "tao_lora_ros.ros.node", *store) as node:
         recorder = Recorder(ros, sources(), NODE)
         with view_of(recorder, console, messages, duration_s) as view:
             _start(ros, node, view)

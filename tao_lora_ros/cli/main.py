@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.cli import commands
+from tao_lora_ros.cli.bench import add_bench_parser
 from tao_lora_ros.cli.events import add_events_parser
 from tao_lora_ros.engine.settings import SettingsError
 from tao_lora_ros.model.artifact import ArtifactError
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = subparsers.add_parser("train", help="train, quantise and calibrate on bags")
     train.set_defaults(run=commands.train_command)
+    _topic_argument(train)
     train.add_argument("bags", type=Path, nargs="+", help="training bags, or folders of bags")
     train.add_argument(
         "--steady", type=Path, nargs="+", required=True, help="steady bags, or folders"
@@ -107,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
 
     add_events_parser(subparsers)
+    add_bench_parser(subparsers)
 
     parameters = subparsers.add_parser("parameters", help="print the table of parameters")
     parameters.set_defaults(run=commands.parameters_command)

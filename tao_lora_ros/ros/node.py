@@ -101,7 +101,7 @@ class PipelineNode(LifecycleNode):
         self._writer: EventWriter | None = None
         self._inputs: list[Subscription] = []
         self._outputs: list[LifecyclePublisher] = []
-        self._services: list[Service] = []
+        self._triggers: list[Service] = []
         self._settings = declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
 
@@ -122,7 +122,7 @@ class PipelineNode(LifecycleNode):
         self._inferences = self.create_lifecycle_publisher(InferenceMessage, "~/inference", 100)
         self._events = self.create_lifecycle_publisher(TransientEvent, "~/events", _EVENTS_QOS)
         self._outputs = [self._inferences, self._events]
-        self._services = [
+        self._triggers = [
             self.create_service(Trigger, "~/calibrate", self._on_calibrate),
             self.create_service(Trigger, "~/reset", self._on_reset),
         ]
@@ -207,8 +207,8 @@ class PipelineNode(LifecycleNode):
             self.destroy_subscription(self._inputs.pop())
         while self._outputs:
             self.destroy_lifecycle_publisher(self._outputs.pop())
-        while self._services:
-            self.destroy_service(self._services.pop())
+        while self._triggers:
+            self.destroy_service(self._triggers.pop())
         self._pipeline = None
 
     def _on_message(self, source: int, data: bytes) -> None:

@@ -12,7 +12,10 @@ import pytest
 from recordings import START_NS, Message, motion
 
 from tao_lora_ros.model.artifact import default_artifact
+from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
+from tao_lora_ros.preservation.event_verify import verify
 
+Trigger = pytest.importorskip("std_srvs.srv", reason="ROS 2 is not installed").Trigger
 pytestmark = pytest.mark.ros
 ONSET, END = 0, 1
 SECOND = 1_000_000_000
@@ -94,6 +97,44 @@ def test_who_joins_late_gets_past_events(wire, start_node):
     wire.join_events(late)
     wire.until(lambda: len(late) == 2, "past events")
     assert late == wire.events
+
+
+def test_finished_events_are_kept_on_disk(wire, start_node, tmp_path):
+    process = start_node(f"store:={tmp_path / 'store'}")
+    wire.play(start_in(motion(2.2, impacts_s=(2.0,)), 1.0))
+    wire.until(lambda: len(wire.events) == 2, "an event")
+    assert process.stop() == 0
+    (entry,) = read_entries(tmp_path / "store")
+    end = wire.events[1]
+    assert entry.onset_ns == end.onset.sec * SECOND + end.onset.nanosec
+    _, kept = read_event(tmp_path / "store", entry.number)
+    for sent, stored in zip(end.raw, kept.raw, strict=True):
+        assert stored.source == sent.source
+        np.testing.assert_array_equal(stored.values.ravel(), sent.values)
+    assert verify(tmp_path / "store") == (1, [])
+
+
+def test_a_store_that_cannot_be_written_is_reported_and_stops_nothing(wire, start_node, tmp_path):
+    (tmp_path / "store").write_text("a file, not a folder")
+    process = start_node(f"store:={tmp_path / 'store'}")
+    wire.play(start_in(motion(2.2, impacts_s=(2.0,)), 1.0))
+    wire.until(lambda: len(wire.events) == 2, "an event")
+    wire.until(lambda: str(tmp_path / "store") in process.log, "a warning")
+    assert process.stop() == 0
+
+
+def test_calibrates_from_the_motion_since_the_last_reset(wire, start_node):
+    start_node()
+    refused = wire.call(Trigger, "calibrate", Trigger.Request())
+    assert not refused.success
+    assert "0 s of steady motion" in refused.message
+    wire.play(motion(4.0))
+    wire.settle()
+    done = wire.call(Trigger, "calibrate", Trigger.Request())
+    assert done.success, done.message
+    assert done.message.startswith("thresholds ")
+    assert wire.call(Trigger, "reset", Trigger.Request()).success
+    assert not wire.call(Trigger, "calibrate", Trigger.Request()).success
 
 
 def test_garbage_is_refused_by_name_and_the_node_goes_on(wire, start_node):
