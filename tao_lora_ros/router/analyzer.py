@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.signal.covariance import StreamingCovariance
 
 # Of an energy that is 1 on average: keeps the ratio finite where a channel falls silent.
-ENERGY_FLOOR = 0.05
+ENERGY_FLOOR = 0.002
 # A row this many times livelier than usual counts less, so that an outlier stays one.
 CLIP = 8.0
 

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from tao_lora_ros.router.analyzer import Calibration, VarianceAnalyzer
 from tao_lora_ros.signal.source import unit_of
 
-SCALES = (1, 2, 4, 8)
+SCALES = (1, 2, 4)
 MEMORIES_S = (0.032, 0.128, 1.0)
 COVARIANCE_S = 2.0
 START_S = 0.2
 LEAK_S = 1.0
 BLOCK_S = 0.25
 LEAST_BLOCKS = 8
+# What counts as the tail: the start of a motion makes it heavier than the bulk lets expect.
+TAIL_SHARE = 0.01
 KEPT_BLOCKS = 14_400  # an hour
 # Changes below these are under the resolution of common sensors (m/s², rad/s, N, Nm).
 _RESOLUTION = {"m/s^2": 2e-3, "rad/s": 2e-4, "N": 1e-2, "Nm": 5e-4}
@@ -126,7 +128,7 @@ def calibrated(
 def return_levels(maxima: NDArray[np.float64], blocks: float) -> NDArray[np.float64]:
     """Level that one block in `blocks` exceeds, per column of maxima [blocks, scales]."""
     ordered = np.sort(maxima, axis=0)
-    count = max(len(ordered) // 20, min(12, len(ordered) // 2))
+    count = max(round(TAIL_SHARE * len(ordered)), min(12, len(ordered) // 2))
     level = ordered[-count - 1]
     mean_excess = (ordered[-count:] - level).mean(axis=0)
     return level + mean_excess * np.log(blocks * count / len(ordered))
