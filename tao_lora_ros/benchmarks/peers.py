@@ -1,9 +1,9 @@
 """Detectors that alarm when a statistic of the signals passes its threshold.
 
-Corners, lengths and holds are those that gave the best F1 at ±50 ms on simulated recordings of their
-own (seeds 80000 on; four, for STA/LTA ten), each candidate calibrated by the benchmark's rule.
-Tried: corners of 1 to 150 Hz, short averages of 4 to 32 ms, long ones of 32 ms to 2 s, windows of
-24 to 128 ms, and holds of 64 to 256 ms, which made no difference.
+Corners, lengths and holds are those that gave the best F1 at ±50 ms on simulated recordings of
+their own (seeds 80000 on; four, for STA/LTA ten), each candidate calibrated by the benchmark's
+rule. Tried: corners of 1 to 150 Hz, short averages of 4 to 32 ms, long ones of 32 ms to 2 s,
+windows of 24 to 128 ms, and holds of 64 to 256 ms, which made no difference.
 """
 
 from __future__ import annotations
