@@ -31,7 +31,7 @@ _APART_S = (0.6, 1.0)
 
 def data_folder() -> Path:
     """Where the recordings lie: $TAO_LORA_DATA, else beside the checkout."""
-    beside = Path(__file__).parents[2].parent / "shared" / "data"
+    beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
     return Path(os.environ.get("TAO_LORA_DATA", beside)) / _FOLDER
 
 

@@ -34,6 +34,7 @@ _STEP_S = 0.1
 _QUIET_S = 0.5  # without an output for so long, the node has dealt with all
 _STOP_S = 10.0
 _LOG_LINES = 8
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class DemoError(RuntimeError):
@@ -55,7 +56,7 @@ def run_demo(bag: Path | None, out: Path, rate: float = 1.0) -> int:
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     # SIGINT too: a shell's background job is started deaf to it.
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for ending in _ENDINGS:
         signal.signal(ending, signal.default_int_handler)
     console = Console()
     try:
@@ -93,16 +94,17 @@ def _demo(bag: Path, out: Path, rate: float, console: Console) -> None:
     contacts = read_contacts(bag)
     _say(console, f"{bag}: {messages} messages, {duration_s:.1f} s")
     store = ("--ros-args", "-p", f"store:={(out / 'events').resolve()}")
-    with _ros_node() as ros, Child("node", out, "tao_lora_ros.ros.node", *store) as node:
+    with _ros_node() as ros, Family(out) as family:
+        node = family.start("node", "tao_lora_ros.ros.node", *store)
         recorder = Recorder(ros, sources(), NODE)
         with view_of(recorder, console, messages, duration_s) as view:
             _start(ros, node, view)
             used_s = node.cpu_s()
             arguments = (bag, "--rate", rate, "--subscribers", 2)
-            with Child("player", out, "tao_lora_ros.ros.player", *arguments) as player:
-                while player.running():
-                    node.check()
-                    _step(recorder, view, "playing")
+            player = family.start("player", "tao_lora_ros.ros.player", *arguments)
+            while player.running():
+                node.check()
+                _step(recorder, view, "playing")
             _drain(recorder, node, view)
             used_s = node.cpu_s() - used_s
             node.end()  # closes the event that is open
@@ -224,7 +226,24 @@ class Child:
             self._process.kill()
             self._process.wait()
 
-    def __enter__(self) -> Child:
+
+class Family:
+    """Starts children, and ends all of them however it is left.
+
+    An interrupt in the middle of a start waits until the child is known: else it would stay.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._children: list[Child] = []
+
+    def start(self, name: str, module: str, *arguments: object) -> Child:
+        """Start a child."""
+        with _uninterrupted():
+            self._children.append(Child(name, self._out, module, *arguments))
+        return self._children[-1]
+
+    def __enter__(self) -> Family:
         return self
 
     def __exit__(
@@ -233,4 +252,22 @@ class Child:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.end()
+        for child in reversed(self._children):
+            child.end()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold interrupts back until the end of the block."""
+    caught: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: caught.append(number))
+        for number in _ENDINGS
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if caught:
+        raise KeyboardInterrupt

@@ -114,7 +114,11 @@ def main() -> int:
             record = pickle.load(sys.stdin.buffer)
         except EOFError:
             return 0
-        print(json.dumps(keeper.keep(record)), flush=True)
+        answer = json.dumps(keeper.keep(record)) + "\n"
+        try:
+            os.write(sys.stdout.fileno(), answer.encode())
+        except BrokenPipeError:  # the node is gone; its last event is written
+            return 0
 
 
 if __name__ == "__main__":

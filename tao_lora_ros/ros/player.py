@@ -68,9 +68,10 @@ def play(
     if not rate > 0:
         raise ValueError(f"rate is {rate:g}, expected above 0")
     with BagReader(bag, sources(), topics) as reader:
+        context = rclpy.Context()
         # rclpy's own handler would swallow Ctrl-C.
-        rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-        node = Node("tao_lora_player")
+        rclpy.init(args=sys.argv, context=context, signal_handler_options=SignalHandlerOptions.NO)
+        node = Node("tao_lora_player", context=context)
         try:
             publishers = [
                 node.create_publisher(MESSAGE_TYPES[source.msgtype], source.name, QOS)
@@ -83,7 +84,7 @@ def play(
                 publisher.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
         finally:
             node.destroy_node()
-            rclpy.shutdown()
+            rclpy.shutdown(context=context)
     return count
 
 

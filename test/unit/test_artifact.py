@@ -207,7 +207,7 @@ def test_an_unknown_field_is_named(folder: FilePath, section: str | None) -> Non
         (lambda c: c["channels"].pop(), "channels has 11 entries, expected 12"),
         (lambda c: c["labels"].append("more"), "labels has 4 entries, expected 3"),
         (lambda c: c["router"]["floors"].pop(), "router.floors has 11 entries, expected 12"),
-        (lambda c: c["router"]["scales"].append(64), "router.thresholds has 4 entries, expected 5"),
+        (lambda c: c["router"]["scales"].append(64), "router.thresholds has 3 entries, expected 4"),
         (lambda c: c["config"].update(window=30), "config: patch 8 does not divide 30"),
         (lambda c: c["config"].update(group_size=24), "config: group_size 24 does not divide 32"),
         (lambda c: c["config"].update(rank=64), "config: rank 64 is above width 32"),
