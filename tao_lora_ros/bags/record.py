@@ -209,13 +209,18 @@ def collect_signals(
     return signals, start_ns
 
 
+def labels_file(bag: Path) -> Path:
+    """Where the labels of a bag lie: beside it."""
+    return bag.with_name(f"{bag.name}.labels.csv")
+
+
 def read_contacts(bag: Path) -> list[Contact]:
     """The truth in `<bag>.labels.csv` beside a bag, by start; none where there is no such file.
 
     Raises:
         BagError: a row lacks `start_s`, `end_s` or `label`, or they are no numbers.
     """
-    file = bag.with_name(f"{bag.name}.labels.csv")
+    file = labels_file(bag)
     if not file.exists():
         return []
     contacts = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.bags.reader import BagError, BagReader
+from tao_lora_ros.bags.record import labels_file, read_contacts
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import aligner_for, source_configs
 from tao_lora_ros.signal.align import Row
@@ -58,22 +58,14 @@ def read_run(
     if not rows:
         raise BagError(f"{bag}: no usable message")
     times_s = np.array([row.time_ns - first_ns for row in rows]) * 1e-9
-    labels = _read_labels(bag.with_name(f"{bag.name}.labels.csv"), times_s)
-    return Run(bag.name, np.array([row.values for row in rows]), labels)
+    return Run(bag.name, np.array([row.values for row in rows]), _labels(bag, times_s))
 
 
-def _read_labels(file: Path, times_s: NDArray[np.float64]) -> NDArray[np.str_] | None:
-    if not file.exists():
+def _labels(bag: Path, times_s: NDArray[np.float64]) -> NDArray[np.str_] | None:
+    if not labels_file(bag).exists():
         return None
     labels = np.full(len(times_s), FREE, dtype="U32")
-    with file.open(newline="") as lines:
-        for number, row in enumerate(csv.DictReader(lines), start=2):
-            try:
-                start, end, label = float(row["start_s"]), float(row["end_s"]), row["label"]
-            except (KeyError, TypeError, ValueError):
-                raise BagError(
-                    f"{file}: line {number}: expected start_s,end_s,label, got {dict(row)}"
-                ) from None
-            end = max(end, start + LEAST_LABEL_S)
-            labels[(times_s >= start) & (times_s <= end)] = label
+    for contact in read_contacts(bag):
+        end_s = max(contact.end_s, contact.start_s + LEAST_LABEL_S)
+        labels[(times_s >= contact.start_s) & (times_s <= end_s)] = contact.label
     return labels
