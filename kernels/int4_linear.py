@@ -1,9 +1,9 @@
-"""Linear layer with INT4 weights, two to a byte, one FP16 scale per group of K.
+"""Linear layer with INT4 weights, two to a byte, one FP16 scale per output channel.
 
-Steady path: activations INT8, an integer dot product per group, scaled afterwards, so every
-device that adds integers exactly gives the same sums:
+Steady path: activations INT8, an integer dot product, scaled afterwards, so every device that
+adds integers exactly gives the same sums:
 
-    y[m, n] = s · Σ_g S[n, g] · Σ_{k in g} q[n, k] · x̂[m, k],   x̂ = clip(round(x / s), -127, 127)
+    y[m, n] = s · S[n] · Σ_k q[n, k] · x̂[m, k],   x̂ = clip(round(x / s), -127, 127)
 
 Transient path: activations FP16, weights dequantised, accumulation FP32, plus a low-rank branch:
 
@@ -45,21 +45,14 @@ def int4_linear_steady(x: Tensor, codes: Tensor, scales: Tensor, x_scale: Tensor
     Args:
         x: activations, float32 [M, K].
         codes: unpacked INT4 weights as float32 [N, K].
-        scales: float32 [N, G], one for each group of K / G inputs.
+        scales: float32 [N, 1], one for each output channel.
         x_scale: activation scale s.
 
     Returns:
-        float32 [M, N]. A group's sum stays below 2²⁴ for groups of up to 16,000 inputs, so the
-        integer sums are exact in float32.
+        float32 [M, N]. The sums stay below 2²⁴ for up to 16,000 inputs, so they are exact in
+        float32.
     """
-    quantized = quantize_int8(x, x_scale)
-    n, groups = scales.shape
-    if groups == 1:
-        return (quantized @ codes.T) * (scales[:, 0] * x_scale)
-    grouped_x = quantized.view(x.shape[0], groups, -1).transpose(0, 1)
-    grouped_w = codes.view(n, groups, -1).permute(1, 2, 0)
-    partial = torch.bmm(grouped_x, grouped_w)
-    return (partial * scales.T[:, None, :]).sum(dim=0) * x_scale
+    return (quantize_int8(x, x_scale) @ codes.T) * (scales[:, 0] * x_scale)
 
 
 def int4_linear_transient(x: Tensor, weight: Tensor, down: Tensor, up: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
 from tao_lora_ros.quantization.low_rank import fit_low_rank
-from tao_lora_ros.quantization.rounding import dequantize, group_scales, round_nearest
+from tao_lora_ros.quantization.rounding import channel_scales, dequantize, round_nearest
 from tao_lora_ros.router.calibration import calibrated, maxima_of, uncalibrated
 from tao_lora_ros.router.router import Path
 
@@ -25,7 +25,7 @@ CHANNELS = tuple(
 LABELS = ("free", "contact", "impact")
 RATE_HZ = 500.0
 SMALL = MixerConfig(
-    channels=12, classes=3, window=32, patch=8, width=32, blocks=2, horizon=4, group_size=16, rank=4
+    channels=12, classes=3, window=32, patch=8, width=32, blocks=2, horizon=4, rank=4
 )
 LEVEL = torch.tensor([0.0, 0, 9.81, 0, 0, 0, 0, 0, -20, 0, 0, 0])
 SPREAD = torch.tensor([0.05] * 3 + [0.005] * 3 + [0.2] * 3 + [0.01] * 3)
@@ -79,11 +79,11 @@ def _fill(target: torch.nn.Module, layer: FullLinear, rows: Tensor) -> None:
     target.bias.copy_(layer.bias)
     target.x_scale.fill_(rows.abs().max() / INT8_MAX)
     if isinstance(target, Int8Linear):
-        scales = (weight.abs().amax(dim=1, keepdim=True) / INT8_MAX).half()
+        scales = channel_scales(weight, INT8_MAX)
         target.scales.copy_(scales)
-        target.codes.copy_(torch.round(weight / scales.float()).clamp(-INT8_MAX, INT8_MAX))
+        target.codes.copy_(torch.round(weight / scales).clamp(-INT8_MAX, INT8_MAX))
     elif isinstance(target, DualPathLinear):
-        scales = group_scales(weight, weight.shape[1] // target.scales.shape[1])
+        scales = channel_scales(weight)
         codes = round_nearest(weight, scales)
         error = weight - dequantize(codes, scales)
         down, up = fit_low_rank(error, rows.T @ rows / len(rows), target.down.shape[0])

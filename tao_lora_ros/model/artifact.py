@@ -17,7 +17,7 @@ from tao_lora_ros.model.mixer import Mixer, MixerConfig
 from tao_lora_ros.router.analyzer import Calibration
 from tao_lora_ros.signal.source import unit_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 TENSORS, CARD = "model.safetensors", "model.json"
 DEFAULT_ARTIFACT = "arm_base"
 

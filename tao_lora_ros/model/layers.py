@@ -83,18 +83,17 @@ class Int8Linear(QuantizedLinear):
 
 
 class DualPathLinear(QuantizedLinear):
-    """INT4 weights with group scales; the transient path adds the low-rank branch B (A x)."""
+    """INT4 weights, one scale per output channel; transients add the low-rank branch B (A x)."""
 
     packed: Tensor
     scales: Tensor
     down: Tensor
     up: Tensor
 
-    def __init__(self, inputs: int, outputs: int, group_size: int, rank: int) -> None:
+    def __init__(self, inputs: int, outputs: int, rank: int) -> None:
         super().__init__(outputs)
-        groups = inputs // group_size
         self.register_buffer("packed", torch.zeros(outputs, inputs // 2, dtype=torch.uint8))
-        self.register_buffer("scales", torch.ones(outputs, groups, dtype=torch.float16))
+        self.register_buffer("scales", torch.ones(outputs, 1, dtype=torch.float16))
         self.register_buffer("down", torch.zeros(rank, inputs, dtype=torch.float16))
         self.register_buffer("up", torch.zeros(outputs, rank, dtype=torch.float16))
 

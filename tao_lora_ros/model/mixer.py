@@ -25,7 +25,6 @@ class MixerConfig:
         blocks: number of mixer blocks.
         expansion: hidden width of both MLPs over their input's.
         horizon: rows that the forecast head predicts.
-        group_size: inputs that share a scale in the INT4 layers.
         rank: rank of the low-rank branches.
 
     Raises:
@@ -40,18 +39,13 @@ class MixerConfig:
     blocks: int = 4
     expansion: int = 2
     horizon: int = 8
-    group_size: int = 64
     rank: int = 8
 
     def __post_init__(self) -> None:
-        for name, total, part in (
-            ("patch", self.window, self.patch),
-            ("group_size", self.width, self.group_size),
-        ):
-            if total % part:
-                raise ValueError(f"{name} {part} does not divide {total}")
-        if self.group_size % 2:  # two codes share a byte
-            raise ValueError(f"group_size {self.group_size} is odd")
+        if self.window % self.patch:
+            raise ValueError(f"patch {self.patch} does not divide {self.window}")
+        if self.width % 2:  # two codes share a byte
+            raise ValueError(f"width {self.width} is odd")
         if self.rank > self.width:
             raise ValueError(f"rank {self.rank} is above width {self.width}")
 
@@ -59,6 +53,11 @@ class MixerConfig:
     def tokens(self) -> int:
         """Patches of a window."""
         return self.window // self.patch
+
+
+def gelu(x: Tensor) -> Tensor:
+    """The tanh form (arXiv 1606.08415), which every device computes alike."""
+    return F.gelu(x, approximate="tanh")
 
 
 class _Factory:
@@ -76,7 +75,7 @@ class _Factory:
         """Channel mixing: nearly all weights, dual path."""
         if not self._quantized:
             return FullLinear(inputs, outputs)
-        return DualPathLinear(inputs, outputs, self._config.group_size, self._config.rank)
+        return DualPathLinear(inputs, outputs, self._config.rank)
 
 
 class Block(nn.Module):
@@ -92,10 +91,10 @@ class Block(nn.Module):
     def forward(self, x: Tensor, path: Path) -> Tensor:
         """[B, tokens, d] to [B, tokens, d]."""
         mixed = self.token_norm(x).transpose(1, 2)
-        mixed = self.token_down(F.gelu(self.token_up(mixed, path)), path)
+        mixed = self.token_down(gelu(self.token_up(mixed, path)), path)
         x = x + mixed.transpose(1, 2)
         mixed = self.channel_up(self.channel_norm(x), path)
-        return x + self.channel_down(F.gelu(mixed), path)
+        return x + self.channel_down(gelu(mixed), path)
 
 
 class Mixer(nn.Module):

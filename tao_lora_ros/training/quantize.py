@@ -9,7 +9,7 @@ from tao_lora_ros.kernels.int4_linear import INT8_MAX, pack_int4
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear, QuantizedLinear
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.quantization.low_rank import fit_low_rank
-from tao_lora_ros.quantization.rounding import dequantize, group_scales, round_gptq
+from tao_lora_ros.quantization.rounding import channel_scales, dequantize, round_gptq
 from tao_lora_ros.router.router import Path
 
 STEADY_QUANTILE = 0.9999  # of the steady activations; what lies above saturates
@@ -75,12 +75,12 @@ def _fill(target: QuantizedLinear, layer: FullLinear, watched: _Inputs) -> None:
     target.bias.copy_(layer.bias)
     target.x_scale.fill_(max(watched.largest, 1e-6) / INT8_MAX)
     if isinstance(target, Int8Linear):
-        scales = (weight.abs().amax(dim=1, keepdim=True) / INT8_MAX).clamp_min(1e-7).half()
+        scales = channel_scales(weight, INT8_MAX)
         target.scales.copy_(scales)
-        target.codes.copy_(torch.round(weight / scales.float()).clamp(-INT8_MAX, INT8_MAX))
+        target.codes.copy_(torch.round(weight / scales).clamp(-INT8_MAX, INT8_MAX))
         return
     assert isinstance(target, DualPathLinear)
-    scales = group_scales(weight, weight.shape[1] // target.scales.shape[1])
+    scales = channel_scales(weight)
     codes = round_gptq(weight, scales, gram)
     down, up = fit_low_rank(weight - dequantize(codes, scales), gram, target.down.shape[0])
     target.packed.copy_(pack_int4(codes))

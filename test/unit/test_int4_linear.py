@@ -23,12 +23,12 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def layer(seed: int, m: int, n: int, k: int, groups: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Activations [M, K], codes [N, K] and scales [N, G]."""
+def layer(seed: int, m: int, n: int, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Activations [M, K], codes [N, K] and scales [N, 1]."""
     g = generator(seed)
     x = torch.randn(m, k, generator=g) * 3
     codes = torch.randint(-8, 8, (n, k), generator=g, dtype=torch.int8)
-    return x, codes, torch.rand(n, groups, generator=g).half().float() + 0.01
+    return x, codes, torch.rand(n, 1, generator=g).half().float() + 0.01
 
 
 @given(n=st.integers(1, 9), half=st.integers(1, 20), seed=st.integers(0, 10_000))
@@ -73,35 +73,29 @@ def test_int8_codes_are_rounded_to_even_and_clipped() -> None:
 
 
 @pytest.mark.parametrize("m", [1, 3, 7, 16])
-@pytest.mark.parametrize("groups", [1, 2, 4])
-def test_the_steady_path_is_the_integer_computation(m: int, groups: int) -> None:
-    x, codes, scales = layer(m + groups, m, 24, 64, groups)
+def test_the_steady_path_is_the_integer_computation(m: int) -> None:
+    x, codes, scales = layer(m, m, 24, 64)
     x_scale = torch.tensor(0.03)
     y = int4_linear_steady(x, codes.float(), scales, x_scale)
     quantized = torch.clamp(torch.round(x / x_scale), -127, 127).to(torch.int64).numpy()
-    sums = np.einsum(
-        "mgk,ngk->mng",
-        quantized.reshape(m, groups, -1),
-        codes.numpy().astype(np.int64).reshape(24, groups, -1),
-    )
-    exact = (sums * scales.numpy().astype(np.float64)).sum(axis=2) * float(x_scale)
+    sums = quantized @ codes.numpy().astype(np.int64).T
+    exact = sums * scales[:, 0].numpy().astype(np.float64) * float(x_scale)
     np.testing.assert_allclose(y.numpy(), exact, rtol=1e-5, atol=1e-4)
     assert y.shape == (m, 24)
 
 
-@pytest.mark.parametrize("groups", [1, 4])
 @pytest.mark.parametrize("k", [64, 4096, 16_000])
-def test_integer_sums_are_exact_before_scaling(k: int, groups: int) -> None:
+def test_integer_sums_are_exact_before_scaling(k: int) -> None:
     g = generator(k)
     x = torch.randint(-127, 128, (5, k), generator=g).float()
     x[0], codes = 127.0, torch.randint(-8, 8, (6, k), generator=g, dtype=torch.int8)
     codes[0] = -8  # the largest sum there is
-    y = int4_linear_steady(x, codes.float(), torch.ones(6, groups), 1.0)
+    y = int4_linear_steady(x, codes.float(), torch.ones(6, 1), 1.0)
     assert torch.equal(y.to(torch.int64), x.to(torch.int64) @ codes.to(torch.int64).T)
 
 
 def test_rows_of_a_batch_do_not_touch_each_other() -> None:
-    x, codes, scales = layer(1, 7, 24, 64, 4)
+    x, codes, scales = layer(1, 7, 24, 64)
     together = int4_linear_steady(x, codes.float(), scales, 0.05)
     for i in range(7):
         alone = int4_linear_steady(x[i : i + 1], codes.float(), scales, 0.05)
@@ -138,10 +132,10 @@ def test_the_transient_path_does_not_clip_what_the_steady_path_does() -> None:
 
 
 def test_shapes_that_do_not_fit_raise() -> None:
-    x, codes, scales = layer(1, 2, 24, 64, 4)
+    x, codes, scales = layer(1, 2, 24, 64)
     with pytest.raises(RuntimeError):
         int4_linear_steady(x[:, :32], codes.float(), scales, 1.0)
     with pytest.raises(RuntimeError):
-        int4_linear_steady(x, codes.float(), scales[:, :3], 1.0)
+        int4_linear_steady(x, codes.float(), scales[:5], 1.0)
     with pytest.raises(RuntimeError):
         int4_linear_transient(x, codes.float(), torch.zeros(2, 32), torch.zeros(24, 2))

@@ -16,16 +16,16 @@ X = torch.randn(2, 3, 32, generator=G)
 
 def dual(rank: int = 4) -> tuple[DualPathLinear, Tensor]:
     """A dual-path layer with random contents, and its weights."""
-    layer = DualPathLinear(32, 6, group_size=16, rank=rank)
+    layer = DualPathLinear(32, 6, rank=rank)
     codes = torch.randint(-8, 8, (6, 32), generator=G, dtype=torch.int8)
     layer.packed.copy_(pack_int4(codes))
-    layer.scales.copy_(torch.rand(6, 2, generator=G) * 0.1 + 0.01)
+    layer.scales.copy_(torch.rand(6, 1, generator=G) * 0.1 + 0.01)
     layer.down.copy_(torch.randn(rank, 32, generator=G))
     layer.up.copy_(torch.randn(6, rank, generator=G))
     layer.bias.copy_(torch.randn(6, generator=G))
     layer.x_scale.fill_(0.05)
     layer.prepare()
-    return layer, codes.float() * layer.scales.float().repeat_interleave(16, dim=1)
+    return layer, codes.float() * layer.scales.float()
 
 
 def test_full_precision_is_the_same_on_both_paths() -> None:

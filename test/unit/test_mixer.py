@@ -152,9 +152,8 @@ def test_channel_mixing_alone_is_int4(student: Mixer) -> None:
     [
         (dict(window=30), "patch 8 does not divide 30"),
         (dict(patch=5), "patch 5 does not divide 32"),
-        (dict(group_size=24), "group_size 24 does not divide 32"),
         (dict(rank=33), "rank 33 is above width 32"),
-        (dict(width=33, group_size=33), "group_size 33 is odd"),
+        (dict(width=33), "width 33 is odd"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(sizes: dict, reason: str) -> None:
