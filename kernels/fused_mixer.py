@@ -1,0 +1,255 @@
+"""The whole mixer in one launch: windows in, logits and forecasts out, either path.
+
+A window is worked on by SPLITS programs. Each of them does everything but the channel mixing,
+whose hidden units they share out: each takes its part of them from the up-projection through the
+GELU into its part of the down-projection's sums, which `exchange` adds up. The path is a number
+that the kernel reads; both paths are in the one launch, and the host waits for nothing.
+
+The blocks are a loop, not unrolled: code that is run once has to be fetched as it is run, and
+costs more than what it does. What a block needs is loaded while the one before it exchanges.
+`mixer_buffers` lays out the arguments.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from .exchange import TAG, collect, publish
+from .numerics import (
+    activations,
+    add_pairs,
+    asinh,
+    bytes_to_half,
+    gelu,
+    layer_norm,
+    nibbles_to_half,
+)
+
+
+@triton.jit
+def _load_weights(
+    codes4, codes8, block, split, T: tl.constexpr, TE: tl.constexpr, D: tl.constexpr, HS: tl.constexpr,
+    SPLITS: tl.constexpr,
+):  # fmt: skip
+    """A block's codes: channel up [D, HS / 2] and down [HS, D / 2], token up and down."""
+    t, te, d, h = tl.arange(0, T), tl.arange(0, TE), tl.arange(0, D), tl.arange(0, HS)
+    columns_up, columns_down = tl.arange(0, HS // 2), tl.arange(0, D // 2)
+    up = codes4 + (block * SPLITS + split) * (D * HS)
+    down = up + D * HS // 2
+    token_up = codes8 + block * (2 * T * TE)
+    token_down = token_up + T * TE
+    return (
+        tl.load(up + d[:, None] * (HS // 2) + columns_up[None, :]),
+        tl.load(down + h[:, None] * (D // 2) + columns_down[None, :]),
+        tl.load(token_up + te[:, None] * T + t[None, :]),
+        tl.load(token_down + t[:, None] * TE + te[None, :]),
+    )
+
+
+@triton.jit
+def _load_vectors(
+    vectors, scales, block, split, steady, T: tl.constexpr, TE: tl.constexpr, D: tl.constexpr,
+    E: tl.constexpr, HS: tl.constexpr, NB: tl.constexpr, SCALARS: tl.constexpr,
+):  # fmt: skip
+    """A block's norms, weight scales (times the activation's while steady), biases, and 1 / s."""
+    t, te, d = tl.arange(0, T), tl.arange(0, TE), tl.arange(0, D)
+    h = split * HS + tl.arange(0, HS)
+    norms = vectors + block * (6 * D + 2 * TE + 2 * T + 2 * E)
+    token_up = norms + 4 * D
+    token_down = token_up + 2 * TE
+    up = token_down + 2 * T
+    down = up + 2 * E
+    s = scales + 4 + 4 * block
+    inverse = s + SCALARS
+    return (
+        tl.load(norms + d),
+        tl.load(norms + D + d),
+        tl.load(norms + 2 * D + d),
+        tl.load(norms + 3 * D + d),
+        tl.load(token_up + te) * tl.where(steady, tl.load(s), 1.0),
+        tl.load(token_up + TE + te),
+        tl.load(token_down + t) * tl.where(steady, tl.load(s + 1), 1.0),
+        tl.load(token_down + T + t),
+        tl.load(up + h) * tl.where(steady, tl.load(s + 2), 1.0),
+        tl.load(up + E + h),
+        tl.load(down + d) * tl.where(steady, tl.load(s + 3), 1.0),
+        tl.load(down + D + d),
+        tl.load(inverse),
+        tl.load(inverse + 1),
+        tl.load(inverse + 2),
+        tl.load(inverse + 3),
+    )
+
+
+@triton.jit
+def _load_adapters(
+    adapters, block, split, wanted, D: tl.constexpr, E: tl.constexpr, HS: tl.constexpr, R: tl.constexpr
+):  # fmt: skip
+    """A and B of a block's up- and down-projection; nothing is read while steady."""
+    d, r, h = tl.arange(0, D), tl.arange(0, R), split * HS + tl.arange(0, HS)
+    up = adapters + block * (2 * R * (D + E))
+    down = up + R * (D + E)
+    return (
+        tl.load(up + d[:, None] * R + r[None, :], mask=wanted, other=0.0),
+        tl.load(up + D * R + r[:, None] * E + h[None, :], mask=wanted, other=0.0),
+        tl.load(down + h[:, None] * R + r[None, :], mask=wanted, other=0.0),
+        tl.load(down + E * R + r[:, None] * D + d[None, :], mask=wanted, other=0.0),
+    )
+
+
+@triton.jit
+def _low_rank(x, down, up):
+    """B (A x), A [K, R], B [R, N]."""
+    return tl.dot(tl.dot(x, down).to(tl.float16), up)
+
+
+@triton.jit
+def fused_mixer(
+    windows, outputs, orders, vectors, codes8, codes4, adapters, slots,
+    C: tl.constexpr, CP: tl.constexpr, WINDOW: tl.constexpr, T: tl.constexpr, TE: tl.constexpr,
+    D: tl.constexpr, E: tl.constexpr, NB: tl.constexpr, R: tl.constexpr, L: tl.constexpr,
+    NOUT: tl.constexpr, NP: tl.constexpr, SCALARS: tl.constexpr, SPLITS: tl.constexpr,
+    HOPS: tl.constexpr, ASM_1: tl.constexpr, FORM_1: tl.constexpr, PACK_1: tl.constexpr,
+    ASM_2: tl.constexpr, FORM_2: tl.constexpr, PACK_2: tl.constexpr,
+):  # fmt: skip
+    """Infer; grid (SPLITS, windows).
+
+    Args:
+        windows: raw SI values, float32 [B, WINDOW, C], NaN where there is none.
+        outputs: float32 [B, NP + CP]: L logits and the forecast, then the channels' levels.
+        orders: int32 [B, 2]: the path (0 steady), and a number that grows by one a launch.
+        vectors, codes8, codes4, adapters: the model.
+        slots: int32, where the programs of a window meet.
+    """
+    split, b = tl.program_id(0), tl.program_id(1)
+    HS: tl.constexpr = E // SPLITS
+    P: tl.constexpr = WINDOW // T
+    DS: tl.constexpr = D // SPLITS
+    NPS: tl.constexpr = NP // SPLITS
+    rows, channels = tl.arange(0, WINDOW), tl.arange(0, CP)
+    t, d = tl.arange(0, T), tl.arange(0, D)
+    window = tl.load(
+        windows + b * (WINDOW * C) + rows[:, None] * C + channels[None, :],
+        mask=channels[None, :] < C,
+        other=float("nan"),
+    )
+    steady = tl.load(orders + b * 2) == 0
+    tag = tl.load(orders + b * 2 + 1) & TAG
+
+    # The model's part that does not depend on the window, while that crosses the bus.
+    k, kf = tl.arange(0, P * CP), tl.arange(0, 2 * CP)
+    n = split * NPS + tl.arange(0, NPS)
+    features_at: tl.constexpr = P * CP * D
+    heads_at: tl.constexpr = features_at + 2 * CP * D
+    blocks_at: tl.constexpr = heads_at + D * NP
+    embed = tl.load(codes8 + k[:, None] * D + d[None, :])
+    embed_features = tl.load(codes8 + features_at + kf[:, None] * D + d[None, :])
+    heads = tl.load(codes8 + heads_at + d[:, None] * NP + n[None, :])
+    codes8 += blocks_at
+    weights = _load_weights(codes4, codes8, 0, split, T, TE, D, HS, SPLITS)
+    level_mean = tl.load(vectors + channels)
+    inverse_level_std = tl.load(vectors + CP + channels)
+    inverse_spread = tl.load(vectors + 2 * CP + channels)
+    scales = vectors + 3 * CP
+    vectors = scales + 2 * SCALARS
+    embed_scale = tl.load(vectors + d)
+    features_scale = tl.load(vectors + D + d)
+    embed_bias = tl.load(vectors + 2 * D + d)
+    s_embed, s_features = tl.load(scales), tl.load(scales + 1)
+    vectors += 3 * D
+    embed = bytes_to_half(embed)
+    embed_features = bytes_to_half(embed_features)
+    heads = bytes_to_half(heads)
+    block_vectors = _load_vectors(vectors, scales, 0, split, steady, T, TE, D, E, HS, NB, SCALARS)
+    block_adapters = _load_adapters(adapters, 0, split, not steady, D, E, HS, R)
+
+    # Standardise each channel about its level, squash, embed.
+    known = window == window
+    total, count = tl.reduce(
+        (tl.where(known, window, 0.0), known.to(tl.float32)), 0, add_pairs
+    )
+    level = tl.where(count > 0, total / count, level_mean)
+    y = asinh(tl.where(known, (window - level[None, :]) * inverse_spread[None, :], 0.0))
+    total, squares = tl.reduce((y, y * y), 0, add_pairs)
+    variance = (squares - total * total / WINDOW) / (WINDOW - 1)
+    placed = asinh((level - level_mean) * inverse_level_std)
+    features = tl.reshape(tl.join(placed, tl.log(variance + 1e-4)), (2 * CP,))
+    features = activations(
+        tl.broadcast_to(features[None, :], (T, 2 * CP)), tl.load(scales + SCALARS + 1), steady
+    )
+    patches = activations(tl.reshape(y, (T, P * CP)), tl.load(scales + SCALARS), steady)
+    x = tl.dot(patches, embed) * (embed_scale * tl.where(steady, s_embed, 1.0))[None, :]
+    x += (
+        tl.dot(features, embed_features)
+        * (features_scale * tl.where(steady, s_features, 1.0))[None, :]
+        + embed_bias[None, :]
+    )
+
+    pairs = t[:, None] * D + 2 * tl.arange(0, D // 2)[None, :]
+    for block in tl.range(NB, num_stages=1):
+        (gain_1, bias_1, gain_2, bias_2, scale_tu, bias_tu, scale_td, bias_td, scale_up, bias_up,
+         scale_down, bias_down, i_tu, i_td, i_up, i_down) = block_vectors  # fmt: skip
+        up, down = nibbles_to_half(weights[0]), nibbles_to_half(weights[1])
+        token_up, token_down = bytes_to_half(weights[2]), bytes_to_half(weights[3])
+        a_up, b_up, a_down, b_down = block_adapters
+        # Token mixing from the left: every warp keeps to its own columns.
+        h = activations(layer_norm(x, gain_1, bias_1, D), i_tu, steady)
+        h = gelu(tl.dot(token_up, h) * scale_tu[:, None] + bias_tu[:, None])
+        h = tl.dot(token_down, activations(h, i_td, steady))
+        x += h * scale_td[:, None] + bias_td[:, None]
+        # Channel mixing: this program's hidden units.
+        h = activations(layer_norm(x, gain_2, bias_2, D), i_up, steady)
+        u = tl.dot(h, up) * scale_up[None, :]
+        if not steady:
+            u += _low_rank(h, a_up, b_up)
+        h = activations(gelu(u + bias_up[None, :]), i_down, steady)
+        u = tl.dot(h, down) * scale_down[None, :]
+        if not steady:
+            u += _low_rank(h, a_down, b_down)
+        x += bias_down[None, :]
+        mine = slots + (b * NB + block) * ((SPLITS + 1) * T * D)
+        if HOPS == 1:
+            publish(mine + split * (T * D) + pairs, u, tag, T, D)
+        if HOPS == 2:
+            # To each program its own columns of all partial sums; then everybody's sums to all.
+            column = 2 * tl.arange(0, D // 2)
+            there = ((column // DS) * (SPLITS * T * DS) + column % DS)[None, :]
+            publish(mine + split * (T * DS) + t[:, None] * DS + there, u, tag, T, D)
+        following = tl.minimum(block + 1, NB - 1)
+        weights = _load_weights(codes4, codes8, following, split, T, TE, D, HS, SPLITS)
+        block_vectors = _load_vectors(
+            vectors, scales, following, split, steady, T, TE, D, E, HS, NB, SCALARS
+        )
+        block_adapters = _load_adapters(adapters, following, split, not steady, D, E, HS, R)
+        if HOPS == 0:
+            x += u
+        if HOPS == 1:
+            x += collect(mine + pairs, tag, T, D, ASM_1, FORM_1, PACK_1)
+        if HOPS == 2:
+            own = t[:, None] * DS + 2 * tl.arange(0, DS // 2)[None, :]
+            part = collect(mine + split * (SPLITS * T * DS) + own, tag, T, DS, ASM_1, FORM_1, PACK_1)
+            sums = mine + SPLITS * T * D
+            own = t[:, None] * D + split * DS + 2 * tl.arange(0, DS // 2)[None, :]
+            publish(sums + own, part, tag, T, DS)
+            x += collect(sums + pairs, tag, T, D, ASM_2, FORM_2, PACK_2)
+
+    # Both heads in one product: row 0 is the mean token, row 1 the last one.
+    vectors += NB * (6 * D + 2 * TE + 2 * T + 2 * E)
+    x = layer_norm(x, tl.load(vectors + d), tl.load(vectors + D + d), D)
+    s_class, s_forecast = tl.load(scales + 2), tl.load(scales + 3)
+    i_class, i_forecast = tl.load(scales + SCALARS + 2), tl.load(scales + SCALARS + 3)
+    mean = activations(tl.sum(x, 0) * (1.0 / T), i_class, steady)
+    last = activations(tl.sum(tl.where(t[:, None] == T - 1, x, 0.0), 0), i_forecast, steady)
+    both = tl.where(t[:, None] == 0, mean[None, :], tl.where(t[:, None] == 1, last[None, :], 0.0))
+    is_class = n < L
+    y = tl.dot(both.to(tl.float16), heads)
+    y = tl.sum(tl.where(t[:, None] == tl.where(is_class, 0, 1)[None, :], y, 0.0), 0)
+    y *= tl.load(vectors + 2 * D + n) * tl.where(
+        steady, tl.where(is_class, s_class, s_forecast), 1.0
+    )
+    y += tl.load(vectors + 2 * D + NP + n)
+    output = outputs + b * (NP + CP)
+    tl.store(output + n, y, mask=n < NOUT)
+    if split == 0:
+        tl.store(output + NP + channels, level)

@@ -1,0 +1,260 @@
+"""A mixer's tensors in the order in which `fused_mixer` reads them, made once when it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+LEAST_DOT = 16  # rows and columns of the smallest product on tensor cores
+
+
+class Linear(NamedTuple):
+    """A quantised layer.
+
+    Args:
+        codes: whole numbers, int8 [N, K].
+        scales: of the weights, [N].
+        bias: [N].
+        x_scale: of the activations while steady.
+        down: A, [r, K], in the layers that have an adapter.
+        up: B, [N, r].
+    """
+
+    codes: Tensor
+    scales: Tensor
+    bias: Tensor
+    x_scale: float
+    down: Tensor | None = None
+    up: Tensor | None = None
+
+
+class Norm(NamedTuple):
+    """LayerNorm's gain and bias, [D]."""
+
+    gain: Tensor
+    bias: Tensor
+
+
+@dataclass(frozen=True)
+class BlockTensors:
+    """One mixer block."""
+
+    token_norm: Norm
+    channel_norm: Norm
+    token_up: Linear
+    token_down: Linear
+    channel_up: Linear
+    channel_down: Linear
+
+
+@dataclass(frozen=True)
+class MixerTensors:
+    """All of a mixer.
+
+    Args:
+        window: rows of a window.
+        patch: rows of a patch.
+        level_mean: of the channels, [C]; with `level_std` and `spread` it standardises windows.
+        class_head: None in a model without classes.
+    """
+
+    window: int
+    patch: int
+    level_mean: Tensor
+    level_std: Tensor
+    spread: Tensor
+    embed: Linear
+    embed_features: Linear
+    blocks: Sequence[BlockTensors]
+    norm: Norm
+    class_head: Linear | None
+    forecast_head: Linear
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the kernel is compiled for. Padded ones are powers of two, the padding's weights 0.
+
+    Args:
+        window, tokens, channels, width, hidden, token_hidden, blocks, rank, labels: of the model;
+            rank padded.
+        results: labels and forecast values of a window.
+        splits: programs that share a window.
+    """
+
+    window: int
+    tokens: int
+    channels: int
+    width: int
+    hidden: int
+    token_hidden: int
+    blocks: int
+    rank: int
+    labels: int
+    results: int
+    splits: int
+
+    @property
+    def padded_channels(self) -> int:
+        """Channels, padded."""
+        return _power_of_two(self.channels)
+
+    @property
+    def padded_results(self) -> int:
+        """Results, padded so that each program has enough for a product on tensor cores."""
+        return max(_power_of_two(self.results), LEAST_DOT * self.splits)
+
+    @property
+    def scalars(self) -> int:
+        """Activation scales: of both embeddings, both heads, and four a block; padded."""
+        return _power_of_two(4 + 4 * self.blocks)
+
+    def check(self) -> None:
+        """Raise a ValueError that names the first size that the kernel cannot take."""
+        for name in ("window", "tokens", "width", "hidden", "token_hidden", "splits"):
+            value = getattr(self, name)
+            if value != _power_of_two(value):
+                raise ValueError(f"{name} is {value}, expected a power of two")
+        for name in ("tokens", "width", "token_hidden"):
+            if getattr(self, name) < LEAST_DOT:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {LEAST_DOT}")
+        if self.hidden < LEAST_DOT * self.splits:
+            raise ValueError(
+                f"splits is {self.splits}, expected at most {self.hidden // LEAST_DOT} "
+                f"for {self.hidden} hidden units"
+            )
+
+
+def sizes_of(model: MixerTensors, splits: int) -> Sizes:
+    """The sizes of a model.
+
+    Raises:
+        ValueError: one that the kernel cannot take.
+    """
+    block = model.blocks[0]
+    labels = 0 if model.class_head is None else len(model.class_head.bias)
+    ranks = [_rank(layer) for b in model.blocks for layer in (b.channel_up, b.channel_down)]
+    sizes = Sizes(
+        window=model.window,
+        tokens=model.window // model.patch,
+        channels=len(model.level_mean),
+        width=len(model.norm.gain),
+        hidden=len(block.channel_up.bias),
+        token_hidden=len(block.token_up.bias),
+        blocks=len(model.blocks),
+        rank=max(_power_of_two(max(ranks)), LEAST_DOT),
+        labels=labels,
+        results=labels + len(model.forecast_head.bias),
+        splits=splits,
+    )
+    sizes.check()
+    return sizes
+
+
+class Buffers(NamedTuple):
+    """The model on the device: float32, uint8, uint8, float16; see `fused_mixer`."""
+
+    vectors: Tensor
+    codes8: Tensor
+    codes4: Tensor
+    adapters: Tensor
+
+
+def mixer_buffers(model: MixerTensors, sizes: Sizes, device: str) -> Buffers:
+    """Lay out a model for `fused_mixer`."""
+    return Buffers(
+        torch.cat(_vectors(model, sizes)).float().to(device),
+        torch.cat(_codes8(model, sizes)).to(device),
+        torch.cat(_codes4(model, sizes)).to(device),
+        torch.cat(_adapters(model, sizes)).half().to(device),
+    )
+
+
+def _vectors(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
+    channels, results = sizes.padded_channels, sizes.padded_results
+    heads = _heads(model)
+    layers = [model.embed, model.embed_features, model.class_head or model.forecast_head]
+    layers += [model.forecast_head]
+    for block in model.blocks:
+        layers += [block.token_up, block.token_down, block.channel_up, block.channel_down]
+    scales = torch.tensor([layer.x_scale for layer in layers], dtype=torch.float64)
+    parts = [
+        _padded(model.level_mean, channels),
+        _padded(1.0 / model.level_std, channels),
+        _padded(1.0 / model.spread, channels),
+        _padded(scales, sizes.scalars),
+        _padded(1.0 / scales, sizes.scalars),
+        model.embed.scales,
+        model.embed_features.scales,
+        model.embed.bias + model.embed_features.bias,
+    ]
+    for block in model.blocks:
+        parts += [*block.token_norm, *block.channel_norm]
+        for layer in (block.token_up, block.token_down, block.channel_up, block.channel_down):
+            parts += [layer.scales, layer.bias]
+    parts += [*model.norm]
+    parts += [_padded(torch.cat([head.scales for head in heads]), results)]
+    parts += [_padded(torch.cat([head.bias for head in heads]), results)]
+    return [part.double().flatten() for part in parts]
+
+
+def _codes8(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
+    channels, padded, width = sizes.channels, sizes.padded_channels, sizes.width
+    rows = sizes.window // sizes.tokens
+    embed = torch.zeros(rows, padded, width, dtype=torch.int16)
+    embed[:, :channels] = model.embed.codes.T.reshape(rows, channels, width)
+    # The kernel joins the two features of a channel.
+    features = torch.zeros(padded, 2, width, dtype=torch.int16)
+    features[:channels] = model.embed_features.codes.T.reshape(2, channels, width).transpose(0, 1)
+    heads = torch.zeros(width, sizes.padded_results, dtype=torch.int16)
+    heads[:, : sizes.results] = torch.cat([head.codes for head in _heads(model)]).T
+    parts = [embed, features, heads]
+    for block in model.blocks:
+        parts += [block.token_up.codes, block.token_down.codes]
+    return [(part.to(torch.int16) + 128).to(torch.uint8).flatten() for part in parts]
+
+
+def _codes4(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
+    parts = []
+    for block in model.blocks:
+        for split in range(sizes.splits):
+            part = slice(
+                split * sizes.hidden // sizes.splits, (split + 1) * sizes.hidden // sizes.splits
+            )
+            for codes in (block.channel_up.codes[part].T, block.channel_down.codes[:, part].T):
+                halves = (codes.to(torch.int16) + 8).to(torch.uint8)
+                parts.append((halves[:, 0::2] | (halves[:, 1::2] << 4)).flatten())
+    return parts
+
+
+def _adapters(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
+    parts = []
+    for block in model.blocks:
+        for layer in (block.channel_up, block.channel_down):
+            outputs, inputs = layer.codes.shape
+            down, up = torch.zeros(inputs, sizes.rank), torch.zeros(sizes.rank, outputs)
+            if layer.down is not None and layer.up is not None:
+                down[:, : len(layer.down)] = layer.down.T
+                up[: len(layer.down)] = layer.up.T
+            parts += [down.flatten(), up.flatten()]
+    return parts
+
+
+def _heads(model: MixerTensors) -> list[Linear]:
+    return [head for head in (model.class_head, model.forecast_head) if head is not None]
+
+
+def _rank(layer: Linear) -> int:
+    return 0 if layer.down is None else len(layer.down)
+
+
+def _padded(values: Tensor, length: int) -> Tensor:
+    return torch.cat((values.double().flatten(), values.new_zeros(length - values.numel()).double()))
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << max(least - 1, 0).bit_length()
