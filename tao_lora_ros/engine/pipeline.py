@@ -11,6 +11,7 @@ from tao_lora_ros.engine.results import Event, Inference, Phase, Result
 from tao_lora_ros.engine.schedule import HopSchedule
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import aligner_for, check_channels, source_configs
+from tao_lora_ros.hardware.choose import ChosenRuntime
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.router.analyzer import Analysis, Calibration, VarianceAnalyzer
 from tao_lora_ros.router.calibration import BlockMaxima, calibrated
@@ -28,6 +29,8 @@ class Pipeline:
     Args:
         settings: the parameters.
         artifact: the model and its calibration.
+
+    `runtime` is what runs the model, warm already, and says why it is that one.
 
     Raises:
         SettingsError: the sources do not give the channels that the model reads.
@@ -50,7 +53,8 @@ class Pipeline:
         self._router = Router(self._router_config(settings))
         self._tracker = TransientTracker(max(artifact.calibration.scales))
         self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
-        self._inferrer = Inferrer(artifact.model)
+        self.runtime = ChosenRuntime(artifact.model, settings.backend)
+        self._inferrer = Inferrer(self.runtime, artifact.model)
         self._glitches = GlitchFilter(
             self.channels, artifact.calibration.floors, artifact.calibration.covariance_rows
         )

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from tao_lora_ros.hardware.choose import BACKENDS
+
 
 class SettingsError(ValueError):
     """A parameter is unknown, of the wrong type or out of range; the text names it."""
@@ -90,6 +92,9 @@ class Settings:
     """All parameters with their defaults; each field carries its row of the table."""
 
     model: str = _parameter("", "", "artifact folder; empty: the one that ships")
+    backend: str = _parameter(
+        "auto", "", "what runs the model: auto (a GPU where one works), cpu or cuda"
+    )
     imus: tuple[str, ...] = _parameter(("imu",), "", "sensor_msgs/Imu topics, relative names")
     imu_lags_s: tuple[float, ...] = _parameter(
         (0.0,), "s", "how late each Imu is stamped against the others", -1.0, 1.0
@@ -137,6 +142,10 @@ class Settings:
     queue_depth: int = _parameter(2000, "messages", "depth of each input queue", 1, 100_000)
 
     def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            raise SettingsError(
+                f"parameter 'backend' is {self.backend!r}, expected one of {', '.join(BACKENDS)}"
+            )
         for names, lags in (("imus", "imu_lags_s"), ("wrenches", "wrench_lags_s")):
             if len(getattr(self, names)) != len(getattr(self, lags)):
                 raise SettingsError(

@@ -11,7 +11,6 @@ from dataclasses import asdict
 from functools import partial, wraps
 from pathlib import Path
 
-import numpy as np
 import rclpy
 import torch
 from geometry_msgs.msg import WrenchStamped
@@ -34,12 +33,11 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import Imu
 from std_srvs.srv import Trigger
 
-from tao_lora_ros.engine.inferrer import Inferrer
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.results import Event, Inference, Phase, Result
 from tao_lora_ros.engine.settings import SettingsError, settings_from
 from tao_lora_ros.engine.sources import source_configs
-from tao_lora_ros.model.artifact import Artifact, ArtifactError, default_artifact, load_artifact
+from tao_lora_ros.model.artifact import ArtifactError, default_artifact, load_artifact
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.preservation.event_catalogue import default_store
@@ -48,7 +46,6 @@ from tao_lora_ros.preservation.event_writer import EventWriter
 from tao_lora_ros.ros.messages import event_message, inference_message
 from tao_lora_ros.ros.parameters import declare, is_ours
 from tao_lora_ros.router.calibration import CalibrationError
-from tao_lora_ros.router.router import Path as Route
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
@@ -112,10 +109,11 @@ class PipelineNode(LifecycleNode):
         try:
             self._artifact = load_artifact(folder)
             self._pipeline = Pipeline(self._settings, self._artifact)
+            runtime = self._pipeline.runtime
+            self.get_logger().info(f"inference on {runtime.name}: {runtime.reason}")
         except (ArtifactError, SettingsError) as error:
             self.get_logger().fatal(str(error))
             return TransitionCallbackReturn.FAILURE
-        _warm(self._artifact)
         # A logger each, or the throttling of one source would silence the others.
         names = (source.config.name for source in self._pipeline.sources)
         self._warnings = [self.get_logger().get_child(name) for name in names]
@@ -271,15 +269,6 @@ class PipelineNode(LifecycleNode):
         if self._pipeline is not None:
             self._pipeline.apply(settings)
         return SetParametersResult(successful=True)
-
-
-def _warm(artifact: Artifact) -> None:
-    """First calls allocate and are slow; have them behind us before data comes."""
-    config = artifact.model.config
-    inferrer = Inferrer(artifact.model)
-    for row in range(0, 8 * config.horizon, config.horizon):
-        for route in Route:
-            inferrer.infer(row, np.zeros((config.window, config.channels)), route)
 
 
 def main() -> int:

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from models import SMALL, full_precision, windows
-from torch import Tensor
+from models import SMALL, full_precision, quantized, small_artifact, windows
 
 from tao_lora_ros.engine.inferrer import Inferrer
+from tao_lora_ros.hardware.cpu import CpuRuntime
+from tao_lora_ros.hardware.runtime import Output
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.router.router import Path
 
@@ -18,20 +19,21 @@ HORIZON = SMALL.horizon
 T = SMALL.window
 
 
-class Foretells(Mixer):
-    """A mixer whose forecast is a constant, in squashed standard units."""
+class Foretells:
+    """A runtime whose forecast is a constant, in squashed standard units."""
 
-    value = 0.0
+    name = "foretells"
 
-    def forward(self, windows: Tensor, path: Path) -> tuple[Tensor | None, Tensor]:
-        logits = torch.tensor([[0.0, 1.0, 2.0]])
-        return logits, torch.full((1, self.config.horizon, self.config.channels), self.value)
+    def __init__(self, value: float) -> None:
+        self._value = np.float32(value)
+
+    def infer(self, window: np.ndarray, path: Path) -> Output:
+        logits = np.array([0.0, 1.0, 2.0], np.float32)
+        return Output(logits, np.full((HORIZON, 12), self._value), np.nan_to_num(window[0]))
 
 
 def foretells(value: float = 0.0) -> Inferrer:
-    model = Foretells(SMALL)
-    model.value = value
-    return Inferrer(model)
+    return Inferrer(Foretells(value), Mixer(SMALL))
 
 
 def window(value: float = 0.0) -> np.ndarray:
@@ -39,11 +41,12 @@ def window(value: float = 0.0) -> np.ndarray:
 
 
 def test_probabilities_are_the_softmax_of_the_path() -> None:
-    model = full_precision()
+    model = small_artifact().model
     x = windows(count=1)
-    probabilities, _ = Inferrer(model).infer(0, x[0].double().numpy(), Path.TRANSIENT)
+    subject = Inferrer(CpuRuntime(model), model)
+    probabilities, _ = subject.infer(0, x[0].double().numpy(), Path.TRANSIENT)
     expected = torch.softmax(model(x, Path.TRANSIENT)[0][0], dim=0).tolist()
-    assert probabilities == pytest.approx(expected)
+    assert probabilities == pytest.approx(expected, abs=1e-3)
     assert sum(probabilities) == pytest.approx(1.0)
 
 
@@ -99,8 +102,9 @@ def test_missing_values_are_left_out_of_the_error() -> None:
 
 
 def test_without_classes_there_are_no_probabilities() -> None:
-    subject = Inferrer(full_precision(replace(SMALL, classes=0)))
-    assert subject.infer(0, window(), Path.STEADY)[0] == ()
+    config = replace(SMALL, classes=0)
+    model = quantized(full_precision(config), windows(config=config))
+    assert Inferrer(CpuRuntime(model), model).infer(0, window(), Path.STEADY)[0] == ()
 
 
 def test_clear_forgets_the_forecasts() -> None:
