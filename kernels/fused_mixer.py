@@ -29,31 +29,35 @@ from .numerics import (
 
 @triton.jit
 def _load_weights(
-    codes4, codes8, block, split, T: tl.constexpr, TE: tl.constexpr, D: tl.constexpr, HS: tl.constexpr,
-    SPLITS: tl.constexpr,
+    codes4, codes8, block, split, T: tl.constexpr, TE: tl.constexpr, TC: tl.constexpr,
+    D: tl.constexpr, HS: tl.constexpr, SPLITS: tl.constexpr,
 ):  # fmt: skip
-    """A block's codes: channel up [D, HS / 2] and down [HS, D / 2], token up and down."""
-    t, te, d, h = tl.arange(0, T), tl.arange(0, TE), tl.arange(0, D), tl.arange(0, HS)
-    columns_up, columns_down = tl.arange(0, HS // 2), tl.arange(0, D // 2)
+    """A block's codes: channel up [HS, D / 2] and down [D, HS / 2]; token up [TC, T] and down
+    [T, TC], the first and the last TC hidden units.
+    """
+    t, te, d, h = tl.arange(0, T), tl.arange(0, TC), tl.arange(0, D), tl.arange(0, HS)
+    d2, h2 = tl.arange(0, D // 2), tl.arange(0, HS // 2)
     up = codes4 + (block * SPLITS + split) * (D * HS)
     down = up + D * HS // 2
     token_up = codes8 + block * (2 * T * TE)
     token_down = token_up + T * TE
     return (
-        tl.load(up + d[:, None] * (HS // 2) + columns_up[None, :]),
-        tl.load(down + h[:, None] * (D // 2) + columns_down[None, :]),
+        tl.load(up + h[:, None] * (D // 2) + d2[None, :]),
+        tl.load(down + d[:, None] * (HS // 2) + h2[None, :]),
         tl.load(token_up + te[:, None] * T + t[None, :]),
         tl.load(token_down + t[:, None] * TE + te[None, :]),
+        tl.load(token_up + (TE - TC + te)[:, None] * T + t[None, :]),
+        tl.load(token_down + t[:, None] * TE + (TE - TC + te)[None, :]),
     )
 
 
 @triton.jit
 def _load_vectors(
-    vectors, scales, block, split, steady, T: tl.constexpr, TE: tl.constexpr, D: tl.constexpr,
-    E: tl.constexpr, HS: tl.constexpr, NB: tl.constexpr, SCALARS: tl.constexpr,
+    vectors, scales, block, split, steady, T: tl.constexpr, TE: tl.constexpr, TC: tl.constexpr,
+    D: tl.constexpr, E: tl.constexpr, HS: tl.constexpr, NB: tl.constexpr, SCALARS: tl.constexpr,
 ):  # fmt: skip
     """A block's norms, weight scales (times the activation's while steady), biases, and 1 / s."""
-    t, te, d = tl.arange(0, T), tl.arange(0, TE), tl.arange(0, D)
+    t, te, d = tl.arange(0, T), tl.arange(0, TC), tl.arange(0, D)
     h = split * HS + tl.arange(0, HS)
     norms = vectors + block * (6 * D + 2 * TE + 2 * T + 2 * E)
     token_up = norms + 4 * D
@@ -69,6 +73,8 @@ def _load_vectors(
         tl.load(norms + 3 * D + d),
         tl.load(token_up + te) * tl.where(steady, tl.load(s), 1.0),
         tl.load(token_up + TE + te),
+        tl.load(token_up + TE - TC + te) * tl.where(steady, tl.load(s), 1.0),
+        tl.load(token_up + 2 * TE - TC + te),
         tl.load(token_down + t) * tl.where(steady, tl.load(s + 1), 1.0),
         tl.load(token_down + T + t),
         tl.load(up + h) * tl.where(steady, tl.load(s + 2), 1.0),
@@ -99,6 +105,13 @@ def _load_adapters(
 
 
 @triton.jit
+def _token_mixing(h, up, down, scale, bias, inverse_scale, steady):
+    """Sums [T, D] of some hidden units of the token mixing, on h [T, D]."""
+    u = gelu(tl.dot(bytes_to_half(up), h) * scale[:, None] + bias[:, None])
+    return tl.dot(bytes_to_half(down), activations(u, inverse_scale, steady))
+
+
+@triton.jit
 def _low_rank(x, down, up):
     """B (A x), A [K, R], B [R, N]."""
     return tl.dot(tl.dot(x, down).to(tl.float16), up)
@@ -126,7 +139,10 @@ def fused_mixer(
     HS: tl.constexpr = E // SPLITS
     P: tl.constexpr = WINDOW // T
     DS: tl.constexpr = D // SPLITS
-    NPS: tl.constexpr = NP // SPLITS
+    # The heads' results of a program; 16 would put all warps on the same ones.
+    NPS: tl.constexpr = NP // SPLITS if NP // SPLITS > 32 else 32
+    # Products of 64 rows would go to other tensor-core instructions, of another layout.
+    TC: tl.constexpr = TE if TE < 32 else 32
     rows, channels = tl.arange(0, WINDOW), tl.arange(0, CP)
     t, d = tl.arange(0, T), tl.arange(0, D)
     window = tl.load(
@@ -143,11 +159,13 @@ def fused_mixer(
     features_at: tl.constexpr = P * CP * D
     heads_at: tl.constexpr = features_at + 2 * CP * D
     blocks_at: tl.constexpr = heads_at + D * NP
-    embed = tl.load(codes8 + k[:, None] * D + d[None, :])
-    embed_features = tl.load(codes8 + features_at + kf[:, None] * D + d[None, :])
-    heads = tl.load(codes8 + heads_at + d[:, None] * NP + n[None, :])
+    embed = tl.load(codes8 + d[:, None] * (P * CP) + k[None, :])
+    embed_features = tl.load(codes8 + features_at + d[:, None] * (2 * CP) + kf[None, :])
+    heads = tl.load(
+        codes8 + heads_at + n[:, None] * D + d[None, :], mask=n[:, None] < NP, other=0
+    )
     codes8 += blocks_at
-    weights = _load_weights(codes4, codes8, 0, split, T, TE, D, HS, SPLITS)
+    weights = _load_weights(codes4, codes8, 0, split, T, TE, TC, D, HS, SPLITS)
     level_mean = tl.load(vectors + channels)
     inverse_level_std = tl.load(vectors + CP + channels)
     inverse_spread = tl.load(vectors + 2 * CP + channels)
@@ -161,7 +179,7 @@ def fused_mixer(
     embed = bytes_to_half(embed)
     embed_features = bytes_to_half(embed_features)
     heads = bytes_to_half(heads)
-    block_vectors = _load_vectors(vectors, scales, 0, split, steady, T, TE, D, E, HS, NB, SCALARS)
+    block_vectors = _load_vectors(vectors, scales, 0, split, steady, T, TE, TC, D, E, HS, NB, SCALARS)
     block_adapters = _load_adapters(adapters, 0, split, not steady, D, E, HS, R)
 
     # Standardise each channel about its level, squash, embed.
@@ -179,32 +197,32 @@ def fused_mixer(
         tl.broadcast_to(features[None, :], (T, 2 * CP)), tl.load(scales + SCALARS + 1), steady
     )
     patches = activations(tl.reshape(y, (T, P * CP)), tl.load(scales + SCALARS), steady)
-    x = tl.dot(patches, embed) * (embed_scale * tl.where(steady, s_embed, 1.0))[None, :]
+    x = tl.dot(patches, tl.trans(embed)) * (embed_scale * tl.where(steady, s_embed, 1.0))[None, :]
     x += (
-        tl.dot(features, embed_features)
+        tl.dot(features, tl.trans(embed_features))
         * (features_scale * tl.where(steady, s_features, 1.0))[None, :]
         + embed_bias[None, :]
     )
 
     pairs = t[:, None] * D + 2 * tl.arange(0, D // 2)[None, :]
     for block in tl.range(NB, num_stages=1):
-        (gain_1, bias_1, gain_2, bias_2, scale_tu, bias_tu, scale_td, bias_td, scale_up, bias_up,
-         scale_down, bias_down, i_tu, i_td, i_up, i_down) = block_vectors  # fmt: skip
+        (gain_1, bias_1, gain_2, bias_2, scale_tu, bias_tu, scale_tu_2, bias_tu_2, scale_td, bias_td,
+         scale_up, bias_up, scale_down, bias_down, i_tu, i_td, i_up, i_down) = block_vectors  # fmt: skip
         up, down = nibbles_to_half(weights[0]), nibbles_to_half(weights[1])
-        token_up, token_down = bytes_to_half(weights[2]), bytes_to_half(weights[3])
         a_up, b_up, a_down, b_down = block_adapters
         # Token mixing from the left: every warp keeps to its own columns.
         h = activations(layer_norm(x, gain_1, bias_1, D), i_tu, steady)
-        h = gelu(tl.dot(token_up, h) * scale_tu[:, None] + bias_tu[:, None])
-        h = tl.dot(token_down, activations(h, i_td, steady))
-        x += h * scale_td[:, None] + bias_td[:, None]
+        sums = _token_mixing(h, weights[2], weights[3], scale_tu, bias_tu, i_td, steady)
+        if TE > TC:
+            sums += _token_mixing(h, weights[4], weights[5], scale_tu_2, bias_tu_2, i_td, steady)
+        x += sums * scale_td[:, None] + bias_td[:, None]
         # Channel mixing: this program's hidden units.
         h = activations(layer_norm(x, gain_2, bias_2, D), i_up, steady)
-        u = tl.dot(h, up) * scale_up[None, :]
+        u = tl.dot(h, tl.trans(up)) * scale_up[None, :]
         if not steady:
             u += _low_rank(h, a_up, b_up)
         h = activations(gelu(u + bias_up[None, :]), i_down, steady)
-        u = tl.dot(h, down) * scale_down[None, :]
+        u = tl.dot(h, tl.trans(down)) * scale_down[None, :]
         if not steady:
             u += _low_rank(h, a_down, b_down)
         x += bias_down[None, :]
@@ -217,9 +235,9 @@ def fused_mixer(
             there = ((column // DS) * (SPLITS * T * DS) + column % DS)[None, :]
             publish(mine + split * (T * DS) + t[:, None] * DS + there, u, tag, T, D)
         following = tl.minimum(block + 1, NB - 1)
-        weights = _load_weights(codes4, codes8, following, split, T, TE, D, HS, SPLITS)
+        weights = _load_weights(codes4, codes8, following, split, T, TE, TC, D, HS, SPLITS)
         block_vectors = _load_vectors(
-            vectors, scales, following, split, steady, T, TE, D, E, HS, NB, SCALARS
+            vectors, scales, following, split, steady, T, TE, TC, D, E, HS, NB, SCALARS
         )
         block_adapters = _load_adapters(adapters, following, split, not steady, D, E, HS, R)
         if HOPS == 0:
@@ -229,10 +247,10 @@ def fused_mixer(
         if HOPS == 2:
             own = t[:, None] * DS + 2 * tl.arange(0, DS // 2)[None, :]
             part = collect(mine + split * (SPLITS * T * DS) + own, tag, T, DS, ASM_1, FORM_1, PACK_1)
-            sums = mine + SPLITS * T * D
+            whole = mine + SPLITS * T * D
             own = t[:, None] * D + split * DS + 2 * tl.arange(0, DS // 2)[None, :]
-            publish(sums + own, part, tag, T, DS)
-            x += collect(sums + pairs, tag, T, D, ASM_2, FORM_2, PACK_2)
+            publish(whole + own, part, tag, T, DS)
+            x += collect(whole + pairs, tag, T, D, ASM_2, FORM_2, PACK_2)
 
     # Both heads in one product: row 0 is the mean token, row 1 the last one.
     vectors += NB * (6 * D + 2 * TE + 2 * T + 2 * E)
@@ -243,12 +261,12 @@ def fused_mixer(
     last = activations(tl.sum(tl.where(t[:, None] == T - 1, x, 0.0), 0), i_forecast, steady)
     both = tl.where(t[:, None] == 0, mean[None, :], tl.where(t[:, None] == 1, last[None, :], 0.0))
     is_class = n < L
-    y = tl.dot(both.to(tl.float16), heads)
+    y = tl.dot(both.to(tl.float16), tl.trans(heads))
     y = tl.sum(tl.where(t[:, None] == tl.where(is_class, 0, 1)[None, :], y, 0.0), 0)
-    y *= tl.load(vectors + 2 * D + n) * tl.where(
+    y *= tl.load(vectors + 2 * D + n, mask=n < NOUT) * tl.where(
         steady, tl.where(is_class, s_class, s_forecast), 1.0
     )
-    y += tl.load(vectors + 2 * D + NP + n)
+    y += tl.load(vectors + 2 * D + NP + n, mask=n < NOUT)
     output = outputs + b * (NP + CP)
     tl.store(output + n, y, mask=n < NOUT)
     if split == 0:

@@ -105,8 +105,8 @@ class Sizes:
 
     @property
     def padded_results(self) -> int:
-        """Results, padded so that each program has enough for a product on tensor cores."""
-        return max(_power_of_two(self.results), LEAST_DOT * self.splits)
+        """Results, padded; at least what one program works on."""
+        return max(_power_of_two(self.results), 2 * LEAST_DOT)
 
     @property
     def scalars(self) -> int:
@@ -122,6 +122,8 @@ class Sizes:
         for name in ("tokens", "width", "token_hidden"):
             if getattr(self, name) < LEAST_DOT:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least {LEAST_DOT}")
+        if self.token_hidden > 64:
+            raise ValueError(f"token_hidden is {self.token_hidden}, expected at most 64")
         if self.hidden < LEAST_DOT * self.splits:
             raise ValueError(
                 f"splits is {self.splits}, expected at most {self.hidden // LEAST_DOT} "
@@ -205,13 +207,13 @@ def _vectors(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
 def _codes8(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
     channels, padded, width = sizes.channels, sizes.padded_channels, sizes.width
     rows = sizes.window // sizes.tokens
-    embed = torch.zeros(rows, padded, width, dtype=torch.int16)
-    embed[:, :channels] = model.embed.codes.T.reshape(rows, channels, width)
+    embed = torch.zeros(width, rows, padded, dtype=torch.int16)
+    embed[..., :channels] = model.embed.codes.reshape(width, rows, channels)
     # The kernel joins the two features of a channel.
-    features = torch.zeros(padded, 2, width, dtype=torch.int16)
-    features[:channels] = model.embed_features.codes.T.reshape(2, channels, width).transpose(0, 1)
-    heads = torch.zeros(width, sizes.padded_results, dtype=torch.int16)
-    heads[:, : sizes.results] = torch.cat([head.codes for head in _heads(model)]).T
+    features = torch.zeros(width, padded, 2, dtype=torch.int16)
+    features[:, :channels] = model.embed_features.codes.reshape(width, 2, channels).mT
+    heads = torch.zeros(sizes.padded_results, width, dtype=torch.int16)
+    heads[: sizes.results] = torch.cat([head.codes for head in _heads(model)])
     parts = [embed, features, heads]
     for block in model.blocks:
         parts += [block.token_up.codes, block.token_down.codes]
@@ -220,12 +222,11 @@ def _codes8(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
 
 def _codes4(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
     parts = []
+    hidden = sizes.hidden // sizes.splits
     for block in model.blocks:
         for split in range(sizes.splits):
-            part = slice(
-                split * sizes.hidden // sizes.splits, (split + 1) * sizes.hidden // sizes.splits
-            )
-            for codes in (block.channel_up.codes[part].T, block.channel_down.codes[:, part].T):
+            mine = slice(split * hidden, (split + 1) * hidden)
+            for codes in (block.channel_up.codes[mine], block.channel_down.codes[:, mine]):
                 halves = (codes.to(torch.int16) + 8).to(torch.uint8)
                 parts.append((halves[:, 0::2] | (halves[:, 1::2] << 4)).flatten())
     return parts

@@ -42,7 +42,7 @@ def bytes_to_half(codes):
 def nibbles_to_half(packed):
     """INT4 codes, stored as code + 8, two neighbouring columns a byte, low half first.
 
-    uint8 [K, N / 2] to FP16 [K, N].
+    uint8 [N, K / 2] to FP16 [N, K].
     """
     if INTERPRETED:
         low, high = (packed & 0xF).to(tl.float16) - 8.0, (packed >> 4).to(tl.float16) - 8.0
@@ -58,34 +58,61 @@ def nibbles_to_half(packed):
     return tl.interleave(low, high)
 
 
-@triton.jit
-def round_even(x):
-    """To the nearest whole number, halves to the even one, for |x| below 2²²."""
-    return (x + 12582912.0) - 12582912.0
+# x / (1 + 2^(c x + d x³)): two instructions of the special-function units, no slow paths.
+_GELU = tl.constexpr(
+    """{ .reg .f32 p, e;
+    mul.ftz.f32 p, $1, $1;
+    fma.rn.ftz.f32 p, p, 0fBDD2D3E7, 0fC0135761;
+    mul.ftz.f32 p, p, $1;
+    ex2.approx.ftz.f32 e, p;
+    add.ftz.f32 e, e, 0f3F800000;
+    rcp.approx.ftz.f32 e, e;
+    mul.ftz.f32 $0, $1, e; }"""
+)
+_LOG_OF_SUM = tl.constexpr(
+    """{ .reg .f32 r;
+    fma.rn.ftz.f32 r, $1, $1, 0f3F800000;
+    sqrt.approx.ftz.f32 r, r;
+    add.ftz.f32 r, r, $1;
+    lg2.approx.ftz.f32 r, r;
+    mul.ftz.f32 $0, r, 0f3F317218; }"""
+)
+_ROUND = tl.constexpr(12582912.0)  # 1.5 · 2²³: in a sum with it whole numbers are all that is left
 
 
 @triton.jit
 def activations(x, inverse_scale, steady):
     """What the tensor cores are fed, FP16: INT8 codes while steady, the value in a transient.
 
-    Whole numbers up to 127 and INT4 or INT8 weights are exact in FP16 and their products add
-    exactly in FP32, so the steady path is an integer dot product.
+    Codes are rounded to the nearest, halves to the even one. Whole numbers up to 127 and INT4 or
+    INT8 weights are exact in FP16 and their products add exactly in FP32, so the steady path is
+    an integer dot product.
     """
-    codes = tl.minimum(tl.maximum(round_even(x * inverse_scale), -127.0), 127.0)
-    return tl.where(steady, codes, x).to(tl.float16)
+    by = tl.where(steady, inverse_scale, 1.0)
+    round_by = tl.where(steady, _ROUND, 0.0)
+    largest = tl.where(steady, 127.0, 65504.0)
+    x = (x * by + round_by) - round_by
+    return tl.minimum(tl.maximum(x, -largest), largest).to(tl.float16)
 
 
 @triton.jit
 def gelu(x):
     """GELU in its tanh form (Hendrycks and Gimpel, arXiv 1606.08415)."""
-    return x / (1.0 + tl.exp(-x * (1.5957691216057308 + 0.07135481282405 * x * x)))
+    if INTERPRETED:
+        return x / (1.0 + tl.exp(-x * (1.5957691216057308 + 0.07135481282405 * x * x)))
+    return tl.inline_asm_elementwise(_GELU, "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1)
 
 
 @triton.jit
 def asinh(x):
     """Inverse hyperbolic sine."""
     size = tl.abs(x)
-    y = tl.log(size + tl.sqrt(size * size + 1.0))
+    if INTERPRETED:
+        y = tl.log(size + tl.sqrt(size * size + 1.0))
+    else:
+        y = tl.inline_asm_elementwise(
+            _LOG_OF_SUM, "=f,f", [size], dtype=tl.float32, is_pure=True, pack=1
+        )
     return tl.where(x < 0, -y, y)
 
 
