@@ -15,6 +15,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from .dual_linear import dual_linear
 from .exchange import TAG, collect, publish
 from .numerics import (
     activations,
@@ -112,12 +113,6 @@ def _token_mixing(h, up, down, scale, bias, inverse_scale, steady):
 
 
 @triton.jit
-def _low_rank(x, down, up):
-    """B (A x), A [K, R], B [R, N]."""
-    return tl.dot(tl.dot(x, down).to(tl.float16), up)
-
-
-@triton.jit
 def fused_mixer(
     windows, outputs, orders, vectors, codes8, codes4, adapters, slots,
     C: tl.constexpr, CP: tl.constexpr, WINDOW: tl.constexpr, T: tl.constexpr, TE: tl.constexpr,
@@ -187,7 +182,7 @@ def fused_mixer(
     total, count = tl.reduce(
         (tl.where(known, window, 0.0), known.to(tl.float32)), 0, add_pairs
     )
-    level = tl.where(count > 0, total / count, level_mean)
+    level = tl.where(count > 0, total / tl.maximum(count, 1.0), level_mean)
     y = asinh(tl.where(known, (window - level[None, :]) * inverse_spread[None, :], 0.0))
     total, squares = tl.reduce((y, y * y), 0, add_pairs)
     variance = (squares - total * total / WINDOW) / (WINDOW - 1)
@@ -218,13 +213,9 @@ def fused_mixer(
         x += sums * scale_td[:, None] + bias_td[:, None]
         # Channel mixing: this program's hidden units.
         h = activations(layer_norm(x, gain_2, bias_2, D), i_up, steady)
-        u = tl.dot(h, tl.trans(up)) * scale_up[None, :]
-        if not steady:
-            u += _low_rank(h, a_up, b_up)
+        u = dual_linear(h, up, scale_up, a_up, b_up, steady)
         h = activations(gelu(u + bias_up[None, :]), i_down, steady)
-        u = tl.dot(h, tl.trans(down)) * scale_down[None, :]
-        if not steady:
-            u += _low_rank(h, a_down, b_down)
+        u = dual_linear(h, down, scale_down, a_down, b_down, steady)
         x += bias_down[None, :]
         mine = slots + (b * NB + block) * ((SPLITS + 1) * T * D)
         if HOPS == 1:
