@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
-from numba.core import config
+from numba.core import config as numba_config
 
 Function = TypeVar("Function", bound=Callable)
 
@@ -24,8 +24,9 @@ def compiled(function: Function) -> Function:
     that it uses, and would go on with an old copy of these. The cache lies in $NUMBA_CACHE_DIR,
     else in `tao_lora_ros` of the user's cache folder; where nothing can be written there is none.
     """
-    before = config.CACHE_DIR
+    config: Any = numba_config
     jit: Any = numba.njit
+    before = config.CACHE_DIR
     config.CACHE_DIR = str(_folder(before))
     try:
         return jit(cache=True)(function)
