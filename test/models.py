@@ -14,7 +14,7 @@ from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
 from tao_lora_ros.quantization.low_rank import fit_low_rank
 from tao_lora_ros.quantization.rounding import channel_scales, dequantize, round_nearest
-from tao_lora_ros.router.calibration import calibrated, maxima_of, uncalibrated
+from tao_lora_ros.router.calibration import calibrated, uncalibrated
 from tao_lora_ros.router.router import Path
 
 CHANNELS = tuple(
@@ -99,7 +99,7 @@ def small_artifact(config: MixerConfig = SMALL) -> Artifact:
     rows = windows(seed=7, count=20 * 500 // config.window, config=config).flatten(0, 1)
     channels = CHANNELS[: config.channels]
     start = uncalibrated(channels, RATE_HZ)
-    maxima = maxima_of([rows.double().numpy()], start, RATE_HZ).values
+    calibration, _ = calibrated(start, [rows.double().numpy()], RATE_HZ, 1.0)
     return Artifact(
         model_id="small",
         version="1",
@@ -107,7 +107,7 @@ def small_artifact(config: MixerConfig = SMALL) -> Artifact:
         rate_hz=RATE_HZ,
         channels=channels,
         labels=LABELS[: config.classes],
-        calibration=calibrated(start, maxima, 1.0),
+        calibration=calibration,
         provenance={"trained": False},
         metrics={"accuracy": 0.25},
     )

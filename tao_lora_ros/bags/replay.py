@@ -65,6 +65,7 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
         "duty": counts["transient_rows"] / max(counts["rows"], 1),
         "rejected": dict(pipeline.rejected),
         "glitches": dict(pipeline.glitches),
+        "jumps": dict(pipeline.jumps),
         "regime_changes": counts["regime_changes"],
         "events": [
             _event_row(event, result.first_stamp_ns)

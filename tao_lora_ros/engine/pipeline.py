@@ -13,11 +13,11 @@ from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import aligner_for, check_channels, source_configs
 from tao_lora_ros.hardware.choose import ChosenRuntime
 from tao_lora_ros.model.artifact import Artifact
-from tao_lora_ros.router.analyzer import Analysis, Calibration, VarianceAnalyzer
-from tao_lora_ros.router.calibration import BlockMaxima, calibrated
+from tao_lora_ros.router.analyzer import Calibration
+from tao_lora_ros.router.calibration import SteadyRows, calibrated
+from tao_lora_ros.router.detector import Detector, Step
 from tao_lora_ros.router.outliers import GlitchFilter
-from tao_lora_ros.router.router import Change, Path, Router, RouterConfig
-from tao_lora_ros.router.transients import TransientTracker
+from tao_lora_ros.router.router import Change, Path, RouterConfig
 from tao_lora_ros.signal.align import Row
 from tao_lora_ros.signal.source import ClockJump, Source
 from tao_lora_ros.signal.window import SlidingWindow
@@ -48,10 +48,8 @@ class Pipeline:
         self._jump_ns = round(settings.clock_jump_s * 1e9)
         self.counts: Counter[str] = Counter()
         self._window = SlidingWindow(artifact.model.config.window, len(self.channels))
-        self._analyzer = VarianceAnalyzer(artifact.calibration)
-        self._maxima = BlockMaxima(artifact.rate_hz)
-        self._router = Router(self._router_config(settings))
-        self._tracker = TransientTracker(max(artifact.calibration.scales))
+        self._detector = Detector(artifact.calibration, self._router_config(settings))
+        self._steady = SteadyRows(artifact.rate_hz, len(self.channels))
         self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
         self.runtime = ChosenRuntime(artifact.model, settings.backend)
         self._inferrer = Inferrer(self.runtime, artifact.model)
@@ -77,7 +75,7 @@ class Pipeline:
     def apply(self, settings: Settings) -> None:
         """Take the live parameters of new settings, between two rows."""
         self._settings = settings
-        self._router.config = self._router_config(settings)
+        self._detector.configure(self._router_config(settings))
         self._schedule.hops = {
             Path.STEADY: settings.hop_steady,
             Path.TRANSIENT: settings.hop_transient,
@@ -108,12 +106,11 @@ class Pipeline:
             closed += self.reset()
         self._newest_ns = max(self._newest_ns, sample.stamp_ns - self._lags_ns[source])
         self._describer.buffers[source].push(sample.stamp_ns, sample.values)
-        return closed + [
-            result
-            for row in self._aligner.push(source, sample.stamp_ns, sample.values)
-            for settled in self._glitches.push(row)
-            for result in self._row(settled)
-        ]
+        for row in self._aligner.push(source, sample.stamp_ns, sample.values):
+            self._steady.push(row.values)
+            for settled in self._glitches.push(row):
+                closed += self._row(settled)
+        return closed
 
     def reset(self) -> list[Result]:
         """Close the open event, if any, and forget all signals; counts and sequence go on."""
@@ -126,12 +123,11 @@ class Pipeline:
         """Settle what is held back at the end of the input, and close the open event."""
         for row in self._glitches.flush():
             yield from self._row(row)
-        if self._router.path is Path.TRANSIENT:
-            self._router.clear()
-            yield self._describer.describe(Phase.END, self._tracker.end(), self._last_ns)
+        if transient := self._detector.stop():
+            yield self._describer.describe(Phase.END, transient, self._last_ns)
 
     def calibrate(self) -> Calibration:
-        """Set the thresholds from the motion since the last reset, an hour at most.
+        """Calibrate on the motion since the last reset, its newest ten minutes at most.
 
         All of it has to have been steady; the target is the artifact's rate of false alarms.
 
@@ -139,8 +135,10 @@ class Pipeline:
             CalibrationError: it was too short.
         """
         old = self._artifact.calibration
-        calibration = calibrated(old, self._maxima.values, old.alarms_per_hour)
-        self._analyzer.recalibrate(calibration.thresholds)
+        calibration, _ = calibrated(
+            old, [self._steady.values], self._artifact.rate_hz, old.alarms_per_hour
+        )
+        self._detector.recalibrate(calibration)
         return calibration
 
     @property
@@ -149,14 +147,18 @@ class Pipeline:
         return self._glitches.glitches
 
     @property
+    def jumps(self) -> Counter[str]:
+        """Samples as far off that were let through as physical, by channel."""
+        return self._glitches.jumps
+
+    @property
     def rejected(self) -> Counter[str]:
         """Refused messages of all sources by kind."""
         return sum((source.rejected for source in self.sources), Counter())
 
     def _restart(self) -> None:
         self._aligner = aligner_for(self._configs, self._settings, self._artifact.rate_hz)
-        self._maxima.clear()
-        for signals in (self._glitches, self._window, self._analyzer, self._router, self._tracker):
+        for signals in (self._steady, self._glitches, self._window, self._detector):
             signals.clear()
         for results in (self._schedule, self._inferrer, self._describer):
             results.clear()
@@ -169,21 +171,17 @@ class Pipeline:
         self.counts["rows"] += 1
         self._last_ns = row.time_ns
         self._window.push(row.time_ns, row.values)
-        analysis = self._analyzer.update(row.values, frozen=self._router.path is Path.TRANSIENT)
-        if self._analyzer.ready:
-            self._maxima.push(self._analyzer.log_ratios)
-        self._tracker.observe(row.time_ns, analysis, self._settings.off_score)
-        change = self._router.update(analysis.score)
-        self.counts["transient_rows"] += self._router.path is Path.TRANSIENT
+        step = self._detector.push(row.time_ns, row.values)
+        self.counts["transient_rows"] += step.path is Path.TRANSIENT
         if self._window.full:
             self.counts["windows"] += 1
-            if self._schedule.due(self._router.path, onset=change is Change.ONSET):
-                yield self._infer(row, analysis)
-        if change is not Change.NONE:
-            yield self._transition(change, row.time_ns, analysis)
+            if self._schedule.due(step.path, onset=step.change is Change.ONSET):
+                yield self._infer(row, step)
+        if step.change is not Change.NONE:
+            yield self._transition(step.change, row.time_ns)
 
-    def _infer(self, row: Row, analysis: Analysis) -> Inference:
-        path = self._router.path
+    def _infer(self, row: Row, step: Step) -> Inference:
+        path = step.path
         self.counts[path.name.lower()] += 1
         probabilities, error = self._inferrer.infer(self.counts["rows"], self._window.values, path)
         if path is Path.TRANSIENT:
@@ -193,20 +191,18 @@ class Pipeline:
             stamp_ns=row.stamp_ns,
             frame_id=self.sources[0].frame_id,
             path=path,
-            score=analysis.score,
+            score=step.score,
             probabilities=probabilities,
             forecast_error=error,
             window_start_ns=int(times[0]),
             window_end_ns=int(times[-1]),
         )
 
-    def _transition(self, change: Change, time_ns: int, analysis: Analysis) -> Event:
+    def _transition(self, change: Change, time_ns: int) -> Event:
+        transient = self._detector.transient
         if change is Change.ONSET:
             self.counts["events"] += 1
-            transient = self._tracker.begin(time_ns, analysis)
             return self._describer.describe(Phase.ONSET, transient, time_ns)
         accepted = change is Change.ACCEPTED
-        if accepted:
-            self.counts["regime_changes"] += 1
-            self._analyzer.accept()
-        return self._describer.describe(Phase.END, self._tracker.end(), time_ns, accepted)
+        self.counts["regime_changes"] += accepted
+        return self._describer.describe(Phase.END, transient, time_ns, accepted)

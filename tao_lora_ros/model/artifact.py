@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path as FilePath
@@ -14,12 +15,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.router.analyzer import Calibration
+from tao_lora_ros.router.analyzer import LAGS, Calibration
 from tao_lora_ros.signal.source import unit_of
 
 SCHEMA_VERSION = 2
 TENSORS, CARD = "model.safetensors", "model.json"
 DEFAULT_ARTIFACT = "arm_base"
+
+
+_NUMBERS = re.compile(r"\[[\s\d.eE+,-]+\]")
 
 
 class ArtifactError(ValueError):
@@ -65,7 +69,11 @@ def save_artifact(artifact: Artifact, folder: FilePath) -> None:
         "metrics": artifact.metrics,
     }
     (folder / TENSORS).write_bytes(tensors)
-    (folder / CARD).write_text(json.dumps(card, indent=1) + "\n")
+    (folder / CARD).write_text(_NUMBERS.sub(_on_one_line, json.dumps(card, indent=1)) + "\n")
+
+
+def _on_one_line(numbers: re.Match[str]) -> str:
+    return f"[{' '.join(numbers.group()[1:-1].split())}]"
 
 
 def load_artifact(folder: FilePath) -> Artifact:
@@ -85,7 +93,8 @@ def load_artifact(folder: FilePath) -> Artifact:
             f"{folder / TENSORS}: SHA-256 is {digest}, {CARD} says {card['tensors_sha256']}"
         )
     router = card["router"] | {
-        key: tuple(card["router"][key]) for key in ("scales", "thresholds", "memories", "floors")
+        key: _tuples(card["router"][key])
+        for key in ("scales", "thresholds", "memories", "floors", "autocovariance")
     }
     return Artifact(
         model_id=card["model_id"],
@@ -100,6 +109,10 @@ def load_artifact(folder: FilePath) -> Artifact:
     )
 
 
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
 def _read_card(file: FilePath) -> dict[str, Any]:
     try:
         card = json.loads(file.read_text())
@@ -109,7 +122,10 @@ def _read_card(file: FilePath) -> dict[str, Any]:
         raise ArtifactError(f"{file}: not JSON: {error}") from None
     version = card.get("schema_version") if isinstance(card, dict) else None
     if version != SCHEMA_VERSION:
-        raise ArtifactError(f"{file}: schema_version is {version!r}, expected {SCHEMA_VERSION}")
+        raise ArtifactError(
+            f"{file}: schema_version is {version!r}, expected {SCHEMA_VERSION}; "
+            "another release wrote it: train and calibrate anew"
+        )
     schema = json.loads(
         (resources.files("tao_lora_ros.model") / "artifact.schema.json").read_text()
     )
@@ -128,6 +144,12 @@ def _check_lengths(file: FilePath, card: dict[str, Any]) -> None:
         ("labels", len(card["labels"]), config["classes"]),
         ("router.floors", len(router["floors"]), config["channels"]),
         ("router.thresholds", len(router["thresholds"]), len(router["scales"])),
+        ("router.autocovariance", len(router["autocovariance"]), LAGS + 1),
+        *(
+            (f"router.autocovariance[{lag}]{at}", len(row), config["channels"])
+            for lag, matrix in enumerate(router["autocovariance"])
+            for at, row in [("", matrix), *((f"[{i}]", row) for i, row in enumerate(matrix))]
+        ),
     ):
         if length != expected:
             raise ArtifactError(f"{file}: {name} has {length} entries, expected {expected}")

@@ -1,10 +1,13 @@
 """Score how much livelier the signals are than they have been, on several time scales at once.
 
-A row's *energy* is the squared Mahalanobis distance of its change from the row before, under the
-slow covariance of such changes, for each channel. Differences leave slow motion and gravity's
-turning out. The covariance cancels what the channels usually do together, such as the drives'
-vibration, which shakes the force sensor and the accelerometer alike: a blow on the tool does not,
-and stands out (Basseville and Nikiforov 1993, Detection of Abrupt Changes, on innovations).
+A row's *energy* is the mean square of its innovation: of the change of each channel from the row
+before, what neither the other channels nor the last `LAGS` changes explain, in units of what is
+usual. Differences leave slow motion and gravity's turning out. What is predictable cancels: the
+drives' vibration, which shakes the force sensor and the accelerometer alike and rings on from row
+to row. A blow on the tool is neither, and stands out (Basseville and Nikiforov 1993, Detection of
+Abrupt Changes, on innovations). The prediction comes from a slow covariance of the changes with
+part of the one that steady motion has had altogether, from the calibration: so the first motion
+after a rest is no surprise.
 
 The statistic is then STA/LTA's (Allen 1978): the logarithm of the energy of the newest few rows
 over its own recent mean. That mean is the largest of several memories: a robot that sets off grows
@@ -14,12 +17,24 @@ livelier within tenths of a second, which the short memories follow and an impac
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.signal.covariance import StreamingCovariance
+from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.covariance import (
+    Array,
+    Covariance,
+    factorize,
+    learn,
+    new_covariance,
+    whiten,
+)
 
+LAGS = 2
+# Of the covariance of all steady motion, as against that of the last while.
+PRIOR_SHARE = 0.5
 # Of an energy that is 1 on average: keeps the ratio finite where a channel falls silent.
 ENERGY_FLOOR = 0.002
 # A row this many times livelier than usual counts less, so that an outlier stays one.
@@ -31,7 +46,7 @@ class Calibration:
     """What the analyzer needs to know, made by `router.calibration` and kept in the artifact.
 
     Args:
-        scales: lengths of the fast windows in rows.
+        scales: lengths of the fast windows in rows, ascending.
         thresholds: log-ratio of each scale at which it alarms.
         memories: lengths of the baseline's memories in rows.
         covariance_rows: memory of the slow covariance in rows.
@@ -39,7 +54,9 @@ class Calibration:
             is compared with.
         leak_rows: rows in which a frozen baseline rises by a factor e at the most, towards what
             it is now: motion that has grown livelier lets go of a transient, a contact does not.
-        floors: standard deviation of each channel's resolution, in its unit.
+        floors: standard deviation of each channel's resolution, in its unit, C of them.
+        autocovariance: of the changes from row to row in steady motion, [LAGS + 1][C][C]: the
+            mean product of a channel's change (second index) with one `lag` rows before (third).
         alarms_per_hour: false-alarm rate that the thresholds were set for.
     """
 
@@ -50,115 +67,234 @@ class Calibration:
     start_rows: int
     leak_rows: int
     floors: tuple[float, ...]
+    autocovariance: tuple[tuple[tuple[float, ...], ...], ...]
     alarms_per_hour: float
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """What one row says.
+def prior(calibration: Calibration) -> Array:
+    """Prior covariance of LAGS + 1 changes in turn, oldest first, [(LAGS + 1) C] squared."""
+    at = [np.array(lag) for lag in calibration.autocovariance]
+    steps = range(LAGS + 1)
+    blocks = [[at[i - j] if i >= j else at[j - i].T for j in steps] for i in steps]
+    variances = np.tile(np.array(calibration.floors) ** 2, LAGS + 1)
+    return np.ascontiguousarray(PRIOR_SHARE * np.block(blocks) + np.diag(variances))
 
-    `score` is dimensionless and 1 at the threshold; `scale` is the window length (rows) that gave
-    it; `liveliness` is the row's own energy over the usual; `deviations` are the channels' changes
-    from the row before in their usual standard deviations, [C], 0 where a channel has no value.
+
+_NOW = np.dtype(
+    [
+        ("start_rows", np.int64),
+        ("leak", np.float64),  # most that a frozen baseline rises by in a row
+        ("rows", np.int64),  # seen
+        ("learned", np.int64),  # rows that the baseline holds
+        ("since_frozen", np.int64),
+        ("score", np.float64),
+        ("scale", np.int64),  # that gave the score, in rows
+        ("liveliness", np.float64),
+    ]
+)
+_SCALE = np.dtype(
+    [
+        ("rows", np.int64),
+        ("threshold", np.float64),
+        ("fast", np.float64),  # mean energy of the newest rows
+        ("lately", np.float64),  # mean of `fast` over the shortest memory; never freezes
+        ("log_ratio", np.float64),
+    ]
+)
+
+
+class Analyzer(NamedTuple):
+    """The analyzer's whole state, for C channels, S scales, M memories, L rows of longest scale.
+
+    Of the newest row, `now` [1] holds `score`, dimensionless and 1 at the threshold, the `scale`
+    (rows) that gave it, and `liveliness`, the row's own energy over the usual; `scales` [S] the
+    log-ratios; `deviations` [C] the changes from the row before in usual standard deviations, 0
+    where a channel has no value.
     """
 
-    score: float
-    scale: int
-    liveliness: float
-    deviations: NDArray[np.float64]
+    now: NDArray
+    scales: NDArray
+    covariance: Covariance
+    before: Array  # the row before, [C]
+    changes: Array  # the newest LAGS + 1, oldest first, [(LAGS + 1) C]
+    white: Array  # the same in units of what is usual: the last C are the innovation
+    deviations: Array
+    memories: NDArray[np.int64]  # rows, [M]
+    means: Array  # energies in each memory, [M, S]
+    energies: Array  # ring of the newest, [L]
+    # Energies wait here until their fast window has left them behind, so that an onset cannot
+    # raise the baseline that it is compared with; NaN: not to be learned. Ring, [L, S].
+    waiting: Array
 
 
-class VarianceAnalyzer:
-    """Streaming scores of rows [C]; the baseline learns only while it is not frozen."""
+def new_analyzer(calibration: Calibration) -> Analyzer:
+    """One that has seen no row."""
+    channels, scales = len(calibration.floors), len(calibration.scales)
+    longest, stacked = max(calibration.scales), (LAGS + 1) * channels
+    state = Analyzer(
+        now=np.zeros(1, _NOW),
+        scales=np.zeros(scales, _SCALE),
+        covariance=new_covariance(calibration.covariance_rows, prior(calibration)),
+        before=np.full(channels, np.nan),
+        changes=np.full(stacked, np.nan),
+        white=np.zeros(stacked),
+        deviations=np.zeros(channels),
+        memories=np.array(calibration.memories),
+        means=np.zeros((len(calibration.memories), scales)),
+        energies=np.zeros(longest),
+        waiting=np.full((longest, scales), np.nan),
+    )
+    state.now["start_rows"] = calibration.start_rows
+    state.now["leak"] = np.exp(1.0 / calibration.leak_rows)
+    state.scales["rows"] = calibration.scales
+    state.scales["threshold"] = calibration.thresholds
+    return state
 
-    def __init__(self, calibration: Calibration) -> None:
-        self._scales = np.array(calibration.scales)
-        self._thresholds = np.array(calibration.thresholds)
-        self._memories = np.array(calibration.memories)[:, None]
-        self._start_rows = calibration.start_rows
-        self._leak = np.exp(1.0 / calibration.leak_rows)
-        self._covariance = StreamingCovariance(
-            calibration.covariance_rows, np.array(calibration.floors)
-        )
-        self._longest = max(calibration.scales)
-        self._newest_first = np.arange(self._longest)
-        self._which = np.arange(len(self._scales))
-        self.clear()
 
-    def recalibrate(self, thresholds: tuple[float, ...]) -> None:
-        """Take other thresholds, one a scale; the past stays."""
-        self._thresholds = np.array(thresholds)
+def recalibrate(state: Analyzer, calibration: Calibration) -> None:
+    """Take the thresholds and the covariance of another calibration; the past stays."""
+    state.scales["threshold"] = calibration.thresholds
+    state.covariance.prior[:] = prior(calibration)
+    factorize(state.covariance)
 
-    def clear(self) -> None:
-        """Forget the past."""
-        scales = len(self._scales)
-        self._covariance.clear()
-        self._before: NDArray[np.float64] | None = None
-        self._energies = np.zeros(self._longest)
-        self._means = np.zeros((len(self._memories), scales))
-        self._lately = np.zeros(scales)  # short memory that never freezes
-        self._rows = 0
-        self._learned = 0
-        # Energies wait here until their fast window has left them behind, so that an onset cannot
-        # raise the baseline that it is compared with; NaN: not to be learned.
-        self._waiting = np.full((self._longest, scales), np.nan)
-        self.log_ratios = np.zeros(scales)  # of the newest row, one a scale
 
-    def update(self, values: NDArray[np.float64], frozen: bool) -> Analysis:
-        """Score one row, float64 [C], NaN where a channel has no value."""
-        before, self._before = self._before, values
-        change = np.full(len(values), np.nan) if before is None else values - before
-        missing = np.isnan(change)
-        change[missing] = 0.0
-        present = len(change) - int(missing.sum())
-        if present == 0:  # nothing to learn from; the past stays as it is
-            return Analysis(0.0, self._longest, 0.0, change)
-        energy = self._covariance.squared_distance(change) / present
-        usual = float(self._means[:, 0].max()) + ENERGY_FLOOR
-        fast = self._push(energy)
-        if self.ready:
-            self.log_ratios = np.log(
-                (fast + ENERGY_FLOOR) / (self._means.max(axis=0) + ENERGY_FLOOR)
-            )
-        deviations = np.abs(change) / self._covariance.deviations
-        if not frozen:
-            trusted = self._rows <= self._start_rows or energy <= CLIP * usual
-            known = np.where(missing, np.nan, change)
-            self._covariance.push(known, 1.0 if trusted else CLIP * usual / energy)
-        self._learn(fast, frozen)
-        scores = self.log_ratios / self._thresholds
-        best = int(scores.argmax())
-        liveliness = energy / usual if self.ready else 0.0
-        return Analysis(float(scores[best]), int(self._scales[best]), liveliness, deviations)
+@compiled
+def ready(state):
+    """Whether there is a baseline to compare with."""
+    return state.now[0].learned >= state.now[0].start_rows
 
-    def _push(self, energy: float) -> NDArray[np.float64]:
-        """Mean energy of the newest rows of each scale."""
-        at = self._rows % self._longest
-        self._energies[at] = energy
-        self._rows += 1
-        newest_first = self._energies[(at - self._newest_first) % self._longest]
-        return newest_first.cumsum()[self._scales - 1] / self._scales
 
-    def _learn(self, fast: NDArray[np.float64], frozen: bool) -> None:
-        weight = 1.0 / min(self._rows, int(self._memories.min()))
-        self._lately += weight * (fast - self._lately)
-        at = self._rows % self._longest
-        leaving = self._waiting[(at - self._scales) % self._longest, self._which]
-        if frozen:
-            risen = np.minimum(self._means * self._leak, self._lately)
-            self._means = np.maximum(self._means, risen)
-        elif not np.isnan(leaving).any():
-            self._learned += 1
-            self._means += (leaving - self._means) / np.minimum(self._learned, self._memories)
-        # Before the covariance knows the noise, energies are hundreds: not to be learned either.
-        self._waiting[at] = np.nan if frozen or self._rows <= self._start_rows else fast
+@compiled
+def analyze(state, values, frozen):
+    """Score one row [C], NaN where a channel has no value; the baseline learns unless frozen."""
+    now = state.now[0]
+    now.score, now.scale, now.liveliness = 0.0, state.scales[-1].rows, 0.0
+    present = _difference(state, values)
+    if present == 0:  # nothing to learn from; the past stays as it is
+        return
+    whiten(state.covariance, state.changes, state.white)
+    energy, surprise = _mean_squares(state.white, len(values), present)
+    usual = ENERGY_FLOOR
+    for m in range(len(state.memories)):
+        usual = max(usual, state.means[m, 0] + ENERGY_FLOOR)
+    _push(state, energy)
+    if ready(state):
+        now.liveliness = energy / usual
+        _score(state)
+    if not frozen:
+        trusted = now.rows <= now.start_rows or surprise <= CLIP * usual
+        learn(state.covariance, state.changes, 1.0 if trusted else CLIP * usual / surprise)
+    _learn(state, frozen)
 
-    @property
-    def ready(self) -> bool:
-        """Whether there is a baseline to compare with."""
-        return self._learned >= self._start_rows
 
-    def accept(self) -> None:
-        """Take the energies of the last short memory as the new steady state."""
-        self._means[:] = self._lately
-        self._learned = self._start_rows
+@compiled
+def log_ratios(state, rows, out):
+    """Score rows [n, C] of steady motion, and write their log-ratios to `out`, [n, S].
+
+    Rows before there is a baseline are left out; how many are not.
+    """
+    count = 0
+    for i in range(len(rows)):
+        analyze(state, rows[i], False)
+        if ready(state):
+            for s in range(len(state.scales)):
+                out[count, s] = state.scales[s].log_ratio
+            count += 1
+    return count
+
+
+@compiled
+def _difference(state, values):
+    """Take in the changes of a row; how many channels have one."""
+    changes, covariance = state.changes, state.covariance
+    older = len(changes) - len(values)
+    for i in range(older):
+        changes[i] = changes[i + len(values)]
+    present = 0
+    for c in range(len(values)):
+        change = values[c] - state.before[c]
+        state.before[c] = values[c]
+        i = older + c
+        changes[i] = change
+        state.deviations[c] = 0.0
+        if not np.isnan(change):
+            present += 1
+            variance = covariance.value[i, i] + covariance.prior[i, i]
+            state.deviations[c] = abs(change) / np.sqrt(variance)
+    return present
+
+
+@compiled
+def _mean_squares(white, channels, present):
+    """Energy of a row, and the larger of it and of the mean over the changes before it too.
+
+    An outlier stays among the changes for `LAGS` rows more, in which it may be well predicted.
+    """
+    total, energy = 0.0, 0.0
+    for i in range(len(white)):
+        total += white[i] * white[i]
+        if i >= len(white) - channels:
+            energy += white[i] * white[i]
+    return energy / present, max(energy, total / (LAGS + 1)) / present
+
+
+@compiled
+def _push(state, energy):
+    """Mean energy of the newest rows of each scale."""
+    longest = len(state.energies)
+    newest = state.now[0].rows % longest
+    state.energies[newest] = energy
+    state.now[0].rows += 1
+    total, taken = 0.0, 0
+    for scale in state.scales:
+        while taken < scale.rows:
+            total += state.energies[(newest - taken) % longest]
+            taken += 1
+        scale.fast = total / taken
+
+
+@compiled
+def _score(state):
+    now = state.now[0]
+    now.score = -np.inf
+    for s in range(len(state.scales)):
+        scale = state.scales[s]
+        mean = state.means[:, s].max()
+        scale.log_ratio = np.log((scale.fast + ENERGY_FLOOR) / (mean + ENERGY_FLOOR))
+        if scale.log_ratio / scale.threshold > now.score:
+            now.score, now.scale = scale.log_ratio / scale.threshold, scale.rows
+
+
+@compiled
+def _learn(state, frozen):
+    now, means, scales = state.now[0], state.means, state.scales
+    at, longest = now.rows % len(state.waiting), len(state.waiting)
+    weight = 1.0 / min(now.rows, state.memories.min())
+    now.since_frozen = 0 if frozen else now.since_frozen + 1
+    known = True
+    for s in range(len(scales)):
+        scales[s].lately += weight * (scales[s].fast - scales[s].lately)
+        known &= not np.isnan(state.waiting[(at - scales[s].rows) % longest, s])
+    learns = known and not frozen
+    now.learned += learns
+    for m in range(len(means)):
+        for s in range(len(scales)):
+            if frozen:
+                risen = min(means[m, s] * now.leak, scales[s].lately)
+                means[m, s] = max(means[m, s], risen)
+            elif learns:
+                leaving = state.waiting[(at - scales[s].rows) % longest, s]
+                means[m, s] += (leaving - means[m, s]) / min(now.learned, state.memories[m])
+    for s in range(len(scales)):
+        # Before the covariance knows the noise, and while what was frozen out is among the changes
+        # before, energies are hundreds: not to be learned either.
+        waits = now.since_frozen > LAGS and now.rows > now.start_rows
+        state.waiting[at, s] = scales[s].fast if waits else np.nan
+
+
+@compiled
+def accept(state):
+    """Take the energies of the last short memory as the new steady state."""
+    for s in range(len(state.scales)):
+        state.means[:, s] = state.scales[s].lately
+    state.now[0].learned = state.now[0].start_rows

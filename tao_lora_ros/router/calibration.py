@@ -1,27 +1,31 @@
-"""Thresholds from steady recordings and a target false-alarm rate; nobody tunes them by hand."""
+"""All that the analyzer needs, from steady recordings and a target false-alarm rate.
+
+Nobody tunes a threshold by hand.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.router.analyzer import Calibration, VarianceAnalyzer
+from tao_lora_ros.router.analyzer import LAGS, Calibration, log_ratios, new_analyzer
+from tao_lora_ros.router.outliers import GlitchFilter
 from tao_lora_ros.signal.source import unit_of
 
 SCALES = (1, 2, 4)
-MEMORIES_S = (0.032, 0.128, 1.0)
+MEMORIES_S = (0.032, 0.128, 0.384)
 COVARIANCE_S = 2.0
 START_S = 0.2
-LEAK_S = 1.0
+LEAK_S = 0.5
 BLOCK_S = 0.25
 LEAST_BLOCKS = 8
 # What counts as the tail: the start of a motion makes it heavier than the bulk lets expect.
 TAIL_SHARE = 0.01
-KEPT_BLOCKS = 14_400  # an hour
+KEPT_S = 600.0
+_DIGITS = 8  # significant ones of the autocovariance
 # Changes below these are under the resolution of common sensors (m/s², rad/s, N, Nm).
 _RESOLUTION = {"m/s^2": 2e-3, "rad/s": 2e-4, "N": 1e-2, "Nm": 5e-4}
 
@@ -30,8 +34,33 @@ class CalibrationError(ValueError):
     """The recording does not serve; the text says what is missing."""
 
 
+class SteadyRows:
+    """The newest `KEPT_S` seconds of rows, as the aligner gives them out: to calibrate on, live."""
+
+    def __init__(self, rate_hz: float, channels: int) -> None:
+        self._ring = np.empty((round(KEPT_S * rate_hz), channels))  # takes memory as it fills
+        self._count = 0
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._count = 0
+
+    def push(self, values: NDArray[np.float64]) -> None:
+        """Take a row, float64 [C]."""
+        self._ring[self._count % len(self._ring)] = values
+        self._count += 1
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The rows, float64 [n, C], oldest first."""
+        at = self._count % len(self._ring)
+        full = self._count >= len(self._ring)
+        return np.concatenate((self._ring[at:], self._ring[:at])) if full else self._ring[:at]
+
+
 def uncalibrated(channels: Iterable[str], rate_hz: float) -> Calibration:
-    """A calibration with thresholds of 1, to compute log-ratios with."""
+    """What is known before the first recording; thresholds of 1."""
+    floors = tuple(_RESOLUTION[unit_of(channel)] for channel in channels)
     return Calibration(
         scales=SCALES,
         thresholds=(1.0,) * len(SCALES),
@@ -39,76 +68,40 @@ def uncalibrated(channels: Iterable[str], rate_hz: float) -> Calibration:
         covariance_rows=round(COVARIANCE_S * rate_hz),
         start_rows=round(START_S * rate_hz),
         leak_rows=round(LEAK_S * rate_hz),
-        floors=tuple(_RESOLUTION[unit_of(channel)] for channel in channels),
+        floors=floors,
+        autocovariance=(((0.0,) * len(floors),) * len(floors),) * (LAGS + 1),
         alarms_per_hour=float("nan"),
     )
 
 
-class BlockMaxima:
-    """Largest log-ratios of each block of `BLOCK_S` seconds, of the newest `KEPT_BLOCKS` blocks."""
-
-    def __init__(self, rate_hz: float) -> None:
-        self._block_rows = round(BLOCK_S * rate_hz)
-        self._blocks: deque[NDArray[np.float64]] = deque(maxlen=KEPT_BLOCKS)
-        self._largest: NDArray[np.float64] | None = None
-        self._rows = 0
-
-    def clear(self) -> None:
-        """Forget all blocks."""
-        self._blocks.clear()
-        self.cut()
-
-    def push(self, log_ratios: NDArray[np.float64]) -> None:
-        """Take one row's log-ratios, [scales]."""
-        before = self._largest
-        self._largest = log_ratios if before is None else np.maximum(before, log_ratios)
-        self._rows += 1
-        if self._rows == self._block_rows:
-            self._blocks.append(self._largest)
-            self.cut()
-
-    def cut(self) -> None:
-        """Begin a new block: what comes next does not join on to what was."""
-        self._largest, self._rows = None, 0
-
-    @property
-    def values(self) -> NDArray[np.float64]:
-        """The maxima, float64 [blocks, scales], oldest first."""
-        return np.array(self._blocks) if self._blocks else np.zeros((0, 0))
-
-
-def maxima_of(
-    recordings: Iterable[Iterable[NDArray[np.float64]]], calibration: Calibration, rate_hz: float
-) -> BlockMaxima:
-    """Block maxima of steady recordings, each a run of rows float64 [C]."""
-    maxima = BlockMaxima(rate_hz)
-    for rows in recordings:
-        analyzer = VarianceAnalyzer(calibration)
-        maxima.cut()
-        for values in rows:
-            analyzer.update(values, frozen=False)
-            if analyzer.ready:
-                maxima.push(analyzer.log_ratios)
-    return maxima
-
-
 def calibrated(
-    calibration: Calibration, maxima: NDArray[np.float64], alarms_per_hour: float
-) -> Calibration:
-    """Set each scale's threshold so that steady motion alarms at the target rate.
+    calibration: Calibration,
+    recordings: Sequence[NDArray[np.float64]],
+    rate_hz: float,
+    alarms_per_hour: float,
+) -> tuple[Calibration, NDArray[np.float64]]:
+    """Set covariance and thresholds so that steady motion alarms at the target rate.
 
-    Peaks over threshold with an exponential tail (Coles 2001, An Introduction to Statistical
-    Modeling of Extreme Values, chapter 4, shape 0); the threshold is the return level for the
-    target rate, shared evenly among the scales.
+    Rows go through the glitch filter first, as they do live. Thresholds: peaks over threshold with
+    an exponential tail (Coles 2001, An Introduction to Statistical Modeling of Extreme Values,
+    chapter 4, shape 0); each is the return level for the target rate, which all scales share
+    evenly.
 
     Args:
-        calibration: what to keep but the thresholds.
-        maxima: block maxima of steady motion, [blocks, scales].
+        calibration: what to keep of: scales, memories, floors.
+        recordings: steady motion as the aligner gives it out, each float64 [n, C].
+        rate_hz: of the rows.
         alarms_per_hour: target false-alarm rate of all scales together.
+
+    Returns:
+        The calibration, and the block maxima that its thresholds were fitted to.
 
     Raises:
         CalibrationError: fewer than `LEAST_BLOCKS` blocks, or no motion to learn from.
     """
+    settled = [_settled(rows, calibration) for rows in recordings]
+    known = replace(calibration, autocovariance=_autocovariance(settled, len(calibration.floors)))
+    maxima = block_maxima(settled, known, rate_hz)
     if len(maxima) < LEAST_BLOCKS:
         raise CalibrationError(
             f"{len(maxima) * BLOCK_S:g} s of steady motion with a baseline; "
@@ -118,11 +111,52 @@ def calibrated(
     thresholds = return_levels(maxima, blocks_per_alarm)
     if not (thresholds > 0).all():
         raise CalibrationError("the signals never vary: a sensor is stuck or silent")
-    return replace(
-        calibration,
-        thresholds=tuple(float(round(level, 4)) for level in thresholds),
-        alarms_per_hour=alarms_per_hour,
+    rounded = tuple(float(round(level, 4)) for level in thresholds)
+    return replace(known, thresholds=rounded, alarms_per_hour=alarms_per_hour), maxima
+
+
+def _settled(rows: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
+    names = tuple(str(c) for c in range(len(calibration.floors)))
+    return GlitchFilter(names, calibration.floors, calibration.covariance_rows).run(rows)[0]
+
+
+def _autocovariance(
+    recordings: Sequence[NDArray[np.float64]], channels: int
+) -> tuple[tuple[tuple[float, ...], ...], ...]:
+    """Of the changes from row to row, at lags 0 to LAGS; a missing change counts as none.
+
+    Every lag is divided by the number of changes, not of products: only so is the matrix of all
+    lags positive semidefinite (Brockwell and Davis 1991, Time Series, section 7.2).
+    """
+    sums, count = np.zeros((LAGS + 1, channels, channels)), 0
+    for rows in recordings:
+        changes = np.nan_to_num(np.diff(rows, axis=0))
+        count += len(changes)
+        for lag in range(LAGS + 1):
+            sums[lag] += changes[lag:].T @ changes[: max(len(changes) - lag, 0)]
+    means = sums / max(count, 1)
+    return tuple(
+        tuple(tuple(float(f"{value:.{_DIGITS}g}") for value in row) for row in lag) for lag in means
     )
+
+
+def block_maxima(
+    recordings: Iterable[NDArray[np.float64]], calibration: Calibration, rate_hz: float
+) -> NDArray[np.float64]:
+    """Largest log-ratios of each block of `BLOCK_S` seconds with a baseline, [blocks, scales].
+
+    Args:
+        recordings: settled rows, each float64 [n, C]; no block reaches from one into the next.
+        calibration: its covariance is used, its thresholds are not.
+        rate_hz: of the rows.
+    """
+    length, scales = round(BLOCK_S * rate_hz), len(calibration.scales)
+    maxima = [np.empty((0, scales))]
+    for rows in recordings:
+        ratios = np.empty((len(rows), scales))
+        count = log_ratios(new_analyzer(calibration), rows, ratios) // length
+        maxima.append(ratios[: count * length].reshape(count, length, scales).max(axis=1))
+    return np.concatenate(maxima)
 
 
 def return_levels(maxima: NDArray[np.float64], blocks: float) -> NDArray[np.float64]:

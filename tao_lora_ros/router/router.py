@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
+
+from tao_lora_ros.signal.compiled import compiled
+
 
 class Path(IntEnum):
     """Which path of the model a window takes; the values of Inference.msg."""
@@ -38,32 +42,48 @@ class RouterConfig:
     max_transient_rows: int
 
 
-class Router:
-    """Follows the score row by row; `path` is the route of the newest row."""
+_ROUTE = np.dtype(
+    [
+        ("off_score", np.float64),
+        ("hold_rows", np.int64),
+        ("max_transient_rows", np.int64),
+        ("transient", np.int64),  # 1 or 0; the values of Path
+        ("lasted", np.int64),  # rows of this transient
+        ("quiet", np.int64),  # newest rows in turn that were below off_score
+    ]
+)
+_NONE, _ONSET, _END, _ACCEPTED = (int(change) for change in Change)
 
-    def __init__(self, config: RouterConfig) -> None:
-        self.config = config
-        self.clear()
 
-    def clear(self) -> None:
-        """Back to steady."""
-        self.path = Path.STEADY
-        self._lasted = 0
-        self._quiet = 0
+def new_route(config: RouterConfig) -> np.ndarray:
+    """A steady route, [1]."""
+    route = np.zeros(1, _ROUTE)
+    configure(route, config)
+    return route
 
-    def update(self, score: float) -> Change:
-        """Take the score of one row and say what it changed."""
-        if self.path is Path.STEADY:
-            if not score >= 1.0:  # a NaN is no alarm
-                return Change.NONE
-            self.path, self._lasted, self._quiet = Path.TRANSIENT, 0, 0
-            return Change.ONSET
-        self._lasted += 1
-        self._quiet = self._quiet + 1 if score < self.config.off_score else 0
-        if self._quiet >= max(self.config.hold_rows, 1):
-            self.path = Path.STEADY
-            return Change.END
-        if self._lasted >= self.config.max_transient_rows:
-            self.path = Path.STEADY
-            return Change.ACCEPTED
-        return Change.NONE
+
+def configure(route: np.ndarray, config: RouterConfig) -> None:
+    """Take another configuration, between two rows."""
+    route["off_score"] = config.off_score
+    route["hold_rows"] = max(config.hold_rows, 1)
+    route["max_transient_rows"] = config.max_transient_rows
+
+
+@compiled
+def follow(route, score):
+    """Take the score of one row and say what it changed, a value of `Change`."""
+    now = route[0]
+    if not now.transient:
+        if not score >= 1.0:  # a NaN is no alarm
+            return _NONE
+        now.transient, now.lasted, now.quiet = 1, 0, 0
+        return _ONSET
+    now.lasted += 1
+    now.quiet = now.quiet + 1 if score < now.off_score else 0
+    if now.quiet >= now.hold_rows:
+        now.transient = 0
+        return _END
+    if now.lasted >= now.max_transient_rows:
+        now.transient = 0
+        return _ACCEPTED
+    return _NONE

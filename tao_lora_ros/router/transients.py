@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.router.analyzer import Analysis
+from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.covariance import Array
 
 ONSET_LIVELINESS = 4.0
 NOISE = 3.0
 
 
-@dataclass
+@dataclass(frozen=True)
 class Transient:
     """One transient as far as it is known.
 
@@ -30,8 +31,23 @@ class Transient:
     end_ns: int = 0
 
 
-class TransientTracker:
-    """Follows analyses row by row and describes the transient that the router reports.
+_NOW = np.dtype(
+    [
+        ("sequence", np.int64),  # of the newest transient, -1 before the first
+        ("onset_ns", np.int64),
+        ("peak_ns", np.int64),
+        ("end_ns", np.int64),
+        ("loud_ns", np.int64),  # newest row that was not quiet
+        ("peak_score", np.float64),
+        ("peak_liveliness", np.float64),
+        ("rows", np.int64),  # observed
+    ]
+)
+_PAST = np.dtype([("time_ns", np.int64), ("liveliness", np.float64)])
+
+
+class Tracker(NamedTuple):
+    """Describes the transient that the router reports, for C channels; L rows of longest scale.
 
     Onset: an alarm comes some rows late, so it is dated back to the first row of the alarming
     window that is more than `ONSET_LIVELINESS` times livelier than usual; to the alarm's row itself
@@ -39,57 +55,92 @@ class TransientTracker:
     beyond what noise explains (`NOISE` of its usual standard deviations), summed.
     """
 
-    def __init__(self, longest_scale: int) -> None:
-        self._past: deque[tuple[int, Analysis]] = deque(maxlen=longest_scale)
-        self._sequence = 0
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget the past; sequence numbers go on."""
-        self._past.clear()
-        self.current: Transient | None = None
-        self._peak_liveliness = 0.0
-        self._last_loud_ns = 0
-
-    def observe(self, time_ns: int, analysis: Analysis, off_score: float) -> None:
-        """Take one row, before the router's change for it is handled."""
-        self._past.append((time_ns, analysis))
-        transient = self.current
-        if transient is None:
-            return
-        if analysis.score >= off_score:
-            self._last_loud_ns = time_ns
-        if analysis.liveliness > self._peak_liveliness:
-            self._peak_liveliness, transient.peak_ns = analysis.liveliness, time_ns
-        self._changes += _beyond_noise(analysis)
-        transient.shares = self._changes / self._changes.sum()
-        transient.peak_score = max(transient.peak_score, analysis.score)
-
-    def begin(self, time_ns: int, analysis: Analysis) -> Transient:
-        """The router alarmed at this row."""
-        window = list(self._past)[-analysis.scale :]
-        lively = [row_ns for row_ns, row in window if row.liveliness > ONSET_LIVELINESS]
-        onset_ns = lively[0] if lively else time_ns
-        peak_ns, peak = max(window, key=lambda row: row[1].liveliness)
-        self._peak_liveliness = peak.liveliness
-        self._last_loud_ns = time_ns
-        # The liveliest row counts in full, so that there is always something to share.
-        self._changes = peak.deviations + sum(_beyond_noise(row) for _, row in window)
-        shares = self._changes / self._changes.sum()
-        self.current = Transient(
-            self._sequence, onset_ns, max(peak_ns, onset_ns), analysis.score, shares
-        )
-        self._sequence += 1
-        return self.current
-
-    def end(self) -> Transient:
-        """The router says that it is over."""
-        transient = self.current
-        assert transient is not None, "end() without begin()"
-        transient.end_ns = max(self._last_loud_ns, transient.peak_ns)
-        self.current = None
-        return transient
+    now: NDArray  # [1]
+    past: NDArray  # ring of the newest rows, [L]
+    deviations: Array  # theirs, [L, C]
+    changes: Array  # of the transient, summed, [C]
 
 
-def _beyond_noise(analysis: Analysis) -> NDArray[np.float64]:
-    return np.maximum(analysis.deviations - NOISE, 0.0)
+def new_tracker(longest_scale: int, channels: int) -> Tracker:
+    """One that has seen no transient."""
+    tracker = Tracker(
+        np.zeros(1, _NOW),
+        np.zeros(longest_scale, _PAST),
+        np.zeros((longest_scale, channels)),
+        np.zeros(channels),
+    )
+    tracker.now["sequence"] = -1
+    return tracker
+
+
+def newest(tracker: Tracker) -> Transient:
+    """The transient that goes on, or that has just ended."""
+    now = tracker.now[0]
+    return Transient(
+        int(now["sequence"]),
+        int(now["onset_ns"]),
+        int(now["peak_ns"]),
+        float(now["peak_score"]),
+        tracker.changes / tracker.changes.sum(),
+        int(now["end_ns"]),
+    )
+
+
+@compiled
+def observe(tracker, time_ns, liveliness, deviations):
+    """Take one row, in a transient or not."""
+    at = tracker.now[0].rows % len(tracker.past)
+    tracker.now[0].rows += 1
+    tracker.past[at].time_ns = time_ns
+    tracker.past[at].liveliness = liveliness
+    tracker.deviations[at] = deviations
+
+
+@compiled
+def begin(tracker, score, scale):
+    """The router alarmed at the newest row, by the window of `scale` rows."""
+    now, past = tracker.now[0], tracker.past
+    alarm = past[(now.rows - 1) % len(past)].time_ns
+    now.sequence += 1
+    now.onset_ns, now.end_ns, now.loud_ns = alarm, 0, alarm
+    now.peak_score, now.peak_liveliness = score, -1.0
+    tracker.changes[:] = 0.0
+    liveliest = 0
+    for back in range(min(scale, now.rows) - 1, -1, -1):
+        at = (now.rows - 1 - back) % len(past)
+        if past[at].liveliness > ONSET_LIVELINESS and past[at].time_ns < now.onset_ns:
+            now.onset_ns = past[at].time_ns
+        if past[at].liveliness > now.peak_liveliness:
+            now.peak_liveliness, now.peak_ns = past[at].liveliness, past[at].time_ns
+            liveliest = at
+        _add_beyond_noise(tracker, at)
+    now.peak_ns = max(now.peak_ns, now.onset_ns)
+    # The liveliest row counts in full, so that there is always something to share.
+    tracker.changes[:] += tracker.deviations[liveliest]
+
+
+@compiled
+def go_on(tracker, score, off_score):
+    """The newest row belongs to the transient, be it the last one."""
+    now = tracker.now[0]
+    at = (now.rows - 1) % len(tracker.past)
+    if score >= off_score:
+        now.loud_ns = tracker.past[at].time_ns
+    if tracker.past[at].liveliness > now.peak_liveliness:
+        now.peak_liveliness = tracker.past[at].liveliness
+        now.peak_ns = tracker.past[at].time_ns
+    now.peak_score = max(now.peak_score, score)
+    _add_beyond_noise(tracker, at)
+
+
+@compiled
+def finish(tracker):
+    """The router says that it is over."""
+    now = tracker.now[0]
+    now.end_ns = max(now.loud_ns, now.peak_ns)
+
+
+@compiled
+def _add_beyond_noise(tracker, at):
+    for c in range(len(tracker.changes)):
+        tracker.changes[c] += max(tracker.deviations[at, c] - NOISE, 0.0)

@@ -1,79 +1,91 @@
-"""Slow covariance of all channels, and how far a row lies outside of it."""
+"""Slow covariance of rows, and rows made white by it: what is usual comes out small.
+
+Compiled loops over plain arrays, so that a row costs microseconds, alone or among many.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK_ROWS = 16
-SHRINKAGE = 0.05
+from tao_lora_ros.signal.compiled import compiled
+
+Array = NDArray[np.float64]
+
+REFRESH_ROWS = 16
 
 
-class StreamingCovariance:
-    """Exponentially weighted covariance about zero of rows [C].
+class Covariance(NamedTuple):
+    """Exponentially weighted covariance about zero of rows [N], float64; lower triangles alone.
 
     Old rows fade by the weight of every new one, so rounding errors fade with them and cannot pile
-    up over hours. Until `memory_rows` have come, every row has an equal part. Rows are gathered and
-    taken in by blocks, one matrix product each.
-
-    The inverse is that of the covariance with `SHRINKAGE` of its diagonal and the channels' floors
-    added: an estimate from few rows has too small eigenvalues (Ledoit and Wolf 2004).
+    up over hours. Until `memory_rows` have come, every row has an equal part.
 
     Args:
         memory_rows: rows after which a row's weight has fallen by e.
-        floors: standard deviation of each channel's resolution, [C].
+        prior: added before the rows are made white, [N, N], positive definite: an estimate from few
+            rows knows nothing of the directions that these have not shown.
+        value: the covariance, [N, N].
+        factor: Cholesky factor of `value + prior`, [N, N], renewed every `REFRESH_ROWS` rows.
+        rows: how many were learned, int64 [1].
     """
 
-    def __init__(self, memory_rows: int, floors: NDArray[np.float64]) -> None:
-        self._memory = memory_rows
-        self._floor = np.diag(floors**2)
-        self.clear()
+    memory_rows: int
+    prior: Array
+    value: Array
+    factor: Array
+    rows: NDArray[np.int64]
 
-    def clear(self) -> None:
-        """Forget all rows."""
-        channels = len(self._floor)
-        self._count = 0
-        self._covariance = np.zeros((channels, channels))
-        self._block = np.zeros((BLOCK_ROWS, channels))
-        self._present = np.zeros((BLOCK_ROWS, channels), dtype=bool)
-        self._weights = np.zeros(BLOCK_ROWS)
-        self._filled = 0
-        self._inverse = np.linalg.inv(self._floor)
-        self.deviations = np.sqrt(np.diagonal(self._floor))  # standard deviations, [C]
 
-    def push(self, row: NDArray[np.float64], weight: float) -> None:
-        """Add a row, float64 [C], with a weight from 0 (ignored) to 1.
+def new_covariance(memory_rows: int, prior: Array) -> Covariance:
+    """One that has seen no row; `prior` [N, N] is symmetric and positive definite."""
+    factor: Array = np.linalg.cholesky(prior).astype(np.float64)
+    return Covariance(memory_rows, prior, np.zeros_like(prior), factor, np.zeros(1, np.int64))
 
-        A channel that is NaN keeps its variance and forgets what it had in common with the others.
-        """
-        self._count += 1
-        self._present[self._filled] = present = ~np.isnan(row)
-        self._block[self._filled] = np.where(present, row, 0.0)
-        self._weights[self._filled] = weight / min(self._count, self._memory)
-        self._filled += 1
-        if self._filled == BLOCK_ROWS:
-            self._take_in()
 
-    def _take_in(self) -> None:
-        # Row by row, C' = (1 - w) C + w x xᵀ; so a row's part is what the later ones leave of it.
-        left = np.cumprod(1.0 - self._weights[::-1])[::-1]
-        parts = self._weights * np.append(left[1:], 1.0)
-        kept = np.prod(np.where(self._present, 1.0 - self._weights[:, None], 1.0), axis=0)
-        variances = np.diagonal(self._covariance) * (kept - left[0])
-        self._covariance *= left[0]
-        self._covariance += (self._block.T * parts) @ self._block + np.diag(variances)
-        self._filled = 0
-        variances = np.diagonal(self._covariance)
-        self._inverse = np.linalg.inv(
-            self._covariance + np.diag(SHRINKAGE * variances) + self._floor
-        )
-        self.deviations = np.sqrt(variances + np.diagonal(self._floor))
+@compiled
+def learn(state, row, weight):
+    """Add a row [N] with a weight from 0 (ignored) to 1.
 
-    @property
-    def value(self) -> NDArray[np.float64]:
-        """Covariance of the rows that were taken in, float64 [C, C]."""
-        return self._covariance
+    A channel that is NaN keeps its variance and forgets what it had in common with the others.
+    """
+    state.rows[0] += 1
+    w = weight / min(state.rows[0], state.memory_rows)
+    for i in range(len(row)):
+        x = 0.0 if np.isnan(row[i]) else row[i]
+        for j in range(i):
+            product = 0.0 if np.isnan(row[j]) else x * row[j]
+            state.value[i, j] += w * (product - state.value[i, j])
+        if not np.isnan(row[i]):
+            state.value[i, i] += w * (x * x - state.value[i, i])
+    if state.rows[0] % REFRESH_ROWS == 0:
+        factorize(state)
 
-    def squared_distance(self, row: NDArray[np.float64]) -> float:
-        """Squared Mahalanobis distance of a row, float64 [C], from zero."""
-        return float(row @ self._inverse @ row)
+
+@compiled
+def factorize(state):
+    """Renew the factor: the Cholesky-Banachiewicz scheme."""
+    factor = state.factor
+    for i in range(len(factor)):
+        for j in range(i + 1):
+            rest = state.value[i, j] + state.prior[i, j]
+            for k in range(j):
+                rest -= factor[i, k] * factor[j, k]
+            factor[i, j] = np.sqrt(rest) if i == j else rest / factor[j, j]
+
+
+@compiled
+def whiten(state, row, out):
+    """Solve factor · out = row for a row [N], NaN taken as 0.
+
+    For a row of the learned kind, `out` has unit variances and no correlation; each entry is what
+    the entries before it do not explain, so its last ones are the innovation of the row's last
+    channels given the others, and the sum of all squares is Mahalanobis's distance squared.
+    """
+    for i in range(len(row)):
+        rest = 0.0 if np.isnan(row[i]) else row[i]
+        for j in range(i):
+            rest -= state.factor[i, j] * out[j]
+        out[i] = rest / state.factor[i, i]

@@ -13,7 +13,7 @@ from tao_lora_ros.bags.rows import read_run
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import check_channels
 from tao_lora_ros.model.artifact import Artifact
-from tao_lora_ros.router.calibration import BLOCK_S, calibrated, maxima_of, return_levels
+from tao_lora_ros.router.calibration import BLOCK_S, calibrated, return_levels
 
 
 def recalibrate(
@@ -23,7 +23,7 @@ def recalibrate(
     topics: Mapping[str, str],
     alarms_per_hour: float,
 ) -> tuple[Artifact, NDArray[np.float64]]:
-    """The artifact with thresholds from steady bags, and the block maxima they were fitted to.
+    """The artifact calibrated on steady bags, and the block maxima of its thresholds.
 
     Raises:
         BagError: a bag cannot be used.
@@ -32,8 +32,7 @@ def recalibrate(
     """
     check_channels(settings, artifact)
     runs = [read_run(bag, settings, artifact.rate_hz, topics).values for bag in bags]
-    maxima = maxima_of(runs, artifact.calibration, artifact.rate_hz).values
-    calibration = calibrated(artifact.calibration, maxima, alarms_per_hour)
+    calibration, maxima = calibrated(artifact.calibration, runs, artifact.rate_hz, alarms_per_hour)
     provenance = artifact.provenance | {"calibration_runs": [bag.name for bag in bags]}
     return replace(artifact, calibration=calibration, provenance=provenance), maxima
 

@@ -17,7 +17,7 @@ from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import Artifact, save_artifact
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.router.calibration import calibrated, maxima_of, uncalibrated
+from tao_lora_ros.router.calibration import calibrated, uncalibrated
 from tao_lora_ros.router.router import Path as Route
 from tao_lora_ros.training.dataset import WindowSet, label_names
 from tao_lora_ros.training.evaluate import evaluate
@@ -87,7 +87,8 @@ def train(
                 task, completed=step, description=f"training, loss {loss:.3f}"
             ),
         )
-    maxima = maxima_of([run.values for run in quiet], router, config.rate_hz)
+    steady_rows = [run.values for run in quiet]
+    calibration, _ = calibrated(router, steady_rows, config.rate_hz, config.alarms_per_hour)
     rng = np.random.default_rng(config.seed)
     calm = _windows(quiet, labels, sizes).spaced(CALIBRATION_WINDOWS).windows
     student = quantize(teacher, calm, data.draw(CALIBRATION_WINDOWS, rng).windows)
@@ -98,7 +99,7 @@ def train(
         rate_hz=config.rate_hz,
         channels=channels,
         labels=labels,
-        calibration=calibrated(router, maxima.values, config.alarms_per_hour),
+        calibration=calibration,
         provenance={
             "training_runs": [run.name for run in training],
             "validation_runs": [run.name for run in validation],

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tao_lora_ros.router.analyzer import Calibration
+from tao_lora_ros.router.analyzer import Calibration, log_ratios, new_analyzer, prior
 from tao_lora_ros.router.calibration import (
-    KEPT_BLOCKS,
+    KEPT_S,
     SCALES,
-    BlockMaxima,
     CalibrationError,
+    SteadyRows,
+    block_maxima,
     calibrated,
-    maxima_of,
     return_levels,
     uncalibrated,
 )
@@ -30,14 +32,14 @@ def noise(seconds: float, seed: int) -> NDArray[np.float64]:
     return np.random.default_rng(seed).normal(0, 1, (round(seconds * RATE_HZ), 6)) * STD
 
 
-def calibrate(recordings: Iterable[NDArray[np.float64]], alarms_per_hour: float) -> Calibration:
-    return calibrated(BASE, maxima_of(recordings, BASE, RATE_HZ).values, alarms_per_hour)
+def calibrate(recordings: Sequence[NDArray[np.float64]], alarms_per_hour: float) -> Calibration:
+    return calibrated(BASE, recordings, RATE_HZ, alarms_per_hour)[0]
 
 
 def test_the_false_alarm_rate_is_near_the_target_on_fresh_data() -> None:
     target_per_hour = 480.0  # 4 in half a minute, so that a short test sees some
     calibration = calibrate([noise(30, 1)], target_per_hour)
-    fresh = maxima_of([noise(30, 2)], calibration, RATE_HZ).values
+    fresh = block_maxima([noise(30, 2)], calibration, RATE_HZ)
     alarms = (fresh >= calibration.thresholds).any(axis=1).sum()
     assert target_per_hour / 6 <= alarms * 120 <= target_per_hour * 6
 
@@ -55,13 +57,13 @@ def test_short_windows_need_higher_thresholds() -> None:
 
 def test_memories_are_in_rows_of_the_rate() -> None:
     base = uncalibrated(CHANNELS, 1000.0)
-    assert base.memories == (32, 128, 1000)
-    assert (base.start_rows, base.leak_rows, base.covariance_rows) == (200, 1000, 2000)
+    assert base.memories == (32, 128, 384)
+    assert (base.start_rows, base.leak_rows, base.covariance_rows) == (200, 500, 2000)
     assert base.floors == (2e-3, 2e-3, 2e-4, 1e-2, 1e-2, 5e-4)
     assert base.thresholds == (1.0,) * len(SCALES)
 
 
-def test_all_but_the_thresholds_is_kept() -> None:
+def test_all_but_thresholds_and_covariance_is_kept() -> None:
     calibration = calibrate([noise(10, 1)], 1.0)
     for name in ("scales", "memories", "covariance_rows", "start_rows", "leak_rows", "floors"):
         assert getattr(calibration, name) == getattr(BASE, name), name
@@ -95,28 +97,50 @@ def test_a_recording_that_never_varies_is_refused() -> None:
         calibrate([np.zeros((5000, 6))], 1.0)
 
 
-def test_blocks_are_the_largest_of_a_quarter_second() -> None:
-    maxima = BlockMaxima(RATE_HZ)
-    ratios = np.random.default_rng(1).normal(size=(125 * 3 + 60, 2))
-    for row in ratios:
-        maxima.push(row)
-    np.testing.assert_array_equal(maxima.values, ratios[:375].reshape(3, 125, 2).max(axis=1))
+def test_blocks_are_the_largest_of_a_quarter_second_and_reach_over_no_seam() -> None:
+    pieces = [noise(4, 1), noise(0.1, 2), noise(3.3, 3)]
+    expected = []
+    for rows in pieces:
+        ratios = np.empty((len(rows), len(SCALES)))
+        count = log_ratios(new_analyzer(BASE), rows, ratios) // 125
+        expected += [ratios[125 * i : 125 * (i + 1)].max(axis=0) for i in range(count)]
+    np.testing.assert_array_equal(block_maxima(pieces, BASE, RATE_HZ), expected)
 
 
-def test_a_cut_throws_the_block_under_way_away() -> None:
-    maxima = BlockMaxima(RATE_HZ)
-    maxima.push(np.array([100.0]))
-    maxima.cut()
-    for _ in range(125):
-        maxima.push(np.array([1.0]))
-    assert maxima.values.tolist() == [[1.0]]
+def test_the_autocovariance_is_that_of_the_changes_of_all_recordings() -> None:
+    pieces = [noise(5, 1), noise(6, 2) * 3]
+    changes = [np.diff(rows, axis=0) for rows in pieces]
+    count = sum(map(len, changes))
+    known = calibrate(pieces, 1.0).autocovariance
+    for lag, matrix in enumerate(known):
+        expected = sum(d[lag:].T @ d[: len(d) - lag] for d in changes) / count
+        np.testing.assert_allclose(matrix, expected, rtol=1e-6, atol=1e-12)
 
 
-def test_the_newest_hour_is_kept() -> None:
-    maxima = BlockMaxima(4.0)  # a block a row
-    for i in range(KEPT_BLOCKS + 5):
-        maxima.push(np.array([float(i)]))
-    assert maxima.values[:, 0].tolist() == list(range(5, KEPT_BLOCKS + 5))
+def test_a_glitch_in_steady_motion_moves_nothing() -> None:
+    clean, spoilt = noise(10, 1), noise(10, 1)
+    spoilt[2000, 3] = 1e3
+    a, b = calibrate([clean], 1.0), calibrate([spoilt], 1.0)
+    np.testing.assert_allclose(a.thresholds, b.thresholds, rtol=0.05)
+    np.testing.assert_allclose(a.autocovariance, b.autocovariance, rtol=0.05, atol=1e-3)
+
+
+def test_missing_channels_leave_a_prior_that_is_positive_definite() -> None:
+    gaps = noise(10, 1)
+    gaps[::7, 1] = np.nan
+    gaps[:, 4] = np.nan
+    np.linalg.cholesky(prior(calibrate([gaps], 1.0)))
+
+
+@given(counts=st.lists(st.integers(0, 40), max_size=8))
+def test_the_newest_rows_are_kept_in_order(counts: list[int]) -> None:
+    kept = SteadyRows(50 / KEPT_S, 2)  # fifty rows
+    pushed = [np.array([i, -i], float) for i in range(sum(counts))]
+    for row in pushed:
+        kept.push(row)
+    np.testing.assert_array_equal(kept.values, np.array(pushed[-50:]).reshape(-1, 2))
+    kept.clear()
+    assert len(kept.values) == 0
 
 
 def test_return_levels_of_an_exponential_tail() -> None:

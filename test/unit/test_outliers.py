@@ -117,6 +117,37 @@ def test_clear_forgets_the_signals_but_no_counts() -> None:
     assert [row.time_ns for row in subject.push(Row(0, 0, np.full(3, 100.0)))] == [0]
 
 
+def test_what_passes_as_physical_is_counted_apart() -> None:
+    values = noise()
+    values[200:, 0] += 5.0  # lasts
+    values[250, 1:] += 5.0  # is seen by two, there and back
+    subject, _ = filtered(values)
+    assert not subject.glitches
+    assert subject.jumps == {CHANNELS[0]: 1, CHANNELS[1]: 2, CHANNELS[2]: 2}
+
+
+def test_gaussian_noise_has_no_false_glitch() -> None:
+    values = np.random.default_rng(1).normal(0, 1, (2_000_000, 3)) * STD
+    subject = GlitchFilter(CHANNELS, (2e-3, 2e-3, 1e-2), memory_rows=500)
+    out, settled_at = subject.run(values)
+    assert not subject.glitches
+    assert not subject.jumps
+    np.testing.assert_array_equal(out, values)
+    np.testing.assert_array_equal(settled_at, np.arange(len(values)))
+
+
+@given(seed=st.integers(0, 500), share=st.floats(0, 0.2), cut=st.integers(0, 250))
+def test_many_rows_at_once_settle_as_each_alone(seed: int, share: float, cut: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = noise(250, seed)
+    values[rng.random(values.shape) < share / 4] += 5.0
+    alone, out = filtered(values, flush=False)
+    together = GlitchFilter(CHANNELS, (2e-3, 2e-3, 1e-2), memory_rows=500)
+    pieces = [together.run(values[:cut]), together.run(values[cut:])]
+    np.testing.assert_array_equal(np.concatenate([rows for rows, _ in pieces]), table(out))
+    assert (together.glitches, together.jumps) == (alone.glitches, alone.jumps)
+
+
 @given(seed=st.integers(0, 500), share=st.floats(0, 0.2))
 def test_every_row_comes_out_once_in_order_and_nothing_else_changes(
     seed: int, share: float

@@ -5,17 +5,30 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tao_lora_ros.router.router import Change, Path, Router, RouterConfig
+from tao_lora_ros.router.router import Change, Path, RouterConfig, configure, follow, new_route
 
 CONFIG = RouterConfig(off_score=0.7, hold_rows=3, max_transient_rows=10)
 
 
-def changes(router: Router, scores: list[float]) -> list[Change]:
-    return [router.update(score) for score in scores]
+class Router:
+    """A route and what it says of scores."""
+
+    def __init__(self, config: RouterConfig = CONFIG) -> None:
+        self.route = new_route(config)
+
+    def update(self, score: float) -> Change:
+        return Change(follow(self.route, score))
+
+    def changes(self, *scores: float) -> list[Change]:
+        return [self.update(score) for score in scores]
+
+    @property
+    def path(self) -> Path:
+        return Path(self.route[0]["transient"])
 
 
 def test_steady_below_one_and_transient_at_one() -> None:
-    router = Router(CONFIG)
+    router = Router()
     assert router.update(0.999) is Change.NONE
     assert router.path is Path.STEADY
     assert router.update(1.0) is Change.ONSET
@@ -23,59 +36,51 @@ def test_steady_below_one_and_transient_at_one() -> None:
 
 
 def test_ends_after_the_hold_below_the_off_score() -> None:
-    router = Router(CONFIG)
-    assert changes(router, [2.0, 0.5, 0.5]) == [Change.ONSET, Change.NONE, Change.NONE]
+    router = Router()
+    assert router.changes(2.0, 0.5, 0.5) == [Change.ONSET, Change.NONE, Change.NONE]
     assert router.path is Path.TRANSIENT
     assert router.update(0.5) is Change.END
     assert router.path is Path.STEADY
 
 
 def test_a_score_between_off_and_on_holds_the_transient() -> None:
-    router = Router(CONFIG)
-    assert changes(router, [1.0, 0.7, 0.9, 0.7, 0.9])[1:] == [Change.NONE] * 4
+    router = Router()
+    assert router.changes(1.0, 0.7, 0.9, 0.7, 0.9)[1:] == [Change.NONE] * 4
     assert router.path is Path.TRANSIENT
 
 
 def test_a_loud_row_starts_the_hold_anew() -> None:
-    router = Router(CONFIG)
-    ends = changes(router, [2.0, 0.1, 0.1, 0.7, 0.1, 0.1, 0.1])
+    ends = Router().changes(2.0, 0.1, 0.1, 0.7, 0.1, 0.1, 0.1)
     assert ends == [Change.ONSET, *[Change.NONE] * 5, Change.END]
 
 
 def test_a_lasting_transient_is_accepted() -> None:
-    router = Router(CONFIG)
-    given_out = changes(router, [2.0] * 11)
-    assert given_out == [Change.ONSET, *[Change.NONE] * 9, Change.ACCEPTED]
+    router = Router()
+    assert router.changes(*[2.0] * 11) == [Change.ONSET, *[Change.NONE] * 9, Change.ACCEPTED]
     assert router.path is Path.STEADY
 
 
 def test_after_acceptance_it_counts_anew() -> None:
-    router = Router(CONFIG)
-    assert changes(router, [2.0] * 22).count(Change.ACCEPTED) == 2
+    assert Router().changes(*[2.0] * 22).count(Change.ACCEPTED) == 2
 
 
 def test_without_a_hold_the_first_quiet_row_ends_it_and_a_loud_one_does_not() -> None:
     router = Router(RouterConfig(off_score=0.7, hold_rows=0, max_transient_rows=10))
-    assert changes(router, [2.0, 2.0, 2.0, 0.1]) == [
-        Change.ONSET,
-        Change.NONE,
-        Change.NONE,
-        Change.END,
-    ]
+    ends = [Change.ONSET, Change.NONE, Change.NONE, Change.END]
+    assert router.changes(2.0, 2.0, 2.0, 0.1) == ends
 
 
 def test_a_score_that_is_no_number_alarms_nobody() -> None:
-    router = Router(CONFIG)
+    router = Router()
     assert router.update(float("nan")) is Change.NONE
     assert router.path is Path.STEADY
 
 
-def test_clear_goes_back_to_steady() -> None:
-    router = Router(CONFIG)
-    changes(router, [2.0, 0.1, 0.1])
-    router.clear()
-    assert router.path is Path.STEADY
-    assert changes(router, [2.0, 0.1, 0.1]) == [Change.ONSET, Change.NONE, Change.NONE]
+def test_another_configuration_holds_from_the_next_row_on() -> None:
+    router = Router()
+    router.changes(2.0, 0.5)
+    configure(router.route, RouterConfig(off_score=0.4, hold_rows=2, max_transient_rows=10))
+    assert router.changes(0.5, 0.3, 0.3) == [Change.NONE, Change.NONE, Change.END]
 
 
 @given(

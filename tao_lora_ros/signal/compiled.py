@@ -1,0 +1,47 @@
+"""Loops compiled for the processor at hand, kept on disk until their sources change."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba.core import config as numba_config
+
+Function = TypeVar("Function", bound=Callable)
+
+_FOLDERS = ("signal", "router", "hardware")  # in which functions are compiled
+
+
+def compiled(function: Function) -> Function:
+    """Numba's njit with a cache that holds as long as every compiled function is what it was.
+
+    Numba itself looks at the file of a function alone, not at those of the functions and constants
+    that it uses, and would go on with an old copy of these. The cache lies in $NUMBA_CACHE_DIR,
+    else in `tao_lora_ros` of the user's cache folder; where nothing can be written there is none.
+    """
+    config: Any = numba_config
+    jit: Any = numba.njit
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(_folder(before))
+    try:
+        return jit(cache=True)(function)
+    except RuntimeError:  # no folder can be written
+        return jit(function)
+    finally:
+        config.CACHE_DIR = before
+
+
+@cache
+def _folder(base: str) -> Path:
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256(numba.__version__.encode())
+    for name in _FOLDERS:
+        for file in sorted((package / name).glob("*.py")):
+            digest.update(file.read_bytes())
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base or Path(home) / "tao_lora_ros") / digest.hexdigest()[:16]
