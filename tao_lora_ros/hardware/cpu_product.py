@@ -13,12 +13,19 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-_FEATURES = llvm.get_host_cpu_features()
+
+def _has(feature: str) -> bool:
+    """Whether numba compiles for a CPU with this; NUMBA_CPU_NAME and _FEATURES may set it."""
+    if config.CPU_FEATURES is None and config.CPU_NAME is None:
+        return bool(llvm.get_host_cpu_features().get(feature))
+    return f"+{feature}" in (config.CPU_FEATURES or "").split(",")
+
+
 # int32 lanes of a vector register; tiles of TALL rows and of two vectors fit the register file
-LANES = 16 if _FEATURES.get("avx512bw") else 8 if _FEATURES.get("avx2") else 4
+LANES = 16 if _has("avx512bw") else 8 if _has("avx2") else 4
 # `vpmaddwd`; LLVM makes it `vpdpwssd` where there is VNNI
 _PAIRWISE = {16: "llvm.x86.avx512.pmaddw.d.512", 8: "llvm.x86.avx2.pmadd.wd"}.get(LANES)
 TALL = 8 if LANES != 8 else 4

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 import torch
@@ -116,6 +121,29 @@ def test_products_are_exact(m: int, k: int, n: int, seed: int) -> None:
     sums = np.empty((m, -(-n // COLUMNS) * COLUMNS), np.int32)
     multiply(a, panels(b), sums)
     assert np.array_equal(sums[:, :n], a[:, :k].astype(np.int64) @ b)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="features of x86")
+@pytest.mark.parametrize(("features", "lanes"), [("+avx2,+fma", 8), ("", 4)], ids=["avx2", "plain"])
+def test_products_are_exact_on_lesser_cpus(features: str, lanes: int) -> None:
+    if "avx2" in features and not llvm.get_host_cpu_features().get("avx2"):
+        pytest.skip("this CPU has no AVX2")
+    check = (
+        "import numpy as np\n"
+        "from tao_lora_ros.hardware import cpu_product as p\n"
+        f"assert p.LANES == {lanes}\n"
+        "a, b = np.arange(-99, 99).reshape(11, 18).astype(np.int16) * 331, np.arange(18 * 37) % 256"
+        " - 128\n"
+        "b = b.reshape(18, 37)\n"
+        "c = np.empty((11, len(p.panels(b)) * p.COLUMNS), np.int32)\n"
+        "p.multiply(a, p.panels(b), c)\n"
+        "assert np.array_equal(c[:, :37], a.astype(np.int64) @ b)\n"
+    )
+    lesser = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": features}
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    subprocess.run(
+        [sys.executable, "-c", check], env=os.environ | lesser | {"PYTHONPATH": path}, check=True
+    )
 
 
 @pytest.mark.parametrize(
