@@ -167,7 +167,7 @@ def _from_left(x, out, transient, codes, numbers, at):
     pairs = (inputs + 1) // 2
     start = at[0]
     at[0] = start + outputs * 2 * pairs
-    weights = codes[start : at[0]].reshape(outputs, 2 * pairs)
+    weights = codes[start : at[0]].reshape(outputs, 2 * pairs).astype(np.int16)
     steady = _take(numbers, at, 2)
     scale = _take(numbers, at, outputs)
     bias = _take(numbers, at, outputs)

@@ -24,13 +24,13 @@ class Packed(NamedTuple):
     """What `cpu_forward.forward` reads from beginning to end.
 
     Args:
-        codes: weights, int16.
+        codes: weights, int8.
         numbers: scales, biases, norms and low-rank branches, float32.
         sizes: tokens, width, expansion, blocks, channels, patch, classes, horizon, rank
             (padded); int64.
     """
 
-    codes: NDArray[np.int16]
+    codes: NDArray[np.int8]
     numbers: NDArray[np.float32]
     sizes: NDArray[np.int64]
 
@@ -55,7 +55,7 @@ def pack(model: Mixer) -> Packed:
     )
 
 
-_Part = tuple[list[NDArray[np.int16]], list[NDArray[np.float32]]]
+_Part = tuple[list[NDArray[np.int8]], list[NDArray[np.float32]]]
 
 
 def _parts(model: Mixer) -> Iterator[_Part]:
@@ -89,12 +89,12 @@ def _rows(layer: Any) -> _Part:
     return [np.pad(codes, ((0, 0), (0, codes.shape[1] % 2)))], _layer(layer, codes)
 
 
-def _codes(layer: Any) -> NDArray[np.int16]:
+def _codes(layer: Any) -> NDArray[np.int8]:
     codes = unpack_int4(layer.packed) if isinstance(layer, DualPathLinear) else layer.codes
-    return codes.numpy().astype(np.int16)
+    return codes.numpy().astype(np.int8)
 
 
-def _layer(layer: Any, codes: NDArray[np.int16]) -> list[NDArray[np.float32]]:
+def _layer(layer: Any, codes: NDArray[np.int8]) -> list[NDArray[np.float32]]:
     """Activations are counted in steady-scale units, so every factor of x takes that scale in."""
     scale = layer.x_scale
     # the codes of a transient's activations, as large as int32 sums allow

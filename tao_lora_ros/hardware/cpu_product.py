@@ -1,7 +1,7 @@
 """Products of small-integer matrices, written in LLVM's language so that they reach the hardware.
 
-`c[m, n] = Σ_k a[m, k] · b[k, n]` with int16 factors and exact int32 sums. The innermost step takes
-two neighbouring k at once, which x86 has an instruction for (`vpmaddwd`, with VNNI `vpdpwssd`); a
+`c[m, n] = Σ_k a[m, k] · b[k, n]` with factors of int16, those of b also int8, and exact int32 sums.
+The innermost step takes two neighbouring k at once, which x86 has an instruction for (`vpmaddwd`, with VNNI `vpdpwssd`); a
 tile of c stays in registers. Numba's loops alone leave c in memory and reach a third of this.
 """
 
@@ -35,9 +35,9 @@ _SUMS, _PAIRS = ir.VectorType(_I32, LANES), ir.VectorType(_I16, 2 * LANES)
 
 
 def panels(matrix: np.ndarray) -> np.ndarray:
-    """Lay out b, int [K, N], as int16 [panels, K / 2, COLUMNS, 2], padded with zeros."""
+    """Lay out b, int8 [K, N], as int8 [panels, K / 2, COLUMNS, 2], padded with zeros."""
     k, n = matrix.shape
-    padded = np.zeros((k + k % 2, -(-n // COLUMNS) * COLUMNS), np.int16)
+    padded = np.zeros((k + k % 2, -(-n // COLUMNS) * COLUMNS), np.int8)
     padded[:k, :n] = matrix
     split = padded.reshape(len(padded) // 2, 2, -1, COLUMNS)
     return np.ascontiguousarray(split.transpose(2, 0, 3, 1))
@@ -81,13 +81,7 @@ def _sums(builder: Any, rows: int, a: Any, b: Any, pairs: Any) -> list[list[Any]
     index.add_incoming(_I64(0), before)
     sums = [[builder.phi(_SUMS) for _ in range(2)] for _ in range(rows)]
     right = builder.gep(b[0], [builder.mul(index, b[1])])
-    vectors = [
-        builder.load(
-            builder.bitcast(builder.gep(right, [_I64(2 * j * LANES)]), _PAIRS.as_pointer()),
-            align=2,
-        )
-        for j in range(2)
-    ]
+    vectors = [_pairs(builder, builder.gep(right, [_I64(2 * j * LANES)])) for j in range(2)]
     left = builder.gep(a[0], [builder.shl(index, _I64(1))])
     added = []
     for i in range(rows):
@@ -105,6 +99,13 @@ def _sums(builder: Any, rows: int, a: Any, b: Any, pairs: Any) -> list[list[Any]
     builder.cbranch(builder.icmp_unsigned("<", following, pairs), loop, after)
     builder.position_at_end(after)
     return added
+
+
+def _pairs(builder: Any, pointer: Any) -> Any:
+    """A vector of b, int8 widened."""
+    stored = ir.VectorType(pointer.type.pointee, 2 * LANES)
+    vector = builder.load(builder.bitcast(pointer, stored.as_pointer()), align=1)
+    return vector if stored == _PAIRS else builder.sext(vector, _PAIRS)
 
 
 def _splat(builder: Any, value: Any) -> Any:
@@ -136,7 +137,7 @@ def multiply(a, b, c):
 
     Args:
         a: int16 [M, K], K even.
-        b: int16 [panels, K / 2, COLUMNS, 2], or [K / 2, columns, 2] in one piece as `[1, ...]`.
+        b: int16 or int8 [panels, K / 2, COLUMNS, 2], or [K / 2, columns, 2] in one piece as `[1, ...]`.
         c: int32 [M, panels * COLUMNS], written.
     """
     m, k = a.shape
