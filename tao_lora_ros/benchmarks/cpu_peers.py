@@ -39,13 +39,13 @@ def _torch_call(module: Any) -> Callable[[NDArray[np.float32], Any], NDArray[np.
 
 def torch_eager(model: Reference, batch: int) -> Any:
     """PyTorch, an operator at a time."""
-    return _torch_call(SinglePath(model.full))
+    return _torch_call(SinglePath(model.full).eval())
 
 
 def torch_compiled(model: Reference, batch: int) -> Any:
     """PyTorch through Inductor."""
     torch._dynamo.reset()
-    return _torch_call(torch.compile(SinglePath(model.full), fullgraph=True, dynamic=False))
+    return _torch_call(torch.compile(SinglePath(model.full).eval(), fullgraph=True, dynamic=False))
 
 
 def onnxruntime_fp32(model: Reference, batch: int) -> Any:
@@ -79,7 +79,7 @@ def _export(model: Reference, batch: int, folder: FilePath) -> FilePath:
     file = folder / "model.onnx"
     example = torch.from_numpy(windows(batch, 0))
     torch.onnx.export(
-        SinglePath(model.full),
+        SinglePath(model.full).eval(),
         (example,),
         file,
         input_names=["windows"],

@@ -14,15 +14,18 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils, config
+from numba.core import cgutils
+from numba.core import config as numba_config
 from numba.extending import intrinsic
+
+_config: Any = numba_config  # its attributes come from the environment, unseen by mypy
 
 
 def _has(feature: str) -> bool:
     """Whether numba compiles for a CPU with this; NUMBA_CPU_NAME and _FEATURES may set it."""
-    if config.CPU_FEATURES is None and config.CPU_NAME is None:
+    if _config.CPU_FEATURES is None and _config.CPU_NAME is None:
         return bool(llvm.get_host_cpu_features().get(feature))
-    return f"+{feature}" in (config.CPU_FEATURES or "").split(",")
+    return f"+{feature}" in (_config.CPU_FEATURES or "").split(",")
 
 
 # int32 lanes of a vector register; tiles of TALL rows and of two vectors fit the register file

@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from tao_lora_ros.benchmarks import latency
+from tao_lora_ros.benchmarks.cpu_peers import CPU_PEERS
+from tao_lora_ros.benchmarks.gpu_peers import _int4
 from tao_lora_ros.benchmarks.latency import Size, bench_latency
 from tao_lora_ros.benchmarks.memory import bench_memory, branch_bytes, steady_bytes
-from tao_lora_ros.benchmarks.reference import CONFIGS, reference
+from tao_lora_ros.benchmarks.reference import CONFIGS, reference, windows
 from tao_lora_ros.benchmarks.results import OURS, read_results
 from tao_lora_ros.benchmarks.roofline import ORIN_NANO, multiplications, roofline
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.router.router import Path as RouterPath
 
 
 def test_latency_of_all_cases(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +42,32 @@ def test_a_peer_that_cannot_be_built_is_named_and_left_out() -> None:
     said: list[str] = []
     assert latency._built({"broken": broken}, reference("base"), 1, said.append) == {}
     assert said == ["broken: not measured: ImportError: no such library"]
+
+
+@pytest.mark.parametrize(
+    ("peer", "needs", "tolerance"),
+    [
+        ("torch-eager-fp32", "torch", 1e-6),
+        ("onnxruntime-fp32", "onnxscript", 1e-5),
+    ],
+)
+def test_peers_compute_the_model(peer: str, needs: str, tolerance: float) -> None:
+    pytest.importorskip(needs)
+    model, inputs = reference("base"), windows(2, 5)
+    call = CPU_PEERS[peer](model, 2)
+    got = call(inputs, np.zeros(2, np.int32))
+    logits = got[0] if isinstance(got, list) else got
+    with torch.inference_mode():
+        expected = model.full(torch.from_numpy(inputs), RouterPath.STEADY)[0].numpy()
+    assert np.abs(logits - expected).max() < tolerance * np.abs(expected).max()
+
+
+def test_the_codes_of_the_4_bit_libraries() -> None:
+    weight = torch.randn(16, 128, generator=torch.Generator().manual_seed(0))
+    codes, scales = _int4(weight)
+    assert (codes.dtype, codes.shape, scales.shape) == (torch.uint8, (16, 128), (16, 2))
+    restored = (codes.float() - 8) * scales.repeat_interleave(64, dim=1)
+    assert ((restored - weight).abs() <= 0.501 * scales.repeat_interleave(64, dim=1)).all()
 
 
 def test_memory_targets() -> None:
@@ -72,7 +102,7 @@ def test_multiplications_are_those_of_the_linear_layers() -> None:
     for layer in model.modules():
         if isinstance(layer, nn.Linear):
             layer.register_forward_hook(count)
-    model(torch.zeros(1, model.config.window, model.config.channels), 0)
+    model(torch.zeros(1, model.config.window, model.config.channels), RouterPath.STEADY)
     assert multiplications(model.config, 0) == counted
 
 
