@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+
+from tao_lora_ros.hardware.device import facts
 
 OURS = "tao-lora"
 
@@ -23,21 +23,6 @@ class Measurement:
     metric: str
     value: float
     unit: str
-
-
-def hardware() -> dict[str, Any]:
-    """Facts of this machine that a CPU time depends on."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # not Linux
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "cpu": models[0] if models else platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "system": platform.system(),
-    }
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
@@ -57,7 +42,7 @@ def write_results(
     """Write the measurements as JSON; a number that does not exist (NaN) as null."""
     content = {
         "command": command,
-        "hardware": hardware(),
+        "hardware": facts(),
         "versions": versions(packages),
         "rows": [asdict(row) | {"value": _number(row.value)} for row in rows],
     }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import logging
+import sys
 import time
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.benchmarks.events import PACKAGES, QUICK, Size, bench_events, default_cache
-from tao_lora_ros.benchmarks.results import read_results, table, write_results
+from tao_lora_ros.benchmarks.results import Measurement, read_results, table, write_results
 
 
 def add_bench_parser(subparsers: Any) -> None:
@@ -16,28 +19,82 @@ def add_bench_parser(subparsers: Any) -> None:
     bench = subparsers.add_parser("bench", help="measure, side by side with peers")
     commands = bench.add_subparsers(required=True, metavar="COMMAND")
 
-    events = commands.add_parser("events", help="event detection: F1, delay, false alarms, cost")
-    events.set_defaults(run=_events)
-    events.add_argument("--json", type=Path, metavar="FILE", help="write the measurements as JSON")
-    events.add_argument("--quick", action="store_true", help="about a tenth of it")
+    _add_command(
+        commands, "events", _events, "event detection: F1, delay, false alarms, cost"
+    ).add_argument("--quick", action="store_true", help="about a tenth of it")
+    latency = _add_command(commands, "latency", _latency, "time of one inference, host to host")
+    latency.add_argument("--quick", action="store_true", help="fewer batch sizes and calls")
+    latency.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is")
+    latency.add_argument(
+        "--only", action="append", default=[], metavar="SUBJECT", help="leave the others out"
+    )
+    _add_command(commands, "memory", _memory, "bytes of the weights, and bytes moved")
 
     show = commands.add_parser("table", help="the measurements of a JSON file as tables")
     show.set_defaults(run=_table)
     show.add_argument("file", type=Path)
 
 
+def _add_command(
+    commands: Any, name: str, run: Callable[[Namespace], None], what: str
+) -> ArgumentParser:
+    parser: ArgumentParser = commands.add_parser(name, help=what)
+    parser.set_defaults(run=run)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements as JSON")
+    return parser
+
+
 def _events(options: Namespace) -> None:
+    from tao_lora_ros.benchmarks.events import PACKAGES, QUICK, Size, bench_events, default_cache
+
+    rows = bench_events(QUICK if options.quick else Size(), default_cache(), _progress())
+    _report(options, "events" + " --quick" * options.quick, PACKAGES, rows)
+
+
+def _latency(options: Namespace) -> None:
+    import torch
+
+    logging.disable(logging.INFO)  # ONNX's exporter and quantiser tell of every node
+    from tao_lora_ros.benchmarks.latency import PACKAGES, QUICK, Size, bench_latency
+
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    size = QUICK if options.quick else Size()
+    rows = bench_latency(size, device, options.only, _progress())
+    command = f"latency --device {device}" + " --quick" * options.quick
+    command += "".join(f" --only {subject}" for subject in options.only)
+    _report(options, command, PACKAGES, rows)
+
+
+def _memory(options: Namespace) -> None:
+    from tao_lora_ros.benchmarks.memory import PACKAGES, bench_memory
+
+    _report(options, "memory", PACKAGES, bench_memory())
+
+
+def _progress() -> Callable[[str], None]:
     begun = time.monotonic()
-    rows = bench_events(
-        QUICK if options.quick else Size(),
-        default_cache(),
-        lambda line: print(f"{time.monotonic() - begun:6.0f} s  {line}", flush=True),
-    )
+    return lambda line: print(f"{time.monotonic() - begun:6.0f} s  {line}", flush=True)
+
+
+def _report(
+    options: Namespace, command: str, packages: Iterable[str], rows: Sequence[Measurement]
+) -> None:
     if options.json:
-        command = "tao-lora bench events" + " --quick" * options.quick
-        write_results(options.json, command, PACKAGES, rows)
+        write_results(options.json, f"tao-lora bench {command}", packages, rows)
     print(table(rows))
 
 
 def _table(options: Namespace) -> None:
     print(table(read_results(options.file)))
+
+
+def main() -> None:
+    """`python -m tao_lora_ros.cli.bench latency`: alone, where what other commands import lacks."""
+    parser = argparse.ArgumentParser(prog="tao-lora")
+    add_bench_parser(parser.add_subparsers(required=True))
+    options = parser.parse_args(["bench", *sys.argv[1:]])
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ from pathlib import Path
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.cli import commands
 from tao_lora_ros.cli.bench import add_bench_parser
+from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
 from tao_lora_ros.engine.settings import SettingsError
 from tao_lora_ros.model.artifact import ArtifactError
@@ -110,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_events_parser(subparsers)
     add_bench_parser(subparsers)
+    add_doctor_parser(subparsers)
 
     parameters = subparsers.add_parser("parameters", help="print the table of parameters")
     parameters.set_defaults(run=commands.parameters_command)

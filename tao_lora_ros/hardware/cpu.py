@@ -1,32 +1,47 @@
-"""The model on the CPU."""
+"""The model on the CPU: one thread, one compiled call a window."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from tao_lora_ros.hardware.cpu_forward import forward
+from tao_lora_ros.hardware.cpu_pack import pack
 from tao_lora_ros.hardware.runtime import Array, Output
+from tao_lora_ros.model.layers import Int8Linear
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.router.router import Path
 
 
 class CpuRuntime:
-    """A quantised model on one thread."""
+    """A quantised model on one thread.
+
+    Making it compiles the forward pass where no compiled one is cached yet (about half a minute).
+
+    Raises:
+        TypeError: the model is in full precision.
+    """
 
     name = "cpu"
 
     def __init__(self, model: Mixer) -> None:
-        self._model = model
+        config = model.config
+        if not isinstance(model.embed, Int8Linear):
+            raise TypeError("the model is in full precision; a runtime takes a quantised one")
+        self._window = config.window, config.channels
+        self._packed = pack(model)
+        self._shapes = config.classes, (config.horizon, config.channels), config.channels
+        self.infer(np.zeros(self._window, np.float32), Path.STEADY)
 
-    @torch.inference_mode()
     def infer(self, window: Array, path: Path) -> Output:
         """See `Runtime`."""
-        windows = torch.from_numpy(window)[None]
-        logits, forecast = self._model(windows, path)
-        level = self._model.level(windows)[0, 0].numpy()
-        none = np.empty(0, np.float32)
-        return Output(none if logits is None else logits[0].numpy(), forecast[0].numpy(), level)
+        if window.shape != self._window or window.dtype != np.float32:
+            raise ValueError(
+                f"window of shape {window.shape}, {window.dtype}; expected {self._window}, float32"
+            )
+        output = Output(*(np.empty(shape, np.float32) for shape in self._shapes))
+        forward(window, path is Path.TRANSIENT, *self._packed, *output)
+        return output
 
     def infer_batch(self, windows: Array, paths: NDArray[np.int32]) -> list[Output]:
         """See `Runtime`."""

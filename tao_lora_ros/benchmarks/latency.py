@@ -1,0 +1,162 @@
+"""`tao-lora bench latency`: host-to-host times of one inference call, side by side with peers.
+
+A call takes windows in host memory to logits in host memory. All subjects of a case take turns,
+round by round, so that a machine that slows down slows all of them.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tao_lora_ros.benchmarks.reference import CONFIGS, Reference, reference, windows
+from tao_lora_ros.benchmarks.results import OURS, Measurement
+from tao_lora_ros.hardware.cpu import CpuRuntime
+from tao_lora_ros.hardware.runtime import Runtime
+from tao_lora_ros.router.router import Path
+
+PACKAGES = ("torch", "triton", "numpy", "numba", "onnxruntime", "gemlite")
+PATTERNS = {"steady": (0,), "transient": (1,), "alternating": (0, 1)}
+_INPUTS = 8  # different windows that a case goes round
+_ROUNDS = 10
+# name, level, and calls at least
+_PERCENTILES = (("p50_us", 50, 1), ("p99_us", 99, 200), ("p999_us", 99.9, 2000))
+
+# windows [B, T, C] and their paths [B] to something on the host
+Call = Callable[[NDArray[np.float32], NDArray[np.int32]], object]
+# of a model and a batch; raises what kept it from being built
+Build = Callable[[Reference, int], Call]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much to measure: batch sizes, and of each subject and case the calls and seconds."""
+
+    batches: tuple[int, ...] = (1, 8, 64)
+    calls: int = 5000
+    seconds: float = 1.0
+
+
+QUICK = Size(batches=(1, 64), calls=2000, seconds=0.3)
+
+
+def bench_latency(size: Size, device: str, only: Sequence[str], say: Say) -> list[Measurement]:
+    """Measure every subject on every case.
+
+    Args:
+        size: how much.
+        device: `cpu` or `cuda`.
+        only: subjects to measure; empty for all.
+        say: takes a line of progress, and of what could not be measured.
+    """
+    torch.set_num_threads(1)
+    builds = {name: build for name, build in _builds(device).items() if not only or name in only}
+    prefix = "cpu-" if device == "cpu" else ""
+    rows: list[Measurement] = []
+    for name in CONFIGS:
+        model = reference(name)
+        say(f"{name}: made")
+        for batch in size.batches:
+            calls = _built(builds, model, batch, say)
+            for pattern, cycle in PATTERNS.items():
+                case = f"{prefix}{name}-b{batch}-{pattern}"
+                for subject, times in _times(calls, batch, cycle, size).items():
+                    rows += _summary(subject, case, times)
+                say(case)
+    return rows
+
+
+def _builds(device: str) -> dict[str, Build]:
+    if device == "cpu":
+        from tao_lora_ros.benchmarks.cpu_peers import CPU_PEERS
+
+        return {OURS: lambda model, batch: _ours(CpuRuntime(model.dual), batch), **CPU_PEERS}
+    from tao_lora_ros.benchmarks.gpu_peers import GPU_PEERS
+
+    return {OURS: _ours_on_gpu, **GPU_PEERS}
+
+
+def _ours_on_gpu(model: Reference, batch: int) -> Call:
+    from tao_lora_ros.hardware.gpu import GpuRuntime
+
+    return _ours(GpuRuntime(model.dual), batch)
+
+
+def _ours(runtime: Runtime, batch: int) -> Call:
+    if batch > 1:
+        return runtime.infer_batch
+    return lambda inputs, paths: runtime.infer(inputs[0], Path(paths[0]))
+
+
+def _built(builds: dict[str, Build], model: Reference, batch: int, say: Say) -> dict[str, Call]:
+    """The subjects that can be built and called here; why the others cannot is said."""
+    calls: dict[str, Call] = {}
+    for name, build in builds.items():
+        begun = time.monotonic()
+        try:
+            calls[name] = build(model, batch)
+            for path in Path:
+                calls[name](windows(batch, 0), np.full(batch, path, np.int32))
+        except Exception as error:  # whatever a peer raises, the others are still measured
+            calls.pop(name, None)
+            say(f"{name}: not measured: {type(error).__name__}: {str(error)[:200]}")
+        else:
+            say(f"{name}: built for {batch} in {time.monotonic() - begun:.1f} s")
+    return calls
+
+
+def _times(
+    calls: dict[str, Call], batch: int, cycle: tuple[int, ...], size: Size
+) -> dict[str, list[int]]:
+    """Nanoseconds of every call."""
+    inputs = [windows(batch, seed) for seed in range(_INPUTS)]
+    paths = [np.resize(np.roll(cycle, i), batch).astype(np.int32) for i in range(_INPUTS)]
+    times: dict[str, list[int]] = {name: [] for name in calls}
+    gc.collect()
+    gc.disable()
+    try:
+        for _, name in product(range(_ROUNDS), calls):
+            times[name] += _round(calls[name], inputs, paths, size)
+    finally:
+        gc.enable()
+    return times
+
+
+def _round(
+    call: Call, inputs: list[NDArray[np.float32]], paths: list[NDArray[np.int32]], size: Size
+) -> list[int]:
+    times: list[int] = []
+    for i in range(_INPUTS):  # the caches are the other subjects' still
+        call(inputs[i], paths[i])
+    end = time.perf_counter_ns() + round(size.seconds / _ROUNDS * 1e9)
+    while len(times) < size.calls // _ROUNDS:
+        i = len(times) % _INPUTS
+        begun = time.perf_counter_ns()
+        call(inputs[i], paths[i])
+        done = time.perf_counter_ns()
+        times.append(done - begun)
+        if done > end:
+            break
+    return times
+
+
+def _summary(subject: str, case: str, times: list[int]) -> list[Measurement]:
+    """Percentiles in µs; NaN where there are too few calls for one to mean anything."""
+    return [
+        Measurement(
+            subject,
+            case,
+            metric,
+            float(np.percentile(times, level)) * 1e-3 if len(times) >= least else float("nan"),
+            "us",
+        )
+        for metric, level, least in _PERCENTILES
+    ]

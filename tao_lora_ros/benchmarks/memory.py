@@ -1,0 +1,76 @@
+"""`tao-lora bench memory`: bytes of the weights, and bytes that one inference has to move.
+
+Computed from the tensors themselves: what a device holds and reads, not what a file is long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from tao_lora_ros.benchmarks.reference import CONFIGS
+from tao_lora_ros.benchmarks.results import OURS, Measurement
+from tao_lora_ros.model.layers import DualPathLinear
+from tao_lora_ros.model.mixer import Mixer, MixerConfig
+
+PACKAGES = ("torch",)
+_FP16 = 2
+
+
+def bench_memory() -> list[Measurement]:
+    """Rows of both reference models, for FP16, for INT8 as a mixed-precision peer, for ours."""
+    return [row for name, config in CONFIGS.items() for row in _rows(name, config)]
+
+
+def steady_bytes(model: nn.Module) -> int:
+    """Bytes that the steady path reads of a quantised model: all but the low-rank branches."""
+    return _bytes(model, lambda tensor: tensor.element_size()) - branch_bytes(model)
+
+
+def branch_bytes(model: nn.Module) -> int:
+    """Bytes of the low-rank branches, which only transients read."""
+    layers = [layer for layer in model.modules() if isinstance(layer, DualPathLinear)]
+    return sum(b.numel() * b.element_size() for layer in layers for b in (layer.down, layer.up))
+
+
+def fp16_bytes(config: MixerConfig) -> int:
+    """Bytes of the whole model in FP16."""
+    return _bytes(Mixer(config), lambda _: _FP16)
+
+
+def activation_bytes(config: MixerConfig) -> int:
+    """Bytes into and out of the device a window: raw float32 in; logits, forecast, level out."""
+    outputs = config.classes + config.horizon * config.channels + config.channels
+    return 4 * (config.window * config.channels + outputs)
+
+
+def _bytes(model: nn.Module, size: Callable[[Tensor], int]) -> int:
+    return sum(tensor.numel() * size(tensor) for tensor in model.state_dict().values())
+
+
+def _rows(name: str, config: MixerConfig) -> list[Measurement]:
+    fp16 = fp16_bytes(config)
+    # weights of the linear layers in INT8 with a scale a column, the rest in FP16
+    mixed = sum(
+        tensor.numel() + _FP16 * tensor.shape[0] if tensor.ndim == 2 else _FP16 * tensor.numel()
+        for tensor in Mixer(config).state_dict().values()
+    )
+    dual = Mixer(config, quantized=True)
+    steady, branches = steady_bytes(dual), branch_bytes(dual)
+    moved = activation_bytes(config)
+    rows = []
+    for subject, resting, whole in (
+        ("fp16", fp16, fp16),
+        ("int8-mixed", mixed, mixed),
+        (OURS, steady, steady + branches),
+    ):
+        for metric, value, unit in (
+            ("steady_share_of_fp16", resting / fp16, ""),
+            ("total_share_of_fp16", whole / fp16, ""),
+            ("weight_bytes", whole, "B"),
+            ("bytes_moved_steady", resting + moved, "B"),
+            ("bytes_moved_transient", whole + moved, "B"),
+        ):
+            rows.append(Measurement(subject, name, metric, float(value), unit))
+    return rows

@@ -1,0 +1,92 @@
+"""`tao-lora doctor`: what this machine is, what inference runs on and why, and what to change."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from tao_lora_ros.benchmarks.roofline import ORIN_NANO, roofline
+from tao_lora_ros.hardware.choose import BACKENDS, ChosenRuntime
+from tao_lora_ros.hardware.device import Facts, advice, facts
+from tao_lora_ros.model.artifact import default_artifact, load_artifact
+from tao_lora_ros.preservation.event_catalogue import default_store
+
+
+def add_doctor_parser(subparsers: Any) -> None:
+    """Add `doctor` to the subparsers of `tao-lora`."""
+    doctor = subparsers.add_parser("doctor", help="the machine, the backend, and what to change")
+    doctor.set_defaults(run=_doctor)
+    doctor.add_argument("--backend", choices=BACKENDS, default="auto", help="as the parameter")
+    doctor.add_argument("--model", type=Path, metavar="DIR", help="artifact folder")
+    doctor.add_argument("--store", type=Path, metavar="DIR", help="event store folder")
+    doctor.add_argument(
+        "--roofline", action="store_true", help="instead: computed times on a Jetson Orin Nano"
+    )
+
+
+def _doctor(options: Namespace) -> None:
+    if options.roofline:
+        print(roofline(ORIN_NANO))
+        return
+    artifact = load_artifact(options.model or default_artifact())
+    runtime = ChosenRuntime(artifact.model, options.backend)
+    machine = facts()
+    _section("machine", machine)
+    _section("inference", {"model": artifact.model_id, "on": runtime.name, "why": runtime.reason})
+    ros = _ros()
+    _section("ROS 2", ros)
+    store = _store(options.store or default_store())
+    _section("event store", store)
+    told = advice(machine) + _ros_advice(ros) + _store_advice(store)
+    print("what to change")
+    for line in told or ["nothing"]:
+        print(f"  {line}")
+
+
+def _section(title: str, found: Facts) -> None:
+    print(title)
+    for name, value in found.items():
+        print(f"  {name:24} {value:g}" if isinstance(value, float) else f"  {name:24} {value}")
+
+
+def _ros() -> Facts:
+    found: Facts = {"distribution": os.environ.get("ROS_DISTRO", "none sourced")}
+    try:
+        import rclpy
+
+        found["RMW"] = rclpy.get_rmw_implementation_identifier()
+    except (ImportError, RuntimeError) as error:  # RuntimeError: rcl finds no RMW
+        found["rclpy"] = f"not usable: {error}"
+    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY"):
+        if name in os.environ:
+            found[name] = os.environ[name]
+    return found
+
+
+def _ros_advice(found: Facts) -> list[str]:
+    if "RMW" in found:
+        return []
+    return ["source a ROS 2 installation (or use this project's .venv): the node needs rclpy"]
+
+
+def _store(folder: Path) -> Facts:
+    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    disk = shutil.disk_usage(place)
+    return {
+        "folder": str(folder),
+        "free MiB": disk.free >> 20,
+        "of MiB": disk.total >> 20,
+        "writable": "yes" if os.access(place, os.W_OK) else "no",
+    }
+
+
+def _store_advice(found: Facts) -> list[str]:
+    told = []
+    if found["writable"] == "no":
+        told.append(f"{found['folder']}: not writable, so no event is kept; set `store`")
+    if int(found["free MiB"]) < 1024:
+        told.append(f"{found['folder']}: only {found['free MiB']} MiB free; events may be dropped")
+    return told

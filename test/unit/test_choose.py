@@ -1,0 +1,115 @@
+"""Which runtime is chosen, and that a failing GPU costs no window."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from models import SMALL, small_artifact, windows
+
+from tao_lora_ros.engine.settings import Settings, SettingsError
+from tao_lora_ros.hardware.choose import ChosenRuntime
+from tao_lora_ros.hardware.cpu import CpuRuntime
+from tao_lora_ros.hardware.runtime import Output
+from tao_lora_ros.router.router import Path
+
+WINDOW = windows(count=1)[0].numpy()
+
+
+class FailingGpu:
+    """A GPU runtime that infers so many times, then fails as CUDA does."""
+
+    name = "cuda"
+    lasts = 1
+
+    def __init__(self, model) -> None:
+        if self.lasts < 0:
+            raise RuntimeError("CUDA error: out of memory")
+        self._cpu, self._left = CpuRuntime(model), self.lasts
+
+    def infer(self, window: np.ndarray, path: Path) -> Output:
+        if not self._left:
+            raise RuntimeError("CUDA error: device lost\nmore")
+        self._left -= 1
+        return self._cpu.infer(window, path)
+
+    def infer_batch(self, batch: np.ndarray, paths: np.ndarray) -> list[Output]:
+        return [self.infer(window, Path(path)) for window, path in zip(batch, paths, strict=True)]
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> type[FailingGpu]:
+    """Take the place of the GPU's runtime on a machine that seems to have one."""
+
+    class Gpu(FailingGpu):
+        pass
+
+    module = ModuleType("gpu")
+    module.GpuRuntime = Gpu  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tao_lora_ros.hardware.gpu", module)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
+    return Gpu
+
+
+def same(a: Output, b: Output) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_the_cpu_where_it_is_asked_for() -> None:
+    runtime = ChosenRuntime(small_artifact().model, "cpu")
+    assert (runtime.name, runtime.reason) == ("cpu", "backend is set to cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("backend", ["auto", "cuda"])
+def test_the_cpu_and_the_reason_where_there_is_no_gpu(backend: str) -> None:
+    runtime = ChosenRuntime(small_artifact().model, backend)
+    assert runtime.name == "cpu"
+    assert "CUDA" in runtime.reason
+
+
+@pytest.mark.parametrize("backend", ["auto", "cuda"])
+def test_the_gpu_where_it_works(gpu: type[FailingGpu], backend: str) -> None:
+    runtime = ChosenRuntime(small_artifact().model, backend)
+    assert (runtime.name, runtime.reason) == ("cuda", "Some GPU works")
+
+
+def test_a_gpu_that_fails_at_the_start(gpu: type[FailingGpu]) -> None:
+    gpu.lasts = -1
+    runtime = ChosenRuntime(small_artifact().model)
+    assert runtime.name == "cpu"
+    assert "out of memory" in runtime.reason
+
+
+def test_a_gpu_that_fails_later_loses_no_window(gpu: type[FailingGpu]) -> None:
+    model = small_artifact().model
+    runtime, expected = ChosenRuntime(model), CpuRuntime(model).infer(WINDOW, Path.TRANSIENT)
+    for name in ("cuda", "cpu", "cpu"):
+        assert same(runtime.infer(WINDOW, Path.TRANSIENT), expected)
+        assert runtime.name == name
+    assert runtime.reason == "cuda failed while running: RuntimeError: CUDA error: device lost more"
+
+
+def test_a_batch_that_fails_is_done_again(gpu: type[FailingGpu]) -> None:
+    model = small_artifact().model
+    batch, paths = windows(count=3).numpy(), np.array([0, 1, 0], np.int32)
+    outputs = ChosenRuntime(model).infer_batch(batch, paths)
+    for ours, theirs in zip(outputs, CpuRuntime(model).infer_batch(batch, paths), strict=True):
+        assert same(ours, theirs)
+
+
+def test_what_the_caller_did_wrong_is_no_failure_of_the_gpu() -> None:
+    runtime = ChosenRuntime(small_artifact().model, "cpu")
+    with pytest.raises(ValueError, match="window of shape"):
+        runtime.infer(WINDOW[: SMALL.window - 1], Path.STEADY)
+
+
+def test_an_unknown_backend_is_named() -> None:
+    with pytest.raises(SettingsError, match="'backend' is 'tpu', expected one of auto, cpu, cuda"):
+        Settings(backend="tpu")
+    with pytest.raises(ValueError, match="backend is 'tpu'"):
+        ChosenRuntime(small_artifact().model, "tpu")
