@@ -11,6 +11,8 @@ All programs have to be resident at once, so there may not be more than multipro
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import triton
 import triton.language as tl
 
@@ -27,8 +29,16 @@ _PUBLISH = tl.constexpr(
 )
 
 
-def collect_asm(slots: int, stride: int, pack: int) -> tuple[str, str]:
-    """PTX, and its constraints, that polls and adds `pack` pairs of `slots` words at a time.
+class Poll(NamedTuple):
+    """PTX that polls and adds `pack` pairs of words at a time, and its constraints."""
+
+    text: str
+    constraints: str
+    pack: int
+
+
+def collect_asm(slots: int, stride: int, pack: int) -> Poll:
+    """What `collect` does in PTX.
 
     Args:
         slots: words that are added up.
@@ -55,7 +65,7 @@ def collect_asm(slots: int, stride: int, pack: int) -> tuple[str, str]:
             for s in range(1, slots):
                 lines += [f"mov.b32 x, {half}{e}_{s};", f"add.f32 ${place + e}, ${place + e}, x;"]
     constraints = ["=f"] * (2 * pack) + ["l"] * pack + ["r"] * pack
-    return "{ " + "\n".join(lines) + " }", ",".join(constraints)
+    return Poll("{ " + "\n".join(lines) + " }", ",".join(constraints), pack)
 
 
 @triton.jit
@@ -82,7 +92,7 @@ def collect(
     CONSTRAINTS: tl.constexpr,
     PACK: tl.constexpr,
 ):
-    """Wait for the words at `pointers` [M, N / 2] and in the slots behind them; their sums [M, N]."""
+    """Wait for the words at `pointers` [M, N / 2] and in the slots behind; their sums [M, N]."""
     even, odd = tl.inline_asm_elementwise(
         ASM,
         CONSTRAINTS,

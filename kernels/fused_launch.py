@@ -20,12 +20,9 @@ def constants(sizes: Sizes, warps: int) -> dict[str, Any]:
     hops = 0 if splits == 1 else 1 if splits <= ONE_HOP_SPLITS else 2
     whole = max(tokens * width // 2 // (32 * warps), 1)  # pairs of a thread
     part = max(whole // splits, 1)
-    one = (splits, tokens * width * 4, whole) if hops == 1 else (splits, tokens * width * 4 // splits, part)
-    two = (1, 0, whole)
-    asm = {}
-    for i, (slots, stride, pack) in enumerate((one, two), start=1):
-        text, form = collect_asm(slots, stride, pack) if hops else ("", "")
-        asm |= {f"ASM_{i}": text, f"FORM_{i}": form, f"PACK_{i}": pack}
+    stride = tokens * width * 4 if hops == 1 else tokens * width * 4 // splits
+    first = collect_asm(splits, stride, whole if hops == 1 else part)
+    second = collect_asm(1, 0, whole)
     return {
         "C": sizes.channels,
         "CP": sizes.padded_channels,
@@ -42,7 +39,12 @@ def constants(sizes: Sizes, warps: int) -> dict[str, Any]:
         "SCALARS": sizes.scalars,
         "SPLITS": splits,
         "HOPS": hops,
-        **asm,
+        "ASM_1": first.text,
+        "FORM_1": first.constraints,
+        "PACK_1": first.pack,
+        "ASM_2": second.text,
+        "FORM_2": second.constraints,
+        "PACK_2": second.pack,
     }
 
 
@@ -71,16 +73,24 @@ def launch(
         ValueError: a shape or dtype is not as it should be.
     """
     shape = (len(windows), sizes.window, sizes.channels)
-    expected = {
-        "windows": (windows, shape, torch.float32),
-        "outputs": (outputs, (shape[0], sizes.padded_results + sizes.padded_channels), torch.float32),
-        "orders": (orders, (shape[0], 2), torch.int32),
-    }
-    for name, (tensor, wanted, dtype) in expected.items():
+    results = (shape[0], sizes.padded_results + sizes.padded_channels)
+    for name, tensor, wanted, dtype in (
+        ("windows", windows, shape, torch.float32),
+        ("outputs", outputs, results, torch.float32),
+        ("orders", orders, (shape[0], 2), torch.int32),
+    ):
         if tuple(tensor.shape) != wanted or tensor.dtype != dtype or not tensor.is_contiguous():
             raise ValueError(
-                f"{name} is {tensor.dtype} {tuple(tensor.shape)}, expected contiguous {dtype} {wanted}"
+                f"{name} is {tensor.dtype} {tuple(tensor.shape)}, "
+                f"expected contiguous {dtype} {wanted}"
             )
     fused_mixer[(sizes.splits, shape[0])](
-        windows, outputs, orders, *model, room, **constants(sizes, warps), num_warps=warps
+        windows,
+        outputs,
+        orders,
+        *model,
+        room,
+        **constants(sizes, warps),
+        num_warps=warps,
+        enable_fp_fusion=True,
     )

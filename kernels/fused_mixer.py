@@ -91,7 +91,8 @@ def _load_vectors(
 
 @triton.jit
 def _load_adapters(
-    adapters, block, split, wanted, D: tl.constexpr, E: tl.constexpr, HS: tl.constexpr, R: tl.constexpr
+    adapters, block, split, wanted, D: tl.constexpr, E: tl.constexpr, HS: tl.constexpr,
+    R: tl.constexpr,
 ):  # fmt: skip
     """A and B of a block's up- and down-projection; nothing is read while steady."""
     d, r, h = tl.arange(0, D), tl.arange(0, R), split * HS + tl.arange(0, HS)
@@ -156,9 +157,7 @@ def fused_mixer(
     blocks_at: tl.constexpr = heads_at + D * NP
     embed = tl.load(codes8 + d[:, None] * (P * CP) + k[None, :])
     embed_features = tl.load(codes8 + features_at + d[:, None] * (2 * CP) + kf[None, :])
-    heads = tl.load(
-        codes8 + heads_at + n[:, None] * D + d[None, :], mask=n[:, None] < NP, other=0
-    )
+    heads = tl.load(codes8 + heads_at + n[:, None] * D + d[None, :], mask=n[:, None] < NP, other=0)
     codes8 += blocks_at
     weights = _load_weights(codes4, codes8, 0, split, T, TE, TC, D, HS, SPLITS)
     level_mean = tl.load(vectors + channels)
@@ -174,14 +173,14 @@ def fused_mixer(
     embed = bytes_to_half(embed)
     embed_features = bytes_to_half(embed_features)
     heads = bytes_to_half(heads)
-    block_vectors = _load_vectors(vectors, scales, 0, split, steady, T, TE, TC, D, E, HS, NB, SCALARS)
+    block_vectors = _load_vectors(
+        vectors, scales, 0, split, steady, T, TE, TC, D, E, HS, NB, SCALARS
+    )
     block_adapters = _load_adapters(adapters, 0, split, not steady, D, E, HS, R)
 
     # Standardise each channel about its level, squash, embed.
     known = window == window
-    total, count = tl.reduce(
-        (tl.where(known, window, 0.0), known.to(tl.float32)), 0, add_pairs
-    )
+    total, count = tl.reduce((tl.where(known, window, 0.0), known.to(tl.float32)), 0, add_pairs)
     level = tl.where(count > 0, total / tl.maximum(count, 1.0), level_mean)
     y = asinh(tl.where(known, (window - level[None, :]) * inverse_spread[None, :], 0.0))
     total, squares = tl.reduce((y, y * y), 0, add_pairs)
@@ -201,8 +200,11 @@ def fused_mixer(
 
     pairs = t[:, None] * D + 2 * tl.arange(0, D // 2)[None, :]
     for block in tl.range(NB, num_stages=1):
-        (gain_1, bias_1, gain_2, bias_2, scale_tu, bias_tu, scale_tu_2, bias_tu_2, scale_td, bias_td,
-         scale_up, bias_up, scale_down, bias_down, i_tu, i_td, i_up, i_down) = block_vectors  # fmt: skip
+        # fmt: off
+        (gain_1, bias_1, gain_2, bias_2, scale_tu, bias_tu, scale_tu_2, bias_tu_2, scale_td,
+         bias_td, scale_up, bias_up, scale_down, bias_down, i_tu, i_td, i_up, i_down
+         ) = block_vectors
+        # fmt: on
         up, down = nibbles_to_half(weights[0]), nibbles_to_half(weights[1])
         a_up, b_up, a_down, b_down = block_adapters
         # Token mixing from the left: every warp keeps to its own columns.
@@ -237,7 +239,9 @@ def fused_mixer(
             x += collect(mine + pairs, tag, T, D, ASM_1, FORM_1, PACK_1)
         if HOPS == 2:
             own = t[:, None] * DS + 2 * tl.arange(0, DS // 2)[None, :]
-            part = collect(mine + split * (SPLITS * T * DS) + own, tag, T, DS, ASM_1, FORM_1, PACK_1)
+            part = collect(
+                mine + split * (SPLITS * T * DS) + own, tag, T, DS, ASM_1, FORM_1, PACK_1
+            )
             whole = mine + SPLITS * T * D
             own = t[:, None] * D + split * DS + 2 * tl.arange(0, DS // 2)[None, :]
             publish(whole + own, part, tag, T, DS)

@@ -254,7 +254,8 @@ def _rank(layer: Linear) -> int:
 
 
 def _padded(values: Tensor, length: int) -> Tensor:
-    return torch.cat((values.double().flatten(), values.new_zeros(length - values.numel()).double()))
+    zeros = torch.zeros(length - values.numel(), dtype=torch.float64)
+    return torch.cat((values.double().flatten(), zeros))
 
 
 def _power_of_two(least: int) -> int:

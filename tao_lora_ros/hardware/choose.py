@@ -45,7 +45,7 @@ class ChosenRuntime:
             self._fall_back(error)
             return self._runtime.infer(window, path)
 
-    def infer_batch(self, windows: Array, paths: NDArray[np.int32]) -> list[Output]:
+    def infer_batch(self, windows: Array, paths: NDArray[np.int32]) -> Output:
         """See `Runtime`."""
         try:
             return self._runtime.infer_batch(windows, paths)
@@ -73,7 +73,7 @@ def _start(model: Mixer, backend: str) -> tuple[Runtime, str]:
         from tao_lora_ros.hardware.gpu import GpuRuntime
 
         return GpuRuntime(model), f"{torch.cuda.get_device_name()} works"
-    except (ImportError, RuntimeError) as error:
+    except (ImportError, RuntimeError, ValueError) as error:
         reason = f"the GPU failed at the start: {_line(error)}"
         _log.error("inference runs on the CPU: %s", reason)
         return CpuRuntime(model), reason

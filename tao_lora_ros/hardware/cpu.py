@@ -43,6 +43,7 @@ class CpuRuntime:
         forward(window, path is Path.TRANSIENT, *self._packed, *output)
         return output
 
-    def infer_batch(self, windows: Array, paths: NDArray[np.int32]) -> list[Output]:
+    def infer_batch(self, windows: Array, paths: NDArray[np.int32]) -> Output:
         """See `Runtime`."""
-        return [self.infer(w, Path(p)) for w, p in zip(windows, paths, strict=True)]
+        outputs = [self.infer(w, Path(p)) for w, p in zip(windows, paths, strict=True)]
+        return Output(*(np.stack(parts) for parts in zip(*outputs, strict=True)))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from importlib import resources
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from triton.errors import TritonError
 
 from tao_lora_ros.hardware.runtime import Array, Output
 from tao_lora_ros.kernels.fused_launch import launch, slots
+from tao_lora_ros.kernels.int4_linear import unpack_int4
 from tao_lora_ros.kernels.mixer_buffers import (
-    LEAST_DOT,
     BlockTensors,
     Linear,
     MixerTensors,
@@ -22,9 +23,8 @@ from tao_lora_ros.kernels.mixer_buffers import (
     mixer_buffers,
     sizes_of,
 )
-from tao_lora_ros.kernels.int4_linear import unpack_int4
 from tao_lora_ros.model.layers import DualPathLinear, Int8Linear
-from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.mixer import Block, Mixer
 from tao_lora_ros.router.router import Path
 
 _DEVICE = "cuda"
@@ -40,21 +40,29 @@ class Tuning(NamedTuple):
 
 
 def tuning(gpu: str, multiprocessors: int, width: int, hidden: int, windows: int) -> Tuning:
-    """What was found fastest on this GPU; what is safe on one that is not in the files.
+    """What was found fastest on this GPU; on another one what is safe.
 
-    All programs that share windows have to be resident at once, one a multiprocessor.
+    The files in `kernels/tuned` name the GPU, the model's sizes, and up to how many windows a
+    row holds. All programs that share windows have to be resident at once, one a multiprocessor.
     """
-    for file in sorted((resources.files("tao_lora_ros.kernels") / "tuned").iterdir()):
-        if not file.name.endswith(".json"):
-            continue
-        for row in json.loads(file.read_text()):
-            if (row["gpu"], row["width"], row["hidden"]) == (gpu, width, hidden):
-                if windows <= row["windows"] and row["splits"] * windows <= multiprocessors:
-                    return Tuning(row["splits"], row["warps"])
+    tuned = resources.files("tao_lora_ros.kernels") / "tuned"
+    files = (file for file in tuned.iterdir() if file.name.endswith(".json"))
+    rows = [row for file in files for row in json.loads(file.read_text())]
+    key = (gpu, width, hidden)
+    fit = [
+        row
+        for row in rows
+        if (row["gpu"], row["width"], row["hidden"]) == key
+        and windows <= row["windows"]
+        and row["splits"] * windows <= multiprocessors
+    ]
+    if fit:
+        row = min(fit, key=lambda row: row["windows"])
+        return Tuning(row["splits"], row["warps"])
     splits = 1
     while splits * _HIDDEN_A_PROGRAM < hidden and 2 * splits * windows <= multiprocessors:
         splits *= 2
-    return Tuning(min(splits, hidden // LEAST_DOT), _WARPS)
+    return Tuning(splits, _WARPS)
 
 
 class GpuRuntime:
@@ -74,10 +82,10 @@ class GpuRuntime:
     name = _DEVICE
 
     def __init__(self, model: Mixer) -> None:
-        self._model = _tensors(model)
+        self._model = mixer_tensors(model)
         self._plans: dict[int, _Plan] = {}
-        config = model.config
-        blank = np.zeros((config.window, config.channels), np.float32)
+        self._shape = model.config.window, model.config.channels
+        blank = np.zeros(self._shape, np.float32)
         for path in Path:
             self.infer(blank, path)
 
@@ -91,6 +99,11 @@ class GpuRuntime:
         Each part of the output has the windows first.
         """
         count = len(windows)
+        if windows.shape[1:] != self._shape or windows.dtype != np.float32:
+            raise ValueError(
+                f"window of shape {windows.shape[1:]}, {windows.dtype}; "
+                f"expected {self._shape}, float32"
+            )
         if count not in self._plans:
             self._plans[count] = _Plan(self._model, count)
         plan = self._plans[count]
@@ -127,7 +140,10 @@ class _Plan:
         self._stream = torch.cuda.current_stream()
         arguments = windows, outputs, orders, buffers, room, self.sizes, chosen.warps
         self._orders[:, 1] = 1
-        launch(*arguments)  # compiles
+        try:
+            launch(*arguments)  # compiles
+        except TritonError as error:
+            raise RuntimeError(f"the kernel does not compile here: {error}") from error
         torch.cuda.synchronize()
         with torch.cuda.graph(self._graph):
             launch(*arguments)
@@ -142,7 +158,7 @@ class _Plan:
         return self._outputs
 
 
-def _tensors(model: Mixer) -> MixerTensors:
+def mixer_tensors(model: Mixer) -> MixerTensors:
     """The model's tensors as plain numbers."""
     return MixerTensors(
         window=model.config.window,
@@ -152,28 +168,31 @@ def _tensors(model: Mixer) -> MixerTensors:
         spread=model.spread,
         embed=_linear(model.embed),
         embed_features=_linear(model.embed_features),
-        blocks=[
-            BlockTensors(
-                Norm(block.token_norm.weight.detach(), block.token_norm.bias.detach()),
-                Norm(block.channel_norm.weight.detach(), block.channel_norm.bias.detach()),
-                *map(
-                    _linear,
-                    (block.token_up, block.token_down, block.channel_up, block.channel_down),
-                ),
-            )
-            for block in model.blocks
-        ],
-        norm=Norm(model.norm.weight.detach(), model.norm.bias.detach()),
-        class_head=_linear(model.class_head) if model.class_head is not None else None,
+        blocks=[_block(cast(Block, block)) for block in model.blocks],
+        norm=_norm(model.norm),
+        class_head=None if model.class_head is None else _linear(model.class_head),
         forecast_head=_linear(model.forecast_head),
     )
 
 
-def _linear(layer: torch.nn.Module) -> Linear:
+def _block(block: Block) -> BlockTensors:
+    layers = block.token_up, block.token_down, block.channel_up, block.channel_down
+    return BlockTensors(
+        _norm(block.token_norm), _norm(block.channel_norm), *(_linear(layer) for layer in layers)
+    )
+
+
+def _norm(norm: nn.LayerNorm) -> Norm:
+    return Norm(norm.weight.detach(), norm.bias.detach())
+
+
+def _linear(layer: nn.Module) -> Linear:
     if isinstance(layer, DualPathLinear):
-        codes, adapter = unpack_int4(layer.packed), (layer.down, layer.up)
+        codes = unpack_int4(layer.packed)
+        adapter: tuple[Tensor | None, Tensor | None] = (layer.down, layer.up)
+    elif isinstance(layer, Int8Linear):
+        codes, adapter = layer.codes, (None, None)
     else:
-        assert isinstance(layer, Int8Linear), f"{type(layer).__name__} is not quantised"
-        codes, adapter = layer.codes, ()
+        raise TypeError("the model is in full precision; a runtime takes a quantised one")
     scales = layer.scales.double().flatten()
     return Linear(codes, scales, layer.bias, float(layer.x_scale), *adapter)

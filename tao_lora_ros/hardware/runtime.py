@@ -40,5 +40,8 @@ class Runtime(Protocol):
     def infer(self, window: Array, path: Path) -> Output:
         """Infer on one window, raw SI values, float32 [T, C], NaN where there is none."""
 
-    def infer_batch(self, windows: Array, paths: NDArray[np.int32]) -> list[Output]:
-        """Infer on windows [B, T, C], each on its own path, int32 [B]."""
+    def infer_batch(self, windows: Array, paths: NDArray[np.int32]) -> Output:
+        """Infer on windows [B, T, C], each on its own path, int32 [B].
+
+        Each part of the output has the windows as its first dimension.
+        """

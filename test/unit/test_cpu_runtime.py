@@ -20,6 +20,7 @@ from tao_lora_ros.hardware import cpu_math
 from tao_lora_ros.hardware.cpu import CpuRuntime
 from tao_lora_ros.hardware.cpu_product import COLUMNS, multiply, panels
 from tao_lora_ros.hardware.cpu_stages import normalize, round_pairs, round_rows
+from tao_lora_ros.hardware.runtime import Output
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
 from tao_lora_ros.router.router import Path
 
@@ -47,7 +48,7 @@ def deviation(model: Mixer, inputs: torch.Tensor, path: Path) -> list[float]:
         logits, forecast = model(inputs, path)
         level = model.level(inputs)[:, 0]
     found = []
-    for i, output in enumerate(outputs):
+    for i, output in enumerate(map(Output, *outputs)):
         expected = [forecast[i], level[i]] + ([] if logits is None else [logits[i]])
         got = [output.forecast, output.level] + ([] if logits is None else [output.logits])
         for reference, value in zip(expected, got, strict=True):
@@ -90,7 +91,7 @@ def test_a_window_gives_the_same_alone_and_in_a_batch() -> None:
     inputs = windows(seed=4, count=3).numpy()
     paths = np.array([0, 1, 0], np.int32)
     for window, path, together in zip(
-        inputs, paths, runtime.infer_batch(inputs, paths), strict=True
+        inputs, paths, map(Output, *runtime.infer_batch(inputs, paths)), strict=True
     ):
         alone = runtime.infer(window, Path(path))
         assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))

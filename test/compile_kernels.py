@@ -1,0 +1,91 @@
+"""Compile the fused kernel for a GPU that is not here: `compile_kernels.py CAPABILITY SPLITS...`.
+
+Prints a line of JSON for each: bytes of shared memory, of stack (spilled registers), and how many
+tensor-core instructions there are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from tao_lora_ros.kernels.fused_launch import constants
+from tao_lora_ros.kernels.fused_mixer import fused_mixer
+from tao_lora_ros.kernels.mixer_buffers import Sizes
+
+WARPS = 8
+POINTERS = {
+    "windows": "*fp32",
+    "outputs": "*fp32",
+    "orders": "*i32",
+    "vectors": "*fp32",
+    "codes8": "*u8",
+    "codes4": "*u8",
+    "adapters": "*fp16",
+    "slots": "*i32",
+}
+
+
+def main() -> None:
+    """Compile the reference size `base` with each number of splits."""
+    capability, *all_splits = map(int, sys.argv[1:])
+    for splits in all_splits:
+        sizes = Sizes(
+            window=128,
+            tokens=16,
+            channels=12,
+            width=128,
+            hidden=256,
+            token_hidden=32,
+            blocks=4,
+            rank=16,
+            labels=16,
+            results=112,
+            splits=splits,
+        )
+        fixed = constants(sizes, WARPS)
+        source = ASTSource(
+            fn=fused_mixer,
+            signature=POINTERS | dict.fromkeys(fixed, "constexpr"),
+            constexprs=fixed,
+            attrs={(i,): [["tt.divisibility", 16]] for i in range(len(POINTERS))},
+        )
+        kernel = triton.compile(
+            source,
+            target=GPUTarget("cuda", capability, 32),
+            options={"num_warps": WARPS, "enable_fp_fusion": True},
+        )
+        print(
+            json.dumps(
+                {
+                    "splits": splits,
+                    "shared": kernel.metadata.shared,
+                    "stack": stack(kernel.asm["cubin"]),
+                    "tensor_core": kernel.asm["ptx"].count("mma.sync"),
+                }
+            )
+        )
+
+
+def stack(binary: bytes) -> int:
+    """Bytes of stack of a compiled kernel, by NVIDIA's cuobjdump, which Triton carries."""
+    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(binary)
+        file.flush()
+        text = subprocess.check_output([tool, "-res-usage", file.name], text=True)
+    found = re.search(r"STACK:(\d+)", text)
+    assert found, text
+    return int(found[1])
+
+
+if __name__ == "__main__":
+    main()

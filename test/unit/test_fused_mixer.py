@@ -1,0 +1,162 @@
+"""The fused kernel against the plain model: in Triton's interpreter, and on a GPU where one is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from models import full_precision, quantized, windows
+from torch import Tensor
+
+from tao_lora_ros.hardware.gpu import mixer_tensors
+from tao_lora_ros.kernels.fused_launch import constants, launch, slots
+from tao_lora_ros.kernels.mixer_buffers import mixer_buffers, sizes_of
+from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.router.router import Path
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+CONFIG = MixerConfig(
+    channels=5, classes=3, window=32, patch=2, width=32, blocks=2, horizon=2, rank=4
+)
+# Steady: sums are exact, what differs is a code whose value lies in the middle between two.
+# Transient: the branch's inner product is rounded to FP16.
+TOLERANCE = {Path.STEADY: 2e-2, Path.TRANSIENT: 2e-3}
+
+
+def model_of(seed: int = 0, **change: object) -> Mixer:
+    config = replace(CONFIG, **change)  # type: ignore[arg-type]
+    return quantized(full_precision(config, seed), windows(config=config))
+
+
+def fused(model: Mixer, inputs: Tensor, paths: list[Path], splits: int = 1) -> np.ndarray:
+    """Logits, forecast and level of each window, out of a poisoned buffer."""
+    tensors = mixer_tensors(model)
+    sizes = sizes_of(tensors, splits)
+    shape = len(inputs), sizes.padded_results + sizes.padded_channels
+    outputs = torch.full(shape, torch.nan, device=DEVICE)
+    orders = torch.tensor([[path, 1] for path in paths], dtype=torch.int32, device=DEVICE)
+    launch(
+        inputs.to(DEVICE).contiguous(),
+        outputs,
+        orders,
+        mixer_buffers(tensors, sizes, DEVICE),
+        slots(sizes, len(inputs), DEVICE),
+        sizes,
+        warps=4,
+    )
+    level = sizes.padded_results
+    kept = (outputs[:, : sizes.results], outputs[:, level : level + sizes.channels])
+    return torch.cat(kept, dim=1).cpu().numpy()
+
+
+@torch.inference_mode()
+def plain(model: Mixer, inputs: Tensor, path: Path) -> np.ndarray:
+    logits, forecast = model(inputs, path)
+    parts = [] if logits is None else [logits]
+    return torch.cat([*parts, forecast.flatten(1), model.level(inputs)[:, 0]], dim=1).numpy()
+
+
+def deviations(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Of every window from the reference, ‖found - expected‖ / ‖expected‖."""
+    return np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)
+
+
+@pytest.mark.parametrize("path", list(Path))
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"rank": 0},
+        {"rank": 16},
+        {"rank": 32},
+        {"classes": 0, "blocks": 1},
+        {"channels": 12, "horizon": 1, "blocks": 1},
+        {"expansion": 4, "blocks": 1},  # token mixing in two parts
+        {"width": 64, "blocks": 1},
+    ],
+    ids=str,
+)
+def test_every_shape_agrees_with_the_plain_model(change: dict, path: Path) -> None:
+    model = model_of(seed=1, **change)
+    inputs = windows(seed=3, count=1, config=model.config)
+    found = fused(model, inputs, [path])
+    assert deviations(found, plain(model, inputs, path)).max() < TOLERANCE[path]
+
+
+def test_an_impact_gaps_and_silent_channels() -> None:
+    model = model_of()
+    inputs = windows(seed=5, count=3, config=CONFIG)
+    inputs[0, 20:] *= 100
+    inputs[1, 3:9, 2] = torch.nan
+    inputs[1, :, 4] = torch.nan
+    inputs[2] = torch.nan
+    for path in Path:
+        found = fused(model, inputs, [path] * 3)
+        assert deviations(found, plain(model, inputs, path)).max() < TOLERANCE[path]
+
+
+def test_windows_of_one_launch_go_their_own_paths() -> None:
+    model = model_of()
+    inputs = windows(seed=6, count=2, config=CONFIG)
+    mixed = fused(model, inputs, [Path.TRANSIENT, Path.STEADY])
+    assert deviations(mixed[:1], plain(model, inputs[:1], Path.TRANSIENT)).max() < 2e-3
+    assert deviations(mixed[1:], plain(model, inputs[1:], Path.STEADY)).max() < 2e-2
+    assert np.array_equal(mixed[1:], fused(model, inputs[1:], [Path.STEADY]))
+
+
+@pytest.mark.parametrize(
+    ("change", "splits", "reason"),
+    [
+        ({"width": 48}, 1, "width is 48, expected a power of two"),
+        ({"patch": 4}, 1, "tokens is 8, expected at least 16"),
+        ({}, 8, "splits is 8, expected at most 4 for 64 hidden units"),
+        ({}, 3, "splits is 3, expected a power of two"),
+        ({"expansion": 8}, 1, "token_hidden is 128, expected at most 64"),
+    ],
+)
+def test_a_size_that_does_not_fit_is_named(change: dict, splits: int, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        sizes_of(mixer_tensors(model_of(**change)), splits)
+
+
+def test_wrong_tensors_are_named() -> None:
+    tensors = mixer_tensors(model_of())
+    sizes = sizes_of(tensors, 1)
+    buffers, room = mixer_buffers(tensors, sizes, "cpu"), slots(sizes, 1, "cpu")
+    outputs = torch.zeros(1, sizes.padded_results + sizes.padded_channels)
+    orders = torch.zeros(1, 2, dtype=torch.int32)
+    good = torch.zeros(1, 32, 5)
+    for arguments, reason in (
+        ((torch.zeros(1, 31, 5), outputs, orders), r"windows is torch.float32 \(1, 31, 5\)"),
+        ((good.double(), outputs, orders), r"windows is torch.float64 .* torch.float32"),
+        ((good, outputs[:, 1:], orders), "outputs is .*expected contiguous"),
+        ((good, outputs, orders.long()), "orders is torch.int64 .* torch.int32"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            launch(*arguments, buffers, room, sizes, warps=4)
+
+
+def test_a_full_precision_model_is_refused() -> None:
+    with pytest.raises(TypeError, match="takes a quantised one"):
+        mixer_tensors(full_precision(CONFIG))
+
+
+def test_programs_meet_once_or_twice_a_block() -> None:
+    tensors = mixer_tensors(model_of(width=128))
+    hops = {splits: constants(sizes_of(tensors, splits), 8)["HOPS"] for splits in (1, 2, 4, 8)}
+    assert hops == {1: 0, 2: 1, 4: 1, 8: 2}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(DEVICE == "cpu", reason="no CUDA device: programs cannot meet")
+@pytest.mark.parametrize("splits", [1, 2, 4, 8])
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_programs_that_share_a_window_agree_with_the_plain_model(splits: int, count: int) -> None:
+    model = model_of(width=128, window=128, patch=8, channels=12, rank=8)
+    inputs = windows(seed=8, count=count, config=model.config)
+    for path in Path:
+        found = fused(model, inputs, [path] * count, splits)
+        assert deviations(found, plain(model, inputs, path)).max() < TOLERANCE[path]
+        assert np.array_equal(found, fused(model, inputs, [path] * count, splits))
