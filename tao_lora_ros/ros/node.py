@@ -44,17 +44,13 @@ from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.preservation.event_catalogue import default_store
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_writer import EventWriter
+from tao_lora_ros.ros.distro import Executor
 from tao_lora_ros.ros.markers import event_markers, no_markers
 from tao_lora_ros.ros.messages import event_message, inference_message
 from tao_lora_ros.ros.parameters import declare, is_ours
 from tao_lora_ros.router.calibration import CalibrationError
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
-
-try:
-    from rclpy.experimental import EventsExecutor as Executor
-except ImportError:  # Humble has none
-    from rclpy.executors import SingleThreadedExecutor as Executor
 
 NODE_NAME = "tao_lora"
 _MESSAGE_TYPES = {IMU: Imu, WRENCH: WrenchStamped}
@@ -301,7 +297,6 @@ def _run(node: PipelineNode) -> int:
     executor = Executor()
     executor.add_node(node)
     started = _start(node)
-    # EventsExecutor.spin() fires no callback in the Jazzy wheels; spin_once does.
     while started and not signals:
         try:
             executor.spin_once(timeout_sec=0.1)
