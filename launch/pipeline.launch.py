@@ -69,9 +69,14 @@ def _rviz(given: dict[str, str]) -> Node:
         executable="rviz2",
         arguments=["-d", str(CONFIG / "pipeline.rviz"), "-f", given["fixed_frame"]],
         parameters=[{"use_sim_time": given["use_sim_time"].lower() == "true"}],
-        remappings=[("/tao_lora/markers", _absolute(given, "tao_lora/markers"))],
+        remappings=_rviz_topics(given),
         condition=IfCondition(given["rviz"]),
     )
+
+
+def _rviz_topics(given: dict[str, str]) -> list[tuple[str, str]]:
+    topics = {"/tao_lora/markers": "tao_lora/markers", "/wrench": given["wrench_topic"]}
+    return [(shown, _absolute(given, topic)) for shown, topic in topics.items()]
 
 
 def _recorder(given: dict[str, str]) -> ExecuteProcess:
