@@ -60,6 +60,7 @@ def _node(given: dict[str, str]) -> LifecycleNode:
         remappings=list(_topics(given).items()),
         arguments=["--ros-args", "--log-level", given["log_level"]],
         output="screen",
+        sigterm_timeout="15",  # s; the events still to be written may need more than launch's 5
     )
 
 

@@ -18,6 +18,7 @@ from launch.actions import (
     IncludeLaunchDescription,
     OpaqueFunction,
     RegisterEventHandler,
+    TimerAction,
 )
 from launch.conditions import UnlessCondition
 from launch.event_handlers import OnProcessExit
@@ -29,6 +30,7 @@ from launch_ros.event_handlers import OnStateTransition
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 PIPELINE = str(Path(__file__).with_name("pipeline.launch.py"))
+REST_S = 2.0  # for the node to deal with what it still has in its queues
 ARGUMENTS = {
     "bag": (None, "ROS 1 or ROS 2 bag to play"),
     "rate": ("1.0", "playing speed"),
@@ -58,7 +60,8 @@ def _player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         player = _rosbag2_player(given)
         start = RegisterEventHandler(OnStateTransition(goal_state="active", entities=[player]))
     end = EmitEvent(event=Shutdown(reason="the player has ended"))
-    ended = OnProcessExit(target_action=player, on_exit=[end])
+    rest = TimerAction(period=REST_S, actions=[end])
+    ended = OnProcessExit(target_action=player, on_exit=[rest])
     return [start, RegisterEventHandler(ended, condition=UnlessCondition(given["rviz"]))]
 
 

@@ -29,6 +29,7 @@ def test_plays_to_the_end_in_the_bags_time(wire, run, tmp_path, write, name):
     )
     bag = write(tmp_path / name, motion(3.0, impacts_s=(2.0,)), TOPICS)
     process = run(launch_command("replay", f"bag:={bag}", "rviz:=false"))
+    wire.until(lambda: "reading" in process.log, "the node")
     wire.until(lambda: process.child.poll() is not None, "end of the bag")
     assert process.child.returncode == 0, process.log
     assert len(wire.events) == 2, process.log
@@ -46,6 +47,7 @@ def test_plays_into_a_namespace(wire, run, tmp_path):
     bag = write_ros2(tmp_path / "bag", motion(2.0), TOPICS)
     arguments = (f"bag:={bag}", "rviz:=false", "namespace:=arm", "rate:=2.0")
     process = run(launch_command("replay", *arguments))
+    wire.until(lambda: "reading" in process.log, "the node")
     wire.until(lambda: process.child.poll() is not None, "end of the bag")
     assert process.child.returncode == 0, process.log
     assert heard
