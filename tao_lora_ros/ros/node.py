@@ -32,6 +32,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Imu
 from std_srvs.srv import Trigger
+from visualization_msgs.msg import MarkerArray
 
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.results import Event, Inference, Phase, Result
@@ -43,16 +44,13 @@ from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.preservation.event_catalogue import default_store
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_writer import EventWriter
+from tao_lora_ros.ros.distro import Executor
+from tao_lora_ros.ros.markers import event_markers, no_markers
 from tao_lora_ros.ros.messages import event_message, inference_message
 from tao_lora_ros.ros.parameters import declare, is_ours
 from tao_lora_ros.router.calibration import CalibrationError
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
-
-try:
-    from rclpy.experimental import EventsExecutor as Executor
-except ImportError:  # Humble has none
-    from rclpy.executors import SingleThreadedExecutor as Executor
 
 NODE_NAME = "tao_lora"
 _MESSAGE_TYPES = {IMU: Imu, WRENCH: WrenchStamped}
@@ -119,7 +117,8 @@ class PipelineNode(LifecycleNode):
         self._warnings = [self.get_logger().get_child(name) for name in names]
         self._inferences = self.create_lifecycle_publisher(InferenceMessage, "~/inference", 100)
         self._events = self.create_lifecycle_publisher(TransientEvent, "~/events", _EVENTS_QOS)
-        self._outputs = [self._inferences, self._events]
+        self._markers = self.create_lifecycle_publisher(MarkerArray, "~/markers", 100)
+        self._outputs = [self._inferences, self._events, self._markers]
         self._triggers = [
             self.create_service(Trigger, "~/calibrate", self._on_calibrate),
             self.create_service(Trigger, "~/reset", self._on_reset),
@@ -226,6 +225,7 @@ class PipelineNode(LifecycleNode):
                 self._inferences.publish(inference_message(result, self._artifact, latency_ns))
             else:
                 self._events.publish(event_message(result))
+                self._markers.publish(event_markers(result))
                 if self._writer is not None and result.phase is Phase.END:
                     self._writer.submit(EventRecord.of(result))
                 self._log(result)
@@ -256,6 +256,7 @@ class PipelineNode(LifecycleNode):
         """Close the open event and forget all signals, those for the calibration too."""
         assert self._pipeline is not None, "the service lives while the pipeline does"
         self._publish(self._pipeline.reset(), time.monotonic_ns())
+        self._markers.publish(no_markers())
         response.success = True
         return response
 
@@ -296,7 +297,6 @@ def _run(node: PipelineNode) -> int:
     executor = Executor()
     executor.add_node(node)
     started = _start(node)
-    # EventsExecutor.spin() fires no callback in the Jazzy wheels; spin_once does.
     while started and not signals:
         try:
             executor.spin_once(timeout_sec=0.1)
