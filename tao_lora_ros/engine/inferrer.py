@@ -57,8 +57,9 @@ class Inferrer:
             return float("nan")
         actual = window[first : first + self._horizon]
         error = np.arcsinh((actual - output.level) / self._spread) - output.forecast
-        error = error[~np.isnan(error)]
-        return float(np.sqrt(error @ error / error.size)) if error.size else float("nan")
+        error = error[~np.isnan(error)].astype(np.float64)
+        # Summed by NumPy itself: how BLAS sums depends on where in memory the values lie.
+        return float(np.sqrt(np.square(error).mean())) if error.size else float("nan")
 
 
 def _softmax(logits: Array) -> Array:
