@@ -40,7 +40,8 @@ model: build
 	@rm -rf out/model
 	@.venv/bin/tao-lora simulate out/model/train --runs 20 --duration 60 --seed 1000
 	@.venv/bin/tao-lora simulate out/model/steady --runs 15 --duration 60 --seed 9000 --steady
-	@OMP_NUM_THREADS=1 .venv/bin/tao-lora train out/model/train --steady out/model/steady --out $(MODEL)
+	@OMP_NUM_THREADS=1 .venv/bin/tao-lora train out/model/train --steady out/model/steady --out out/model/arm_base
+	@cp out/model/arm_base/model.json out/model/arm_base/model.safetensors $(MODEL)
 
 clean:
 	@rm -rf .venv build install log dist out *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

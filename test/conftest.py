@@ -30,8 +30,9 @@ settings.load_profile("project")
 
 @pytest.fixture(autouse=True, scope="session")
 def own_ros_home(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Nodes keep their events and logs here, not among the user's."""
+    """Nodes keep their events and logs here, and commands their caches, not among the user's."""
     os.environ["ROS_HOME"] = str(tmp_path_factory.mktemp("ros"))
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

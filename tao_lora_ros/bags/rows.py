@@ -1,19 +1,19 @@
-"""A bag as one array of aligned rows, with the label of each row: what training works on."""
+"""A bag as one array of aligned rows, with labels on spans of them: what training works on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.bags.reader import BagError, BagReader
-from tao_lora_ros.bags.record import labels_file, read_contacts
+from tao_lora_ros.bags.record import Contact, labels_file, read_contacts
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import aligner_for, source_configs
-from tao_lora_ros.signal.align import Row
 from tao_lora_ros.signal.source import ClockJump, Source
 
 FREE = "free"  # label of rows that no interval covers
@@ -22,12 +22,30 @@ LEAST_LABEL_S = 0.06
 
 
 @dataclass(frozen=True)
+class Span:
+    """Rows `first` to `end` (excluded) of a run, all of one label."""
+
+    first: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True)
 class Run:
-    """One recording: rows float64 [n, C], and each row's label (None without a labels file)."""
+    """One recording: rows [n, C], and the labels of all of them (none without a labels file)."""
 
     name: str
-    values: NDArray[np.float64]
-    labels: NDArray[np.str_] | None
+    values: NDArray[np.floating]
+    spans: tuple[Span, ...] = ()
+
+
+def spans_of(labels: Sequence[str] | NDArray[np.str_]) -> tuple[Span, ...]:
+    """The spans of equal labels in a label for each row."""
+    if not len(labels):
+        return ()
+    named = np.asarray(labels)
+    bounds = [0, *(np.flatnonzero(named[1:] != named[:-1]) + 1), len(named)]
+    return tuple(Span(int(a), int(b), str(named[a])) for a, b in pairwise(bounds))
 
 
 def read_run(
@@ -40,11 +58,24 @@ def read_run(
     Raises:
         BagError: the bag or its labels cannot be read, or it holds no usable row.
     """
+    found = list(read_rows(bag, settings, rate_hz, topics))
+    times_s = np.array([time_s for time_s, _ in found])
+    return Run(bag.name, np.array([values for _, values in found]), spans_in(bag, times_s))
+
+
+def read_rows(
+    bag: Path, settings: Settings, rate_hz: float, topics: Mapping[str, str] | None = None
+) -> Iterator[tuple[float, NDArray[np.float64]]]:
+    """The same row by row: seconds from the first stamp, and values [C].
+
+    Raises:
+        BagError: the bag cannot be read, or it holds no usable row.
+    """
     configs = source_configs(settings)
     sources = [Source(config, settings.clock_jump_s) for config in configs]
     aligner = aligner_for(configs, settings, rate_hz)
-    rows: list[Row] = []
     first_ns = 0
+    rows = 0
     with BagReader(bag, configs, topics) as reader:
         for index, _, data in reader.messages():
             try:
@@ -54,18 +85,24 @@ def read_run(
             if sample is None:
                 continue
             first_ns = first_ns or sample.stamp_ns
-            rows.extend(aligner.push(index, sample.stamp_ns, sample.values))
+            for row in aligner.push(index, sample.stamp_ns, sample.values):
+                rows += 1
+                yield (row.time_ns - first_ns) * 1e-9, row.values
     if not rows:
         raise BagError(f"{bag}: no usable message")
-    times_s = np.array([row.time_ns - first_ns for row in rows]) * 1e-9
-    return Run(bag.name, np.array([row.values for row in rows]), _labels(bag, times_s))
 
 
-def _labels(bag: Path, times_s: NDArray[np.float64]) -> NDArray[np.str_] | None:
+def spans_in(bag: Path, times_s: NDArray[np.float64]) -> tuple[Span, ...]:
+    """Labels of rows at these times by `<bag>.labels.csv`; none where there is no such file."""
     if not labels_file(bag).exists():
-        return None
+        return ()
+    return spans_of(row_labels(read_contacts(bag), times_s))
+
+
+def row_labels(contacts: Sequence[Contact], times_s: NDArray[np.float64]) -> NDArray[np.str_]:
+    """Label of each row, [n], by its time from the recording's first message."""
     labels = np.full(len(times_s), FREE, dtype="U32")
-    for contact in read_contacts(bag):
+    for contact in contacts:
         end_s = max(contact.end_s, contact.start_s + LEAST_LABEL_S)
         labels[(times_s >= contact.start_s) & (times_s <= end_s)] = contact.label
     return labels

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.training.quantize import quantize
+from tao_lora_ros.training.quantize import observe, quantize
 
 CONFIGS = {
     "base": MixerConfig(channels=12, classes=16),
@@ -32,7 +32,7 @@ def reference(name: str) -> Reference:
         torch.manual_seed(0)
         full = Mixer(CONFIGS[name]).eval()
     calm = torch.from_numpy(windows(16, 1))
-    return Reference(name, full, quantize(full, calm, 10 * calm))
+    return Reference(name, full, quantize(full, observe(full, calm, 10 * calm)))
 
 
 def windows(count: int, seed: int) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import aligner_for, source_configs
 from tao_lora_ros.signal.align import Row
+
+if TYPE_CHECKING:
+    from tao_lora_ros.simulation import Recording
 
 RATE_HZ = 500.0
 SCENE_S = 60.0
@@ -56,8 +60,7 @@ def simulated(seeds: Iterable[int], contacts: bool, cache: Path) -> Iterator[Sce
     Raises:
         ImportError: MuJoCo is missing.
     """
-    folder = cache / f"simulation-{_fingerprint()}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = cache_folder(cache)
     kind = "contacts" if contacts else "steady"
     for seed in seeds:
         file = folder / f"{kind}-{seed}-{SCENE_S:g}s.npz"
@@ -65,6 +68,13 @@ def simulated(seeds: Iterable[int], contacts: bool, cache: Path) -> Iterator[Sce
             _save(_simulate(seed, contacts), file)
         with np.load(file) as parts:
             yield Scene(file.stem, *(parts[name] for name in _PARTS))
+
+
+def cache_folder(cache: Path) -> Path:
+    """Where recordings that today's code has simulated are kept; made where it is missing."""
+    folder = cache / f"simulation-{_fingerprint()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 _PARTS = ("times_s", "rows", "impacts_s", "sigmas", "ignored_s")
@@ -80,13 +90,7 @@ def _simulate(seed: int, contacts: bool) -> Scene:
     from tao_lora_ros.simulation import SimulationConfig, simulate
 
     recording = simulate(SimulationConfig(duration_s=SCENE_S, seed=seed, contacts=contacts))
-    sources = (recording.imu, recording.wrench)
-    stamps = np.concatenate([source.stamps_ns for source in sources])
-    which = np.repeat([0, 1], [len(source.stamps_ns) for source in sources])
-    index = np.concatenate([np.arange(len(source.stamps_ns)) for source in sources])
-    order = np.argsort(stamps, kind="stable")
-    messages = ((int(which[i]), int(stamps[i]), sources[which[i]].values[index[i]]) for i in order)
-    times_s, rows = align(messages, Settings())
+    times_s, rows = aligned(recording)
     impacts = [contact for contact in recording.contacts if contact.label == "impact"]
     others = [contact for contact in recording.contacts if contact.label != "impact"]
     return Scene(
@@ -99,6 +103,17 @@ def _simulate(seed: int, contacts: bool) -> Scene:
             [(c.start_s - BEFORE_CONTACT_S, c.end_s + AFTER_CONTACT_S) for c in others]
         ).reshape(-1, 2),
     )
+
+
+def aligned(recording: Recording) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Times in seconds from the first stamp, [n], and rows float64 [n, C] of a simulation."""
+    sources = (recording.imu, recording.wrench)
+    stamps = np.concatenate([source.stamps_ns for source in sources])
+    which = np.repeat([0, 1], [len(source.stamps_ns) for source in sources])
+    index = np.concatenate([np.arange(len(source.stamps_ns)) for source in sources])
+    order = np.argsort(stamps, kind="stable")
+    messages = ((int(which[i]), int(stamps[i]), sources[which[i]].values[index[i]]) for i in order)
+    return align(messages, Settings())
 
 
 def align(

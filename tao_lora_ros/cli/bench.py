@@ -30,6 +30,15 @@ def add_bench_parser(subparsers: Any) -> None:
     )
     _add_command(commands, "memory", _memory, "bytes of the weights, and bytes moved")
 
+    precision = _add_command(
+        commands, "accuracy", _accuracy, "every precision; fixed and routed hops"
+    )
+    precision.add_argument("--plot", type=Path, metavar="HTML", help="plot error against bytes")
+    precision.add_argument("--quick", action="store_true", help="little of it, badly trained")
+    precision.add_argument(
+        "--part", action="append", default=[], help="borealtc, tcn, sim or hops alone (repeatable)"
+    )
+
     show = commands.add_parser("table", help="the measurements of a JSON file as tables")
     show.set_defaults(run=_table)
     show.add_argument("file", type=Path)
@@ -82,6 +91,21 @@ def _report(
     if options.json:
         write_results(options.json, f"tao-lora bench {command}", packages, rows)
     print(table(rows))
+
+
+def _accuracy(options: Namespace) -> None:
+    from tao_lora_ros.benchmarks import accuracy
+    from tao_lora_ros.benchmarks.events import default_cache
+
+    size = accuracy.QUICK if options.quick else accuracy.Size()
+    rows = accuracy.bench_accuracy(
+        size, default_cache(), _progress(), options.part or accuracy.PARTS
+    )
+    command = "accuracy" + " --quick" * options.quick
+    command += "".join(f" --part {part}" for part in options.part)
+    if options.plot:
+        accuracy.plot(rows, options.plot)
+    _report(options, command, accuracy.PACKAGES, rows)
 
 
 def _table(options: Namespace) -> None:

@@ -30,7 +30,7 @@ class UsageError(ValueError):
     """An argument will not do; the text names it."""
 
 
-def _settings(options: Namespace) -> Settings:
+def settings_of(options: Namespace) -> Settings:
     return read_settings(options.params_file) if options.params_file else Settings()
 
 
@@ -43,7 +43,7 @@ def _show(bar: Progress, task: TaskID, done: float) -> None:
     bar.update(task, completed=done)
 
 
-def _bags(paths: list[Path]) -> list[Path]:
+def bags_in(paths: list[Path]) -> list[Path]:
     """The bags themselves, and those in folders that are not bags."""
     found: list[Path] = []
     for path in paths:
@@ -60,12 +60,12 @@ def _bags(paths: list[Path]) -> list[Path]:
 def replay_command(options: Namespace) -> None:
     """`tao-lora replay`."""
     torch.set_num_threads(1)  # as the node does: the sums then round alike
-    settings = _settings(options)
+    settings = settings_of(options)
     artifact = _artifact(options, settings)
     if options.calibrate:
         target = artifact.calibration.alarms_per_hour
         artifact, _ = recalibrate(
-            artifact, _bags(options.calibrate), settings, bag_topics(options.topic), target
+            artifact, bags_in(options.calibrate), settings, bag_topics(options.topic), target
         )
     pipeline = Pipeline(settings, artifact)
     topics = bag_topics(options.topic)
@@ -77,7 +77,7 @@ def replay_command(options: Namespace) -> None:
         result = replay(reader, pipeline, partial(_show, bar, task))
     numbers = summary(result, pipeline)
     if options.json:
-        with _writing(options.json):
+        with writing(options.json):
             options.json.write_text(json.dumps(numbers, indent=1) + "\n")
     if options.store:
         with EventStore(options.store) as store:
@@ -88,7 +88,7 @@ def replay_command(options: Namespace) -> None:
         with _needs("plotly"):
             from tao_lora_ros.bags.report import write_report
         record = record_replay(options.bag, result, pipeline, artifact, topics)
-        with _writing(options.report):
+        with writing(options.report):
             write_report(record, options.report)
     _print_summary(numbers)
 
@@ -109,7 +109,7 @@ def _print_summary(numbers: dict) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Say in one line why a file or folder cannot be written."""
     try:
         yield
@@ -138,7 +138,7 @@ def play_command(options: Namespace) -> None:
     with _needs("ROS 2"):
         from tao_lora_ros.ros.player import play
     try:
-        sources = source_configs(_settings(options))
+        sources = source_configs(settings_of(options))
         topics = bag_topics(options.topic)
         play(options.bag, sources, topics, options.rate, clock=options.clock)
     except (ValueError, TimeoutError) as error:
@@ -164,41 +164,20 @@ def simulate_command(options: Namespace) -> None:
                 raise UsageError(str(error)) from None
 
 
-def train_command(options: Namespace) -> None:
-    """`tao-lora train`."""
-    from tao_lora_ros.training.train import TrainingConfig, train
-
-    config = TrainingConfig(
-        model_id=options.model_id or options.out.name,
-        rate_hz=options.rate_hz,
-        steps=options.steps,
-        seed=options.seed,
-        alarms_per_hour=options.alarms_per_hour,
-    )
-    train(
-        _bags(options.bags),
-        _bags(options.steady),
-        options.out,
-        _settings(options),
-        bag_topics(options.topic),
-        config,
-    )
-
-
 def calibrate_command(options: Namespace) -> None:
     """`tao-lora calibrate`."""
-    settings = _settings(options)
+    settings = settings_of(options)
     artifact, maxima = recalibrate(
         _artifact(options, settings),
-        _bags(options.bags),
+        bags_in(options.bags),
         settings,
         bag_topics(options.topic),
         options.alarms_per_hour,
     )
-    with _writing(options.out):
+    with writing(options.out):
         save_artifact(artifact, options.out)
     if options.plot:
-        with _needs("plotly"), _writing(options.plot):
+        with _needs("plotly"), writing(options.plot):
             plot_calibration(artifact, maxima, options.plot)
     calibration = artifact.calibration
     for rows, threshold in zip(calibration.scales, calibration.thresholds, strict=True):

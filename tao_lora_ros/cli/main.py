@@ -12,10 +12,12 @@ from tao_lora_ros.cli import commands
 from tao_lora_ros.cli.bench import add_bench_parser
 from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
+from tao_lora_ros.cli.training import add_training_parsers
 from tao_lora_ros.engine.settings import SettingsError
 from tao_lora_ros.model.artifact import ArtifactError
 from tao_lora_ros.preservation.event_record import StoreError
 from tao_lora_ros.router.calibration import CalibrationError
+from tao_lora_ros.training.checkpoint import CheckpointError
 
 _EXPECTED = (
     BagError,
@@ -23,6 +25,7 @@ _EXPECTED = (
     ArtifactError,
     CalibrationError,
     StoreError,
+    CheckpointError,
     commands.UsageError,
 )
 
@@ -80,20 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--runs", type=int, help="how many recordings, run_000 on")
     simulate.add_argument("--steady", action="store_true", help="no strikes, no contacts")
 
-    train = subparsers.add_parser("train", help="train, quantise and calibrate on bags")
-    train.set_defaults(run=commands.train_command)
-    _topic_argument(train)
-    train.add_argument("bags", type=Path, nargs="+", help="training bags, or folders of bags")
-    train.add_argument(
-        "--steady", type=Path, nargs="+", required=True, help="steady bags, or folders"
-    )
-    train.add_argument("--out", type=Path, required=True, help="artifact folder to write")
-    train.add_argument("--model-id", help="name of the model (default: the folder's)")
-    train.add_argument("--steps", type=int, default=1500, help="training steps")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--rate-hz", type=float, default=500.0, help="grid rate")
-    train.add_argument("--alarms-per-hour", type=float, default=1.0, help="target of the router")
-    train.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
+    add_training_parsers(subparsers)
 
     calibrate = subparsers.add_parser("calibrate", help="set the thresholds from steady bags")
     calibrate.set_defaults(run=commands.calibrate_command)

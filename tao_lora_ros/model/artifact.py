@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path as FilePath
@@ -14,6 +15,7 @@ import jsonschema
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from tao_lora_ros.model.adapter import Adapter, set_adapter
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
 from tao_lora_ros.router.analyzer import LAGS, Calibration
 from tao_lora_ros.signal.source import unit_of
@@ -32,7 +34,11 @@ class ArtifactError(ValueError):
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model ready to infer, with all that the pipeline has to know about it."""
+    """A model ready to infer, with all that the pipeline has to know about it.
+
+    `adapters` are named branches for the same base, such as one a tool or a terrain, that
+    `set_adapter` puts into the place of the model's own.
+    """
 
     model_id: str
     version: str
@@ -43,6 +49,7 @@ class Artifact:
     calibration: Calibration
     provenance: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    adapters: dict[str, Adapter] = field(default_factory=dict)
 
 
 def default_artifact() -> FilePath:
@@ -68,6 +75,11 @@ def save_artifact(artifact: Artifact, folder: FilePath) -> None:
         "provenance": artifact.provenance,
         "metrics": artifact.metrics,
     }
+    if artifact.adapters:
+        card["adapters"] = {
+            name: _save_adapter(adapter, folder / adapter_file(name))
+            for name, adapter in artifact.adapters.items()
+        }
     (folder / TENSORS).write_bytes(tensors)
     (folder / CARD).write_text(_NUMBERS.sub(_on_one_line, json.dumps(card, indent=1)) + "\n")
 
@@ -76,41 +88,92 @@ def _on_one_line(numbers: re.Match[str]) -> str:
     return f"[{' '.join(numbers.group()[1:-1].split())}]"
 
 
-def load_artifact(folder: FilePath) -> Artifact:
+def load_artifact(folder: FilePath, adapter: str = "") -> Artifact:
     """Read and check an artifact.
 
+    Args:
+        folder: the artifact.
+        adapter: named adapter to put into the model; empty: the model's own.
+
     Raises:
-        ArtifactError: a file is missing, cut short or changed, or a field is not as it should be.
+        ArtifactError: a file is missing, cut short or changed, a field is not as it should be, or
+            there is no such adapter.
     """
     card = _read_card(folder / CARD)
-    try:
-        tensors = (folder / TENSORS).read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{folder / TENSORS}: {error.strerror}") from None
-    digest = hashlib.sha256(tensors).hexdigest()
-    if digest != card["tensors_sha256"]:
-        raise ArtifactError(
-            f"{folder / TENSORS}: SHA-256 is {digest}, {CARD} says {card['tensors_sha256']}"
-        )
+    tensors = _read_checked(folder / TENSORS, card["tensors_sha256"])
+    adapters = {
+        name: _load_adapter(folder / adapter_file(name), digest)
+        for name, digest in card.get("adapters", {}).items()
+    }
+    if adapter and adapter not in adapters:
+        there = ", ".join(adapters) or "none"
+        raise ArtifactError(f"{folder}: no adapter '{adapter}'; there are: {there}")
     router = card["router"] | {
         key: _tuples(card["router"][key])
         for key in ("scales", "thresholds", "memories", "floors", "autocovariance")
     }
+    model = _build(folder, card, tensors)
+    for name, branches in adapters.items():
+        try:
+            set_adapter(model if name == adapter else deepcopy(model), branches)
+        except ValueError as error:
+            raise ArtifactError(f"{folder / adapter_file(name)}: {error}") from None
     return Artifact(
         model_id=card["model_id"],
         version=card["version"],
-        model=_build(folder, card, tensors),
+        model=model,
         rate_hz=card["rate_hz"],
         channels=tuple(channel["name"] for channel in card["channels"]),
         labels=tuple(card["labels"]),
         calibration=Calibration(**router),
         provenance=card["provenance"],
         metrics=card["metrics"],
+        adapters=adapters,
     )
 
 
 def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def adapter_file(name: str) -> str:
+    """File of a named adapter in an artifact's folder."""
+    return f"adapter.{name}.safetensors"
+
+
+def _save_adapter(adapter: Adapter, file: FilePath) -> str:
+    """Write an adapter; returns its SHA-256."""
+    tensors = save(
+        {
+            f"{layer}.{what}": tensor.contiguous()
+            for layer, factors in adapter.items()
+            for what, tensor in zip(("down", "up"), factors, strict=True)
+        }
+    )
+    file.write_bytes(tensors)
+    return hashlib.sha256(tensors).hexdigest()
+
+
+def _load_adapter(file: FilePath, digest: str) -> Adapter:
+    try:
+        tensors = load(_read_checked(file, digest))
+        layers = dict.fromkeys(name.rpartition(".")[0] for name in tensors)
+        return {layer: (tensors[f"{layer}.down"], tensors[f"{layer}.up"]) for layer in layers}
+    except SafetensorError as error:
+        raise ArtifactError(f"{file}: {' '.join(str(error).split())}") from None
+    except KeyError as error:
+        raise ArtifactError(f"{file}: {error} is missing") from None
+
+
+def _read_checked(file: FilePath, digest: str) -> bytes:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{file}: {error.strerror}") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != digest:
+        raise ArtifactError(f"{file}: SHA-256 is {found}, {CARD} says {digest}")
+    return content
 
 
 def _read_card(file: FilePath) -> dict[str, Any]:

@@ -103,6 +103,11 @@ class DualPathLinear(QuantizedLinear):
         self._weight = dequantize(self._codes, self._scales)
         self._down, self._up = self.down.float(), self.up.float()
 
+    @property
+    def weight(self) -> Tensor:
+        """Q(W), float32 [N, K], once prepared."""
+        return self._weight
+
     def steady(self, rows: Tensor) -> Tensor:
         return int4_linear_steady(rows, self._codes, self._scales, self.x_scale)
 

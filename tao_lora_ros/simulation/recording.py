@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.bags.writer import SourceRecording, write_bag
+
 from . import sensors
-from .bag import SourceRecording, write_bag
 from .kinematics import Kinematics
 from .motion import Planner
 from .physics import World

@@ -31,7 +31,10 @@ def recalibrate(
         CalibrationError: the bags are too short.
     """
     check_channels(settings, artifact)
-    runs = [read_run(bag, settings, artifact.rate_hz, topics).values for bag in bags]
+    runs = [
+        np.asarray(read_run(bag, settings, artifact.rate_hz, topics).values, np.float64)
+        for bag in bags
+    ]
     calibration, maxima = calibrated(artifact.calibration, runs, artifact.rate_hz, alarms_per_hour)
     provenance = artifact.provenance | {"calibration_runs": [bag.name for bag in bags]}
     return replace(artifact, calibration=calibration, provenance=provenance), maxima

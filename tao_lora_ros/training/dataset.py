@@ -1,7 +1,8 @@
-"""Windows from whole runs, for training and for validation."""
+"""Windows of whole runs: drawn at random for training, evenly spaced for scoring."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tao_lora_ros.bags.rows import FREE, Run
+
+UNKNOWN = -1  # the label of a window of a run without labels
 
 
 @dataclass(frozen=True)
@@ -20,9 +23,25 @@ class Batch:
     following: Tensor
     labels: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return Batch(*(x.to(device) for x in (self.windows, self.following, self.labels)))
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """Windows of one label: numbers `first` to `first + count`, [pieces], and each one's run."""
+
+    first: NDArray[np.int64]
+    count: NDArray[np.int64]
+    run: NDArray[np.int64]
+
 
 class WindowSet:
     """All windows of some runs; a window's label is that of its newest row.
+
+    Nothing is held but the spans of the labels: rows are read from the runs' arrays, which may be
+    memory-mapped, when a window is taken.
 
     Args:
         runs: whole recordings.
@@ -31,56 +50,88 @@ class WindowSet:
         horizon: rows that follow it.
     """
 
-    def __init__(self, runs: list[Run], labels: tuple[str, ...], window: int, horizon: int) -> None:
-        self._values = [torch.from_numpy(run.values.astype(np.float32)) for run in runs]
+    def __init__(
+        self, runs: Sequence[Run], labels: tuple[str, ...], window: int, horizon: int
+    ) -> None:
+        self._values = [run.values for run in runs]
         self._window, self._horizon = window, horizon
-        index = {label: i for i, label in enumerate(labels)}
-        run_of, end_of, label_of = [], [], []
-        for number, run in enumerate(runs):
-            ends = np.arange(window, len(run.values) - horizon)
-            run_of.append(np.full(len(ends), number))
-            end_of.append(ends)
-            label_of.append(_label_numbers(run, index)[ends - 1])
-        self._run = np.concatenate(run_of)
-        self._end = np.concatenate(end_of)
-        self.labels = np.concatenate(label_of)
+        counts = np.array([max(0, len(run.values) - horizon - window) for run in runs])
+        self._first = np.concatenate(([0], np.cumsum(counts)))
+        self._everything = _Pieces(self._first[:-1], counts, np.arange(len(runs)))
+        pieces = [
+            (max(0, span.first + 1 - window), min(n, span.end + 1 - window), run, span.label)
+            for run, n in enumerate(counts)
+            for span in runs[run].spans
+        ]
+        kept = [(int(self._first[r]) + a, b - a, r, name) for a, b, r, name in pieces if b > a]
+        self._starts = np.array([first for first, *_ in kept], dtype=np.int64)
+        self._ends = self._starts + np.array([count for _, count, *_ in kept], dtype=np.int64)
+        self._codes = np.array(
+            [labels.index(name) if name in labels else UNKNOWN for *_, name in kept], dtype=np.int64
+        )
+        self._of_label = [self._pieces(kept, code) for code in np.unique(self._codes)]
+
+    def _pieces(self, kept: list[tuple[int, int, int, str]], code: int) -> _Pieces:
+        chosen = [kept[i][:3] for i in np.flatnonzero(self._codes == code)]
+        return _Pieces(*np.array(chosen, dtype=np.int64).T)
 
     def __len__(self) -> int:
-        return len(self._end)
+        return int(self._first[-1])
+
+    def labels(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Labels of the windows of these numbers, -1 where there is none."""
+        if not len(self._starts):
+            return np.full(len(numbers), UNKNOWN)
+        piece = np.maximum(np.searchsorted(self._starts, numbers, side="right") - 1, 0)
+        inside = (self._starts[piece] <= numbers) & (numbers < self._ends[piece])
+        return np.where(inside, self._codes[piece], UNKNOWN)
+
+    def run_numbers(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The run of each of these windows."""
+        return np.searchsorted(self._first, numbers, side="right") - 1
 
     def take(self, numbers: NDArray[np.int64]) -> Batch:
         """The windows of these numbers."""
         windows, following = [], []
-        for number in numbers:
-            values, end = self._values[self._run[number]], self._end[number]
-            windows.append(values[end - self._window : end])
-            following.append(values[end : end + self._horizon])
-        labels = torch.from_numpy(self.labels[numbers].astype(np.int64))
+        for number, run in zip(numbers, self.run_numbers(numbers), strict=True):
+            begin = number - self._first[run]
+            rows = self._values[run][begin : begin + self._window + self._horizon]
+            rows = torch.from_numpy(np.array(rows, dtype=np.float32))
+            windows.append(rows[: self._window])
+            following.append(rows[self._window :])
+        labels = torch.from_numpy(self.labels(numbers))
         return Batch(torch.stack(windows), torch.stack(following), labels)
 
     def draw(self, size: int, rng: np.random.Generator) -> Batch:
-        """Random windows: half from anywhere, half spread evenly over the labels."""
-        numbers = rng.integers(len(self), size=size)
-        known = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
-        for i in range(size // 2):
-            numbers[i] = rng.choice(known[i % len(known)])
-        return self.take(numbers)
+        """Random windows: half from anywhere, half spread evenly over the labels.
+
+        A run counts by the square root of its length, so that a long one does not drown the rest.
+        """
+        half = size // 2 if self._of_label else 0
+        shares = [half // len(self._of_label)] * len(self._of_label) if half else []
+        for i in range(half - sum(shares)):
+            shares[i] += 1
+        drawn = [_draw(self._everything, size - half, rng)]
+        drawn += [_draw(of, n, rng) for of, n in zip(self._of_label, shares, strict=True)]
+        return self.take(np.concatenate(drawn))
 
     def spaced(self, count: int) -> Batch:
         """About `count` windows at even distances."""
-        return self.take(np.linspace(0, len(self) - 1, min(count, len(self))).astype(np.int64))
+        return self.take(self.spaced_numbers(count))
+
+    def spaced_numbers(self, count: int) -> NDArray[np.int64]:
+        """Numbers of about `count` windows at even distances."""
+        return np.linspace(0, len(self) - 1, min(count, len(self))).astype(np.int64)
 
 
-def label_names(runs: list[Run]) -> tuple[str, ...]:
-    """Labels of the runs, `free` first; empty where no run is labelled."""
-    names = {
-        str(label) for run in runs if run.labels is not None for label in np.unique(run.labels)
-    }
-    return (FREE, *sorted(names - {FREE})) if names else ()
+def _draw(pieces: _Pieces, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    length = np.bincount(pieces.run, pieces.count)
+    share = pieces.count / np.sqrt(np.maximum(length, 1))[pieces.run]
+    chosen = rng.choice(len(share), size=size, p=share / share.sum())
+    return pieces.first[chosen] + rng.integers(pieces.count[chosen])
 
 
-def _label_numbers(run: Run, index: dict[str, int]) -> NDArray[np.int64]:
-    if run.labels is None:
-        return np.full(len(run.values), -1)
-    names, inverse = np.unique(run.labels, return_inverse=True)
-    return np.array([index.get(str(name), -1) for name in names])[inverse]
+def label_names(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Labels of the runs, `free` first where there is one; empty where no run is labelled."""
+    names = {span.label for run in runs for span in run.spans}
+    return (*((FREE,) if FREE in names else ()), *sorted(names - {FREE}))

@@ -2,60 +2,114 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.router.router import Path
-from tao_lora_ros.training.dataset import Batch, WindowSet
+from tao_lora_ros.router.router import Path as Route
+from tao_lora_ros.training.augment import Augmentation, augment
+from tao_lora_ros.training.checkpoint import load_checkpoint, save_checkpoint
+from tao_lora_ros.training.dataset import UNKNOWN, Batch, WindowSet
+from tao_lora_ros.training.distributed import Workers
 
 BATCH = 128
 LEARNING_RATE = 2e-3
+WARM_UP = 0.15  # share of the steps
 WEIGHT_DECAY = 1e-2
 FORECAST_WEIGHT = 0.5
-DROPOUT = 0.15  # share of windows that lose one quantity, as a robot without that sensor would
-UNKNOWN = -1
+LABEL_SMOOTHING = 0.1
+AVERAGING = 0.998  # of the weights, step by step; the average is the model
+CHECKPOINT_STEPS = 200
+
+Progress = Callable[[int, float], None]
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How to fit.
+
+    Args:
+        steps: optimiser steps of `batch` windows.
+        seed: of weights, draws and variations.
+        batch: windows of a step, all workers together.
+        augmentation: how far windows are varied.
+    """
+
+    steps: int = 1500
+    seed: int = 0
+    batch: int = BATCH
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 def fit(
     data: WindowSet,
-    config: MixerConfig,
+    sizes: MixerConfig,
+    channels: tuple[str, ...],
     floors: tuple[float, ...],
-    steps: int,
-    seed: int,
-    progress: Callable[[int, float], None],
+    config: FitConfig,
+    progress: Progress = lambda step, loss: None,
+    checkpoint: Path | None = None,
+    make: Callable[[MixerConfig], Mixer] = Mixer,
 ) -> Mixer:
-    """Train a mixer.
+    """Train a mixer; every step's chance follows from seed and step, so it can be resumed.
 
     Args:
         data: training windows.
-        config: sizes.
+        sizes: of the mixer.
+        channels: names of the channels.
         floors: resolution of each channel in SI units; the least spread it is scaled by.
-        steps: optimiser steps of `BATCH` windows.
-        seed: of weights and draws.
-        progress: told step and loss.
+        config: how to fit.
+        progress: told step and loss, by the first worker.
+        checkpoint: file to go on from where it exists, and to keep up to date.
+        make: makes the model.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged or of another training.
     """
-    torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    model = Mixer(config)
-    _set_scales(model, data.spaced(2000).windows, torch.tensor(floors))
+    workers = Workers()
+    torch.manual_seed(config.seed)
+    model = make(sizes)
+    set_scales(model, data.spaced(2000).windows, torch.tensor(floors))
+    spread = model.spread.clone()
+    model = model.to(workers.device).train()
+    average = {name: value.detach().clone() for name, value in model.named_parameters()}
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
-    model.train()
-    for step in range(steps):
-        batch = _drop_quantity(data.draw(BATCH, rng), rng)
-        loss = _loss(model, batch)
+    begin = 0
+    if checkpoint is not None and checkpoint.exists():
+        begin = load_checkpoint(checkpoint, model, average, optimizer, config)
+    parallel = workers.wrap(model)
+    for step in range(begin, config.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, config.steps)
+        batch = _batch(data, channels, spread, config, step, workers)
+        loss = _loss(parallel, model, batch.to(workers.device))
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        schedule.step()
-        progress(step + 1, loss.item())
-    return model.eval()
+        _average(average, model, step)
+        if workers.first:
+            progress(step + 1, loss.item())
+            due = (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == config.steps
+            if checkpoint is not None and due:
+                save_checkpoint(checkpoint, model, average, optimizer, config, step + 1)
+    model.load_state_dict(average, strict=False)
+    return model.cpu().eval()
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Linear warm-up, then a cosine to zero."""
+    done = step / steps
+    if done < WARM_UP:
+        return LEARNING_RATE * (step + 1) / (WARM_UP * steps)
+    return LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
 
 
 def forecast_target(model: Mixer, batch: Batch) -> Tensor:
@@ -63,17 +117,7 @@ def forecast_target(model: Mixer, batch: Batch) -> Tensor:
     return model.standardize(batch.following, model.level(batch.windows))
 
 
-def _loss(model: Mixer, batch: Batch) -> Tensor:
-    logits, forecast = model(batch.windows, Path.TRANSIENT)
-    error = (forecast - forecast_target(model, batch))[~batch.following.isnan()]
-    # Huber: an impact that nobody could foresee must not own the gradient.
-    loss = FORECAST_WEIGHT * F.huber_loss(error, torch.zeros_like(error))
-    if logits is not None:
-        loss = loss + F.cross_entropy(logits, batch.labels, ignore_index=UNKNOWN)
-    return loss
-
-
-def _set_scales(model: Mixer, windows: Tensor, floors: Tensor) -> None:
+def set_scales(model: Mixer, windows: Tensor, floors: Tensor) -> None:
     """Levels and spreads of the training windows; the median, which impacts do not stretch."""
     levels = torch.nanmean(windows, dim=1)
     centred = windows - levels[:, None]
@@ -85,11 +129,35 @@ def _set_scales(model: Mixer, windows: Tensor, floors: Tensor) -> None:
     model.spread.copy_(torch.maximum(torch.nan_to_num(usual), floors))
 
 
-def _drop_quantity(batch: Batch, rng: np.random.Generator) -> Batch:
-    """Blank one three-axis quantity in some windows."""
-    channels = batch.windows.shape[2]
-    for i in np.flatnonzero(rng.random(len(batch.windows)) < DROPOUT):
-        first = 3 * int(rng.integers(channels // 3))
-        batch.windows[i, :, first : first + 3] = torch.nan
-        batch.following[i, :, first : first + 3] = torch.nan
-    return batch
+def _batch(
+    data: WindowSet,
+    channels: tuple[str, ...],
+    spread: Tensor,
+    config: FitConfig,
+    step: int,
+    workers: Workers,
+) -> Batch:
+    seed = (config.seed, step, workers.rank)
+    rng = np.random.default_rng(seed)
+    g = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    batch = data.draw(max(2, config.batch // workers.count), rng)
+    return augment(batch, channels, spread, config.augmentation, g)
+
+
+def _loss(parallel: nn.Module, model: Mixer, batch: Batch) -> Tensor:
+    logits, forecast = parallel(batch.windows, Route.TRANSIENT)
+    error = (forecast - forecast_target(model, batch))[~batch.following.isnan()]
+    # Huber: an impact that nobody could foresee must not own the gradient.
+    loss = FORECAST_WEIGHT * F.huber_loss(error, torch.zeros_like(error))
+    if logits is not None:
+        loss = loss + F.cross_entropy(
+            logits, batch.labels, ignore_index=UNKNOWN, label_smoothing=LABEL_SMOOTHING
+        )
+    return loss
+
+
+@torch.no_grad()
+def _average(average: dict[str, Tensor], model: Mixer, step: int) -> None:
+    keep = min(AVERAGING, (step + 1) / (step + 10))  # soon forgets the random beginning
+    for name, value in model.named_parameters():
+        average[name].lerp_(value, 1 - keep)

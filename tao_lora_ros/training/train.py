@@ -1,138 +1,168 @@
-"""The whole way from bags to an artifact: read, fit, quantise, calibrate, evaluate, save."""
+"""The whole way from bags to an artifact: read, fit, quantise, adapt, calibrate, evaluate, save."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import Progress, track
 
 from tao_lora_ros.bags.reader import BagError
-from tao_lora_ros.bags.rows import Run, read_run
-from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.bags.rows import Run
 from tao_lora_ros.model.artifact import Artifact, save_artifact
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.mixer import MixerConfig
 from tao_lora_ros.router.calibration import calibrated, uncalibrated
-from tao_lora_ros.router.router import Path as Route
 from tao_lora_ros.training.dataset import WindowSet, label_names
-from tao_lora_ros.training.evaluate import evaluate
-from tao_lora_ros.training.fit import fit
-from tao_lora_ros.training.quantize import quantize
+from tao_lora_ros.training.distributed import Workers
+from tao_lora_ros.training.fit import FitConfig, fit
+from tao_lora_ros.training.losses import LossLog
+from tao_lora_ros.training.recordings import Reading, hold_out, read_runs
+from tao_lora_ros.training.report import progress_bar
+from tao_lora_ros.training.steps import (
+    TrainingData,
+    adapt_step,
+    evaluate_step,
+    quantize_step,
+    training_folder,
+)
+from tao_lora_ros.training.teacher import save_teacher
 
-VALIDATION_SHARE = 0.2
-CALIBRATION_WINDOWS = 512
-VALIDATION_WINDOWS = 4000
+SIZES = {"base": MixerConfig(1, 0), "large": MixerConfig(1, 0, width=256, blocks=6, expansion=4)}
 ARTIFACT_VERSION = "1"
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What to train: name, grid rate, optimiser steps, seed, and the router's target."""
+    """What to train.
+
+    Args:
+        model_id: name of the model.
+        size: of `SIZES`.
+        fit: how to fit the full-precision model.
+        settle_steps: steps of tuning the scales and biases of the quantised model.
+        adapt_steps: steps of tuning the low-rank branches.
+        alarms_per_hour: false alarms that the router's thresholds aim at.
+    """
 
     model_id: str
-    rate_hz: float = 500.0
-    steps: int = 1500
-    seed: int = 0
+    size: str = "base"
+    fit: FitConfig = field(default_factory=FitConfig)
+    settle_steps: int = 200
+    adapt_steps: int = 200
     alarms_per_hour: float = 1.0
 
 
 def train(
-    bags: list[Path],
-    steady: list[Path],
-    out: Path,
-    settings: Settings,
-    topics: Mapping[str, str],
-    config: TrainingConfig,
-) -> Artifact:
-    """Train on bags and write the artifact folder `out`.
+    bags: list[Path], steady: list[Path], out: Path, how: Reading, config: TrainingConfig
+) -> Artifact | None:
+    """Train on bags and write the artifact folder `out`; resumes what was interrupted.
 
-    The last fifth of the bags, whole runs, is held out for the metrics.
+    Of the bags, the last fifth of those with the same labels, whole runs, is held out for the
+    metrics. `out`/training keeps the full-precision model, a checkpoint and the log of losses.
+    Under `torchrun` all workers share the batch; the first one writes.
 
     Args:
-        bags: recordings, labelled by `<bag>.labels.csv` where there is one.
+        bags: recordings to train on.
         steady: recordings without a transient, for the router's thresholds.
         out: artifact folder.
-        settings: names and lags of the sources.
-        topics: bag topic by source name, where it is not obvious.
+        how: how bags are read.
         config: what to train.
+
+    Returns:
+        The artifact; None on any worker but the first.
 
     Raises:
         BagError: a bag cannot be used, or all together are too short.
         CalibrationError: the steady recordings are too short.
+        CheckpointError: the checkpoint in `out` is of another training.
     """
-    read = partial(read_run, settings=settings, rate_hz=config.rate_hz, topics=topics)
-    runs = [read(bag) for bag in track(bags, "reading")]
-    quiet = [read(bag) for bag in track(steady, "reading steady")]
-    held_out = round(len(runs) * VALIDATION_SHARE)
-    training, validation = runs[: len(runs) - held_out], runs[len(runs) - held_out :]
-    channels = tuple(name for source in source_configs(settings) for name in source.channels)
-    labels = label_names(training)
-    sizes = MixerConfig(channels=len(channels), classes=len(labels))
-    data = _windows(training, labels, sizes)
-    router = uncalibrated(channels, config.rate_hz)
-    with Progress() as bar:
-        task = bar.add_task("training", total=config.steps)
+    workers = Workers()
+    if not workers.first:
+        workers.wait()  # until the first one has filled the cache
+    training, held_out = hold_out(read_runs(bags, how))
+    quiet = read_runs(steady, how)
+    if workers.first:
+        workers.wait()
+    data = training_data(training, held_out, quiet, how, config)
+    folder = training_folder(out)
+    losses = LossLog(folder / "losses.csv")
+    with progress_bar("training", config.fit.steps, workers.first) as tell:
+
+        def show(step: int, loss: float) -> None:
+            losses.add(step, loss)
+            tell(step, loss)
+
+        checkpoint = folder / "checkpoint.safetensors"
+        router = uncalibrated(how.channels, how.rate_hz)
+        sizes = data.sizes
         teacher = fit(
-            data,
-            sizes,
-            router.floors,
-            config.steps,
-            config.seed,
-            lambda step, loss: bar.update(
-                task, completed=step, description=f"training, loss {loss:.3f}"
-            ),
+            data.training, sizes, how.channels, router.floors, config.fit, show, checkpoint
         )
-    steady_rows = [run.values for run in quiet]
-    calibration, _ = calibrated(router, steady_rows, config.rate_hz, config.alarms_per_hour)
-    rng = np.random.default_rng(config.seed)
-    calm = _windows(quiet, labels, sizes).spaced(CALIBRATION_WINDOWS).windows
-    student = quantize(teacher, calm, data.draw(CALIBRATION_WINDOWS, rng).windows)
+    if not workers.first:
+        return None
+    losses.plot(folder / "losses.html")
+    save_teacher(teacher, folder)
+    steady_rows = [np.asarray(run.values, np.float64) for run in quiet]
+    calibration, _ = calibrated(router, steady_rows, how.rate_hz, config.alarms_per_hour)
+    student = quantize_step(teacher, data, config.settle_steps)
+    adapt_step(student, teacher, data, config.adapt_steps)
     artifact = Artifact(
         model_id=config.model_id,
         version=ARTIFACT_VERSION,
         model=student,
-        rate_hz=config.rate_hz,
-        channels=channels,
-        labels=labels,
+        rate_hz=how.rate_hz,
+        channels=how.channels,
+        labels=data.labels,
         calibration=calibration,
         provenance={
             "training_runs": [run.name for run in training],
-            "validation_runs": [run.name for run in validation],
+            "validation_runs": [run.name for run in held_out],
             "steady_runs": [run.name for run in quiet],
             "torch": torch.__version__,
+            "workers": workers.count,
             **asdict(config),
         },
-        metrics=_metrics(student, teacher, validation, labels),
+        metrics=evaluate_step(student, teacher, data),
     )
     save_artifact(artifact, out)
     return artifact
 
 
-def _windows(runs: list[Run], labels: tuple[str, ...], sizes: MixerConfig) -> WindowSet:
+def training_data(
+    training: list[Run],
+    held_out: list[Run],
+    quiet: list[Run],
+    how: Reading,
+    config: TrainingConfig,
+) -> TrainingData:
+    """Runs as windows for a model of the configured size."""
+    labels = label_names(training)
+    sizes = MixerConfig(
+        **asdict(SIZES[config.size]) | {"channels": len(how.channels), "classes": len(labels)}
+    )
+    return TrainingData(
+        channels=how.channels,
+        labels=labels,
+        sizes=sizes,
+        training=windows_of(training, labels, sizes),
+        held_out=windows_of(held_out, labels, sizes) if held_out else None,
+        quiet=windows_of(quiet, labels, sizes),
+        seed=config.fit.seed,
+    )
+
+
+def windows_of(runs: list[Run], labels: tuple[str, ...], sizes: MixerConfig) -> WindowSet:
+    """The windows of runs.
+
+    Raises:
+        BagError: all of them are too short.
+    """
     windows = WindowSet(runs, labels, sizes.window, sizes.horizon)
     if not len(windows):
-        rows = max(len(run.values) for run in runs)
+        rows = max((len(run.values) for run in runs), default=0)
         raise BagError(
             f"the longest recording has {rows} rows; a window and its forecast take "
             f"{sizes.window + sizes.horizon}"
         )
     return windows
-
-
-def _metrics(
-    student: Mixer, teacher: Mixer, runs: list[Run], labels: tuple[str, ...]
-) -> dict[str, dict[str, float]]:
-    """Scores on held-out runs, for FP32 and for both paths; nothing where no run is held out."""
-    if not runs:
-        return {}
-    batch = _windows(runs, labels, student.config).spaced(VALIDATION_WINDOWS)
-    return {
-        "fp32": evaluate(teacher, teacher, batch, Route.TRANSIENT),
-        "steady_path": evaluate(student, teacher, batch, Route.STEADY),
-        "transient_path": evaluate(student, teacher, batch, Route.TRANSIENT),
-    }

@@ -21,12 +21,12 @@ from rosbags.highlevel import AnyReader
 
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import replay
+from tao_lora_ros.bags.writer import SourceRecording, write_bag
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
 from tao_lora_ros.signal.cdr import IMU, WRENCH
-from tao_lora_ros.simulation.bag import SourceRecording, write_bag
 
 pytestmark = [
     pytest.mark.ros,

@@ -20,12 +20,12 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from tao_lora_ros.bags.reader import BagError, BagReader
+from tao_lora_ros.bags.writer import SourceRecording, write_bag
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.ros import player
 from tao_lora_ros.ros.distro import LOCAL_ONLY
 from tao_lora_ros.signal.cdr import IMU, WRENCH
-from tao_lora_ros.simulation.bag import SourceRecording, write_bag
 
 pytestmark = pytest.mark.ros
 

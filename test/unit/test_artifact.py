@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from models import small_artifact, windows
 from safetensors.torch import load_file, save
 
+from tao_lora_ros.model.adapter import adapter_of
 from tao_lora_ros.model.artifact import (
     CARD,
     TENSORS,
@@ -274,3 +276,63 @@ def test_any_bytes_in_the_place_of_tensors_are_refused(
     save_artifact(small_artifact(), folder)
     put_tensors(folder, data)
     refusal(folder)
+
+
+def with_adapter(tmp_path: FilePath) -> FilePath:
+    """An artifact with an adapter `tool` beside the model's own."""
+    artifact = small_artifact()
+    tool = {layer: (2 * down, up) for layer, (down, up) in adapter_of(artifact.model).items()}
+    save_artifact(replace(artifact, adapters={"tool": tool}), tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_a_named_adapter_changes_the_transient_path_alone(tmp_path: FilePath) -> None:
+    folder = with_adapter(tmp_path)
+    own, tool = load_artifact(folder).model, load_artifact(folder, "tool").model
+    for path in Path:
+        a, b = (model(windows(), path)[1] for model in (own, tool))
+        assert torch.equal(a, b) == (path is Path.STEADY)
+
+
+def test_adapters_survive_loading_and_saving(tmp_path: FilePath) -> None:
+    folder = with_adapter(tmp_path)
+    save_artifact(load_artifact(folder), tmp_path / "again")
+    for name in (TENSORS, CARD, "adapter.tool.safetensors"):
+        assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_an_adapter_that_is_not_there_is_named(tmp_path: FilePath) -> None:
+    with pytest.raises(ArtifactError, match="no adapter 'drill'; there are: tool"):
+        load_artifact(with_adapter(tmp_path), "drill")
+
+
+def test_a_changed_adapter_is_refused(tmp_path: FilePath) -> None:
+    file = with_adapter(tmp_path) / "adapter.tool.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert "adapter.tool.safetensors: SHA-256 is" in refusal(file.parent)
+    file.unlink()
+    assert "No such file" in refusal(file.parent)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "told"),
+    [
+        ({"blocks.0.channel_up.down": torch.zeros(4, 32)}, "channel_up.up' is missing"),
+        ({"a.up": torch.zeros(1), "a.down": torch.zeros(1)}, "in the model or in the adapter"),
+    ],
+)
+def test_an_adapter_of_another_model_is_refused(
+    tmp_path: FilePath, tensors: dict, told: str
+) -> None:
+    folder = with_adapter(tmp_path)
+    data = save(tensors)
+    (folder / "adapter.tool.safetensors").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    edit(folder, lambda card: card.update(adapters={"tool": digest}))
+    assert told in refusal(folder)
+
+
+def test_the_name_of_an_adapter_cannot_leave_the_folder(tmp_path: FilePath) -> None:
+    folder = with_adapter(tmp_path)
+    edit(folder, lambda card: card.update(adapters={"../tool": "0" * 64}))
+    assert "adapters" in refusal(folder)

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recordings import PERIOD_NS, SECOND, START_NS, Message, imu, motion, write_ros2
 
 from tao_lora_ros.bags.reader import BagError
-from tao_lora_ros.bags.rows import FREE, Run, read_run
+from tao_lora_ros.bags.rows import FREE, Run, read_run, spans_of
 from tao_lora_ros.engine.settings import Settings
 
 MESSAGES = motion(1.0)
 HEADER = "start_s,end_s,label\n"
 
 
-def labelled(folder: Path, text: str) -> Run:
+def labelled(folder: Path, text: str) -> np.ndarray:
+    """The label of each row of a run with this labels file."""
     bag = write_ros2(folder / "run", MESSAGES)
     (folder / "run.labels.csv").write_text(text)
-    return read_run(bag, Settings(), 500.0)
+    return labels_of(read_run(bag, Settings(), 500.0))
+
+
+def labels_of(run: Run) -> np.ndarray:
+    """Labels of all rows; the spans have to cover them without a gap or an overlap."""
+    assert [span.first for span in run.spans] == [0, *(span.end for span in run.spans[:-1])]
+    assert run.spans[-1].end == len(run.values)
+    return np.concatenate([[span.label] * (span.end - span.first) for span in run.spans])
 
 
 def test_rows_are_the_bags_samples_on_the_grid(tmp_path: Path) -> None:
     run = read_run(write_ros2(tmp_path / "run", MESSAGES), Settings(), 500.0)
     assert run.name == "run"
-    assert run.labels is None
+    assert run.spans == ()
     assert run.values.shape == (500, 12)
     assert run.values[:, 2].mean() == pytest.approx(9.81, abs=0.02)
     assert run.values[1:, 8].mean() == pytest.approx(-20.0, abs=0.05)
@@ -37,8 +48,7 @@ def test_another_rate_gives_other_rows(tmp_path: Path) -> None:
 
 
 def test_labels_hold_from_start_to_end_both_included(tmp_path: Path) -> None:
-    labels = labelled(tmp_path, HEADER + "0.2,0.4,contact\n").labels
-    assert labels is not None
+    labels = labelled(tmp_path, HEADER + "0.2,0.4,contact\n")
     seconds = np.arange(len(labels)) * PERIOD_NS / SECOND
     inside = (seconds >= 0.2 - 1e-9) & (seconds <= 0.4 + 1e-9)
     assert set(labels[inside]) == {"contact"}
@@ -46,21 +56,18 @@ def test_labels_hold_from_start_to_end_both_included(tmp_path: Path) -> None:
 
 
 def test_a_short_label_holds_at_least_sixty_milliseconds(tmp_path: Path) -> None:
-    labels = labelled(tmp_path, HEADER + "0.5,0.501,impact\n").labels
-    assert labels is not None
+    labels = labelled(tmp_path, HEADER + "0.5,0.501,impact\n")
     assert (labels == "impact").sum() in (30, 31)
 
 
 def test_a_later_line_overrides(tmp_path: Path) -> None:
-    labels = labelled(tmp_path, HEADER + "0.0,0.9,contact\n0.5,0.6,impact\n").labels
-    assert labels is not None
+    labels = labelled(tmp_path, HEADER + "0.0,0.9,contact\n0.5,0.6,impact\n")
     assert set(labels[:200]) == {"contact"}
     assert labels[275] == "impact"
 
 
 def test_labels_without_lines_are_all_free(tmp_path: Path) -> None:
-    labels = labelled(tmp_path, HEADER).labels
-    assert labels is not None
+    labels = labelled(tmp_path, HEADER)
     assert set(labels) == {FREE}
 
 
@@ -101,3 +108,10 @@ def test_a_bag_whose_clock_jumps_is_refused(tmp_path: Path) -> None:
     bag = write_ros2(tmp_path / "run", [*MESSAGES, *later])
     with pytest.raises(BagError, match=f"{bag}: not one recording: imu: stamps moved"):
         read_run(bag, Settings(), 500.0)
+
+
+@given(labels=st.lists(st.sampled_from(["a", "b", "free"]), max_size=30))
+def test_spans_are_the_labels(labels: list[str]) -> None:
+    spans = spans_of(labels)
+    assert [span.label for span in spans for _ in range(span.first, span.end)] == labels
+    assert all(a.label != b.label and a.end == b.first for a, b in pairwise(spans))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -11,21 +14,23 @@ import torch
 from models import full_precision, windows
 from recordings import motion, write_ros2
 
-from tao_lora_ros.bags.rows import FREE, Run
+from tao_lora_ros.bags.rows import FREE, Run, spans_of
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.model.artifact import load_artifact
 from tao_lora_ros.model.layers import DualPathLinear
 from tao_lora_ros.router.router import Path as Route
-from tao_lora_ros.training.dataset import WindowSet, label_names
-from tao_lora_ros.training.evaluate import evaluate
-from tao_lora_ros.training.quantize import quantize
+from tao_lora_ros.training.adapt import adapt, fidelity
+from tao_lora_ros.training.dataset import Batch, WindowSet, label_names
+from tao_lora_ros.training.evaluate import evaluate, outputs
+from tao_lora_ros.training.quantize import observe, quantize
+from tao_lora_ros.training.settle import settle
 
 IMPACTS_S = (0.7, 1.5, 2.3)
 
 
 def run_of(labels: list[str] | None, rows: int = 40, seed: int = 0) -> Run:
     values = np.random.default_rng(seed).normal(size=(rows, 3))
-    return Run(f"run{seed}", values, None if labels is None else np.array(labels))
+    return Run(f"run{seed}", values, spans_of(labels or ()))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,22 @@ def trained(bags: Path) -> Path:
     """Artifact of a short training, made by the command line."""
     out = bags / "model"
     words = ["train", str(bags / "struck"), "--steady", str(bags / "steady"), "--out", str(out)]
-    assert main([*words, "--steps", "60", "--model-id", "little"]) == 0
+    assert (
+        main(
+            [
+                *words,
+                "--steps",
+                "120",
+                "--settle-steps",
+                "3",
+                "--adapt-steps",
+                "20",
+                "--model-id",
+                "little",
+            ]
+        )
+        == 0
+    )
     return out
 
 
@@ -63,7 +83,7 @@ def test_trained_artifact_loads_and_says_where_it_comes_from(trained: Path) -> N
 def test_trained_model_has_learned(trained: Path) -> None:
     metrics = load_artifact(trained).metrics
     assert metrics["fp32"]["accuracy"] > 0.8
-    assert metrics["fp32"]["macro_f1"] > 0.65  # always free: 0.48
+    assert metrics["fp32"]["macro_f1"] > 0.6  # always free: 0.48
     assert metrics["fp32"]["deviation"] == 0.0
     assert metrics["transient_path"]["deviation"] < metrics["steady_path"]["deviation"] < 0.2
 
@@ -79,7 +99,18 @@ def test_trained_model_finds_the_impacts_of_a_new_run(trained: Path, tmp_path: P
 def test_training_is_repeatable(bags: Path, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     for name in "ab":
-        words = ["train", str(bags / "struck"), "--steady", str(bags / "steady"), "--steps", "3"]
+        words = [
+            "train",
+            str(bags / "struck"),
+            "--steady",
+            str(bags / "steady"),
+            "--steps",
+            "3",
+            "--settle-steps",
+            "3",
+            "--adapt-steps",
+            "2",
+        ]
         assert main([*words, "--out", str(tmp_path / name), "--model-id", "same"]) == 0
     a, b = ((tmp_path / name / "model.safetensors").read_bytes() for name in "ab")
     assert a == b
@@ -97,9 +128,115 @@ def test_calibrate_changes_the_thresholds_alone(trained: Path, bags: Path, tmp_p
     assert "target 0.01 alarms an hour" in plot.read_text()
 
 
+def test_training_leaves_its_losses_and_its_teacher(trained: Path) -> None:
+    names = {file.name for file in (trained / "training").iterdir()}
+    assert names >= {"checkpoint.safetensors", "losses.csv", "teacher.safetensors"}
+
+
+def test_every_step_can_be_taken_again(
+    trained: Path, bags: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, struck = tmp_path / "model", str(bags / "struck")
+    copytree(trained, model)
+    before = load_artifact(model)
+    assert (
+        main(
+            [
+                "quantize",
+                str(model),
+                struck,
+                "--rounding",
+                "nearest",
+                "--rank",
+                "4",
+                "--settle-steps",
+                "3",
+            ]
+        )
+        == 0
+    )
+    rounded = load_artifact(model)
+    assert rounded.model.config.rank == 4
+    assert rounded.calibration == before.calibration
+    assert main(["adapt", str(model), struck, "--steps", "30"]) == 0
+    assert main(["adapt", str(model), struck, "--steps", "3", "--name", "gripper"]) == 0
+    adapted = load_artifact(model)
+    assert list(adapted.adapters) == ["gripper"]
+    assert [list(step) for step in adapted.provenance["later_steps"]] == [
+        ["quantize"],
+        ["adapt"],
+        ["adapt"],
+    ]
+    capsys.readouterr()
+    scores = {}
+    for name, words in (("own", []), ("gripper", ["--adapter", "gripper"])):
+        file = tmp_path / f"{name}.json"
+        assert main(["evaluate", str(model), struck, "--json", str(file), *words]) == 0
+        scores[name] = json.loads(file.read_text())
+    assert scores["own"]["steady_path"] == scores["gripper"]["steady_path"]
+    assert scores["own"]["transient_path"] != scores["gripper"]["transient_path"]
+    assert "deviation" in capsys.readouterr().out
+    assert main(["info", str(model)]) == 0
+    told = capsys.readouterr().out
+    assert "blocks.0.channel_up" in told
+    assert "adapters: gripper" in told
+
+
+def test_tuning_brings_the_transient_path_nearer_and_leaves_the_steady_one() -> None:
+    teacher = full_precision()
+    loud = 20.0 * windows(2)
+    student = quantize(teacher, observe(teacher, windows(1), loud))
+    batch = Batch(loud, loud[:, :4], torch.zeros(len(loud), dtype=torch.int64))
+    before = [outputs(student, loud, route).together for route in Route]
+    adapt(student, lambda step: batch, fidelity(teacher), 60)
+    after = [outputs(student, loud, route).together for route in Route]
+    exact = outputs(teacher, loud, Route.TRANSIENT).together
+    assert torch.equal(before[Route.STEADY], after[Route.STEADY])
+    off = [(x[Route.TRANSIENT] - exact).square().sum() for x in (before, after)]
+    assert off[1] < 0.5 * off[0]
+
+
+def test_settling_brings_the_steady_path_nearer_and_keeps_the_codes() -> None:
+    teacher, rows = full_precision(), windows(1, count=128)
+    student = quantize(teacher, observe(teacher, rows, rows))
+    state = student.state_dict()
+    codes = {n: t.clone() for n, t in state.items() if n.endswith(("packed", "codes"))}
+    batch = Batch(rows, rows[:, :4], torch.zeros(len(rows), dtype=torch.int64))
+    fresh = windows(2)
+    exact = outputs(teacher, fresh, Route.TRANSIENT).together
+    before = outputs(student, fresh, Route.STEADY).together
+    settle(student, teacher, lambda step: batch, 60)
+    after = outputs(student, fresh, Route.STEADY).together
+    assert (after - exact).square().sum() < 0.9 * (before - exact).square().sum()
+    assert all(torch.equal(student.state_dict()[name], value) for name, value in codes.items())
+
+
+@pytest.mark.slow
+def test_workers_share_a_training(bags: Path, tmp_path: Path) -> None:
+    words = ["train", str(bags / "struck"), "--steady", str(bags / "steady"), "--steps", "4"]
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+        *(
+            "-m",
+            "tao_lora_ros.cli.main",
+            *words,
+            "--settle-steps",
+            "3",
+            "--adapt-steps",
+            "2",
+            "--out",
+            str(tmp_path / "m"),
+        ),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert load_artifact(tmp_path / "m").provenance["workers"] == 2
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        (["evaluate", "MODEL", "STRUCK", "--adapter", "no"], "no adapter 'no'; there are: none"),
         (["train", "STRUCK", "--steady", "EMPTY"], "no bag in this folder"),
         (["train", "SHORT", "--steady", "STEADY"], "a window and its forecast take 136"),
         (["calibrate", "SHORT"], "s of steady motion"),
@@ -107,10 +244,16 @@ def test_calibrate_changes_the_thresholds_alone(trained: Path, bags: Path, tmp_p
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(
-    words: list[str], told: str, bags: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    told: str,
+    bags: Path,
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "empty").mkdir()
     places = {
+        "MODEL": trained,
         "STRUCK": bags / "struck",
         "STEADY": bags / "steady",
         "EMPTY": tmp_path / "empty",
@@ -118,7 +261,8 @@ def test_what_cannot_be_used_is_said_in_one_line(
         "NOWHERE": tmp_path / "nowhere",
     }
     command = [str(places.get(word, word)) for word in words]
-    assert main([*command, "--out", str(tmp_path / "out")]) == 1
+    out = [] if words[0] == "evaluate" else ["--out", str(tmp_path / "out")]
+    assert main([*command, *out]) == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert told in lines[0]
@@ -128,7 +272,7 @@ def test_a_window_has_the_label_of_its_newest_row() -> None:
     labels = [FREE] * 20 + ["hit"] * 3 + [FREE] * 17
     data = WindowSet([run_of(labels)], (FREE, "hit"), window=8, horizon=2)
     ends = np.arange(8, 38)
-    np.testing.assert_array_equal(data.labels, [int(20 <= end - 1 < 23) for end in ends])
+    np.testing.assert_array_equal(data.labels(ends - 8), [int(20 <= end - 1 < 23) for end in ends])
 
 
 def test_windows_never_join_two_runs() -> None:
@@ -149,15 +293,16 @@ def test_draws_hold_every_label() -> None:
     assert (drawn == 1).sum() >= 16
 
 
-def test_label_names_begin_with_free() -> None:
-    assert label_names([run_of(["b"] * 40), run_of(["a"] * 40)]) == (FREE, "a", "b")
+def test_label_names_begin_with_free_where_there_is_one() -> None:
+    assert label_names([run_of(["b", FREE] * 20), run_of(["a"] * 40)]) == (FREE, "a", "b")
+    assert label_names([run_of(["b"] * 40), run_of(["a"] * 40)]) == ("a", "b")
     assert label_names([run_of(None)]) == ()
 
 
 def test_quantised_model_stays_near_and_the_branch_brings_it_nearer() -> None:
     teacher = full_precision()
     steady, transient = windows(1), 20.0 * windows(2)
-    student = quantize(teacher, steady, transient)
+    student = quantize(teacher, observe(teacher, steady, transient))
     with torch.inference_mode():
         _, exact = teacher(transient, Route.TRANSIENT)
         _, routed = student(transient, Route.TRANSIENT)
@@ -171,7 +316,7 @@ def test_quantised_model_stays_near_and_the_branch_brings_it_nearer() -> None:
 def test_a_perfect_prediction_scores_one() -> None:
     teacher = full_precision()
     data = WindowSet(
-        [Run("run", np.random.default_rng(0).normal(size=(400, 12)), None)],
+        [Run("run", np.random.default_rng(0).normal(size=(400, 12)))],
         (),
         teacher.config.window,
         teacher.config.horizon,

@@ -1,0 +1,69 @@
+"""Every form of one trained model that the accuracy benchmark compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+
+from tao_lora_ros.benchmarks.precision import PRECISIONS, rounded, stored_bytes, weight_bytes
+from tao_lora_ros.benchmarks.results import OURS
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.router.router import Path
+from tao_lora_ros.training.adapt import adapt, fidelity, task
+from tao_lora_ros.training.dataset import Batch
+from tao_lora_ros.training.quantize import LayerInputs, fit_branches, quantize
+from tao_lora_ros.training.settle import settle
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model, the path it takes on steady and on transient windows, and its bytes of weights."""
+
+    name: str
+    model: Mixer
+    steady: Path
+    transient: Path
+    bytes: float
+
+
+def subjects(
+    teacher: Mixer,
+    inputs: dict[str, LayerInputs],
+    draw: Callable[[int], Batch],
+    draw_calm: Callable[[int], Batch],
+    steps: int,
+) -> Iterator[Subject]:
+    """All forms, full precision first.
+
+    Args:
+        teacher: the trained model.
+        inputs: what its layers are fed.
+        draw: windows to tune the branches on, by step.
+        draw_calm: windows to settle the steady path on.
+        steps: of either.
+    """
+    both = Path.TRANSIENT, Path.TRANSIENT
+    yield Subject("fp32", teacher, *both, weight_bytes(teacher, 32, 32))
+    for name, how in PRECISIONS.items():
+        size = weight_bytes(teacher, how.core_bits, how.edge_bits)
+        yield Subject(name, rounded(teacher, inputs, how), *both, size)
+    qera = quantize(teacher, inputs)
+    settle(qera, teacher, draw_calm, steps)
+    grams = {name: watched.gram for name, watched in inputs.items()}
+    fit_branches(qera, teacher, grams)
+    size = stored_bytes(qera, with_branches=True)
+    routed = Path.STEADY, Path.TRANSIENT
+    lqer = deepcopy(qera)  # LQER (arXiv 2402.02446): the error's SVD, inputs weighed one by one
+    fit_branches(lqer, teacher, {name: torch.diag(gram.diagonal()) for name, gram in grams.items()})
+    yield Subject("routed-lqer", lqer, *routed, size)
+    yield Subject("routed-qera", qera, *routed, size)
+    tuned = deepcopy(qera)
+    adapt(tuned, draw, fidelity(teacher), steps)
+    yield Subject(OURS, tuned, *routed, size)
+    yield Subject("always-on-adapter", tuned, *both, size)
+    for_task = deepcopy(qera)
+    adapt(for_task, draw, task(teacher), steps)
+    yield Subject("routed-task-tuned", for_task, *routed, size)

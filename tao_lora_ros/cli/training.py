@@ -1,0 +1,226 @@
+"""`tao-lora train` and its steps one by one: import, quantize, adapt, evaluate, info."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tao_lora_ros.bags.importing import import_folder
+from tao_lora_ros.bags.reader import bag_topics
+from tao_lora_ros.cli.commands import UsageError, bags_in, settings_of, writing
+from tao_lora_ros.model.adapter import adapter_of, set_adapter
+from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
+from tao_lora_ros.model.describe import describe
+from tao_lora_ros.training.dataset import label_names
+from tao_lora_ros.training.fit import FitConfig
+from tao_lora_ros.training.quantize import ROUNDINGS
+from tao_lora_ros.training.recordings import Reading, default_cache, read_runs
+from tao_lora_ros.training.steps import (
+    LOSSES,
+    TrainingData,
+    adapt_step,
+    evaluate_step,
+    quantize_step,
+    training_folder,
+)
+from tao_lora_ros.training.teacher import FILE, load_teacher
+from tao_lora_ros.training.train import SIZES, TrainingConfig, train, windows_of
+
+
+def add_training_parsers(subparsers: Any) -> None:
+    """Add the commands to the subparsers of `tao-lora`."""
+    _add_train(subparsers)
+    _add_steps(subparsers)
+    info = subparsers.add_parser("info", help="layers, bits, bytes, calibration of a model")
+    info.set_defaults(run=_info)
+    info.add_argument("model", type=Path, nargs="?", help="artifact folder (default: ours)")
+
+    bring = subparsers.add_parser("import", help="bags from a folder of CSV or NPZ files")
+    bring.set_defaults(run=_import)
+    bring.add_argument("folder", type=Path, help="folder of CSV files, or an NPZ file")
+    bring.add_argument("--out", type=Path, required=True, help="folder for the bags")
+    bring.add_argument(
+        "--columns",
+        help="names of the columns where the files do not say, such as "
+        '"time wx wy wz ax ay az"; time in s, SI units',
+    )
+
+
+def _add_train(subparsers: Any) -> None:
+    parser = subparsers.add_parser("train", help="train, quantise, adapt and calibrate on bags")
+    parser.set_defaults(run=_train)
+    _data_arguments(parser, rate_hz=500.0)
+    parser.add_argument(
+        "--steady", type=Path, nargs="+", required=True, help="steady bags, or folders"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="artifact folder to write")
+    parser.add_argument("--model-id", help="name of the model (default: the folder's)")
+    parser.add_argument("--size", choices=SIZES, default="base")
+    parser.add_argument("--steps", type=int, default=FitConfig.steps, help="training steps")
+    parser.add_argument("--batch", type=int, default=FitConfig.batch, help="windows of a step")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--settle-steps", type=int, default=TrainingConfig.settle_steps)
+    parser.add_argument("--adapt-steps", type=int, default=TrainingConfig.adapt_steps)
+    parser.add_argument("--alarms-per-hour", type=float, default=1.0, help="target of the router")
+
+
+def _add_steps(subparsers: Any) -> None:
+    quantize = subparsers.add_parser("quantize", help="quantise a trained model anew")
+    quantize.set_defaults(run=_quantize)
+    _model_arguments(quantize)
+    quantize.add_argument("--rounding", choices=ROUNDINGS, default="gptq")
+    quantize.add_argument("--settle-steps", type=int, default=TrainingConfig.settle_steps)
+    quantize.add_argument("--rank", type=int, help="of the low-rank branches (default: as it is)")
+
+    adapt = subparsers.add_parser("adapt", help="tune the low-rank branches, or add named ones")
+    adapt.set_defaults(run=_adapt)
+    _model_arguments(adapt)
+    adapt.add_argument("--name", default="", help="keep it as a named adapter beside the others")
+    adapt.add_argument("--loss", choices=LOSSES, default="fidelity")
+    adapt.add_argument("--steps", type=int, default=TrainingConfig.adapt_steps)
+
+    evaluate = subparsers.add_parser("evaluate", help="score a model on labelled bags")
+    evaluate.set_defaults(run=_evaluate)
+    _model_arguments(evaluate, writes=False)
+    evaluate.add_argument("--adapter", default="", help="named adapter instead of the model's own")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the scores as JSON")
+
+
+def _data_arguments(parser: argparse.ArgumentParser, rate_hz: float | None = None) -> None:
+    parser.add_argument("bags", type=Path, nargs="+", help="bags, or folders of bags")
+    parser.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        metavar="SOURCE=TOPIC",
+        help="bag topic of a source, such as imu=/imu/data_raw",
+    )
+    parser.add_argument(
+        "--name-label",
+        default="",
+        metavar="REGEX",
+        help="a bag's label is this expression's first group in its name",
+    )
+    parser.add_argument(
+        "--label-topic", default="", help="a topic of strings, each the label from there on"
+    )
+    parser.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
+    parser.add_argument(
+        "--cache", type=Path, default=default_cache(), help="folder for aligned rows"
+    )
+    if rate_hz is not None:
+        parser.add_argument("--rate-hz", type=float, default=rate_hz, help="grid rate")
+
+
+def _model_arguments(parser: argparse.ArgumentParser, writes: bool = True) -> None:
+    parser.add_argument("model", type=Path, help="artifact folder that `train` wrote")
+    _data_arguments(parser)
+    if writes:
+        parser.add_argument("--out", type=Path, help="artifact folder to write (default: the same)")
+
+
+def _reading(options: Namespace, rate_hz: float) -> Reading:
+    return Reading(
+        settings_of(options),
+        rate_hz,
+        bag_topics(options.topic),
+        options.name_label,
+        options.label_topic,
+        options.cache,
+    )
+
+
+def _train(options: Namespace) -> None:
+    config = TrainingConfig(
+        model_id=options.model_id or options.out.name,
+        size=options.size,
+        fit=FitConfig(options.steps, options.seed, options.batch),
+        settle_steps=options.settle_steps,
+        adapt_steps=options.adapt_steps,
+        alarms_per_hour=options.alarms_per_hour,
+    )
+    how = _reading(options, options.rate_hz)
+    with writing(options.out):
+        artifact = train(bags_in(options.bags), bags_in(options.steady), options.out, how, config)
+    if artifact:
+        print(describe(artifact))
+
+
+def _loaded(options: Namespace, adapter: str = "") -> tuple[Artifact, TrainingData]:
+    """The model, and the bags as its windows: those of steady motion are the rows labelled free."""
+    artifact = load_artifact(options.model, adapter)
+    how = _reading(options, artifact.rate_hz)
+    if how.channels != artifact.channels:
+        raise UsageError(
+            f"{options.model} reads {', '.join(artifact.channels)}; the sources give "
+            f"{', '.join(how.channels)}"
+        )
+    runs = read_runs(bags_in(options.bags), how)
+    if unknown := set(label_names(runs)) - set(artifact.labels):
+        raise UsageError(
+            f"label '{min(unknown)}' is none of {options.model}'s: {', '.join(artifact.labels)}"
+        )
+    sizes = artifact.model.config
+    windows = windows_of(runs, artifact.labels, sizes)
+    data = TrainingData(
+        artifact.channels, artifact.labels, sizes, windows, windows, windows, seed=0
+    )
+    return artifact, data
+
+
+def _quantize(options: Namespace) -> None:
+    artifact, data = _loaded(options)
+    sizes = artifact.model.config
+    if options.rank is not None:
+        sizes = replace(sizes, rank=options.rank)
+    teacher = load_teacher(training_folder(options.model), sizes)
+    student = quantize_step(teacher, data, options.settle_steps, options.rounding)
+    _save(options, replace(artifact, model=student, adapters={}), "quantize")
+
+
+def _adapt(options: Namespace) -> None:
+    artifact, data = _loaded(options)
+    teacher = load_teacher(training_folder(options.model), artifact.model.config)
+    own = adapter_of(artifact.model)
+    tuned = adapt_step(artifact.model, teacher, data, options.steps, options.loss)
+    if options.name:
+        set_adapter(artifact.model, own)
+        artifact = replace(artifact, adapters=artifact.adapters | {options.name: tuned})
+    _save(options, artifact, "adapt")
+
+
+def _save(options: Namespace, artifact: Artifact, step: str) -> None:
+    said = {name: value for name, value in vars(options).items() if name not in ("run", "cache")}
+    said = json.loads(json.dumps(said, default=str))  # paths as text
+    steps = [*artifact.provenance.get("later_steps", []), {step: said}]
+    artifact = replace(artifact, provenance=artifact.provenance | {"later_steps": steps})
+    out = options.out or options.model
+    with writing(out):
+        save_artifact(artifact, out)
+    print(describe(artifact))
+
+
+def _evaluate(options: Namespace) -> None:
+    artifact, data = _loaded(options, options.adapter)
+    folder = training_folder(options.model)
+    teacher = load_teacher(folder, artifact.model.config) if (folder / FILE).exists() else None
+    found = evaluate_step(artifact.model, teacher, data)
+    for path, values in found.items():
+        print(f"{path:16}" + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
+    if options.json:
+        with writing(options.json):
+            options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _info(options: Namespace) -> None:
+    print(describe(load_artifact(options.model or default_artifact())))
+
+
+def _import(options: Namespace) -> None:
+    columns = options.columns.split() if options.columns else None
+    for bag in import_folder(options.folder, options.out, columns):
+        print(bag)

@@ -1,0 +1,97 @@
+"""Tune the low-rank branches together: to full precision's outputs, or to a task of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tao_lora_ros.model.adapter import Adapter, branches, set_adapter
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.router.router import Path
+from tao_lora_ros.training.dataset import UNKNOWN, Batch
+from tao_lora_ros.training.fit import FORECAST_WEIGHT, Progress, forecast_target
+
+LEARNING_RATE = 2e-3
+
+Loss = Callable[[Tensor | None, Tensor, Batch], Tensor]  # logits, forecast, batch
+
+
+def adapt(
+    student: Mixer,
+    draw: Callable[[int], Batch],
+    loss: Loss,
+    steps: int,
+    progress: Progress = lambda step, loss: None,
+) -> Adapter:
+    """Tune all branches at once, from where they are; the steady path is not touched.
+
+    Args:
+        student: dual-path mixer, ready to infer; it gets the tuned branches.
+        draw: windows for a step, by its number.
+        loss: what to lessen, such as `fidelity(teacher)`.
+        steps: of Adam, with a cosine rate.
+        progress: told step and loss.
+
+    Returns:
+        The tuned branches, as `set_adapter` takes them.
+    """
+    layers = branches(student)
+    tuned: list[Tensor] = []
+    for layer in layers.values():
+        layer._down, layer._up = _balanced(layer._down, layer._up)
+        tuned += [layer._down.requires_grad_(), layer._up.requires_grad_()]
+    optimizer = torch.optim.Adam(tuned, LEARNING_RATE)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
+        batch = draw(step)
+        logits, forecast = student(batch.windows, Path.TRANSIENT)
+        value = loss(logits, forecast, batch)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        progress(step + 1, value.item())
+    adapter = {
+        name: (layer._down.detach().half(), layer._up.detach().half())
+        for name, layer in layers.items()
+    }
+    set_adapter(student, adapter)
+    return adapter
+
+
+def _balanced(down: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
+    """The same product, both factors equally large in every rank: Adam's steps then suit both."""
+    ratio = (up.norm(dim=0) / down.norm(dim=1).clamp_min(1e-12)).clamp_min(1e-12).sqrt()
+    return (down * ratio[:, None]).detach(), (up / ratio).detach()
+
+
+def fidelity(teacher: Mixer) -> Loss:
+    """Squared deviation from full precision, as `evaluate` measures it."""
+
+    def loss(logits: Tensor | None, forecast: Tensor, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            exact_logits, exact = teacher(batch.windows, Path.TRANSIENT)
+        off, size = (forecast - exact).square().sum(), exact.square().sum()
+        if logits is not None and exact_logits is not None:
+            off = off + (logits - exact_logits).square().sum()
+            size = size + exact_logits.square().sum()
+        return off / size
+
+    return loss
+
+
+def task(teacher: Mixer) -> Loss:
+    """The training's own loss; scales of the target are the teacher's."""
+
+    def loss(logits: Tensor | None, forecast: Tensor, batch: Batch) -> Tensor:
+        error = (forecast - forecast_target(teacher, batch))[~batch.following.isnan()]
+        value = FORECAST_WEIGHT * F.huber_loss(error, torch.zeros_like(error))
+        if logits is not None:
+            value = value + F.cross_entropy(logits, batch.labels, ignore_index=UNKNOWN)
+        return value
+
+    return loss

@@ -1,0 +1,45 @@
+"""The log of a training's losses: a CSV that grows, and a plot of it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+_EVERY = 10  # steps
+
+
+class LossLog:
+    """Appends to a CSV with `step,loss`; a resumed training goes on in the same file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def add(self, step: int, loss: float) -> None:
+        """Note the loss of a step, of every tenth."""
+        if step % _EVERY:
+            return
+        new = not self._file.exists()
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a", newline="") as out:
+            csv.writer(out).writerows([("step", "loss")] * new + [(step, f"{loss:.6f}")])
+
+    def read(self) -> dict[int, float]:
+        """Loss by step; of a step that was repeated after an interruption, the last."""
+        if not self._file.exists():
+            return {}
+        with self._file.open(newline="") as lines:
+            found = {int(row["step"]): float(row["loss"]) for row in csv.DictReader(lines)}
+        return dict(sorted(found.items()))
+
+    def plot(self, file: Path) -> None:
+        """Write an HTML page with the losses; nothing where plotly is not installed."""
+        try:
+            import plotly.graph_objects as go
+        except ImportError:
+            return
+        found = self.read()
+        figure = go.Figure(go.Scatter(x=list(found), y=list(found.values()), mode="lines"))
+        figure.update_layout(
+            xaxis_title="step", yaxis_title="loss", yaxis_type="log", template="plotly_white"
+        )
+        figure.write_html(file, include_plotlyjs=True)

@@ -1,0 +1,142 @@
+"""Bags as memory-mapped rows: aligned once, kept in a cache, never whole in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from tao_lora_ros.bags.reader import BagError
+from tao_lora_ros.bags.record import labels_file
+from tao_lora_ros.bags.rows import Run, Span, read_rows, row_labels, spans_in, spans_of
+from tao_lora_ros.bags.topic_labels import topic_labels
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import source_configs
+
+VALIDATION_SHARE = 0.2
+_CHUNK = 100_000  # rows written at once
+
+
+def default_cache() -> Path:
+    """Folder in which aligned rows are kept between commands."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tao_lora" / "rows"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How bags become runs.
+
+    Args:
+        settings: names and lags of the sources.
+        rate_hz: of the grid.
+        topics: bag topic by source name, where it is not obvious.
+        name_label: regular expression whose first group, searched in a bag's name, is the label
+            of all its rows; empty: labels come from `label_topic` or the file beside the bag.
+        label_topic: topic of strings, each the label from there on; empty: none.
+        cache: folder for the aligned rows.
+    """
+
+    settings: Settings
+    rate_hz: float
+    topics: dict[str, str] = field(default_factory=dict)
+    name_label: str = ""
+    label_topic: str = ""
+    cache: Path = field(default_factory=default_cache)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels that the sources give."""
+        return tuple(name for source in source_configs(self.settings) for name in source.channels)
+
+
+def read_runs(bags: Iterable[Path], how: Reading) -> list[Run]:
+    """The runs of some bags, their rows memory-mapped float32 [n, C].
+
+    Raises:
+        BagError: a bag cannot be used or is given twice, or its name does not tell its label.
+    """
+    runs: dict[Path, Run] = {}
+    for bag in track(list(bags), "reading"):
+        if bag.resolve() in runs:
+            raise BagError(f"{bag}: given twice; a run is either trained on or held out")
+        runs[bag.resolve()] = _run(bag, how)
+    return list(runs.values())
+
+
+def hold_out(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
+    """Runs to train on and runs to score on: of those with the same labels, the last fifth.
+
+    Whole runs, since neighbouring windows of one run are alike.
+    """
+    groups: dict[frozenset[str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault(frozenset(span.label for span in run.spans), []).append(run)
+    training: list[Run] = []
+    held_out: list[Run] = []
+    for group in groups.values():
+        kept = len(group) - round(VALIDATION_SHARE * len(group))
+        training += group[:kept]
+        held_out += group[kept:]
+    return training, held_out
+
+
+def _run(bag: Path, how: Reading) -> Run:
+    values, times_s = _rows(bag, how)
+    if how.name_label:
+        found = re.search(how.name_label, bag.name)
+        if not found or not found.groups():
+            raise BagError(f"{bag}: its name has no group 1 of /{how.name_label}/")
+        return Run(bag.name, values, (Span(0, len(values), found[1]),))
+    if how.label_topic:
+        labels = row_labels(topic_labels(bag, how.label_topic), times_s)
+        return Run(bag.name, values, spans_of(labels))
+    return Run(bag.name, values, spans_in(bag, times_s) if labels_file(bag).exists() else ())
+
+
+def _rows(bag: Path, how: Reading) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Values [n, C] and times [n] of a bag, from the cache where it is there."""
+    file = how.cache / f"{_key(bag, how)}.rows"
+    width = 1 + len(how.channels)
+    if not file.exists():
+        how.cache.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(f".{os.getpid()}")
+        with unfinished.open("wb") as out:
+            for chunk in _chunks(bag, how):
+                out.write(chunk.tobytes())
+        unfinished.replace(file)
+    stored = np.memmap(file, np.float32, "r").reshape(-1, width)
+    times_s = stored[0, 0] + np.arange(len(stored)) / how.rate_hz
+    return stored[:, 1:], times_s
+
+
+def _chunks(bag: Path, how: Reading) -> Iterable[NDArray[np.float32]]:
+    """Rows of time and values, [up to `_CHUNK`, 1 + C]."""
+    pending: list[NDArray[np.float64]] = []
+    for time_s, values in read_rows(bag, how.settings, how.rate_hz, how.topics):
+        pending.append(np.concatenate(([time_s], values)))
+        if len(pending) == _CHUNK:
+            yield np.array(pending, dtype=np.float32)
+            pending.clear()
+    if pending:
+        yield np.array(pending, dtype=np.float32)
+
+
+def _key(bag: Path, how: Reading) -> str:
+    """Of the bag as it is now, and of how it is read."""
+    files = sorted(bag.rglob("*")) if bag.is_dir() else [bag]
+    content = [
+        str(bag.resolve()),
+        [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.exists()],
+        asdict(how.settings),
+        how.rate_hz,
+        sorted(how.topics.items()),
+    ]
+    return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:32]

@@ -1,0 +1,106 @@
+"""Short quantisation-aware tuning: the codes stay, what scales and shifts them settles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from tao_lora_ros.kernels.int4_linear import INT8_MAX
+from tao_lora_ros.model.layers import DualPathLinear, Int8Linear, QuantizedLinear
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.router.router import Path
+from tao_lora_ros.training.dataset import Batch
+from tao_lora_ros.training.fit import Progress
+
+LEARNING_RATE = 1e-3
+
+
+class _Settling(nn.Module):
+    """The steady path of a quantised layer with gradients: rounding counts as the identity."""
+
+    def __init__(self, layer: DualPathLinear | Int8Linear) -> None:
+        super().__init__()
+        self.codes = layer._codes
+        self.log_gain = nn.Parameter(torch.zeros_like(layer._scales))
+        self.start = layer._scales.clone()
+        self.bias = nn.Parameter(layer.bias.clone())
+        self.log_step = nn.Parameter(layer.x_scale.log())
+
+    @property
+    def scales(self) -> Tensor:
+        """Of the output channels, float32 [N, 1]."""
+        return self.start * self.log_gain.exp()
+
+    def forward(self, x: Tensor, path: Path) -> Tensor:
+        step = self.log_step.exp()
+        inside = torch.clamp(x / step, -INT8_MAX, INT8_MAX)
+        rounded = inside + (inside.round() - inside).detach()
+        return (rounded * step) @ (self.codes * self.scales).T + self.bias
+
+
+def settle(
+    student: Mixer,
+    teacher: Mixer,
+    draw: Callable[[int], Batch],
+    steps: int,
+    progress: Progress = lambda step, loss: None,
+) -> None:
+    """Tune a mixer's scales, biases and norms so that its steady path follows the teacher.
+
+    Logits and forecast count alike, each as its squared deviation over its own square. The
+    branches fit no more and have to be fitted anew.
+
+    Args:
+        student: dual-path mixer, ready to infer; changed in place.
+        teacher: full-precision mixer.
+        draw: windows of steady motion for a step, by its number.
+        steps: of Adam, with a cosine rate.
+        progress: told step and loss.
+    """
+    model = deepcopy(student)
+    for name, layer in student.named_modules():
+        if isinstance(layer, (DualPathLinear, Int8Linear)):
+            parent, _, last = name.rpartition(".")
+            setattr(model.get_submodule(parent), last, _Settling(layer))
+    optimizer = torch.optim.Adam(model.parameters(), LEARNING_RATE)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
+        windows = draw(step).windows
+        with torch.no_grad():
+            exact = teacher(windows, Path.TRANSIENT)
+        pairs = zip(model(windows, Path.STEADY), exact, strict=True)
+        value = sum(
+            (
+                (mine - his).square().sum() / his.square().sum()
+                for mine, his in pairs
+                if mine is not None
+            ),
+            start=torch.zeros(()),
+        )
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        progress(step + 1, value.item())
+    _take(student, model)
+
+
+@torch.no_grad()
+def _take(student: Mixer, settled: Mixer) -> None:
+    """Copy what has settled."""
+    for name, module in settled.named_modules():
+        mine = student.get_submodule(name)
+        if isinstance(module, _Settling):
+            assert isinstance(mine, (DualPathLinear, Int8Linear))
+            mine.scales.copy_(module.scales)
+            mine.bias.copy_(module.bias)
+            mine.x_scale.copy_(module.log_step.exp())
+        elif isinstance(module, nn.LayerNorm):
+            mine.load_state_dict(module.state_dict())
+    for layer in student.modules():
+        if isinstance(layer, QuantizedLinear):
+            layer.prepare()

@@ -1,0 +1,110 @@
+"""The steps after the fit, each of which a command of its own can take again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tao_lora_ros.model.adapter import Adapter
+from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.router.router import Path as Route
+from tao_lora_ros.training.adapt import adapt, fidelity, task
+from tao_lora_ros.training.augment import NONE, augment
+from tao_lora_ros.training.dataset import Batch, WindowSet
+from tao_lora_ros.training.evaluate import evaluate
+from tao_lora_ros.training.quantize import ROUNDINGS, fit_branches, observe, quantize
+from tao_lora_ros.training.report import progress_bar
+from tao_lora_ros.training.settle import settle
+
+CALIBRATION_WINDOWS = 512
+VALIDATION_WINDOWS = 4000
+ADAPT_BATCH = 128
+LOSSES = {"fidelity": fidelity, "task": task}
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Windows by what they are for.
+
+    Args:
+        channels: names of the channels.
+        labels: label names.
+        sizes: of the model.
+        training: windows to fit on.
+        held_out: windows of runs that are scored, if any.
+        quiet: windows of steady motion.
+        seed: of all draws.
+    """
+
+    channels: tuple[str, ...]
+    labels: tuple[str, ...]
+    sizes: MixerConfig
+    training: WindowSet
+    held_out: WindowSet | None
+    quiet: WindowSet
+    seed: int
+
+
+def training_folder(out: Path) -> Path:
+    """Where an artifact's folder keeps what training left."""
+    return out / "training"
+
+
+def quantize_step(
+    teacher: Mixer, data: TrainingData, settle_steps: int, rounding: str = "gptq"
+) -> Mixer:
+    """The dual-path form of a trained model; `rounding` is one of `ROUNDINGS`."""
+    calm = data.quiet.spaced(CALIBRATION_WINDOWS).windows
+    rng = np.random.default_rng(data.seed)
+    inputs = observe(teacher, calm, data.training.draw(CALIBRATION_WINDOWS, rng).windows)
+    student = quantize(teacher, inputs, ROUNDINGS[rounding])
+    with progress_bar("settling", settle_steps) as tell:
+        settle(student, teacher, calm_draws(data.quiet, data.seed), settle_steps, tell)
+    fit_branches(student, teacher, {name: watched.gram for name, watched in inputs.items()})
+    return student
+
+
+def adapt_step(
+    student: Mixer, teacher: Mixer, data: TrainingData, steps: int, loss: str = "fidelity"
+) -> Adapter:
+    """Tune a quantised model's branches by one of `LOSSES`."""
+    draw = knocked_draws(data.training, data.channels, teacher, data.seed)
+    with progress_bar("adapting", steps) as tell:
+        return adapt(student, draw, LOSSES[loss](teacher), steps, tell)
+
+
+def calm_draws(windows: WindowSet, seed: int) -> Callable[[int], Batch]:
+    """Random windows as they are, for each step of settling."""
+    return lambda step: windows.draw(ADAPT_BATCH, np.random.default_rng((seed, step, 2)))
+
+
+def knocked_draws(
+    windows: WindowSet, channels: tuple[str, ...], teacher: Mixer, seed: int
+) -> Callable[[int], Batch]:
+    """Random windows for each step of tuning, an impact planted into half of them."""
+
+    def draw(step: int) -> Batch:
+        rng = np.random.default_rng((seed, step, 1))
+        g = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        batch = windows.draw(ADAPT_BATCH, rng)
+        return augment(batch, channels, teacher.spread, replace(NONE, knock=0.5), g)
+
+    return draw
+
+
+def evaluate_step(
+    student: Mixer, teacher: Mixer | None, data: TrainingData
+) -> dict[str, dict[str, float]]:
+    """Scores on held-out runs of both paths and, with a teacher, of full precision."""
+    if data.held_out is None:
+        return {}
+    batch = data.held_out.spaced(VALIDATION_WINDOWS)
+    exact = teacher or student
+    found = {"fp32": evaluate(teacher, teacher, batch, Route.TRANSIENT)} if teacher else {}
+    return found | {
+        f"{route.name.lower()}_path": evaluate(student, exact, batch, route) for route in Route
+    }

@@ -1,0 +1,201 @@
+"""The accuracy benchmark measures what it says: precisions, splits, delays, spreads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from models import SMALL, full_precision, windows
+
+from tao_lora_ros.bags.record import Contact
+from tao_lora_ros.bags.rows import Run, Span
+from tao_lora_ros.benchmarks import accuracy, borealtc, forest, hops, subjects
+from tao_lora_ros.benchmarks.precision import PRECISIONS, rounded, weight_bytes
+from tao_lora_ros.benchmarks.results import OURS
+from tao_lora_ros.benchmarks.tcn import CausalTcn
+from tao_lora_ros.router.router import Path as Route
+from tao_lora_ros.training.dataset import Batch
+from tao_lora_ros.training.evaluate import classification, outputs, scores
+from tao_lora_ros.training.quantize import observe
+
+
+@pytest.fixture(scope="module")
+def deviations() -> dict[str, float]:
+    """Squared deviation of every precision of a random model on steady windows."""
+    teacher, inputs = full_precision(), windows(1)
+    watched = observe(teacher, inputs, inputs)
+    exact = outputs(teacher, windows(2), Route.TRANSIENT).together
+    return {
+        name: float(
+            (outputs(rounded(teacher, watched, how), windows(2), Route.TRANSIENT).together - exact)
+            .square()
+            .sum()
+            / exact.square().sum()
+        )
+        for name, how in PRECISIONS.items()
+    }
+
+
+def test_fewer_bits_deviate_more(deviations: dict[str, float]) -> None:
+    off = deviations
+    assert 0 < off["fp16"] < 1e-4
+    assert off["fp16"] < off["w8a8"] < off["w4a16-nearest"]
+    assert off["w4a16-gptq"] < off["w4a16-nearest"]
+    assert off["w4a16-gptq-int8-edges"] < off["w4a16-gptq"]
+    assert off["w4a16-gptq-int8-edges"] < off["w4a8-static"] < off["w4a4-dynamic"]
+
+
+def test_rounding_leaves_the_teacher_alone() -> None:
+    teacher, inputs = full_precision(), windows(1)
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    rounded(teacher, observe(teacher, inputs, inputs), PRECISIONS["w4a4-dynamic"])
+    assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
+
+
+def test_bytes_follow_the_bits() -> None:
+    teacher = full_precision()
+    full, half, four = (weight_bytes(teacher, b, b) for b in (32, 16, 4))
+    assert full > half > four
+    assert weight_bytes(teacher, 4, 4) < weight_bytes(teacher, 4, 8) < weight_bytes(teacher, 8, 8)
+
+
+def test_every_subject_is_one_model_on_its_paths() -> None:
+    teacher, inputs = full_precision(), windows(1)
+    watched = observe(teacher, inputs, 20 * inputs)
+    batch = Batch(inputs, inputs[:, :4], torch.zeros(len(inputs), dtype=torch.int64))
+    found = {s.name: s for s in subjects.subjects(teacher, watched, *[lambda step: batch] * 2, 20)}
+    assert set(PRECISIONS) | {"fp32", "routed-lqer", "routed-qera", OURS} <= set(found)
+    assert found[OURS].steady is Route.STEADY
+    assert found["always-on-adapter"].steady is Route.TRANSIENT
+    steady = [
+        outputs(found[name].model, inputs, Route.STEADY).together for name in (OURS, "routed-qera")
+    ]
+    assert torch.equal(*steady)
+
+
+def test_scores_of_the_teacher_itself() -> None:
+    teacher, inputs = full_precision(), windows(3)
+    mine = outputs(teacher, inputs, Route.TRANSIENT)
+    assert mine.logits is not None
+    labels = mine.logits.argmax(dim=1)
+    labels[:8] = -1  # of no known label
+    found = scores(mine, mine, Batch(inputs, inputs[:, :4], labels), teacher)
+    assert found["deviation"] == found["flips"] == 0.0
+    assert found["accuracy"] == found["macro_f1"] == 1.0
+
+
+def test_macro_f1_by_hand() -> None:
+    found = classification(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]))
+    assert found["accuracy"] == 0.75
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+
+
+def test_splits_hold_whole_runs_of_every_terrain_apart() -> None:
+    runs = [
+        Run(f"{t}/{i}", np.zeros((9, 6)), (Span(0, 9, t),))
+        for t in ("ICE", "SNOW")
+        for i in "01234"
+    ]
+    for seed in range(5):
+        parts = borealtc.split(runs, seed)
+        names = [[run.name for run in p] for p in (parts.training, parts.validation, parts.test)]
+        assert sorted(name for part in names for name in part) == [run.name for run in runs]
+        assert all({name.split("/")[0] for name in part} == {"ICE", "SNOW"} for part in names)
+    assert borealtc.split(runs, 0) != borealtc.split(runs, 1)
+
+
+def test_recorded_terrain_is_read(data_folder: Path) -> None:
+    file = data_folder / "borealtc" / "imu_runs.npz"
+    if not file.exists():
+        pytest.skip(f"no recorded data: {file} does not exist")
+    runs = borealtc.read_runs(file)
+    assert {run.spans[0].label for run in runs} >= {"ICE", "SNOW"}
+    assert np.mean([run.values[:, 2].mean() for run in runs]) == pytest.approx(9.8, abs=0.1)
+
+
+def test_the_forest_tells_rough_from_smooth() -> None:
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    rows = rng.normal(size=(60, 32, 3)).astype(np.float32)
+    rows[labels == 1] = rows[labels == 1].cumsum(axis=1)
+    predicted = forest.predict(rows[:40], labels[:40], rows[40:], 0)
+    assert (predicted == labels[40:]).mean() > 0.9
+
+
+def found_of(decisions: list[tuple[float, bool]], impacts: list[Contact]) -> hops._Found:
+    """What a recording gave, from (time, whether it says impact) of each inference."""
+    found = object.__new__(hops._Found)
+    found.times_s = np.array([time for time, _ in decisions])
+    found.is_impact = np.array([said for _, said in decisions])
+    found.transient = np.zeros(len(decisions), dtype=bool)
+    found.impacts = impacts
+    found.duty = 0.0
+    return found
+
+
+def test_delay_and_accuracy_within_impacts_by_hand() -> None:
+    impact = Contact(1.0, 1.1, "impact")
+    found = found_of([(0.9, False), (1.019, True), (1.06, False), (1.2, True)], [impact])
+    assert found.delay_s(impact) == pytest.approx(0.019)
+    assert found.within(impact).mean() == pytest.approx(0.4, abs=0.02)
+    missed = found_of([(0.9, True), (1.05, False), (2.0, True)], [impact])
+    assert missed.delay_s(impact) == float("inf")
+    assert missed.within(impact).mean() == pytest.approx(0.5, abs=0.02)  # it still held
+    both = hops._summary([found, missed])
+    assert both["recall_20ms"] == 0.5
+    assert both["impacts"] == 2
+
+
+def test_a_deaf_artifact_never_routes() -> None:
+    from models import small_artifact
+
+    deaf = hops._deaf(small_artifact())
+    assert min(deaf.calibration.thresholds) == 1e9
+    assert deaf.model is small_artifact().model
+
+
+def test_hops_of_the_cases() -> None:
+    settings = SimpleNamespace(hop_steady=16, hop_transient=4)
+    found = hops.cases(settings)  # type: ignore[arg-type]
+    assert found == {
+        "sim-hop16": (16, 16),
+        "sim-hop8": (8, 8),
+        "sim-hop4": (4, 4),
+        "sim-routed": (16, 4),
+    }
+
+
+def test_means_come_with_their_spread() -> None:
+    rows = accuracy._with_spread([("a", "c", "m", 1.0), ("a", "c", "m", 3.0)])
+    assert [(row.metric, row.value) for row in rows] == [("m", 2.0), ("m_std", 1.0)]
+    assert [row.metric for row in accuracy.without_spread(rows)] == ["m"]
+
+
+def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TAO_LORA_DATA", str(tmp_path))
+    monkeypatch.setattr(accuracy, "find_spec", lambda name: None)
+    said: Counter[str] = Counter()
+    assert accuracy.bench_accuracy(accuracy.QUICK, tmp_path, lambda line: said.update([line])) == []
+    assert sum("left out" in line for line in said) == 4
+
+
+def test_the_tcn_is_causal_and_of_the_mixers_interface() -> None:
+    model = CausalTcn(SMALL).eval()
+    rows = windows(5)
+    logits, forecast = model(rows, Route.STEADY)
+    assert logits.shape == (64, 3)
+    assert forecast.shape == (64, 4, 12)
+    hidden = torch.randn(1, 32, 40)
+    later = hidden.clone()
+    later[:, :, 25:] += 1.0
+    for block in model.blocks:
+        block.norm = (
+            torch.nn.Identity()
+        )  # which looks at the whole window, as the mixer's mean does
+        a, b = block(hidden), block(later)
+        assert torch.equal(a[:, :, :25], b[:, :, :25])

@@ -1,0 +1,104 @@
+"""A training that was interrupted goes on as if it had not been; others are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from models import CHANNELS, SMALL
+from safetensors.torch import load_file, save_file
+
+from tao_lora_ros.bags.rows import Run
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.training import fit as fit_module
+from tao_lora_ros.training.checkpoint import CheckpointError
+from tao_lora_ros.training.dataset import WindowSet
+from tao_lora_ros.training.fit import FitConfig, fit, learning_rate
+from tao_lora_ros.training.losses import LossLog
+
+SIZES = replace(SMALL, classes=0)
+CONFIG = FitConfig(steps=6, batch=8)
+FLOORS = (1e-3,) * 12
+
+
+class Interrupted(Exception):
+    """As Ctrl-C would."""
+
+
+def train(config: FitConfig = CONFIG, checkpoint: Path | None = None, until: int = 99) -> Mixer:
+    rows = np.random.default_rng(0).normal(size=(300, 12)).astype(np.float32)
+    data = WindowSet([Run("run", rows)], (), SIZES.window, SIZES.horizon)
+
+    def progress(step: int, loss: float) -> None:
+        if step > until:
+            raise Interrupted
+
+    return fit(data, SIZES, CHANNELS, FLOORS, config, progress, checkpoint)
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_module, "CHECKPOINT_STEPS", 2)
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "checkpoint.safetensors"
+    with pytest.raises(Interrupted):
+        train(checkpoint=file, until=4)
+    resumed, whole = train(checkpoint=file), train()
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
+    whole = train(checkpoint=tmp_path / "checkpoint.safetensors")
+    again = train(checkpoint=tmp_path / "checkpoint.safetensors", until=0)
+    assert torch.equal(whole.embed.weight, again.embed.weight)
+
+
+@pytest.mark.parametrize("change", [dict(seed=1), dict(steps=7), dict(batch=4)])
+def test_the_checkpoint_of_another_training_is_refused(tmp_path: Path, change: dict) -> None:
+    train(checkpoint=tmp_path / "checkpoint.safetensors")
+    with pytest.raises(CheckpointError, match="of another training"):
+        train(replace(CONFIG, **change), tmp_path / "checkpoint.safetensors")
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    train(checkpoint=file)
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="remove it to begin anew"):
+        train(checkpoint=file)
+
+
+def test_a_checkpoint_without_its_metadata_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.safetensors"
+    train(checkpoint=file)
+    save_file(load_file(file), file)
+    with pytest.raises(CheckpointError, match="of another training"):
+        train(checkpoint=file)
+
+
+def test_the_rate_rises_and_falls() -> None:
+    rates = [learning_rate(step, 100) for step in range(100)]
+    peak = int(np.argmax(rates))
+    assert 10 < peak < 20
+    assert rates[0] < 0.1 * rates[peak]
+    assert rates[-1] < 0.01 * rates[peak]
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+
+
+def test_the_log_holds_each_tenth_step_once_and_plots(tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    for begin in (1, 21):  # as if it had been interrupted at 40 and resumed after 20
+        log = LossLog(tmp_path / "deep" / "losses.csv")
+        for step in range(begin, 41):
+            log.add(step, float(begin + step))
+    assert log.read() == {10: 11.0, 20: 21.0, 30: 51.0, 40: 61.0}
+    log.plot(tmp_path / "losses.html")
+    assert "plotly" in (tmp_path / "losses.html").read_text()
+    assert LossLog(tmp_path / "none.csv").read() == {}
