@@ -27,21 +27,33 @@ def stamp_of(time: Time) -> int:
     return int(time.sec) * _SECOND + int(time.nanosec)
 
 
-def inference_message(result: Inference, artifact: Artifact, latency_ns: int) -> InferenceMessage:
-    """Message of an inference; `latency_ns` from the newest sample's arrival to now."""
-    return InferenceMessage(
-        header=Header(stamp=time_message(result.stamp_ns), frame_id=result.frame_id),
-        model_id=artifact.model_id,
-        model_version=artifact.version,
-        path=int(result.path),
-        score=result.score,
-        labels=artifact.labels,
-        probabilities=result.probabilities,
-        forecast_error=result.forecast_error,
-        window_start=time_message(result.window_start_ns),
-        window_end=time_message(result.window_end_ns),
-        latency=Duration(sec=latency_ns // _SECOND, nanosec=latency_ns % _SECOND),
-    )
+class InferencePacker:
+    """Makes the messages of one artifact's inferences.
+
+    One message is filled again and again, for publishing copies it and most of it never changes.
+    """
+
+    def __init__(self, artifact: Artifact) -> None:
+        self._message = InferenceMessage(
+            model_id=artifact.model_id, model_version=artifact.version, labels=artifact.labels
+        )
+
+    def pack(self, result: Inference, latency_ns: int) -> InferenceMessage:
+        """The message of an inference, `latency_ns` after the newest sample's arrival.
+
+        It is valid until the next call.
+        """
+        message = self._message
+        message.header.stamp = time_message(result.stamp_ns)
+        message.header.frame_id = result.frame_id
+        message.path = int(result.path)
+        message.score = result.score
+        message.probabilities = result.probabilities
+        message.forecast_error = result.forecast_error
+        message.window_start = time_message(result.window_start_ns)
+        message.window_end = time_message(result.window_end_ns)
+        message.latency = Duration(sec=latency_ns // _SECOND, nanosec=latency_ns % _SECOND)
+        return message
 
 
 def inference_from_message(message: InferenceMessage) -> Inference:
