@@ -167,7 +167,7 @@ def record_replay(
     return RunRecord(
         title=f"Replay of {bag.name}",
         start_ns=result.first_stamp_ns,
-        channels=pipeline.channels,
+        channels=pipeline.artifact.channels,
         signals=signals,
         lags_s={source.config.name: source.config.lag_s for source in sources},
         inferences=result.inferences,

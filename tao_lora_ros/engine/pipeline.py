@@ -210,7 +210,7 @@ class Pipeline:
         self._window.push(row.time_ns, row.values)
         step = self._detector.push(row.time_ns, row.values)
         self.counts["transient_rows"] += step.path is Path.TRANSIENT
-        if self._window.full:
+        if self._window.full and not row.empty:
             self.counts["windows"] += 1
             if self._schedule.due(step.path, onset=step.change is Change.ONSET):
                 yield self._infer(row, step)

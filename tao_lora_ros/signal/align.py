@@ -20,13 +20,14 @@ NEVER = -(1 << 63)  # before any stamp, in ns
 class Row:
     """All channels at one grid time.
 
-    `values` is float64 [C], NaN where a source has a gap; `stamp_ns` is the newest input stamp,
-    as its sender wrote it, that went into the row.
+    `values` is float64 [C], NaN where a source has a gap; `empty`: all sources have one.
+    `stamp_ns` is the newest input stamp, as its sender wrote it, that went into the row.
     """
 
     time_ns: int
     stamp_ns: int
     values: NDArray[np.float64]
+    empty: bool = False
 
 
 class _Track:
@@ -47,21 +48,21 @@ class _Track:
         self.newest_ns = stamp_ns - self.lag_ns
         self.pending.append((self.newest_ns, values))
 
-    def take(self, time_ns: int, period_ns: int, max_gap_ns: int) -> NDArray[np.float64] | float:
-        """Mean of the samples of the last period, else interpolated, else NaN."""
-        pending, total, count = self.pending, np.float64(0.0), 0
+    def take(self, time_ns: int, period_ns: int, max_gap_ns: int) -> NDArray[np.float64] | None:
+        """Mean of the samples of the last period, else interpolated, else None."""
+        pending, count = self.pending, 0
         while pending and pending[0][0] <= time_ns:
             self.last = pending.popleft()
             if self.last[0] > time_ns - period_ns:
-                total = self.last[1] if count == 0 else total + self.last[1]
+                total = total + self.last[1] if count else self.last[1]
                 count += 1
         if count:
             return total if count == 1 else total / count
         if self.last is None or not pending:
-            return np.nan
+            return None
         (before, a), (after, b) = self.last, self.pending[0]
         if after - before > max_gap_ns:
-            return np.nan
+            return None
         return a + (b - a) * ((time_ns - before) / (after - before))
 
 
@@ -139,10 +140,13 @@ class Aligner:
         return min([stamp for stamp in newest if stamp >= oldest])
 
     def _row(self, time_ns: int) -> Row:
-        values = np.empty(self._channels)
-        stamp_ns = 0
+        values = np.full(self._channels, np.nan)
+        stamp_ns, empty = 0, True
         for track in self._tracks:
-            values[track.columns] = track.take(time_ns, self._period_ns, self._max_gap_ns)
+            taken = track.take(time_ns, self._period_ns, self._max_gap_ns)
+            if taken is not None:
+                values[track.columns] = taken
+                empty = False
             if track.last is not None:
                 stamp_ns = max(stamp_ns, track.last[0] + track.lag_ns)
-        return Row(time_ns, stamp_ns, values)
+        return Row(time_ns, stamp_ns, values, empty)
