@@ -275,3 +275,21 @@ def test_failed_activation_leaves_a_node_that_can_be_mended(wire, start_node, tm
     assert wire.change("configure")
     assert wire.change("activate")
     assert wire.state() == "active"
+
+
+def test_events_are_shown_as_markers_and_a_reset_clears_them(wire, start_node):
+    from visualization_msgs.msg import Marker, MarkerArray
+    from wire import DEEP
+
+    shown: list[MarkerArray] = []
+    wire.node.create_subscription(MarkerArray, "/tao_lora/markers", shown.append, DEEP)
+    start_node()
+    wire.play(start_in(motion(2.2, impacts_s=(2.0,)), 1.0))
+    wire.until(lambda: len(shown) == 2, "markers of the onset and of the end")
+    for array, event in zip(shown, wire.events, strict=True):
+        assert {marker.ns for marker in array.markers} == {"event", "label", "force"}
+        assert {marker.header.frame_id for marker in array.markers} == {"ft_link"}
+        assert all(marker.header.stamp == event.onset for marker in array.markers)
+    assert wire.call(Trigger, "reset", Trigger.Request()).success
+    wire.until(lambda: len(shown) == 3, "the clearing marker")
+    assert [marker.action for marker in shown[2].markers] == [Marker.DELETEALL]
