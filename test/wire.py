@@ -27,6 +27,7 @@ from recordings import Message
 from sensor_msgs.msg import Imu
 
 from tao_lora_ros.msg import Inference, TransientEvent
+from tao_lora_ros.ros.distro import LOCAL_ONLY
 
 TIMEOUT_S = 30.0
 INPUTS = (("imu", Imu), ("wrench", WrenchStamped))
@@ -169,7 +170,7 @@ class Wire:
 def open_wire() -> Wire:
     """A wire on a domain of this process alone."""
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    os.environ.update(LOCAL_ONLY)
     if not rclpy.ok():
         rclpy.init()
     return Wire(rclpy.create_node("wire"))

@@ -23,7 +23,13 @@ from tao_lora_ros.bags.reader import BagError, BagReader
 from tao_lora_ros.bags.record import read_contacts
 from tao_lora_ros.bags.report import tiles, write_report
 from tao_lora_ros.cli.live import View, view_of
+<<<<<<< HEAD
 from tao_lora_ros.ros.player import sources
+=======
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.ros.distro import LOCAL_ONLY
+>>>>>>> 81bc74b (What differs between distributions of ROS in one place)
 from tao_lora_ros.ros.recorder import Recorder
 
 NODE = "tao_lora"
@@ -54,7 +60,7 @@ def run_demo(bag: Path | None, out: Path, rate: float = 1.0) -> int:
     """
     # A robot on this network must not hear simulated impacts.
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    os.environ.update(LOCAL_ONLY | os.environ)
     # SIGINT too: a shell's background job is started deaf to it.
     for ending in _ENDINGS:
         signal.signal(ending, signal.default_int_handler)

@@ -21,6 +21,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from tao_lora_ros.bags.reader import BagError, BagReader
 from tao_lora_ros.ros import player
+from tao_lora_ros.ros.distro import LOCAL_ONLY
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.simulation.bag import SourceRecording, write_bag
 
@@ -64,7 +65,8 @@ def take_all(subscriptions: dict, until: subprocess.Popen) -> dict[str, list]:
 
 @pytest.mark.parametrize("rate", [1.0, 2.0])
 def test_every_byte_arrives_on_time(bag, rate, monkeypatch):
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    for name, value in LOCAL_ONLY.items():
+        monkeypatch.setenv(name, value)
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=DOMAIN)
     node = Node("test_player", context=context)
