@@ -22,7 +22,14 @@ from tao_lora_ros.benchmarks.signals import SPREAD, msgtype_of
 from tao_lora_ros.signal.cdr import IMU
 from tao_lora_ros.signal.source import SourceConfig
 
-PACKAGES = ("numpy", "numba", "torch", "onnxruntime", "ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp")
+PACKAGES = (
+    "numpy",
+    "numba",
+    "torch",
+    "onnxruntime",
+    "ros-jazzy-rclpy",
+    "ros-jazzy-rmw-fastrtps-cpp",
+)
 PEER = "plain-rclpy-onnxruntime"
 INFERENCES_HZ = 100.0
 _END_S = 20.0
@@ -110,7 +117,7 @@ def _running(command: list[str], environment: dict[str, str], log: Path) -> Iter
 def _our_command(case: Case, folder: Path) -> list[str]:
     hop = round(RATE_HZ / INFERENCES_HZ)
     parameters = {"hop_steady": hop, "hop_transient": hop}
-    kinds = {"imu": [], "wrench": []}
+    kinds: dict[str, list[str]] = {"imu": [], "wrench": []}
     for name in case.sources:
         kinds["imu" if msgtype_of(name) == IMU else "wrench"].append(name)
     model = folder / f"model_{len(case.channels)}"
@@ -156,7 +163,9 @@ def _measurements(subject: str, case: str, report: dict[str, Any]) -> list[Measu
             metric = f"{what}_p{percent}_ms" if percent < 100 else f"{what}_max_ms"
             value = np.percentile(latencies, percent) if latencies else float("nan")
             rows.append(row(metric, float(value), "ms"))
-    rows.append(row("inferences_hz", len(report["latencies_ms"]["inference"]) / report["seconds"], "Hz"))
+    rows.append(
+        row("inferences_hz", len(report["latencies_ms"]["inference"]) / report["seconds"], "Hz")
+    )
     rows.append(row("onsets", len(report["latencies_ms"]["onset"]), ""))
     rows.append(row("rss_mib", report["rss_mib"], "MiB"))
     rows.append(row("rss_growth_mib", report["rss_growth_mib"], "MiB"))

@@ -13,7 +13,7 @@ from tao_lora_ros.signal.source import SourceConfig
 
 # Standard deviations of noise, as of common sensors: m/s², rad/s; N, Nm.
 SPREAD = {IMU: (0.05,) * 3 + (0.005,) * 3, WRENCH: (0.2,) * 3 + (0.01,) * 3}
-IMPACT_EVERY_S = 0.5
+IMPACT_EVERY_S = 1.0
 _IMPACT_SIGMA = 60.0
 _DECAY_S = 0.005
 _RINGING = 800.0  # rad/s

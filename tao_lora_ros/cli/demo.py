@@ -23,13 +23,8 @@ from tao_lora_ros.bags.reader import BagError, BagReader
 from tao_lora_ros.bags.record import read_contacts
 from tao_lora_ros.bags.report import tiles, write_report
 from tao_lora_ros.cli.live import View, view_of
-<<<<<<< HEAD
-from tao_lora_ros.ros.player import sources
-=======
-from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.ros.distro import LOCAL_ONLY
->>>>>>> 81bc74b (What differs between distributions of ROS in one place)
+from tao_lora_ros.ros.player import sources
 from tao_lora_ros.ros.recorder import Recorder
 
 NODE = "tao_lora"

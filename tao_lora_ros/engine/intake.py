@@ -42,8 +42,8 @@ class Intake:
             for config in configs
         ]
         self.channels = [name for config in configs for name in config.channels]
-        ends = np.cumsum([len(config.channels) for config in configs])
-        self._columns = [slice(end - len(c.channels), end) for end, c in zip(ends, configs)]
+        edges = np.cumsum([0, *(len(config.channels) for config in configs)])
+        self._columns = [slice(*edges[i : i + 2]) for i in range(len(configs))]
         self._offsets: list[NDArray[np.float64] | None] = [None] * len(configs)
         self._aligner = aligner_for(configs, settings, rate_hz)
         self._lags_ns = [round(config.lag_s * 1e9) for config in configs]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -25,7 +26,7 @@ from sensor_msgs.msg import Imu
 
 from tao_lora_ros.benchmarks.node_models import LABELS
 from tao_lora_ros.benchmarks.signals import msgtype_of
-from tao_lora_ros.msg import Inference, TransientEvent
+from tao_lora_ros.msg import Inference
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
 
 
@@ -95,10 +96,8 @@ def main() -> int:
     rclpy.init(args=[])
     executor = SingleThreadedExecutor()
     executor.add_node(PlainNode(model, int(every), sources))
-    try:
+    with suppress(KeyboardInterrupt, ExternalShutdownException):
         executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
     rclpy.try_shutdown()
     return 0
 

@@ -74,27 +74,29 @@ class Input:
         self._take(data, arrived_ns)
 
     def trouble(self) -> str:
-        """Why nothing comes, in words; empty where something does. Changes are logged."""
+        """Why nothing comes, in words; empty where something does. What is new is logged."""
+        kind, text = self._kind_of_trouble()
+        if kind != self._troubled:
+            self._log.warning(text or f"receiving; was {self._troubled}")
+            self._troubled = kind
+        return text
+
+    def _kind_of_trouble(self) -> tuple[str, str]:
         silent_s = (time.monotonic_ns() - self._arrivals_ns[-1]) * 1e-9 if self.received else 0.0
-        trouble = ""
+        if self.received and silent_s <= SILENT_S:
+            return "", ""
         if wrong := self._wrong_types():
-            trouble = f"{self.topic} is {', '.join(wrong)}, expected {self._config.msgtype}"
-        elif not self.received:
-            trouble = f"nothing yet on {self.topic}: {self._publishers()}"
-        elif silent_s > SILENT_S:
-            trouble = f"silent for {silent_s:.1f} s: {self._publishers()}"
-        if bool(trouble) != bool(self._troubled):
-            self._log.warning(trouble or f"receiving, was: {self._troubled}")
-        self._troubled = trouble
-        return trouble
+            expected = self._config.msgtype
+            return "mistyped", f"{self.topic} is {', '.join(wrong)}, expected {expected}"
+        if not self.received:
+            return "not there", f"nothing yet on {self.topic}: {self._publishers()}"
+        return "silent", f"silent for {silent_s:.1f} s: {self._publishers()}"
 
     def _publishers(self) -> str:
         return f"{self._node.count_publishers(self.topic)} publishers"
 
     def _wrong_types(self) -> list[str]:
         """Types other than the expected one under which others publish on this topic."""
-        if self._arrivals_ns and time.monotonic_ns() - self._arrivals_ns[-1] < SILENT_S * 1e9:
-            return []  # all is well, and asking the graph costs
         found = {info.topic_type for info in self._node.get_publishers_info_by_topic(self.topic)}
         return sorted(found - {self._config.msgtype})
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from visualization_msgs.msg import MarkerArray
 
 from tao_lora_ros.engine.results import Event, Inference, Phase, Result
 from tao_lora_ros.engine.settings import Settings
@@ -18,6 +19,7 @@ from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.preservation.event_catalogue import default_store
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_writer import EventWriter
+from tao_lora_ros.ros.markers import event_markers, no_markers
 from tao_lora_ros.ros.messages import InferencePacker, event_message
 from tao_lora_ros.router.router import Path as Route
 
@@ -46,7 +48,10 @@ class Outputs:
         self.writer: EventWriter | None = None
         self._inferences = node.create_lifecycle_publisher(InferenceMessage, "~/inference", 100)
         self._events = node.create_lifecycle_publisher(TransientEvent, "~/events", _EVENTS_QOS)
-        self._publishers: list[LifecyclePublisher] = [self._inferences, self._events]
+        self._markers = node.create_lifecycle_publisher(MarkerArray, "~/markers", 100)
+        self._publishers: list[LifecyclePublisher] = [
+            *(self._inferences, self._events, self._markers),
+        ]
 
     def use(self, artifact: Artifact, settings: Settings) -> None:
         """Publish in the name of this artifact, and by these hops, from now on."""
@@ -80,6 +85,7 @@ class Outputs:
                 self._events.publish(event_message(result))
                 if self.writer is not None and result.phase is Phase.END:
                     self.writer.submit(EventRecord.of(result))
+                self._markers.publish(event_markers(result))
                 self._log(result)
 
     def _log(self, event: Event) -> None:
@@ -89,6 +95,10 @@ class Outputs:
             f"event {event.sequence} {event.phase.name.lower()}: "
             f"score {event.peak_score:.2f} {event.label} ({channels}){lasted}"
         )
+
+    def clear_markers(self) -> None:
+        """Take all markers from the displays."""
+        self._markers.publish(no_markers())
 
     def drain(self) -> None:
         """Wait until the events have arrived, for a second at most."""

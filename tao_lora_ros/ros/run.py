@@ -49,10 +49,7 @@ def main() -> int:
 def _run(node) -> int:
     from rclpy.executors import ExternalShutdownException
 
-    try:
-        from rclpy.experimental import EventsExecutor as Executor
-    except ImportError:  # Humble has none
-        from rclpy.executors import SingleThreadedExecutor as Executor
+    from tao_lora_ros.ros.distro import Executor
 
     signals: list[int] = []
     for number in _SIGNALS:
@@ -60,7 +57,6 @@ def _run(node) -> int:
     executor = Executor()
     executor.add_node(node)
     started = node.start()
-    # EventsExecutor.spin() fires no callback in the Jazzy wheels; spin_once does.
     while started and not signals:
         try:
             executor.spin_once(timeout_sec=0.1)

@@ -50,13 +50,14 @@ class _Track:
 
     def take(self, time_ns: int, period_ns: int, max_gap_ns: int) -> NDArray[np.float64] | None:
         """Mean of the samples of the last period, else interpolated, else None."""
+        total: NDArray[np.float64] | None = None
         pending, count = self.pending, 0
         while pending and pending[0][0] <= time_ns:
             self.last = pending.popleft()
             if self.last[0] > time_ns - period_ns:
-                total = total + self.last[1] if count else self.last[1]
+                total = self.last[1] if total is None else total + self.last[1]
                 count += 1
-        if count:
+        if total is not None:
             return total if count == 1 else total / count
         if self.last is None or not pending:
             return None
