@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
-from std_msgs.msg import Header
 
 from tao_lora_ros.engine.results import Event, Inference, Phase
 from tao_lora_ros.model.artifact import Artifact
@@ -57,7 +56,7 @@ class InferencePacker:
 
 
 def inference_from_message(message: InferenceMessage) -> Inference:
-    """Undo `inference_message`; floats come back as FP32 holds them."""
+    """Undo `InferencePacker`; floats come back as FP32 holds them."""
     return Inference(
         stamp_ns=stamp_of(message.header.stamp),
         frame_id=message.header.frame_id,
@@ -70,28 +69,8 @@ def inference_from_message(message: InferenceMessage) -> Inference:
     )
 
 
-def event_message(event: Event) -> TransientEvent:
-    """Message of an event."""
-    return TransientEvent(
-        header=Header(stamp=time_message(event.onset_ns), frame_id=event.frame_id),
-        sequence=event.sequence,
-        phase=int(event.phase),
-        onset=time_message(event.onset_ns),
-        peak=time_message(event.peak_ns),
-        end=time_message(event.end_ns),
-        peak_score=event.peak_score,
-        channels=[name for name, _ in event.channels],
-        shares=[share for _, share in event.channels],
-        kind=int(event.kind),
-        regime_change=event.regime_change,
-        label=event.label,
-        probability=event.probability,
-        raw=[_raw_message(raw) for raw in event.raw],
-    )
-
-
 def event_from_message(message: TransientEvent) -> Event:
-    """Undo `event_message`; floats come back as FP32 holds them."""
+    """Undo `event_bytes`; floats come back as FP32 holds them."""
     return Event(
         phase=Phase(message.phase),
         sequence=message.sequence,
@@ -105,16 +84,6 @@ def event_from_message(message: TransientEvent) -> Event:
         probability=message.probability,
         raw=tuple(_raw_from_message(raw) for raw in message.raw),
         regime_change=message.regime_change,
-    )
-
-
-def _raw_message(raw: RawSamples) -> RawSamplesMessage:
-    return RawSamplesMessage(
-        source=raw.source,
-        frame_id=raw.frame_id,
-        channels=raw.channels,
-        stamps=[time_message(stamp) for stamp in raw.stamps_ns.tolist()],
-        values=raw.values.ravel().tolist(),
     )
 
 

@@ -19,8 +19,9 @@ from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.preservation.event_catalogue import default_store
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_writer import EventWriter
+from tao_lora_ros.ros.event_bytes import event_bytes
 from tao_lora_ros.ros.markers import event_markers, no_markers
-from tao_lora_ros.ros.messages import InferencePacker, event_message
+from tao_lora_ros.ros.messages import InferencePacker
 from tao_lora_ros.router.router import Path as Route
 
 _EVENTS_QOS = QoSProfile(
@@ -82,7 +83,7 @@ class Outputs:
                 self.latencies_ns.append(latency_ns)
                 self.late += latency_ns > self._hops_ns[result.path]
             else:
-                self._events.publish(event_message(result))
+                self._events.publish(event_bytes(result))
                 if self.writer is not None and result.phase is Phase.END:
                     self.writer.submit(EventRecord.of(result))
                 self._markers.publish(event_markers(result))
