@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tao_lora_ros.model.artifact import Artifact, save_artifact
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.router.calibration import calibrated, maxima_of, uncalibrated
+from tao_lora_ros.router.calibration import calibrated, uncalibrated
 from tao_lora_ros.router.router import Path
 from tao_lora_ros.training.quantize import quantize
 
@@ -36,7 +36,7 @@ def write_artifact(folder: FilePath, channels: tuple[str, ...], spread: np.ndarr
     count = 64 * window
     windows = torch.from_numpy(rows[:count]).float().reshape(-1, window, len(channels))
     start = uncalibrated(channels, RATE_HZ)
-    maxima = maxima_of([rows], start, RATE_HZ).values
+    calibration, _ = calibrated(start, [rows], RATE_HZ, alarms_per_hour=1.0)
     artifact = Artifact(
         model_id="untrained",
         version="1",
@@ -44,7 +44,7 @@ def write_artifact(folder: FilePath, channels: tuple[str, ...], spread: np.ndarr
         rate_hz=RATE_HZ,
         channels=channels,
         labels=LABELS,
-        calibration=calibrated(start, maxima, alarms_per_hour=1.0),
+        calibration=calibration,
     )
     save_artifact(artifact, folder)
 
