@@ -15,6 +15,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 
 from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.hardware.device import facts
 from tao_lora_ros.ros import garbage
 from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.outputs import Outputs
@@ -45,6 +46,8 @@ class Diagnostics:
         # Steady, for a paused simulation has to be reported too.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(PERIOD_S, self._report, clock=steady)
+        found = facts()
+        self._hardware = str(found.get("gpu") or found.get("cpu") or found["machine"])
         self._totals = self._count()
         self._at_s, self._cpu_s = time.monotonic(), time.process_time()
 
@@ -112,6 +115,8 @@ class Diagnostics:
             summary = f"{news['late']} of {len(latencies_ms)} inferences outlasted their hop"
         values: dict[str, Any] = {
             "model": f"{artifact.model_id} {artifact.version}",
+            "backend": self._pipeline.runtime.name,
+            "why": self._pipeline.runtime.reason,
             "rate_hz": len(latencies_ms) / seconds,
             **_percentiles("latency", latencies_ms),
             "steady": counts["steady"],
@@ -148,7 +153,7 @@ class Diagnostics:
             name=f"{self._node.get_name()}: {name}",
             level=level,
             message=summary,
-            hardware_id="",
+            hardware_id=self._hardware,
             values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
         )
 
