@@ -1,5 +1,7 @@
 # Python that makes .venv: any of 3.10 or newer (a sourced ROS 2 wants the one it was built for).
 PYTHON ?= python3
+# Without a sourced ROS 2: jazzy or kilted. Another one makes .venv anew.
+export ROS_WHEELS ?= jazzy
 BAG ?=
 ARGS ?=
 

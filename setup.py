@@ -6,12 +6,18 @@ from xml.etree import ElementTree
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+FOLDERS = ("config", "config/sros2", "launch")
 
 
 def requirements(name: str) -> list[str]:
     """The requirements of `requirements/<name>.txt`."""
     lines = (HERE / "requirements" / f"{name}.txt").read_text().splitlines()
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def files(folder: str) -> list[str]:
+    """The files right in a folder."""
+    return [str(file.relative_to(HERE)) for file in (HERE / folder).iterdir() if file.is_file()]
 
 
 package = ElementTree.parse(HERE / "package.xml").getroot()
@@ -28,10 +34,11 @@ setup(
         "tao_lora_ros": ["**/*.html", "**/*.json", "model/artifacts/**/*.safetensors"],
         "tao_lora_ros.kernels": ["**/*.json"],
     },
-    # What this file itself reads, so that a source archive holds it too.
+    # And what this file itself reads, so that a source archive holds it too.
     data_files=[
         ("share/tao_lora_ros", ["package.xml"]),
         ("share/tao_lora_ros/msg", ["msg/RawSamples.msg", "msg/TransientEvent.msg"]),
+        *((f"share/tao_lora_ros/{folder}", files(folder)) for folder in FOLDERS),
         ("share/tao_lora_ros/requirements", ["requirements/dev.txt", "requirements/runtime.txt"]),
     ],
     install_requires=requirements("runtime"),

@@ -49,9 +49,10 @@ def constants(sizes: Sizes, warps: int) -> dict[str, Any]:
 
 
 def slots(sizes: Sizes, windows: int, device: str) -> Tensor:
-    """Room for the exchanges of `windows` windows, int32; empty where nothing is exchanged."""
+    """Room for the exchanges of windows, int32 [windows, words]; nothing for a single program."""
     words = sizes.blocks * (sizes.splits + 1) * sizes.tokens * sizes.width
-    return torch.zeros(windows * words if sizes.splits > 1 else 1, dtype=torch.int32, device=device)
+    shape = windows, words if sizes.splits > 1 else 0
+    return torch.zeros(shape, dtype=torch.int32, device=device)
 
 
 def launch(

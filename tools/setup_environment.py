@@ -2,8 +2,9 @@
 
 `.venv` becomes a Python environment and a ROS 2 prefix at once, so that `.venv/bin/tao-lora` runs
 with nothing activated. Where a ROS 2 is sourced the package builds against that one; elsewhere
-ROS 2 comes from wheels. Each step leaves, when it has finished, a stamp of what it read: a step
-whose stamp is missing was interrupted and starts from nothing, one whose stamp agrees is skipped.
+ROS 2 comes from wheels, Jazzy's or, with `ROS_WHEELS=kilted`, Kilted's. Each step leaves, when it
+has finished, a stamp of what it read: a step whose stamp is missing was interrupted and starts from
+nothing, one whose stamp agrees is skipped.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ REQUIREMENTS = ROOT / "requirements"
 LINKED = ("tao_lora_ros", "kernels", "launch", "config")  # folders that CMakeLists.txt installs
 GENERATORS = ("CMakeLists.txt", "package.xml", "tools/executable.py.in", "msg/*.msg")
 RCLPY = importlib.util.find_spec("rclpy") if "ROS_DISTRO" in os.environ else None
+WHEELS = os.environ.get("ROS_WHEELS") or "jazzy"  # the distribution where none is sourced
 SOURCED = f"ROS 2 {os.environ['ROS_DISTRO']}, {RCLPY.origin}" if RCLPY else ""
 
 
@@ -83,14 +85,14 @@ def name_this_python() -> None:
 def setup() -> None:
     """Make the environment and install what `requirements/` names."""
     stamp = VENV / "setup.stamp"
-    base = f"{sys.version} {VENV} {SOURCED or 'wheels'}".replace("\n", " ")
+    base = f"{sys.version} {VENV} {SOURCED or WHEELS}".replace("\n", " ")
     wanted = f"{base}\n{digest(REQUIREMENTS.glob('*.txt'))}"
     found = read(stamp)
     if found == wanted:
         return
     check_tools()
     begun = time.monotonic()
-    ros = SOURCED or "ROS 2 from wheels"
+    ros = SOURCED or f"ROS 2 {WHEELS} from wheels"
     print(f"setup: Python {sys.version.split()[0]}, {ros} ...", flush=True)
     if found.split("\n")[0] == base:  # only the requirements have changed
         stamp.unlink()
@@ -98,7 +100,7 @@ def setup() -> None:
         python = getattr(sys, "_base_executable", sys.executable)  # .venv itself may be active
         site = ["--system-site-packages"] if SOURCED else []
         subprocess.check_call([python, "-m", "venv", "--clear", *site, VENV])
-    names = ["runtime", "dev"] if SOURCED else ["runtime", "dev", "ros-jazzy"]
+    names = ["runtime", "dev"] if SOURCED else ["runtime", "dev", f"ros-{WHEELS}"]
     files = [argument for name in names for argument in ("-r", REQUIREMENTS / f"{name}.txt")]
     pip = [PYTHON, "-m", "pip", "install", "-c", REQUIREMENTS / "constraints.txt", *files]
     call(pip, VENV / "setup.log")

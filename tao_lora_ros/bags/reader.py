@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +15,21 @@ from tao_lora_ros.signal.source import SourceConfig
 
 class BagError(ValueError):
     """The bag cannot be read, or lacks a topic; the text names the bag and what is wrong."""
+
+
+def bag_topics(pairs: Iterable[str]) -> dict[str, str]:
+    """Bag topic by source name, from texts such as `imu=/imu/data_raw`.
+
+    Raises:
+        BagError: a text is not of this form.
+    """
+    topics = {}
+    for pair in pairs:
+        name, _, topic = pair.partition("=")
+        if not (name and topic):
+            raise BagError(f"--topic {pair}: expected SOURCE=TOPIC")
+        topics[name] = topic
+    return topics
 
 
 class BagReader:

@@ -33,7 +33,7 @@ from tao_lora_ros.benchmarks.score import (
 PACKAGES = ("numpy", "scipy", "mujoco", "obspy", "river", "ruptures")
 ALARMS_PER_HOUR = 1.0
 # Training used the seeds below 10000, the choice of the peers' filters those from 80000.
-_TEST_SEED, _CALIBRATION_SEED, _STEADY_SEED = 50_000, 60_000, 70_000
+_TEST_SEED, _CALIBRATION_SEED, _STEADY_SEED = 150_000, 160_000, 170_000
 _SIGMAS = (0.0, 5.0, 10.0, 20.0, 50.0, float("inf"))
 _SCALES = (0.1, 0.2, 0.35, 0.5)
 _TIMED_ROWS, _TIMED_ROUNDS = 5000, 5
@@ -165,15 +165,20 @@ def _calibrated(
 
 
 def _cpu_times(detectors: Sequence[Detector], scene: Scene) -> list[Measurement]:
-    """Median time a row of each, taken in turns; the peers that can take all rows at once do."""
+    """Median time a row of each, taken in turns: all rows at once; of ours also row by row."""
     piece = replace(scene, rows=scene.rows[:_TIMED_ROWS], times_s=scene.times_s[:_TIMED_ROWS])
-    taken: dict[str, list[float]] = {detector.name: [] for detector in detectors}
+    ways: dict[tuple[str, str], Callable[[Scene], object]] = {}
+    for detector in detectors:
+        ways[detector.name, "us_per_sample"] = detector.detect
+        if isinstance(detector, TaoLora):
+            ways[detector.name, "us_per_sample_row_by_row"] = detector.detect_row_by_row
+    taken: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
     for _ in range(_TIMED_ROUNDS):
-        for detector in detectors:
+        for way, detect in ways.items():
             start = time.process_time()
-            detector.detect(piece)
-            taken[detector.name].append(time.process_time() - start)
+            detect(piece)
+            taken[way].append(time.process_time() - start)
     return [
-        Measurement(name, "sim-all", "us_per_sample", median(seconds) / len(piece.rows) * 1e6, "us")
-        for name, seconds in taken.items()
+        Measurement(name, "sim-all", metric, median(seconds) / len(piece.rows) * 1e6, "us")
+        for (name, metric), seconds in taken.items()
     ]

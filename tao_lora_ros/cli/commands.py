@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from rich.progress import Progress, TaskID
 
-from tao_lora_ros.bags.reader import BagReader
+from tao_lora_ros.bags.reader import BagReader, bag_topics
 from tao_lora_ros.bags.record import record_replay
 from tao_lora_ros.bags.replay import replay, summary
 from tao_lora_ros.engine.pipeline import Pipeline
@@ -32,14 +32,6 @@ class UsageError(ValueError):
 
 def _settings(options: Namespace) -> Settings:
     return read_settings(options.params_file) if options.params_file else Settings()
-
-
-def _topics(options: Namespace) -> dict[str, str]:
-    pairs = [text.partition("=") for text in options.topic]
-    for name, equals, topic in pairs:
-        if not (name and equals and topic):
-            raise UsageError(f"--topic {name}{equals}{topic}: expected SOURCE=TOPIC")
-    return {name: topic for name, _, topic in pairs}
 
 
 def _artifact(options: Namespace, settings: Settings) -> Artifact:
@@ -73,10 +65,10 @@ def replay_command(options: Namespace) -> None:
     if options.calibrate:
         target = artifact.calibration.alarms_per_hour
         artifact, _ = recalibrate(
-            artifact, _bags(options.calibrate), settings, _topics(options), target
+            artifact, _bags(options.calibrate), settings, bag_topics(options.topic), target
         )
     pipeline = Pipeline(settings, artifact)
-    topics = _topics(options)
+    topics = bag_topics(options.topic)
     with (
         BagReader(options.bag, source_configs(settings), topics) as reader,
         Progress(transient=True, disable=not sys.stderr.isatty()) as bar,
@@ -146,7 +138,9 @@ def play_command(options: Namespace) -> None:
     with _needs("ROS 2"):
         from tao_lora_ros.ros.player import play
     try:
-        play(options.bag, _topics(options), options.rate)
+        sources = source_configs(_settings(options))
+        topics = bag_topics(options.topic)
+        play(options.bag, sources, topics, options.rate, clock=options.clock)
     except (ValueError, TimeoutError) as error:
         raise UsageError(str(error)) from None
 
@@ -186,7 +180,7 @@ def train_command(options: Namespace) -> None:
         _bags(options.steady),
         options.out,
         _settings(options),
-        _topics(options),
+        bag_topics(options.topic),
         config,
     )
 
@@ -198,7 +192,7 @@ def calibrate_command(options: Namespace) -> None:
         _artifact(options, settings),
         _bags(options.bags),
         settings,
-        _topics(options),
+        bag_topics(options.topic),
         options.alarms_per_hour,
     )
     with _writing(options.out):

@@ -23,8 +23,9 @@ from tao_lora_ros.bags.reader import BagError, BagReader
 from tao_lora_ros.bags.record import read_contacts
 from tao_lora_ros.bags.report import tiles, write_report
 from tao_lora_ros.cli.live import View, view_of
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.ros.distro import LOCAL_ONLY
-from tao_lora_ros.ros.player import sources
 from tao_lora_ros.ros.recorder import Recorder
 
 NODE = "tao_lora"
@@ -90,14 +91,15 @@ def _simulated(path: Path, console: Console) -> Path:
 
 
 def _demo(bag: Path, out: Path, rate: float, console: Console) -> None:
-    with BagReader(bag, sources()) as reader:
+    sources = source_configs(Settings())
+    with BagReader(bag, sources) as reader:
         messages, duration_s = reader.message_count, reader.duration_s
     contacts = read_contacts(bag)
     _say(console, f"{bag}: {messages} messages, {duration_s:.1f} s")
     store = ("--ros-args", "-p", f"store:={(out / 'events').resolve()}")
     with _ros_node() as ros, Family(out) as family:
         node = family.start("node", "tao_lora_ros.ros.run", *store)
-        recorder = Recorder(ros, sources(), NODE)
+        recorder = Recorder(ros, sources, NODE)
         with view_of(recorder, console, messages, duration_s) as view:
             _start(ros, node, view)
             used_s = node.cpu_s()

@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     play.set_defaults(run=commands.play_command)
     _bag_arguments(play)
     play.add_argument("--rate", type=float, default=1.0, help="playing speed (default 1)")
+    play.add_argument("--clock", action="store_true", help="publish the bag's time on /clock")
+    play.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
 
     simulate = subparsers.add_parser("simulate", help="simulate recordings of an arm (MuJoCo)")
     simulate.set_defaults(run=commands.simulate_command)

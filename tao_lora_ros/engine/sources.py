@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tao_lora_ros.engine.settings import Settings, SettingsError
-from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.signal.align import Aligner
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
+
+if TYPE_CHECKING:  # torch takes seconds, which players and launch files need not wait for
+    from tao_lora_ros.model.artifact import Artifact
 
 
 def source_configs(settings: Settings) -> list[SourceConfig]:

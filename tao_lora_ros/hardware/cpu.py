@@ -30,20 +30,30 @@ class CpuRuntime:
             raise TypeError("the model is in full precision; a runtime takes a quantised one")
         self._window = config.window, config.channels
         self._packed = pack(model)
-        self._shapes = config.classes, (config.horizon, config.channels), config.channels
+        shapes = (config.classes,), (config.horizon, config.channels), (config.channels,)
+        self._shapes = shapes
         self.infer(np.zeros(self._window, np.float32), Path.STEADY)
 
     def infer(self, window: Array, path: Path) -> Output:
         """See `Runtime`."""
+        output = self._blank()
+        self._run(window, path, output)
+        return output
+
+    def infer_batch(self, windows: Array, paths: NDArray[np.int32]) -> Output:
+        """See `Runtime`; one window after the other."""
+        output = self._blank(len(windows))
+        for window, path, *parts in zip(windows, paths, *output, strict=True):
+            self._run(window, Path(path), Output(*parts))
+        return output
+
+    def _blank(self, *count: int) -> Output:
+        return Output(*(np.empty((*count, *shape), np.float32) for shape in self._shapes))
+
+    def _run(self, window: Array, path: Path, output: Output) -> None:
         if window.shape != self._window or window.dtype != np.float32:
             raise ValueError(
                 f"window of shape {window.shape}, {window.dtype}; expected {self._window}, float32"
             )
-        output = Output(*(np.empty(shape, np.float32) for shape in self._shapes))
+        window = np.ascontiguousarray(window)
         forward(window, path is Path.TRANSIENT, *self._packed, *output)
-        return output
-
-    def infer_batch(self, windows: Array, paths: NDArray[np.int32]) -> Output:
-        """See `Runtime`."""
-        outputs = [self.infer(w, Path(p)) for w, p in zip(windows, paths, strict=True)]
-        return Output(*(np.stack(parts) for parts in zip(*outputs, strict=True)))

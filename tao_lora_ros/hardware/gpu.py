@@ -30,6 +30,7 @@ from tao_lora_ros.router.router import Path
 _DEVICE = "cuda"
 _HIDDEN_A_PROGRAM = 64
 _WARPS = 8
+_WEIGHTS = 32_768  # of each of both layers in FP16 in a program's shared memory, 128 KiB
 
 
 class Tuning(NamedTuple):
@@ -43,25 +44,27 @@ def tuning(gpu: str, multiprocessors: int, width: int, hidden: int, windows: int
     """What was found fastest on this GPU; on another one what is safe.
 
     The files in `kernels/tuned` name the GPU, the model's sizes, and up to how many windows a
-    row holds. All programs that share windows have to be resident at once, one a multiprocessor.
+    row holds. Elsewhere programs share a window as far as there are multiprocessors for all, and
+    take more hidden units each where there are not, while their weights fit shared memory.
     """
     tuned = resources.files("tao_lora_ros.kernels") / "tuned"
     files = (file for file in tuned.iterdir() if file.name.endswith(".json"))
     rows = [row for file in files for row in json.loads(file.read_text())]
-    key = (gpu, width, hidden)
     fit = [
         row
         for row in rows
-        if (row["gpu"], row["width"], row["hidden"]) == key
+        if (row["gpu"], row["width"], row["hidden"]) == (gpu, width, hidden)
         and windows <= row["windows"]
-        and row["splits"] * windows <= multiprocessors
+        and row["splits"] <= multiprocessors
     ]
     if fit:
         row = min(fit, key=lambda row: row["windows"])
         return Tuning(row["splits"], row["warps"])
     splits = 1
-    while splits * _HIDDEN_A_PROGRAM < hidden and 2 * splits * windows <= multiprocessors:
+    while splits * _HIDDEN_A_PROGRAM < hidden and 2 * splits <= multiprocessors:
         splits *= 2
+    while splits * windows > multiprocessors and 2 * width * hidden <= splits * _WEIGHTS:
+        splits //= 2
     return Tuning(splits, _WARPS)
 
 
@@ -138,15 +141,30 @@ class _Plan:
         )
         self._graph = torch.cuda.CUDAGraph()
         self._stream = torch.cuda.current_stream()
-        arguments = windows, outputs, orders, buffers, room, self.sizes, chosen.warps
+        # Programs that share a window have to be there all at once, one on each multiprocessor.
+        together = device.multi_processor_count // chosen.splits if chosen.splits > 1 else count
+        parts = [slice(first, first + together) for first in range(0, count, together)]
+
+        def launch_all() -> None:
+            for part in parts:
+                launch(
+                    windows[part],
+                    outputs[part],
+                    orders[part],
+                    buffers,
+                    room[part],
+                    self.sizes,
+                    chosen.warps,
+                )
+
         self._orders[:, 1] = 1
         try:
-            launch(*arguments)  # compiles
+            launch_all()  # compiles
         except TritonError as error:
             raise RuntimeError(f"the kernel does not compile here: {error}") from error
         torch.cuda.synchronize()
         with torch.cuda.graph(self._graph):
-            launch(*arguments)
+            launch_all()
 
     def run(self, windows: Array, paths: NDArray[np.int32] | Path) -> Array:
         """Results [B, ...]; they are overwritten by the next run."""

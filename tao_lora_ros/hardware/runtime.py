@@ -43,5 +43,5 @@ class Runtime(Protocol):
     def infer_batch(self, windows: Array, paths: NDArray[np.int32]) -> Output:
         """Infer on windows [B, T, C], each on its own path, int32 [B].
 
-        Each part of the output has the windows as its first dimension.
+        Each part of the output has the windows first, such as logits [B, L].
         """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,13 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 from rich.progress import Progress
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Imu
 
-from tao_lora_ros.bags.reader import BagError, BagReader
-from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.bags.reader import BagError, BagReader, bag_topics
+from tao_lora_ros.engine.settings import Settings, SettingsError, read_settings
+from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.ros.messages import time_message
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
@@ -33,29 +36,30 @@ MESSAGE_TYPES = {IMU: Imu, WRENCH: WrenchStamped}
 QOS = QoSProfile(
     depth=2000, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
 )
+_CLOCK_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+_CLOCK_NS = 10_000_000
 _SETTLE_S = 0.5
-_MATCH_S = 20.0
+_MATCH_S = 60.0  # a node that starts on a busy machine imports and compiles for half of it
 _ACKNOWLEDGE_S = 5.0
 
 
-def sources() -> list[SourceConfig]:
-    """The sources of the default settings."""
-    settings = Settings()
-    return [SourceConfig(name, IMU) for name in settings.imus] + [
-        SourceConfig(name, WRENCH) for name in settings.wrenches
-    ]
-
-
 def play(
-    bag: Path, topics: Mapping[str, str] | None = None, rate: float = 1.0, subscribers: int = 1
+    bag: Path,
+    sources: Sequence[SourceConfig],
+    topics: Mapping[str, str] | None = None,
+    rate: float = 1.0,
+    subscribers: int = 1,
+    clock: bool = False,
 ) -> int:
-    """Publish a bag on the topics `imu` and `wrench`, at the pace of its log times.
+    """Publish a bag on the topics of the sources' names, at the pace of its log times.
 
     Args:
         bag: ROS 1 or ROS 2 bag.
+        sources: the sources to play.
         topics: bag topic by source name, where it is not obvious.
         rate: playing speed; 2 is twice as fast as recorded.
         subscribers: how many to wait for on each topic before the first message.
+        clock: publish the log times on /clock too, every 10 ms of them.
 
     Returns:
         The number of messages published.
@@ -67,7 +71,7 @@ def play(
     """
     if not rate > 0:
         raise ValueError(f"rate is {rate:g}, expected above 0")
-    with BagReader(bag, sources(), topics) as reader:
+    with BagReader(bag, sources, topics) as reader:
         context = rclpy.Context()
         # rclpy's own handler would swallow Ctrl-C.
         rclpy.init(args=sys.argv, context=context, signal_handler_options=SignalHandlerOptions.NO)
@@ -75,11 +79,12 @@ def play(
         try:
             publishers = [
                 node.create_publisher(MESSAGE_TYPES[source.msgtype], source.name, QOS)
-                for source in sources()
+                for source in sources
             ]
+            ticker = node.create_publisher(Clock, "/clock", _CLOCK_QOS) if clock else None
             _wait_for(publishers, subscribers)
             time.sleep(_SETTLE_S)  # we have matched them; they may not have matched us yet
-            count = _publish(reader, publishers, rate)
+            count = _publish(reader, publishers, rate, ticker)
             for publisher in publishers:
                 publisher.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
         finally:
@@ -100,9 +105,9 @@ def _wait_for(publishers: list[Any], subscribers: int) -> None:
             time.sleep(0.02)
 
 
-def _publish(reader: BagReader, publishers: list[Any], rate: float) -> int:
+def _publish(reader: BagReader, publishers: list[Any], rate: float, ticker: Any) -> int:
     """Publish by one absolute schedule, so that late messages delay none after them."""
-    count, begun, first_ns = 0, 0.0, 0
+    count, begun, first_ns, tick_ns = 0, 0.0, 0, 0
     with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("playing", total=reader.message_count)
         for index, log_ns, data in reader.messages():
@@ -111,6 +116,9 @@ def _publish(reader: BagReader, publishers: list[Any], rate: float) -> int:
             wait = begun + (log_ns - first_ns) * 1e-9 / rate - time.monotonic()
             if wait > 0:
                 time.sleep(wait)
+            if ticker is not None and log_ns >= tick_ns:
+                ticker.publish(Clock(clock=time_message(log_ns)))
+                tick_ns = log_ns + _CLOCK_NS
             publishers[index].publish(data)
             count += 1
             if count % 100 == 0:
@@ -119,15 +127,20 @@ def _publish(reader: BagReader, publishers: list[Any], rate: float) -> int:
 
 
 def main() -> int:
-    """Play as a process of its own; returns the exit status."""
+    """Play as a process of its own, which takes ROS arguments; returns the exit status."""
     parser = argparse.ArgumentParser(prog="player", description=__doc__.partition("\n")[0])
     parser.add_argument("bag", type=Path)
     parser.add_argument("--rate", type=float, default=1.0, help="playing speed (default 1)")
     parser.add_argument("--subscribers", type=int, default=1, help="wait for so many (default 1)")
+    parser.add_argument("--topic", action="append", default=[], metavar="SOURCE=TOPIC")
+    parser.add_argument("--clock", action="store_true", help="publish the bag's time on /clock")
+    parser.add_argument("--params-file", type=Path, metavar="YAML", help="of the node")
     options = parser.parse_args(remove_ros_args(sys.argv)[1:])
     try:
-        play(options.bag, rate=options.rate, subscribers=options.subscribers)
-    except (BagError, ValueError, TimeoutError) as error:
+        settings = read_settings(options.params_file) if options.params_file else Settings()
+        sources, topics = source_configs(settings), bag_topics(options.topic)
+        play(options.bag, sources, topics, options.rate, options.subscribers, options.clock)
+    except (BagError, SettingsError, ValueError, TimeoutError) as error:
         print(f"player: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -20,6 +20,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from tao_lora_ros.bags.reader import BagError, BagReader
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.ros import player
 from tao_lora_ros.ros.distro import LOCAL_ONLY
 from tao_lora_ros.signal.cdr import IMU, WRENCH
@@ -29,6 +31,7 @@ pytestmark = pytest.mark.ros
 
 DOMAIN = 1 + os.getpid() % 100
 RATES = {"imu": 500, "wrench": 1000}
+SOURCES = source_configs(Settings())
 START_NS = 1_700_000_000_000_000_000
 
 
@@ -71,7 +74,7 @@ def test_every_byte_arrives_on_time(bag, rate, monkeypatch):
     rclpy.init(context=context, domain_id=DOMAIN)
     node = Node("test_player", context=context)
     subscriptions = {}
-    for source in player.sources():
+    for source in SOURCES:
         for policy in (ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT):
             qos = QoSProfile(depth=5000, reliability=policy)
             kind = player.MESSAGE_TYPES[source.msgtype]
@@ -88,9 +91,9 @@ def test_every_byte_arrives_on_time(bag, rate, monkeypatch):
         node.destroy_node()
         rclpy.shutdown(context=context)
     assert process.returncode == 0
-    with BagReader(bag, player.sources()) as reader:
+    with BagReader(bag, SOURCES) as reader:
         recorded = list(reader.messages())
-    for index, source in enumerate(player.sources()):
+    for index, source in enumerate(SOURCES):
         sent = [data for i, _, data in recorded if i == index]
         log_ns = np.array([log_ns for i, log_ns, _ in recorded if i == index])
         reliable = taken[f"{source.name} RELIABLE"]
@@ -107,11 +110,11 @@ def test_says_who_is_missing(bag, monkeypatch):
     monkeypatch.setattr(player, "_MATCH_S", 0.2)
     monkeypatch.setenv("ROS_DOMAIN_ID", str(DOMAIN))
     with pytest.raises(TimeoutError, match=r"/imu: 0 of 1 subscribers came within 0\.2 s"):
-        player.play(bag)
+        player.play(bag, SOURCES)
 
 
 def test_refuses_what_it_cannot_play(bag, tmp_path):
     with pytest.raises(ValueError, match="rate is 0, expected above 0"):
-        player.play(bag, rate=0.0)
+        player.play(bag, SOURCES, rate=0.0)
     with pytest.raises(BagError, match="no such bag"):
-        player.play(tmp_path / "none")
+        player.play(tmp_path / "none", SOURCES)

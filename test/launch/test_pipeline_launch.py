@@ -2,54 +2,28 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+from launching import declared, launch_command
+from recordings import motion
+from rosbags.highlevel import AnyReader
 
 # Not "launch": the checkout's folder of that name is importable too.
 pytest.importorskip("launch_ros.actions", reason="launch_ros is not installed")
 
 pytestmark = [pytest.mark.launch, pytest.mark.ros]
-FILE = Path(__file__).resolve().parents[2] / "launch" / "pipeline.launch.py"
-RUN = """
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-
-file, *arguments = sys.argv[1:]
-service = LaunchService()
-source = PythonLaunchDescriptionSource(file)
-pairs = [argument.split(":=") for argument in arguments]
-service.include_launch_description(
-    LaunchDescription([IncludeLaunchDescription(source, launch_arguments=pairs)])
-)
-sys.exit(service.run())
-"""
 
 
-def description():
-    from launch.launch_description_sources import get_launch_description_from_python_launch_file
-
-    return get_launch_description_from_python_launch_file(str(FILE))
-
-
-def launch(run, *arguments: str):
-    return run([sys.executable, "-c", RUN, str(FILE), *arguments])
-
-
-def test_every_argument_is_described_and_has_a_default():
-    arguments = description().get_launch_arguments()
-    assert {argument.name for argument in arguments} == {
+def test_every_argument_is_described():
+    arguments = declared("pipeline")
+    assert set(arguments) == {
         "params_file", "model", "namespace", "use_sim_time", "log_level", "imu_topic",
-        "wrench_topic",
+        "wrench_topic", "rviz", "fixed_frame", "record",
     }  # fmt: skip
-    assert all(argument.description and argument.default_value for argument in arguments)
+    assert all(arguments.values())
 
 
 def test_starts_the_node_and_ctrl_c_ends_it(wire, run):
-    process = launch(run)
+    process = run(launch_command("pipeline"))
     wire.until_listening(process)
     assert wire.state() == "active"
     assert process.stop() == 0, process.log
@@ -57,9 +31,8 @@ def test_starts_the_node_and_ctrl_c_ends_it(wire, run):
 
 
 def test_namespace_topics_and_level_reach_the_node(wire, run):
-    process = launch(
-        run, "namespace:=arm", "imu_topic:=/sensors/imu", "wrench_topic:=ft", "log_level:=error"
-    )
+    arguments = ("namespace:=arm", "imu_topic:=/sensors/imu", "wrench_topic:=ft")
+    process = run(launch_command("pipeline", *arguments, "log_level:=error"))
 
     def topics() -> set[str]:
         assert process.child.poll() is None, process.log
@@ -75,7 +48,47 @@ def test_namespace_topics_and_level_reach_the_node(wire, run):
 
 
 def test_missing_model_ends_the_launch_with_the_reason(wire, run):
-    process = launch(run, "model:=/nowhere")
+    process = run(launch_command("pipeline", "model:=/nowhere"))
     wire.until(lambda: process.child.poll() is not None, "end of the launch")
     assert "/nowhere/model.json: No such file or directory" in process.log
     assert "exit code 1" in process.log
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("rviz:=true",), "'rviz2' not found"),
+        (("record:=bag", "params_file:=/nowhere.yaml"), "/nowhere.yaml: No such file"),
+    ],
+)
+def test_what_cannot_be_launched_is_said(wire, run, arguments, words):
+    if "rviz:=true" in arguments and has_package("rviz2"):
+        pytest.skip("rviz2 is installed")
+    process = run(launch_command("pipeline", *arguments))
+    wire.until(lambda: process.child.poll() is not None, "end of the launch")
+    assert words in process.log
+    assert process.child.returncode == 1
+
+
+def has_package(name: str) -> bool:
+    from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+
+    try:
+        return bool(get_package_prefix(name))
+    except PackageNotFoundError:
+        return False
+
+
+def test_records_inputs_and_outputs(wire, run, tmp_path):
+    pytest.importorskip("rosbag2_py", reason="rosbag2 is not installed")
+    bag = tmp_path / "recorded"
+    process = run(launch_command("pipeline", f"record:={bag}"))
+    wire.until_listening(process)
+    wire.play(motion(1.0))
+    wire.until(lambda: wire.inferences, "an inference")
+    assert process.stop() == 0, process.log
+    with AnyReader([bag]) as reader:
+        counts = {topic: info.msgcount for topic, info in reader.topics.items()}
+    assert counts["/imu"] > 400
+    assert counts["/wrench"] > 400
+    assert counts["/tao_lora/inference"] >= 1

@@ -37,8 +37,9 @@ class FailingGpu:
         return self._cpu.infer(window, path)
 
     def infer_batch(self, batch: np.ndarray, paths: np.ndarray) -> Output:
-        outputs = [self.infer(window, Path(p)) for window, p in zip(batch, paths, strict=True)]
-        return Output(*map(np.stack, zip(*outputs, strict=True)))
+        if not self._left:
+            raise RuntimeError("CUDA error: device lost")
+        return self._cpu.infer_batch(batch, paths)
 
 
 @pytest.fixture
@@ -96,10 +97,13 @@ def test_a_gpu_that_fails_later_loses_no_window(gpu: type[FailingGpu]) -> None:
 
 
 def test_a_batch_that_fails_is_done_again(gpu: type[FailingGpu]) -> None:
+    gpu.lasts = 0
     model = small_artifact().model
     batch, paths = windows(count=3).numpy(), np.array([0, 1, 0], np.int32)
-    outputs = ChosenRuntime(model).infer_batch(batch, paths)
-    assert same(outputs, CpuRuntime(model).infer_batch(batch, paths))
+    runtime = ChosenRuntime(model)
+    expected = CpuRuntime(model).infer_batch(batch, paths)
+    assert same(runtime.infer_batch(batch, paths), expected)
+    assert runtime.name == "cpu"
 
 
 def test_what_the_caller_did_wrong_is_no_failure_of_the_gpu() -> None:

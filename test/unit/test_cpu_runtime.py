@@ -48,7 +48,7 @@ def deviation(model: Mixer, inputs: torch.Tensor, path: Path) -> list[float]:
         logits, forecast = model(inputs, path)
         level = model.level(inputs)[:, 0]
     found = []
-    for i, output in enumerate(map(Output, *outputs)):
+    for i, output in enumerate(map(Output._make, zip(*outputs, strict=True))):
         expected = [forecast[i], level[i]] + ([] if logits is None else [logits[i]])
         got = [output.forecast, output.level] + ([] if logits is None else [output.logits])
         for reference, value in zip(expected, got, strict=True):
@@ -90,9 +90,8 @@ def test_a_window_gives_the_same_alone_and_in_a_batch() -> None:
     runtime = CpuRuntime(model)
     inputs = windows(seed=4, count=3).numpy()
     paths = np.array([0, 1, 0], np.int32)
-    for window, path, together in zip(
-        inputs, paths, map(Output, *runtime.infer_batch(inputs, paths)), strict=True
-    ):
+    batch = zip(*runtime.infer_batch(inputs, paths), strict=True)
+    for window, path, together in zip(inputs, paths, batch, strict=True):
         alone = runtime.infer(window, Path(path))
         assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 

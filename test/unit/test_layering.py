@@ -18,7 +18,14 @@ LAYERS = [
 ROS = {
     *("rclpy", "launch", "launch_ros", "ament_index_python", "rosidl_runtime_py"),
     *("builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "lifecycle_msgs"),
-    *("rcl_interfaces", "sensor_msgs", "std_msgs", "std_srvs", "visualization_msgs"),
+    *(
+        "rcl_interfaces",
+        "rosgraph_msgs",
+        "sensor_msgs",
+        "std_msgs",
+        "std_srvs",
+        "visualization_msgs",
+    ),
 }
 FOLDERS = [ROOT / "kernels", *(path for path in PACKAGE.iterdir() if path.is_dir())]
 MODULES = sorted(file for folder in FOLDERS for file in folder.rglob("*.py"))
