@@ -77,7 +77,7 @@ class Process:
 
 def node_command(parameters: Iterable[str]) -> list[str]:
     """Command of a node with these parameters, each `name:=value`."""
-    command = [sys.executable, "-m", "tao_lora_ros.ros.node", "--ros-args"]
+    command = [sys.executable, "-m", "tao_lora_ros.ros.run", "--ros-args"]
     return command + [word for parameter in parameters for word in ("-p", parameter)]
 
 

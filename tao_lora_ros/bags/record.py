@@ -161,13 +161,13 @@ def record_replay(
     Raises:
         BagError: the bag or its labels cannot be read.
     """
-    sources = [Source(source.config, source.jump_s) for source in pipeline.sources]
+    sources = [Source(source.config, source.jump_s) for source in pipeline.intake.sources]
     with BagReader(bag, [source.config for source in sources], topics) as reader:
         signals, _ = collect_signals(((i, data) for i, _, data in reader.messages()), sources)
     return RunRecord(
         title=f"Replay of {bag.name}",
         start_ns=result.first_stamp_ns,
-        channels=pipeline.channels,
+        channels=pipeline.artifact.channels,
         signals=signals,
         lags_s={source.config.name: source.config.lag_s for source in sources},
         inferences=result.inferences,
@@ -175,7 +175,7 @@ def record_replay(
         labels=artifact.labels,
         model_id=artifact.model_id,
         model_version=artifact.version,
-        rejected=pipeline.rejected,
+        rejected=pipeline.intake.rejected,
         contacts=read_contacts(bag),
     )
 

@@ -44,7 +44,7 @@ def replay(
 
 def _stamp_ns(pipeline: Pipeline, source: int, data: bytes) -> int:
     try:
-        return pipeline.sources[source].decode(data).stamp_ns
+        return pipeline.intake.sources[source].decode(data).stamp_ns
     except DecodeError:
         return 0
 
@@ -63,7 +63,7 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
         "inferences": len(result.inferences),
         "paths": {"steady": counts["steady"], "transient": counts["transient"]},
         "duty": counts["transient_rows"] / max(counts["rows"], 1),
-        "rejected": dict(pipeline.rejected),
+        "rejected": dict(pipeline.intake.rejected),
         "glitches": dict(pipeline.glitches),
         "jumps": dict(pipeline.jumps),
         "regime_changes": counts["regime_changes"],

@@ -29,6 +29,11 @@ def add_bench_parser(subparsers: Any) -> None:
         "--only", action="append", default=[], metavar="SUBJECT", help="leave the others out"
     )
     _add_command(commands, "memory", _memory, "bytes of the weights, and bytes moved")
+    node = _add_command(commands, "node", _node, "the node under load: CPU, latency, loss, memory")
+    node.add_argument("--seconds", type=float, default=60.0, help="of each case (default 60)")
+    node.add_argument(
+        "--case", action="append", default=[], metavar="CASE", help="leave the others out"
+    )
 
     precision = _add_command(
         commands, "accuracy", _accuracy, "every precision; fixed and routed hops"
@@ -78,6 +83,15 @@ def _memory(options: Namespace) -> None:
     from tao_lora_ros.benchmarks.memory import PACKAGES, bench_memory
 
     _report(options, "memory", PACKAGES, bench_memory())
+
+
+def _node(options: Namespace) -> None:
+    from tao_lora_ros.benchmarks.node import PACKAGES, bench_node
+
+    rows = bench_node(options.case, options.seconds, _progress())
+    command = f"node --seconds {options.seconds:g}"
+    command += "".join(f" --case {case}" for case in options.case)
+    _report(options, command, PACKAGES, rows)
 
 
 def _progress() -> Callable[[str], None]:

@@ -98,7 +98,7 @@ def _demo(bag: Path, out: Path, rate: float, console: Console) -> None:
     _say(console, f"{bag}: {messages} messages, {duration_s:.1f} s")
     store = ("--ros-args", "-p", f"store:={(out / 'events').resolve()}")
     with _ros_node() as ros, Family(out) as family:
-        node = family.start("node", "tao_lora_ros.ros.node", *store)
+        node = family.start("node", "tao_lora_ros.ros.run", *store)
         recorder = Recorder(ros, sources, NODE)
         with view_of(recorder, console, messages, duration_s) as view:
             _start(ros, node, view)

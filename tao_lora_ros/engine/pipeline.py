@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+import numpy as np
 
 from tao_lora_ros.engine.describer import EventDescriber
 from tao_lora_ros.engine.inferrer import Inferrer
+from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.results import Event, Inference, Phase, Result
 from tao_lora_ros.engine.schedule import HopSchedule
-from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.engine.sources import aligner_for, check_channels, source_configs
+from tao_lora_ros.engine.settings import Settings, SettingsError
+from tao_lora_ros.engine.sources import check_channels
 from tao_lora_ros.hardware.choose import ChosenRuntime
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.router.analyzer import Calibration
@@ -19,8 +22,20 @@ from tao_lora_ros.router.detector import Detector, Step
 from tao_lora_ros.router.outliers import GlitchFilter
 from tao_lora_ros.router.router import Change, Path, RouterConfig
 from tao_lora_ros.signal.align import Row
-from tao_lora_ros.signal.source import ClockJump, Source
+from tao_lora_ros.signal.source import ClockJump, unit_of
 from tao_lora_ros.signal.window import SlidingWindow
+
+LOADS = ("N", "Nm")
+# What a model shares with the pipeline that it is loaded into.
+_STRUCTURE: dict[str, Callable[[Artifact], object]] = {
+    "rate": lambda artifact: artifact.rate_hz,
+    "scales": lambda artifact: artifact.calibration.scales,
+    "memories": lambda artifact: artifact.calibration.memories,
+}
+
+
+class TareError(ValueError):
+    """There is no steady load to take as zero; the text says why."""
 
 
 class Pipeline:
@@ -38,34 +53,60 @@ class Pipeline:
 
     def __init__(self, settings: Settings, artifact: Artifact) -> None:
         check_channels(settings, artifact)
-        configs = source_configs(settings)
-        self.channels = artifact.channels
-        self._artifact = artifact
-        self._configs = configs
-        self._settings = settings
-        self.sources = [Source(config, settings.clock_jump_s) for config in configs]
-        self._lags_ns = [round(config.lag_s * 1e9) for config in configs]
-        self._jump_ns = round(settings.clock_jump_s * 1e9)
         self.counts: Counter[str] = Counter()
-        self._window = SlidingWindow(artifact.model.config.window, len(self.channels))
-        self._detector = Detector(artifact.calibration, self._router_config(settings))
-        self._steady = SteadyRows(artifact.rate_hz, len(self.channels))
+        self.intake = Intake(settings, artifact.rate_hz)
+        self._settings = settings
+        self.artifact = artifact
+        calibration, channels = artifact.calibration, artifact.channels
+        self._detector = Detector(calibration, self._router_config(settings))
+        self._steady = SteadyRows(artifact.rate_hz, len(channels))
+        self._glitches = GlitchFilter(channels, calibration.floors, calibration.covariance_rows)
         self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
-        self.runtime = ChosenRuntime(artifact.model, settings.backend)
-        self._inferrer = Inferrer(self.runtime, artifact.model)
-        self._glitches = GlitchFilter(
-            self.channels, artifact.calibration.floors, artifact.calibration.covariance_rows
-        )
-        # Sources may run ahead of the row that ends the longest transient by their timeout.
-        longest_s = settings.max_transient_s + settings.source_timeout_s + 1.0
-        self._describer = EventDescriber(
-            self.sources, artifact.labels, settings.pre_roll_s, longest_s
-        )
-        self._newest_ns = 0  # of all sources, less their lags
+        self._adopt(artifact)
         self._restart()
 
+    def _adopt(self, artifact: Artifact) -> None:
+        """Make anew what runs the model."""
+        self.runtime = ChosenRuntime(artifact.model, self._settings.backend)
+        self.artifact = artifact
+        self._window = SlidingWindow(artifact.model.config.window, len(artifact.channels))
+        self._inferrer = Inferrer(self.runtime, artifact.model)
+        self._describer = EventDescriber(self.intake, artifact.labels, self._settings.pre_roll_s)
+
+    def warm(self) -> None:
+        """Have the model's first calls behind us: they allocate and are slow."""
+        window = np.zeros_like(self._window.values)
+        horizon = self.artifact.model.config.horizon
+        for row in range(0, 8 * horizon, horizon):
+            for path in Path:
+                self._inferrer.infer(row, window, path)
+        self._inferrer.clear()
+
+    def use(self, artifact: Artifact) -> list[Result]:
+        """Go on with another model between two rows; the open event is closed, nothing is lost.
+
+        The new model's window begins with the next row; the router's past stays.
+
+        Raises:
+            SettingsError: it reads other channels, or works at another rate or on other time
+                scales, which takes a new pipeline.
+        """
+        check_channels(self._settings, artifact)
+        for what, of in _STRUCTURE.items():
+            ours, theirs = of(self.artifact), of(artifact)
+            if ours != theirs:
+                raise SettingsError(
+                    f"model {artifact.model_id} has {what} {theirs}, the pipeline {ours}: "
+                    "configure the node anew"
+                )
+        closed = list(self.flush())
+        self._adopt(artifact)
+        self.warm()
+        self._detector.recalibrate(artifact.calibration)
+        return closed
+
     def _router_config(self, settings: Settings) -> RouterConfig:
-        rate = self._artifact.rate_hz
+        rate = self.artifact.rate_hz
         return RouterConfig(
             off_score=settings.off_score,
             hold_rows=round(settings.hold_s * rate),
@@ -86,31 +127,20 @@ class Pipeline:
 
         Returns:
             What became known, oldest first. A bad message gives nothing and is counted in
-            `sources[source].rejected`.
+            `intake.sources[source].rejected`.
         """
         self.counts["messages"] += 1
-        closed: list[Result] = []
+        results: list[Result] = []
         try:
-            sample = self.sources[source].accept(data)
+            rows = self.intake.push(source, data)
         except ClockJump:
-            closed = self.reset()
-            sample = self.sources[source].accept(data)
-        if sample is None:
-            return closed
-        ahead_ns = sample.stamp_ns - self._lags_ns[source] - (self._newest_ns or sample.stamp_ns)
-        if ahead_ns < -self._jump_ns:
-            behind = f"stamp {sample.stamp_ns} ns is {-ahead_ns * 1e-9:.1f} s behind the others'"
-            self.sources[source].refuse("other_clock", behind)
-            return closed
-        if ahead_ns > self._jump_ns:
-            closed += self.reset()
-        self._newest_ns = max(self._newest_ns, sample.stamp_ns - self._lags_ns[source])
-        self._describer.buffers[source].push(sample.stamp_ns, sample.values)
-        for row in self._aligner.push(source, sample.stamp_ns, sample.values):
+            results = self.reset()
+            rows = self.intake.push(source, data)
+        for row in rows:
             self._steady.push(row.values)
             for settled in self._glitches.push(row):
-                closed += self._row(settled)
-        return closed
+                results += self._row(settled)
+        return results
 
     def reset(self) -> list[Result]:
         """Close the open event, if any, and forget all signals; counts and sequence go on."""
@@ -134,12 +164,27 @@ class Pipeline:
         Raises:
             CalibrationError: it was too short.
         """
-        old = self._artifact.calibration
+        old = self.artifact.calibration
         calibration, _ = calibrated(
-            old, [self._steady.values], self._artifact.rate_hz, old.alarms_per_hour
+            old, [self._steady.values], self.artifact.rate_hz, old.alarms_per_hour
         )
         self._detector.recalibrate(calibration)
         return calibration
+
+    def tare(self) -> list[Result]:
+        """Take the mean force and torque of the present window as zero; forget all signals.
+
+        Raises:
+            TareError: something is happening, or there is no full window yet.
+        """
+        if self._detector.path is Path.TRANSIENT:
+            raise TareError("cannot tare: a transient is going on")
+        if not self._window.full:
+            raise TareError("cannot tare: the window is not full yet")
+        loads = np.array([unit_of(name) in LOADS for name in self.artifact.channels])
+        level = np.where(loads, self._window.values.mean(axis=0), 0.0)
+        self.intake.tare(np.nan_to_num(level))
+        return self.reset()
 
     @property
     def glitches(self) -> Counter[str]:
@@ -151,21 +196,13 @@ class Pipeline:
         """Samples as far off that were let through as physical, by channel."""
         return self._glitches.jumps
 
-    @property
-    def rejected(self) -> Counter[str]:
-        """Refused messages of all sources by kind."""
-        return sum((source.rejected for source in self.sources), Counter())
-
     def _restart(self) -> None:
-        self._aligner = aligner_for(self._configs, self._settings, self._artifact.rate_hz)
+        self.intake.restart()
         for signals in (self._steady, self._glitches, self._window, self._detector):
             signals.clear()
         for results in (self._schedule, self._inferrer, self._describer):
             results.clear()
-        for source in self.sources:
-            source.restart()
         self._last_ns = 0
-        self._newest_ns = 0
 
     def _row(self, row: Row) -> Iterator[Result]:
         self.counts["rows"] += 1
@@ -173,7 +210,7 @@ class Pipeline:
         self._window.push(row.time_ns, row.values)
         step = self._detector.push(row.time_ns, row.values)
         self.counts["transient_rows"] += step.path is Path.TRANSIENT
-        if self._window.full:
+        if self._window.full and not row.empty:
             self.counts["windows"] += 1
             if self._schedule.due(step.path, onset=step.change is Change.ONSET):
                 yield self._infer(row, step)
@@ -189,7 +226,7 @@ class Pipeline:
         times = self._window.times_ns
         return Inference(
             stamp_ns=row.stamp_ns,
-            frame_id=self.sources[0].frame_id,
+            frame_id=self.intake.sources[0].frame_id,
             path=path,
             score=step.score,
             probabilities=probabilities,

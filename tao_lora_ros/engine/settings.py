@@ -91,7 +91,9 @@ def _parameter(
 class Settings:
     """All parameters with their defaults; each field carries its row of the table."""
 
-    model: str = _parameter("", "", "artifact folder; empty: the one that ships")
+    model: str = _parameter(
+        "", "", "artifact folder; empty: the one that ships; ~/reload takes a change on", live=True
+    )
     backend: str = _parameter(
         "auto", "", "what runs the model: auto (a GPU where one works), cpu or cuda"
     )

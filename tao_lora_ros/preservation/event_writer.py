@@ -59,6 +59,11 @@ class EventWriter:
         self._queue.put(record)
         return True
 
+    @property
+    def queued(self) -> int:
+        """Events that wait to be written."""
+        return self._queue.qsize()
+
     def close(self, timeout_s: float = 5.0) -> bool:
         """Write what waits and stop; False where that takes longer, and what waits is given up."""
         self._queue.put(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice, takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,9 @@ class OutlierBuffer:
     def cut(self, start_ns: int, end_ns: int, frame_id: str) -> RawSamples:
         """Copy the samples from `start_ns` to `end_ns`, both included."""
         start_ns, end_ns = start_ns + self._lag_ns, end_ns + self._lag_ns
-        kept = [sample for sample in self._samples if start_ns <= sample[0] <= end_ns]
+        # From the newest backwards: at an onset only the last of seconds of samples are wanted.
+        young = takewhile(lambda sample: sample[0] >= start_ns, reversed(self._samples))
+        kept = [sample for sample in young if sample[0] <= end_ns][::-1]
         return RawSamples(
             self._source,
             frame_id,
@@ -54,6 +57,11 @@ class OutlierBuffer:
             np.array([stamp for stamp, _ in kept], dtype=np.int64),
             np.array([values for _, values in kept]).reshape(-1, len(self._channels)),
         )
+
+    def newest(self, count: int) -> NDArray[np.float64]:
+        """Values of the newest samples, [count or fewer, channels], the newest first."""
+        values = [values for _, values in islice(reversed(self._samples), count)]
+        return np.array(values).reshape(-1, len(self._channels))
 
     def clear(self) -> None:
         """Forget all samples."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
-from std_msgs.msg import Header
 
 from tao_lora_ros.engine.results import Event, Inference, Phase
 from tao_lora_ros.model.artifact import Artifact
@@ -27,25 +26,37 @@ def stamp_of(time: Time) -> int:
     return int(time.sec) * _SECOND + int(time.nanosec)
 
 
-def inference_message(result: Inference, artifact: Artifact, latency_ns: int) -> InferenceMessage:
-    """Message of an inference; `latency_ns` from the newest sample's arrival to now."""
-    return InferenceMessage(
-        header=Header(stamp=time_message(result.stamp_ns), frame_id=result.frame_id),
-        model_id=artifact.model_id,
-        model_version=artifact.version,
-        path=int(result.path),
-        score=result.score,
-        labels=artifact.labels,
-        probabilities=result.probabilities,
-        forecast_error=result.forecast_error,
-        window_start=time_message(result.window_start_ns),
-        window_end=time_message(result.window_end_ns),
-        latency=Duration(sec=latency_ns // _SECOND, nanosec=latency_ns % _SECOND),
-    )
+class InferencePacker:
+    """Makes the messages of one artifact's inferences.
+
+    One message is filled again and again, for publishing copies it and most of it never changes.
+    """
+
+    def __init__(self, artifact: Artifact) -> None:
+        self._message = InferenceMessage(
+            model_id=artifact.model_id, model_version=artifact.version, labels=artifact.labels
+        )
+
+    def pack(self, result: Inference, latency_ns: int) -> InferenceMessage:
+        """The message of an inference, `latency_ns` after the newest sample's arrival.
+
+        It is valid until the next call.
+        """
+        message = self._message
+        message.header.stamp = time_message(result.stamp_ns)
+        message.header.frame_id = result.frame_id
+        message.path = int(result.path)
+        message.score = result.score
+        message.probabilities = result.probabilities
+        message.forecast_error = result.forecast_error
+        message.window_start = time_message(result.window_start_ns)
+        message.window_end = time_message(result.window_end_ns)
+        message.latency = Duration(sec=latency_ns // _SECOND, nanosec=latency_ns % _SECOND)
+        return message
 
 
 def inference_from_message(message: InferenceMessage) -> Inference:
-    """Undo `inference_message`; floats come back as FP32 holds them."""
+    """Undo `InferencePacker`; floats come back as FP32 holds them."""
     return Inference(
         stamp_ns=stamp_of(message.header.stamp),
         frame_id=message.header.frame_id,
@@ -58,28 +69,8 @@ def inference_from_message(message: InferenceMessage) -> Inference:
     )
 
 
-def event_message(event: Event) -> TransientEvent:
-    """Message of an event."""
-    return TransientEvent(
-        header=Header(stamp=time_message(event.onset_ns), frame_id=event.frame_id),
-        sequence=event.sequence,
-        phase=int(event.phase),
-        onset=time_message(event.onset_ns),
-        peak=time_message(event.peak_ns),
-        end=time_message(event.end_ns),
-        peak_score=event.peak_score,
-        channels=[name for name, _ in event.channels],
-        shares=[share for _, share in event.channels],
-        kind=int(event.kind),
-        regime_change=event.regime_change,
-        label=event.label,
-        probability=event.probability,
-        raw=[_raw_message(raw) for raw in event.raw],
-    )
-
-
 def event_from_message(message: TransientEvent) -> Event:
-    """Undo `event_message`; floats come back as FP32 holds them."""
+    """Undo `event_bytes`; floats come back as FP32 holds them."""
     return Event(
         phase=Phase(message.phase),
         sequence=message.sequence,
@@ -93,16 +84,6 @@ def event_from_message(message: TransientEvent) -> Event:
         probability=message.probability,
         raw=tuple(_raw_from_message(raw) for raw in message.raw),
         regime_change=message.regime_change,
-    )
-
-
-def _raw_message(raw: RawSamples) -> RawSamplesMessage:
-    return RawSamplesMessage(
-        source=raw.source,
-        frame_id=raw.frame_id,
-        channels=raw.channels,
-        stamps=[time_message(stamp) for stamp in raw.stamps_ns.tolist()],
-        values=raw.values.ravel().tolist(),
     )
 
 

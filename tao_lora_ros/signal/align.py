@@ -8,24 +8,26 @@ different topics arrive: a live node and a replay give the same rows.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+NEVER = -(1 << 63)  # before any stamp, in ns
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """All channels at one grid time.
 
-    `values` is float64 [C], NaN where a source has a gap; `stamp_ns` is the newest input stamp,
-    as its sender wrote it, that went into the row.
+    `values` is float64 [C], NaN where a source has a gap; `empty`: all sources have one.
+    `stamp_ns` is the newest input stamp, as its sender wrote it, that went into the row.
     """
 
     time_ns: int
     stamp_ns: int
     values: NDArray[np.float64]
+    empty: bool = False
 
 
 class _Track:
@@ -34,28 +36,34 @@ class _Track:
     def __init__(self, columns: slice, lag_ns: int) -> None:
         self.columns = columns
         self.lag_ns = lag_ns
-        self.newest_ns: int | None = None
         self.pending: deque[tuple[int, NDArray[np.float64]]] = deque()
+        self.clear()
+
+    def clear(self) -> None:
+        self.newest_ns = NEVER
+        self.pending.clear()
         self.last: tuple[int, NDArray[np.float64]] | None = None
 
     def push(self, stamp_ns: int, values: NDArray[np.float64]) -> None:
         self.newest_ns = stamp_ns - self.lag_ns
         self.pending.append((self.newest_ns, values))
 
-    def take(self, time_ns: int, period_ns: int, max_gap_ns: int) -> NDArray[np.float64] | float:
-        """Mean of the samples of the last period, else interpolated, else NaN."""
-        taken = []
-        while self.pending and self.pending[0][0] <= time_ns:
-            self.last = self.pending.popleft()
+    def take(self, time_ns: int, period_ns: int, max_gap_ns: int) -> NDArray[np.float64] | None:
+        """Mean of the samples of the last period, else interpolated, else None."""
+        total: NDArray[np.float64] | None = None
+        pending, count = self.pending, 0
+        while pending and pending[0][0] <= time_ns:
+            self.last = pending.popleft()
             if self.last[0] > time_ns - period_ns:
-                taken.append(self.last[1])
-        if taken:
-            return taken[0] if len(taken) == 1 else np.mean(taken, axis=0)
-        if self.last is None or not self.pending:
-            return np.nan
+                total = self.last[1] if total is None else total + self.last[1]
+                count += 1
+        if total is not None:
+            return total if count == 1 else total / count
+        if self.last is None or not pending:
+            return None
         (before, a), (after, b) = self.last, self.pending[0]
         if after - before > max_gap_ns:
-            return np.nan
+            return None
         return a + (b - a) * ((time_ns - before) / (after - before))
 
 
@@ -94,36 +102,52 @@ class Aligner:
         self._timeout_ns = round(timeout_s * 1e9)
         self._next_ns: int | None = None
 
-    def push(self, source: int, stamp_ns: int, values: NDArray[np.float64]) -> Iterator[Row]:
-        """Add a sample and give out the rows that became complete, oldest first."""
-        self._tracks[source].push(stamp_ns, values)
-        if self._next_ns is None and not self._start():
-            return
-        while self._next_ns is not None and self._next_ns <= self._ready_until():
-            yield self._row(self._next_ns)
-            self._next_ns += self._period_ns
+    def clear(self) -> None:
+        """Forget all samples."""
+        self._next_ns = None
+        for track in self._tracks:
+            track.clear()
 
-    def _start(self) -> bool:
-        """Set the first grid time, once every source spoke or was waited for long enough."""
+    def push(self, source: int, stamp_ns: int, values: NDArray[np.float64]) -> list[Row]:
+        """Add a sample and give out the rows that became complete, oldest first."""
+        track = self._tracks[source]
+        track.push(stamp_ns, values)
+        if self._next_ns is None:
+            self._next_ns = self._start()
+            if self._next_ns is None:
+                return []
+        elif track.newest_ns < self._next_ns:  # as before: the next row lacks somebody
+            return []
+        rows = []
+        ready_ns = self._ready_until()
+        while self._next_ns <= ready_ns:
+            rows.append(self._row(self._next_ns))
+            self._next_ns += self._period_ns
+        return rows
+
+    def _start(self) -> int | None:
+        """The first grid time, once every source spoke or was waited for long enough."""
         heard = [track for track in self._tracks if track.pending]
         first = min(track.pending[0][0] for track in heard)
         waited = max(track.pending[-1][0] for track in heard) - first
         if len(heard) < len(self._tracks) and waited <= self._timeout_ns:
-            return False
-        self._next_ns = -(-first // self._period_ns) * self._period_ns
-        return True
+            return None
+        return -(-first // self._period_ns) * self._period_ns
 
     def _ready_until(self) -> int:
         """Oldest of the newest stamps among the sources that are waited for."""
-        newest = [track.newest_ns for track in self._tracks if track.newest_ns is not None]
-        horizon = max(newest)
-        return min(stamp for stamp in newest if horizon - stamp <= self._timeout_ns)
+        newest = [track.newest_ns for track in self._tracks]
+        oldest = max(newest) - self._timeout_ns
+        return min([stamp for stamp in newest if stamp >= oldest])
 
     def _row(self, time_ns: int) -> Row:
-        values = np.empty(self._channels)
-        stamp_ns = 0
+        values = np.full(self._channels, np.nan)
+        stamp_ns, empty = 0, True
         for track in self._tracks:
-            values[track.columns] = track.take(time_ns, self._period_ns, self._max_gap_ns)
+            taken = track.take(time_ns, self._period_ns, self._max_gap_ns)
+            if taken is not None:
+                values[track.columns] = taken
+                empty = False
             if track.last is not None:
                 stamp_ns = max(stamp_ns, track.last[0] + track.lag_ns)
-        return Row(time_ns, stamp_ns, values)
+        return Row(time_ns, stamp_ns, values, empty)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-_HEADER_BYTES = 4
-_STRING_AT = _HEADER_BYTES + 8
+_STAMP_AT, _STRING_AT, _TEXT_AT = 4, 12, 16
 _NANOSECONDS = 1_000_000_000
+_NOT_REPORTED = (float("nan"),) * 3
 
 IMU = "sensor_msgs/msg/Imu"
 WRENCH = "geometry_msgs/msg/WrenchStamped"
@@ -26,47 +26,59 @@ class DecodeError(ValueError):
     """The bytes are not a message of the expected type; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One decoded message.
 
     `values` is float64 [6]: linear acceleration (m/s²) and angular velocity (rad/s) of an Imu, or
     force (N) and torque (Nm) of a wrench. A part that the sender does not report is NaN;
-    `finite` says whether all that it does report is.
+    `magnitude` is the sum of the magnitudes of what it does report, so NaN or infinite where one
+    of these is.
     """
 
     stamp_ns: int
     frame_id: str
     values: NDArray[np.float64]
-    finite: bool
+    magnitude: float
 
 
-def _header(data: bytes) -> tuple[str, int, str, int]:
-    """Return byte order, stamp (ns), frame id and the offset of the first double."""
-    if len(data) < _STRING_AT + 4:
+class _Layout:
+    """How the bytes of one byte order are read."""
+
+    def __init__(self, order: str) -> None:
+        self.header = struct.Struct(order + "iII")
+        # orientation 4 + 9, angular velocity 3 + 9, linear acceleration 3 + 9 doubles
+        self.imu = struct.Struct(order + "104x4d64x4d64x")
+        self.wrench = struct.Struct(order + "6d")
+
+
+_LAYOUTS = {b"\0\0": _Layout(">"), b"\0\1": _Layout("<")}
+
+
+def _header(data: bytes) -> tuple[_Layout, int, str, int]:
+    """Return the layout, the stamp (ns), the frame id and the offset of the first double."""
+    if len(data) < _TEXT_AT:
         raise DecodeError(f"{len(data)} bytes are too few for a stamped message")
-    if data[0] != 0 or data[1] not in (0, 1):
+    layout = _LAYOUTS.get(bytes(data[:2]))
+    if layout is None:
         raise DecodeError(f"encapsulation 0x{data[0]:02x}{data[1]:02x} is not plain CDR")
-    order = "<" if data[1] else ">"
-    seconds, nanoseconds, length = struct.unpack_from(order + "iII", data, _HEADER_BYTES)
+    seconds, nanoseconds, length = layout.header.unpack_from(data, _STAMP_AT)
     if seconds < 0 or nanoseconds >= _NANOSECONDS:
         raise DecodeError(f"stamp {seconds} s {nanoseconds} ns is out of range")
-    start, end = _STRING_AT + 4, _STRING_AT + 4 + length
+    end = _TEXT_AT + length
     if length == 0 or end > len(data) or data[end - 1] != 0:
         raise DecodeError(f"frame id of {length} bytes does not fit {len(data)} bytes")
     try:
-        frame_id = bytes(data[start : end - 1]).decode()
+        frame_id = str(data[_TEXT_AT : end - 1], "utf-8")
     except UnicodeDecodeError as error:
         raise DecodeError(f"frame id is not UTF-8: {error.reason}") from None
-    offset = end + (_HEADER_BYTES - end) % 8
-    return order, seconds * _NANOSECONDS + nanoseconds, frame_id, offset
+    return layout, seconds * _NANOSECONDS + nanoseconds, frame_id, end + (_STAMP_AT - end) % 8
 
 
-def _doubles(data: bytes, count: int) -> tuple[int, str, NDArray[np.float64]]:
-    order, stamp_ns, frame_id, offset = _header(data)
-    if len(data) < offset + 8 * count:
-        raise DecodeError(f"{len(data)} bytes, expected {offset + 8 * count}")
-    return stamp_ns, frame_id, np.frombuffer(data, order + "f8", count, offset)
+def _doubles(data: bytes, offset: int, layout: struct.Struct) -> tuple[float, ...]:
+    try:
+        return layout.unpack_from(data, offset)
+    except struct.error:
+        raise DecodeError(f"{len(data)} bytes, expected {offset + layout.size}") from None
 
 
 def decode_imu(data: bytes) -> Sample:
@@ -75,13 +87,19 @@ def decode_imu(data: bytes) -> Sample:
     Raises:
         DecodeError: the bytes are cut short or are not such a message.
     """
-    stamp_ns, frame_id, fields = _doubles(data, 37)
-    # orientation 4 + 9, angular velocity 3 + 9, linear acceleration 3 + 9
-    values = np.concatenate((fields[25:28], fields[13:16]), dtype=np.float64)
-    missing = np.repeat((fields[28] == -1.0, fields[16] == -1.0), 3)
-    finite = bool((np.isfinite(values) | missing).all())
-    values[missing] = np.nan
-    return Sample(stamp_ns, frame_id, values, finite)
+    layout, stamp_ns, frame_id, offset = _header(data)
+    doubles = _doubles(data, offset, layout.imu)
+    gyro, accel = doubles[:3], doubles[4:7]
+    magnitude = 0.0
+    if doubles[7] == -1.0:
+        accel = _NOT_REPORTED
+    else:
+        magnitude += sum(map(abs, accel))
+    if doubles[3] == -1.0:
+        gyro = _NOT_REPORTED
+    else:
+        magnitude += sum(map(abs, gyro))
+    return Sample(stamp_ns, frame_id, np.array(accel + gyro), magnitude)
 
 
 def decode_wrench(data: bytes) -> Sample:
@@ -90,8 +108,9 @@ def decode_wrench(data: bytes) -> Sample:
     Raises:
         DecodeError: the bytes are cut short or are not such a message.
     """
-    stamp_ns, frame_id, fields = _doubles(data, 6)
-    return Sample(stamp_ns, frame_id, fields.astype(np.float64), bool(np.isfinite(fields).all()))
+    layout, stamp_ns, frame_id, offset = _header(data)
+    doubles = _doubles(data, offset, layout.wrench)
+    return Sample(stamp_ns, frame_id, np.array(doubles), sum(map(abs, doubles)))
 
 
 DECODERS: dict[str, Callable[[bytes], Sample]] = {IMU: decode_imu, WRENCH: decode_wrench}

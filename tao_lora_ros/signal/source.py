@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-
-import numpy as np
+from math import isfinite
 
 from tao_lora_ros.signal.cdr import DECODERS, IMU, WRENCH, DecodeError, Sample
 
@@ -13,9 +12,9 @@ _CHANNELS = {
     IMU: ("accel_x", "accel_y", "accel_z", "gyro_x", "gyro_y", "gyro_z"),
     WRENCH: ("force_x", "force_y", "force_z", "torque_x", "torque_y", "torque_z"),
 }
-# No such sensor reads more; squares of what gets through stay far from overflow.
 # Messages overtake each other by less; a bag that loops goes back further.
 BACK_S = 0.5
+# All values of a message together read less; squares of what gets through stay far from overflow.
 LARGEST = 1e9
 UNITS = {"accel": "m/s^2", "gyro": "rad/s", "force": "N", "torque": "Nm"}
 
@@ -61,11 +60,17 @@ class Source:
 
     config: SourceConfig
     jump_s: float
-    rejected: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)  # by kind
+    refused: int = 0  # all kinds together
     reason: str = ""
     frame_id: str = ""
     _newest_ns: int | None = None
     _jumped_to_ns: int | None = None
+
+    def __post_init__(self) -> None:
+        self._jump_ns = round(self.jump_s * 1e9)
+        self._back_ns = min(round(BACK_S * 1e9), self._jump_ns)
+        self._decode = DECODERS[self.config.msgtype]
 
     def decode(self, data: bytes) -> Sample:
         """Decode one message without a further look.
@@ -73,7 +78,7 @@ class Source:
         Raises:
             DecodeError: it is not a message of this source's type.
         """
-        return DECODERS[self.config.msgtype](data)
+        return self._decode(data)
 
     def accept(self, data: bytes) -> Sample | None:
         """Decode one message; None where it is refused, counted under its kind in `rejected`.
@@ -82,34 +87,35 @@ class Source:
             ClockJump: a second sample confirms that the clock moved.
         """
         try:
-            sample = self.decode(data)
+            sample = self._decode(data)
         except DecodeError as error:
             return self.refuse("undecodable", str(error))
-        if not sample.finite:
-            return self.refuse("not_finite", f"values {sample.values.tolist()}")
-        if (np.abs(sample.values) > LARGEST).any():
-            return self.refuse("out_of_range", f"values {sample.values.tolist()}")
+        if not sample.magnitude <= LARGEST:  # written so that a NaN fails too
+            kind = "out_of_range" if isfinite(sample.magnitude) else "not_finite"
+            return self.refuse(kind, f"values {sample.values.tolist()}")
         if self.frame_id and sample.frame_id != self.frame_id:
             return self.refuse("wrong_frame", f"'{sample.frame_id}', not '{self.frame_id}'")
         return self._in_order(sample)
 
     def _in_order(self, sample: Sample) -> Sample | None:
-        newest, jump_ns = self._newest_ns, round(self.jump_s * 1e9)
-        back_ns = min(round(BACK_S * 1e9), jump_ns)
-        if newest is not None and not -back_ns <= sample.stamp_ns - newest <= jump_ns:
-            return self._far_away(sample, jump_ns)
+        newest = self._newest_ns
+        if newest is not None:
+            ahead_ns = sample.stamp_ns - newest
+            if not -self._back_ns <= ahead_ns <= self._jump_ns:
+                return self._far_away(sample)
+            if ahead_ns <= 0:
+                self._jumped_to_ns = None
+                kind = "out_of_order" if ahead_ns else "duplicate"
+                return self.refuse(kind, f"stamp {sample.stamp_ns} ns after {newest} ns")
         self._jumped_to_ns = None
-        if newest is not None and sample.stamp_ns <= newest:
-            kind = "duplicate" if sample.stamp_ns == newest else "out_of_order"
-            return self.refuse(kind, f"stamp {sample.stamp_ns} ns after {newest} ns")
         self._newest_ns = sample.stamp_ns
         self.frame_id = sample.frame_id
         return sample
 
-    def _far_away(self, sample: Sample, jump_ns: int) -> None:
+    def _far_away(self, sample: Sample) -> None:
         """One far stamp may be a broken message; two near each other are a clock that moved."""
         candidate, self._jumped_to_ns = self._jumped_to_ns, sample.stamp_ns
-        if candidate is not None and 0 < sample.stamp_ns - candidate <= jump_ns:
+        if candidate is not None and 0 < sample.stamp_ns - candidate <= self._jump_ns:
             raise ClockJump(
                 f"{self.config.name}: stamps moved from {self._newest_ns} ns to {candidate} ns"
             )
@@ -118,6 +124,7 @@ class Source:
     def refuse(self, kind: str, reason: str) -> None:
         """Count a message as refused, and keep the reason."""
         self.rejected[kind] += 1
+        self.refused += 1
         self.reason = f"{self.config.name}: {kind.replace('_', ' ')}: {reason}"
 
     def restart(self) -> None:

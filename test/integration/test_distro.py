@@ -13,9 +13,9 @@ RUN = """
 import sys
 sys.modules["rclpy.experimental"] = None
 from rclpy.executors import SingleThreadedExecutor
-from tao_lora_ros.ros import distro, node
+from tao_lora_ros.ros import distro, run
 assert distro.Executor is SingleThreadedExecutor
-sys.exit(node.main())
+sys.exit(run.main())
 """
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from recordings import START_NS, Message, motion
 
-from tao_lora_ros.model.artifact import default_artifact
+from tao_lora_ros.model.artifact import default_artifact, load_artifact, save_artifact
 from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
 from tao_lora_ros.preservation.event_verify import verify
 
 Trigger = pytest.importorskip("std_srvs.srv", reason="ROS 2 is not installed").Trigger
 pytestmark = pytest.mark.ros
 ONSET, END = 0, 1
+OK, WARN, ERROR = 0, 1, 2
 SECOND = 1_000_000_000
 
 
@@ -205,7 +207,7 @@ def test_parameters_change_live(wire, start_node):
         ("hop_steady", "often", "type"),
         ("off_score", 1.5, "off_score"),
         ("off_score", float("nan"), "off_score"),
-        ("model", "/nowhere", "read-only"),
+        ("imus", ["/elsewhere"], "read-only"),
         ("hop_stead", 4, "undeclared"),
     ):
         result = wire.set_parameter(name, value)
@@ -294,3 +296,130 @@ def test_events_are_shown_as_markers_and_a_reset_clears_them(wire, start_node):
     assert wire.call(Trigger, "reset", Trigger.Request()).success
     wire.until(lambda: len(shown) == 3, "the clearing marker")
     assert [marker.action for marker in shown[2].markers] == [Marker.DELETEALL]
+
+
+def test_another_model_is_taken_on_without_losing_a_sample(wire, start_node, tmp_path):
+    from wire import LOSSLESS
+
+    model = tmp_path / "other"
+    save_artifact(replace(load_artifact(default_artifact()), version="other"), model)
+    watch = Watch(wire)
+    start_node(*LOSSLESS)
+    messages = motion(3.0)
+    wire.play(messages[:1000])
+    assert wire.set_parameter("model", "/nowhere").successful
+    refused = wire.call(Trigger, "reload", Trigger.Request())
+    assert not refused.success
+    assert "/nowhere/model.json: No such file" in refused.message
+    wire.play(messages[1000:1800])
+    assert {m.model_version for m in wire.inferences} == {load_artifact(default_artifact()).version}
+    before = len(wire.inferences)
+
+    assert wire.set_parameter("model", str(model)).successful
+    client = wire.node.create_client(Trigger, "/tao_lora/reload")
+    wire.until(client.service_is_ready, "reload")
+    answer = client.call_async(Trigger.Request())
+    wire.play(messages[1800:])  # while it loads
+    wire.until(answer.done, "reload")
+    assert answer.result().success, answer.result().message
+    wire.until_acknowledged()
+    wire.settle()
+    for name in ("imu", "wrench"):  # the probes that found the node came too, and were refused
+        watch.until(
+            name, lambda r: int(r["received"]) - int(r.get("refused: undecodable", 0)) == 1500
+        )
+    assert {m.model_version for m in wire.inferences[before + 1 :]} >= {"other"}
+
+
+class Watch:
+    """All diagnostics from now on."""
+
+    def __init__(self, wire) -> None:
+        from diagnostic_msgs.msg import DiagnosticArray
+        from wire import DEEP
+
+        self._wire = wire
+        self._arrays: list[DiagnosticArray] = []
+        wire.node.create_subscription(DiagnosticArray, "/diagnostics", self._arrays.append, DEEP)
+
+    def of(self, name: str) -> list[dict]:
+        """The reports on one part so far: its values, its level and its message."""
+        found = [s for a in self._arrays for s in a.status if s.name == f"tao_lora: {name}"]
+        return [
+            {pair.key: pair.value for pair in status.values}
+            | {"level": int.from_bytes(status.level, "big"), "message": status.message}
+            for status in found
+        ]
+
+    def until(self, name: str, condition) -> None:
+        """Wait for a report on one part that is so."""
+        self._wire.until(lambda: any(map(condition, self.of(name))), f"diagnostics of {name}")
+
+
+def test_diagnostics_tell_of_rates_refusals_and_silence(wire, start_node):
+    watch = Watch(wire)
+    start_node()
+    messages = motion(8.0)
+    wire.play(messages[:4000])
+    watch.until("imu", lambda imu: float(imu["rate_hz"]) > 500.0 and imu["level"] == OK)
+    assert watch.of("imu")[-1]["frame_id"] == "imu_link"
+    watch.until("inference", lambda report: report["level"] == OK and "latency_p99_ms" in report)
+    assert watch.of("inference")[-1]["model"].startswith("arm_base ")
+    wire.play(m for m in messages[4000:] if m.source == 0)
+    watch.until("wrench", lambda wrench: wrench["message"].startswith("silent for "))
+    watch.until("wrench", lambda wrench: wrench["level"] == ERROR)
+    watch.until("imu", lambda imu: imu["level"] == WARN and "undecodable" in imu["message"])
+
+
+def test_a_topic_of_another_type_is_reported_with_both_types(wire, run):
+    from geometry_msgs.msg import Wrench
+    from wire import node_command
+
+    wire.node.destroy_publisher(wire.publishers[0])
+    wire.node.create_publisher(Wrench, "/imu", 10)
+    watch = Watch(wire)
+    process = run(node_command(()))
+    words = "/imu is geometry_msgs/msg/Wrench, expected sensor_msgs/msg/Imu"
+    watch.until("imu", lambda imu: imu["message"] == words and imu["level"] == ERROR)
+    assert words in process.log
+
+
+def test_tare_takes_the_load_as_zero(wire, start_node):
+    start_node()
+    refused = wire.call(Trigger, "tare", Trigger.Request())
+    assert not refused.success
+    assert "window is not full" in refused.message
+    wire.play(motion(1.0))
+    done = wire.call(Trigger, "tare", Trigger.Request())
+    assert done.success, done.message
+    offsets = dict(
+        pair.rsplit(" ", 1) for pair in done.message.removeprefix("offsets ").split(", ")
+    )
+    assert set(offsets) == {
+        f"wrench.{part}_{axis}" for part in ("force", "torque") for axis in "xyz"
+    }
+    assert float(offsets["wrench.force_z"]) == pytest.approx(-20.0, abs=0.2)
+
+
+@pytest.mark.parametrize("after_s", [0.15, 0.6, 1.2])
+def test_a_signal_at_the_start_ends_the_node_at_once(run, after_s):
+    from wire import node_command
+
+    process = run(node_command(()))
+    time.sleep(after_s)
+    if after_s < 0.5:  # the handler is there once the module runs
+        wait_for_handler(process.child.pid)
+    assert process.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in process.log
+
+
+def wait_for_handler(pid: int) -> None:
+    """Wait until a process catches SIGTERM (proc(5), SigCgt)."""
+    deadline = time.monotonic() + 20.0
+    while time.monotonic() < deadline:
+        status = Path(f"/proc/{pid}/status").read_text()
+        (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+        if int(caught, 16) >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.01)
+    raise AssertionError("no handler within 20 s")

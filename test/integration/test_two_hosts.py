@@ -18,7 +18,7 @@ pytest.importorskip("tao_lora_ros.msg", reason="the messages are not built")
 from wire import Process
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
-NODE = ("-m", "tao_lora_ros.ros.node")
+NODE = ("-m", "tao_lora_ros.ros.run")
 SUBSCRIBER = """
 import rclpy
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy

@@ -129,19 +129,19 @@ def test_event_message_is_the_generated_one():
 
 @pytest.mark.ros
 def test_event_message_is_what_the_node_publishes():
-    pytest.importorskip("tao_lora_ros.msg")
+    own = pytest.importorskip("tao_lora_ros.msg")
     serialization = pytest.importorskip("rclpy.serialization")
-    messages = importlib.import_module("tao_lora_ros.ros.messages")
+    packing = importlib.import_module("tao_lora_ros.ros.event_bytes")
     results = importlib.import_module("tao_lora_ros.engine.results")
     record = event()
     fields = {name: value for name, value in vars(record).items() if name != "kind"}
     published = results.Event(phase=results.Phase.END, **fields)
     assert_equal(EventRecord.of(published), record)
-    data = serialization.serialize_message(messages.event_message(published))
+    data = packing.event_bytes(published)
     back = message_types().deserialize_cdr(data, TRANSIENT_EVENT)
     assert_equal(record_from(back), record)
     ours, theirs = (
-        serialization.deserialize_message(bytes_, messages.TransientEvent)
+        serialization.deserialize_message(bytes_, own.TransientEvent)
         for bytes_ in (event_message(record), data)
     )
     assert ours == theirs

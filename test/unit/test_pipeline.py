@@ -90,7 +90,7 @@ def test_steady_noise_gives_inferences_at_the_slow_hop_and_no_event() -> None:
     assert subject.counts["steady"] == len(out) == -(-subject.counts["windows"] // 16)
     assert subject.counts["windows"] == subject.counts["rows"] - SMALL.window + 1
     assert subject.counts["messages"] == len(STEADY)
-    assert not subject.rejected
+    assert not subject.intake.rejected
 
 
 def test_an_inference_says_what_it_saw() -> None:
@@ -226,9 +226,9 @@ def test_bad_messages_are_counted_and_change_nothing_else(kind: str, struck: lis
             out += subject.push(0, BAD[kind])
     out += subject.flush()
     sent = len(range(20, len(STRUCK), 5))
-    assert subject.rejected == {kind: sent}
+    assert subject.intake.rejected == {kind: sent}
     assert subject.counts["messages"] == len(STRUCK) + sent
-    assert kind.replace("_", " ") in subject.sources[0].reason
+    assert kind.replace("_", " ") in subject.intake.sources[0].reason
     assert same(struck, out)
 
 
@@ -243,7 +243,7 @@ def test_messages_that_were_overtaken_are_counted_and_change_nothing_else(
             out += subject.push(0, late[late.index(message) - 1].data)
             sent += 1
     out += subject.flush()
-    assert subject.rejected == {"out_of_order": sent}
+    assert subject.intake.rejected == {"out_of_order": sent}
     assert same(struck, out)
 
 
@@ -254,15 +254,15 @@ def test_a_source_on_another_clock_is_refused_with_the_reason() -> None:
     for i in range(1, 200):
         subject.push(0, imu(10 * SECOND + i * MS))
         subject.push(1, wrench(START_NS + i * MS))
-    assert subject.sources[0].rejected["other_clock"] > 0
-    assert "behind the others'" in subject.sources[0].reason
+    assert subject.intake.sources[0].rejected["other_clock"] > 0
+    assert "behind the others'" in subject.intake.sources[0].reason
     assert 0 < subject.counts["rows"] < 400
 
 
 def test_every_message_twice_gives_the_same_as_once(struck: list[Result]) -> None:
     subject = pipeline()
     out = results(subject, [m for m in STRUCK for _ in range(2)])
-    assert subject.rejected == {"duplicate": len(STRUCK)}
+    assert subject.intake.rejected == {"duplicate": len(STRUCK)}
     assert same(struck, out)
 
 
@@ -294,7 +294,9 @@ def test_a_bag_that_loops_resets_and_goes_on() -> None:
     first = results(subject, STRUCK, flush=False)
     second = results(subject, STRUCK)
     assert subject.counts["resets"] == 1
-    assert subject.rejected == {"clock_jump": 2}  # one a source, the confirming ones are taken
+    assert subject.intake.rejected == {
+        "clock_jump": 2
+    }  # one a source, the confirming ones are taken
     onsets = [event for event in events([*first, *second]) if event.phase is Phase.ONSET]
     assert [event.sequence for event in onsets] == [0, 1]
     assert abs(onsets[0].onset_ns - onsets[1].onset_ns) <= 2 * MS
@@ -318,7 +320,7 @@ def test_reset_forgets_the_signals_but_no_counts() -> None:
     assert subject.reset() == []
     assert subject.counts["rows"] == rows
     out = results(subject, motion(1.0, start_ns=START_NS - 50 * SECOND))
-    assert not subject.rejected
+    assert not subject.intake.rejected
     assert inferences(out)[0].window_start_ns >= START_NS - 50 * SECOND
 
 
@@ -329,7 +331,7 @@ def test_a_gyro_that_is_not_reported_stops_nothing() -> None:
         without.append(Message(m.source, m.stamp_ns, data))
     subject = pipeline()
     out = results(subject, without)
-    assert not subject.rejected
+    assert not subject.intake.rejected
     # calibrated with all channels, so there may be a false alarm too, but a lesser one
     loudest = max(events(out), key=lambda event: event.peak_score)
     assert abs(loudest.onset_ns - IMPACT_NS) <= 10 * MS

@@ -1,0 +1,173 @@
+"""The node under load, over real DDS between two processes, side by side with a plain one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from tao_lora_ros.benchmarks.node_models import RATE_HZ, write_artifact, write_onnx
+from tao_lora_ros.benchmarks.results import OURS, Measurement
+from tao_lora_ros.benchmarks.signals import SPREAD, msgtype_of
+from tao_lora_ros.signal.cdr import IMU
+from tao_lora_ros.signal.source import SourceConfig
+
+PACKAGES = (
+    "numpy",
+    "numba",
+    "torch",
+    "onnxruntime",
+    "ros-jazzy-rclpy",
+    "ros-jazzy-rmw-fastrtps-cpp",
+)
+PEER = "plain-rclpy-onnxruntime"
+INFERENCES_HZ = 100.0
+_END_S = 20.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """Sources (an Imu each whose name says so, else a wrench) at one rate."""
+
+    name: str
+    sources: tuple[str, ...]
+    rate_hz: float
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """All channels, IMUs first."""
+        configs = [SourceConfig(name, msgtype_of(name)) for name in self.sources]
+        return tuple(channel for config in configs for channel in config.channels)
+
+
+_PAIR = ("imu", "wrench")
+_EIGHT = tuple(f"{kind}_{i}" for kind in ("imu", "wrench") for i in range(4))
+CASES = (
+    Case("1khz+1khz", _PAIR, 1000.0),
+    Case("4khz+4khz", _PAIR, 4000.0),
+    Case("8x1khz", _EIGHT, 1000.0),
+)
+
+
+def bench_node(
+    cases: Sequence[str], seconds: float, progress: Callable[[str], None]
+) -> list[Measurement]:
+    """Measure our node and the plain one.
+
+    Args:
+        cases: names of `CASES`; none: all.
+        seconds: how long each case is measured, after it is warm.
+        progress: told in a line what is going on.
+
+    Raises:
+        RuntimeError: a process failed; the text holds its last words.
+    """
+    rows: list[Measurement] = []
+    with TemporaryDirectory(prefix="tao_lora_bench_") as folder:
+        for case in (case for case in CASES if case.name in cases or not cases):
+            for subject in (OURS, PEER):
+                progress(f"{case.name}: {subject}")
+                report = _measure(case, subject, seconds, Path(folder))
+                rows += _measurements(subject, case.name, report)
+    return rows
+
+
+def _measure(case: Case, subject: str, seconds: float, folder: Path) -> dict[str, Any]:
+    command = (_our_command if subject == OURS else _peer_command)(case, folder)
+    report = folder / "report.json"
+    environment = os.environ | {
+        "ROS_DOMAIN_ID": str(1 + os.getpid() % 100),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_HOME": str(folder / "ros"),
+        "OMP_NUM_THREADS": "1",
+    }
+    with _running(command, environment, folder / "node.log") as node:
+        load = [sys.executable, "-m", "tao_lora_ros.ros.bench_load", str(case.rate_hz)]
+        load += [str(seconds), str(node.pid), str(report), *case.sources]
+        done = subprocess.run(load, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            log = (folder / "node.log").read_text()
+            raise RuntimeError(f"{case.name}, {subject}: {done.stderr[-2000:]}\n{log[-2000:]}")
+    return json.loads(report.read_text())
+
+
+@contextmanager
+def _running(command: list[str], environment: dict[str, str], log: Path) -> Iterator:
+    with log.open("w") as out:
+        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+    try:
+        yield process
+        process.send_signal(signal.SIGINT)
+        process.wait(_END_S)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _our_command(case: Case, folder: Path) -> list[str]:
+    hop = round(RATE_HZ / INFERENCES_HZ)
+    parameters = {"hop_steady": hop, "hop_transient": hop}
+    kinds: dict[str, list[str]] = {"imu": [], "wrench": []}
+    for name in case.sources:
+        kinds["imu" if msgtype_of(name) == IMU else "wrench"].append(name)
+    model = folder / f"model_{len(case.channels)}"
+    if not model.exists():
+        write_artifact(model, case.channels, _spread(case))
+    values = {
+        **parameters,
+        "model": str(model),
+        "imus": json.dumps(kinds["imu"]),
+        "imu_lags_s": json.dumps([0.0] * len(kinds["imu"])),
+        "wrenches": json.dumps(kinds["wrench"]),
+        "wrench_lags_s": json.dumps([0.0] * len(kinds["wrench"])),
+        "store": str(folder / "events"),
+    }
+    command = [sys.executable, "-m", "tao_lora_ros.ros.run", "--ros-args"]
+    return command + [word for k, v in values.items() for word in ("-p", f"{k}:={v}")]
+
+
+def _peer_command(case: Case, folder: Path) -> list[str]:
+    model = folder / f"model_{len(case.channels)}.onnx"
+    if not model.exists():
+        write_onnx(model, len(case.channels))
+    every = round(case.rate_hz / INFERENCES_HZ)
+    command = [sys.executable, "-m", "tao_lora_ros.ros.bench_peer", str(model), str(every)]
+    return [*command, *case.sources]
+
+
+def _spread(case: Case) -> np.ndarray:
+    return np.concatenate([SPREAD[msgtype_of(name)] for name in case.sources])
+
+
+def _measurements(subject: str, case: str, report: dict[str, Any]) -> list[Measurement]:
+    def row(metric: str, value: float, unit: str) -> Measurement:
+        return Measurement(subject, case, metric, value, unit)
+
+    rows = [
+        row("received_share", report["received"] / report["sent"], ""),
+        row("cpu_us_per_message", 1e6 * report["cpu_s"] / report["sent"], "us"),
+    ]
+    for what, percents in (("inference", (50, 99, 100)), ("onset", (50, 99, 100))):
+        latencies = report["latencies_ms"][what]
+        for percent in percents:
+            metric = f"{what}_p{percent}_ms" if percent < 100 else f"{what}_max_ms"
+            value = np.percentile(latencies, percent) if latencies else float("nan")
+            rows.append(row(metric, float(value), "ms"))
+    rows.append(
+        row("inferences_hz", len(report["latencies_ms"]["inference"]) / report["seconds"], "Hz")
+    )
+    rows.append(row("onsets", len(report["latencies_ms"]["onset"]), ""))
+    rows.append(row("rss_mib", report["rss_mib"], "MiB"))
+    rows.append(row("rss_growth_mib", report["rss_growth_mib"], "MiB"))
+    rows.append(row("sender_late_max_ms", report["late_ms"], "ms"))
+    return rows

@@ -1,0 +1,84 @@
+"""The models that `bench node` runs: untrained, for the cost does not depend on the weights."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tao_lora_ros.model.artifact import Artifact, save_artifact
+from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.router.calibration import calibrated, uncalibrated
+from tao_lora_ros.router.router import Path
+from tao_lora_ros.training.quantize import quantize
+
+RATE_HZ = 500.0
+LABELS = ("free", "impact", "contact", "slide")
+_STEADY_ROWS = 40_000
+_ONNX_OPSET = 17
+
+
+def config_of(channels: int) -> MixerConfig:
+    """The model that ships, for this many channels."""
+    return MixerConfig(channels=channels, classes=len(LABELS))
+
+
+def write_artifact(folder: FilePath, channels: tuple[str, ...], spread: np.ndarray) -> None:
+    """An artifact for these channels, its router calibrated on noise of this spread, [C]."""
+    torch.manual_seed(0)
+    teacher = Mixer(config_of(len(channels))).eval()
+    scale = torch.from_numpy(spread).float()
+    teacher.spread.copy_(scale)
+    rows = np.random.default_rng(0).standard_normal((_STEADY_ROWS, len(channels))) * spread
+    window = teacher.config.window
+    count = 64 * window
+    windows = torch.from_numpy(rows[:count]).float().reshape(-1, window, len(channels))
+    start = uncalibrated(channels, RATE_HZ)
+    calibration, _ = calibrated(start, [rows], RATE_HZ, alarms_per_hour=1.0)
+    artifact = Artifact(
+        model_id="untrained",
+        version="1",
+        model=quantize(teacher, windows, 10 * windows),
+        rate_hz=RATE_HZ,
+        channels=channels,
+        labels=LABELS,
+        calibration=calibration,
+    )
+    save_artifact(artifact, folder)
+
+
+class _Exportable(Mixer):
+    """The mixer for windows without gaps: ONNX has no `nanmean`."""
+
+    def level(self, windows: Tensor) -> Tensor:
+        return windows.mean(dim=1, keepdim=True)
+
+    def standardize(self, values: Tensor, level: Tensor) -> Tensor:
+        return torch.asinh((values - level) / self.spread)
+
+
+class _OnePath(nn.Module):
+    """A mixer as a function of the windows alone."""
+
+    def __init__(self, mixer: Mixer) -> None:
+        super().__init__()
+        self.mixer = mixer
+
+    def forward(self, windows: Tensor) -> tuple[Tensor | None, Tensor]:
+        return self.mixer(windows, Path.STEADY)
+
+
+def write_onnx(file: FilePath, channels: int) -> None:
+    """The same model in FP32 as ONNX; input [1, T, C]."""
+    torch.manual_seed(0)
+    mixer = _Exportable(config_of(channels)).eval()
+    example = torch.randn(1, mixer.config.window, channels)
+    # torch's exporter does not know the operator, ONNX does.
+    torch.onnx.register_custom_op_symbolic(
+        "aten::asinh", lambda graph, x: graph.op("Asinh", x), _ONNX_OPSET
+    )
+    torch.onnx.export(
+        _OnePath(mixer), (example,), str(file), dynamo=False, opset_version=_ONNX_OPSET
+    )

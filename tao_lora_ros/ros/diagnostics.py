@@ -1,0 +1,178 @@
+"""`/diagnostics`, once a second: what comes in, what goes out, and what a robot should act on."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode
+
+from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.hardware.device import facts
+from tao_lora_ros.ros import garbage
+from tao_lora_ros.ros.inputs import Input
+from tao_lora_ros.ros.outputs import Outputs
+
+PERIOD_S = 1.0
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+class Diagnostics:
+    """Publishes the state of one configured node: a status a source, of inference and of events.
+
+    Args:
+        node: the node.
+        pipeline: what it reports on.
+        outputs: likewise.
+        inputs: likewise; empty while the node is inactive.
+    """
+
+    def __init__(
+        self, node: LifecycleNode, pipeline: Pipeline, outputs: Outputs, inputs: Sequence[Input]
+    ) -> None:
+        self._node = node
+        self._pipeline = pipeline
+        self._outputs = outputs
+        self._inputs = inputs
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # Steady, for a paused simulation has to be reported too.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(PERIOD_S, self._report, clock=steady)
+        found = facts()
+        self._hardware = str(found.get("gpu") or found.get("cpu") or found["machine"])
+        self._totals = self._count()
+        self._at_s, self._cpu_s = time.monotonic(), time.process_time()
+
+    def close(self) -> None:
+        """Stop reporting."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
+
+    def _count(self) -> Counter[str]:
+        """All that only grows."""
+        counts = Counter(self._pipeline.counts)
+        counts["late"] = self._outputs.late
+        counts.update(
+            {f"refused: {s.config.name}": s.refused for s in self._pipeline.intake.sources}
+        )
+        if writer := self._outputs.writer:
+            counts.update(written=writer.written, lost=writer.failed + writer.dropped)
+        return counts
+
+    def _report(self) -> None:
+        garbage.collect()
+        now_s, cpu_s, totals = time.monotonic(), time.process_time(), self._count()
+        seconds = now_s - self._at_s
+        news, load = totals - self._totals, (cpu_s - self._cpu_s) / seconds
+        self._at_s, self._cpu_s, self._totals = now_s, cpu_s, totals
+        message = DiagnosticArray()
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.status = [self._source(i, news, seconds) for i in range(len(self._inputs))]
+        message.status += [self._inference(news, seconds, load), self._events(news)]
+        self._publisher.publish(message)
+
+    def _source(self, index: int, news: Counter[str], seconds: float) -> DiagnosticStatus:
+        subscription, source = self._inputs[index], self._pipeline.intake.sources[index]
+        name = source.config.name
+        refused, stuck = news[f"refused: {name}"], self._pipeline.intake.stuck(index)
+        level, summary = _OK, "receiving"
+        if trouble := subscription.trouble():
+            level, summary = _ERROR, trouble
+        elif refused:
+            level, summary = _WARN, f"{refused} refused, the last: {source.reason}"
+        elif stuck:
+            level, summary = _WARN, f"never changes: {', '.join(stuck)}"
+        values: dict[str, Any] = {
+            "topic": subscription.topic,
+            "type": source.config.msgtype,
+            "frame_id": source.frame_id,
+            "received": subscription.received,
+            **subscription.timing(seconds),
+            **{f"refused: {kind}": count for kind, count in sorted(source.rejected.items())},
+            "queue_depth": subscription.depth,
+        }
+        return self._status(name, level, summary, values)
+
+    def _inference(self, news: Counter[str], seconds: float, load: float) -> DiagnosticStatus:
+        latencies_ms = np.array(self._outputs.latencies_ns) * 1e-6
+        self._outputs.latencies_ns.clear()
+        counts, artifact = self._pipeline.counts, self._pipeline.artifact
+        level, summary = _OK, "inferring"
+        if not self._inputs:
+            summary = "inactive"
+        elif not len(latencies_ms):
+            level, summary = _WARN, "no inference: the window is not full, or a source is missing"
+        elif news["late"]:
+            level = _WARN
+            summary = f"{news['late']} of {len(latencies_ms)} inferences outlasted their hop"
+        values: dict[str, Any] = {
+            "model": f"{artifact.model_id} {artifact.version}",
+            "backend": self._pipeline.runtime.name,
+            "why": self._pipeline.runtime.reason,
+            "rate_hz": len(latencies_ms) / seconds,
+            **_percentiles("latency", latencies_ms),
+            "steady": counts["steady"],
+            "transient": counts["transient"],
+            "duty": counts["transient_rows"] / max(counts["rows"], 1),
+            "late": counts["late"],
+            "glitches mended": self._pipeline.glitches.total(),
+            "resets": counts["resets"],
+            "cpu_share": load,
+            "rss_mib": resident_mib(),
+        }
+        return self._status("inference", level, summary, values)
+
+    def _events(self, news: Counter[str]) -> DiagnosticStatus:
+        counts, writer = self._pipeline.counts, self._outputs.writer
+        level, summary = _OK, "keeping events" if writer else "keeping none"
+        values: dict[str, Any] = {
+            "events": counts["events"],
+            "regime_changes": counts["regime_changes"],
+        }
+        if writer:
+            values |= {"written": writer.written, "failed": writer.failed}
+            values |= {"dropped": writer.dropped, "queued": writer.queued}
+            if news["lost"]:
+                level, summary = _ERROR, f"{news['lost']} events lost: {writer.reason}"
+            elif writer.reason:
+                level, summary = _WARN, writer.reason
+        return self._status("events", level, summary, values)
+
+    def _status(
+        self, name: str, level: bytes, summary: str, values: Mapping[str, Any]
+    ) -> DiagnosticStatus:
+        return DiagnosticStatus(
+            name=f"{self._node.get_name()}: {name}",
+            level=level,
+            message=summary,
+            hardware_id=self._hardware,
+            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
+        )
+
+
+def _percentiles(what: str, values: np.ndarray) -> dict[str, float]:
+    if not len(values):
+        return {}
+    p50, p99 = np.percentile(values, (50, 99))
+    return {f"{what}_p50_ms": p50, f"{what}_p99_ms": p99, f"{what}_max_ms": values.max()}
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def resident_mib() -> float:
+    """Resident memory of this process in MiB (proc(5), statm); NaN where there is no /proc."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return float("nan")
+    return pages * PAGE_BYTES / (1 << 20)

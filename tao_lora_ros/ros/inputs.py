@@ -1,0 +1,117 @@
+"""The node's subscriptions: raw bytes in, and how regularly they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from geometry_msgs.msg import WrenchStamped
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import Imu
+
+from tao_lora_ros.signal.cdr import IMU, WRENCH
+from tao_lora_ros.signal.source import SourceConfig
+
+MESSAGE_TYPES = {IMU: Imu, WRENCH: WrenchStamped}
+
+
+SILENT_S = 0.5
+
+
+class Input:
+    """One subscription; what it receives goes to `take(source, data, arrived_ns)`.
+
+    Attributes:
+        received: messages so far.
+        depth: of its queue, in messages.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        source: int,
+        config: SourceConfig,
+        depth: int,
+        take: Callable[[int, bytes, int], None],
+    ) -> None:
+        self.received = 0
+        self.depth = depth
+        self._node = node
+        self._config = config
+        self._take = partial(take, source)
+        self._log = node.get_logger().get_child(config.name)
+        self._arrivals_ns: list[int] = []  # since the last report, and the one before, steady clock
+        self._troubled = ""
+        # Each its own profile: rclpy writes the overrides of a topic into the one it is given.
+        qos = QoSProfile(
+            depth=depth,
+            history=HistoryPolicy.KEEP_LAST,
+            reliability=ReliabilityPolicy.BEST_EFFORT,
+        )
+        self._subscription: Subscription = node.create_subscription(
+            MESSAGE_TYPES[config.msgtype],
+            config.name,
+            self._on_message,
+            qos,
+            raw=True,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    @property
+    def topic(self) -> str:
+        """The topic's full name, after remapping."""
+        return self._subscription.topic_name
+
+    def _on_message(self, data: bytes) -> None:
+        arrived_ns = time.monotonic_ns()
+        self.received += 1
+        self._arrivals_ns.append(arrived_ns)
+        self._take(data, arrived_ns)
+
+    def trouble(self) -> str:
+        """Why nothing comes, in words; empty where something does. What is new is logged."""
+        kind, text = self._kind_of_trouble()
+        if kind != self._troubled:
+            self._log.warning(text or f"receiving; was {self._troubled}")
+            self._troubled = kind
+        return text
+
+    def _kind_of_trouble(self) -> tuple[str, str]:
+        silent_s = (time.monotonic_ns() - self._arrivals_ns[-1]) * 1e-9 if self.received else 0.0
+        if self.received and silent_s <= SILENT_S:
+            return "", ""
+        if wrong := self._wrong_types():
+            expected = self._config.msgtype
+            return "mistyped", f"{self.topic} is {', '.join(wrong)}, expected {expected}"
+        if not self.received:
+            return "not there", f"nothing yet on {self.topic}: {self._publishers()}"
+        return "silent", f"silent for {silent_s:.1f} s: {self._publishers()}"
+
+    def _publishers(self) -> str:
+        return f"{self._node.count_publishers(self.topic)} publishers"
+
+    def _wrong_types(self) -> list[str]:
+        """Types other than the expected one under which others publish on this topic."""
+        found = {info.topic_type for info in self._node.get_publishers_info_by_topic(self.topic)}
+        return sorted(found - {self._config.msgtype})
+
+    def timing(self, seconds: float) -> dict[str, float]:
+        """Rate and regularity of arrival over the `seconds` since the last call."""
+        arrivals_ns, self._arrivals_ns = self._arrivals_ns, self._arrivals_ns[-1:]
+        intervals_ms = np.diff(arrivals_ns) * 1e-6
+        if not len(intervals_ms):
+            return {"rate_hz": 0.0}
+        return {
+            "rate_hz": len(intervals_ms) / seconds,
+            "jitter_ms": float(intervals_ms.std()),
+            "longest_gap_ms": float(intervals_ms.max()),
+        }
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscription)

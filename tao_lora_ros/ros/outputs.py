@@ -1,0 +1,112 @@
+"""What the node gives out: inferences, events, the event store, and a line of log an event."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from visualization_msgs.msg import MarkerArray
+
+from tao_lora_ros.engine.results import Event, Inference, Phase, Result
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.msg import Inference as InferenceMessage
+from tao_lora_ros.msg import TransientEvent
+from tao_lora_ros.preservation.event_catalogue import default_store
+from tao_lora_ros.preservation.event_record import EventRecord
+from tao_lora_ros.preservation.event_writer import EventWriter
+from tao_lora_ros.ros.event_bytes import event_bytes
+from tao_lora_ros.ros.markers import event_markers, no_markers
+from tao_lora_ros.ros.messages import InferencePacker
+from tao_lora_ros.router.router import Path as Route
+
+_EVENTS_QOS = QoSProfile(
+    depth=100,
+    history=HistoryPolicy.KEEP_LAST,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+_ACKNOWLEDGE_S = 1.0  # Fast DDS acknowledges every 3 s at the least, but sends at once
+
+
+class Outputs:
+    """Publishers of one configured node, and its event store while it is active.
+
+    Attributes:
+        latencies_ns: from arrival to publishing, of the inferences since this was last cleared.
+        late: inferences that were published more than their hop after the arrival.
+    """
+
+    def __init__(self, node: LifecycleNode, artifact: Artifact, settings: Settings) -> None:
+        self._node = node
+        self.use(artifact, settings)
+        self.late = 0
+        self.latencies_ns: list[int] = []
+        self.writer: EventWriter | None = None
+        self._inferences = node.create_lifecycle_publisher(InferenceMessage, "~/inference", 100)
+        self._events = node.create_lifecycle_publisher(TransientEvent, "~/events", _EVENTS_QOS)
+        self._markers = node.create_lifecycle_publisher(MarkerArray, "~/markers", 100)
+        self._publishers: list[LifecyclePublisher] = [
+            *(self._inferences, self._events, self._markers),
+        ]
+
+    def use(self, artifact: Artifact, settings: Settings) -> None:
+        """Publish in the name of this artifact, and by these hops, from now on."""
+        self._packer = InferencePacker(artifact)
+        hops = {Route.STEADY: settings.hop_steady, Route.TRANSIENT: settings.hop_transient}
+        self._hops_ns = {route: hop * 1e9 / artifact.rate_hz for route, hop in hops.items()}
+
+    def open_store(self, settings: Settings) -> None:
+        """Start keeping events on disk, where the settings want it."""
+        if not settings.store_max_mb:
+            return
+        folder = Path(settings.store).expanduser() if settings.store else default_store()
+        sizes = settings.store_max_mb << 20, settings.store_min_free_mb << 20
+        self.writer = EventWriter(folder, *sizes, report=self._node.get_logger().warning)
+
+    def close_store(self) -> None:
+        """Wait for the disk, within reason, and stop."""
+        writer, self.writer = self.writer, None
+        if writer is not None and not writer.close():
+            self._node.get_logger().warning("event store: gave up waiting for the disk")
+
+    def publish(self, results: Iterable[Result], arrived_ns: int) -> None:
+        """Publish what the message that arrived at this time (steady clock) brought."""
+        for result in results:
+            if isinstance(result, Inference):
+                latency_ns = time.monotonic_ns() - arrived_ns
+                self._inferences.publish(self._packer.pack(result, latency_ns))
+                self.latencies_ns.append(latency_ns)
+                self.late += latency_ns > self._hops_ns[result.path]
+            else:
+                self._events.publish(event_bytes(result))
+                if self.writer is not None and result.phase is Phase.END:
+                    self.writer.submit(EventRecord.of(result))
+                self._markers.publish(event_markers(result))
+                self._log(result)
+
+    def _log(self, event: Event) -> None:
+        channels = ", ".join(f"{name} {share:.0%}" for name, share in event.channels[:3])
+        lasted = f", {(event.end_ns - event.onset_ns) * 1e-9:.3f} s" * (event.phase is Phase.END)
+        self._node.get_logger().info(
+            f"event {event.sequence} {event.phase.name.lower()}: "
+            f"score {event.peak_score:.2f} {event.label} ({channels}){lasted}"
+        )
+
+    def clear_markers(self) -> None:
+        """Take all markers from the displays."""
+        self._markers.publish(no_markers())
+
+    def drain(self) -> None:
+        """Wait until the events have arrived, for a second at most."""
+        self._events.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
+
+    def close(self) -> None:
+        """Give up the topics."""
+        self.close_store()
+        while self._publishers:
+            self._node.destroy_lifecycle_publisher(self._publishers.pop())

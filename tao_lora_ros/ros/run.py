@@ -1,0 +1,73 @@
+"""The node as a process: its signals, its executor, its exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from types import FrameType
+
+NODE_NAME = "tao_lora"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Before there is a node there is nothing to close."""
+    os._exit(0)
+
+
+def main() -> int:
+    """Run the node until SIGINT or SIGTERM; returns the exit status."""
+    for number in _SIGNALS:
+        signal.signal(number, _leave)
+    # Seconds of imports: a signal has to find its handler before them.
+    import rclpy
+    import torch
+    from rclpy.exceptions import NameValidationException, ParameterException
+    from rclpy.signals import SignalHandlerOptions
+
+    from tao_lora_ros.engine.settings import SettingsError
+    from tao_lora_ros.ros.node import PipelineNode
+
+    # One thread: the model is small, and waking a second core costs more than it brings.
+    torch.set_num_threads(1)
+    try:
+        # rclpy's own handlers would shut the context down before the open event is published.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        node = PipelineNode(NODE_NAME)
+    except (SettingsError, ParameterException, NameValidationException, RuntimeError) as error:
+        # RuntimeError: that of rcl, which rclpy does not export, for a bad file or argument.
+        print(f"{NODE_NAME}: {' '.join(str(error).split())}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
+    status = _run(node)
+    rclpy.try_shutdown()
+    return status
+
+
+def _run(node) -> int:
+    from rclpy.executors import ExternalShutdownException
+
+    from tao_lora_ros.ros.distro import Executor
+
+    signals: list[int] = []
+    for number in _SIGNALS:
+        signal.signal(number, lambda number, _: signals.append(number))
+    executor = Executor()
+    executor.add_node(node)
+    started = node.start()
+    while started and not signals:
+        try:
+            executor.spin_once(timeout_sec=0.1)
+        except ExternalShutdownException:
+            break
+    with suppress(RuntimeError):  # rclpy's, where the service has shut the node down already
+        node.trigger_shutdown()
+    executor.shutdown()
+    node.destroy_node()
+    return 0 if started else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""The node's services: calibrate, tare, reset and reload, each a `std_srvs/Trigger`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.service import Service
+from std_srvs.srv import Trigger
+
+from tao_lora_ros.engine.pipeline import Pipeline, TareError
+from tao_lora_ros.engine.settings import SettingsError
+from tao_lora_ros.model.artifact import ArtifactError
+from tao_lora_ros.ros.outputs import Outputs
+from tao_lora_ros.router.calibration import CalibrationError
+
+# What a caller is told; anything else is a fault of ours.
+_REFUSALS = (ArtifactError, CalibrationError, SettingsError, TareError)
+
+
+class Services:
+    """Services of one configured node.
+
+    Args:
+        node: the node.
+        pipeline: what they act on.
+        outputs: where a reset publishes the end of the open event.
+        reload: loads the model that the parameters name; returns what to answer.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        pipeline: Pipeline,
+        outputs: Outputs,
+        reload: Callable[[], str],
+    ) -> None:
+        self._node = node
+        self._pipeline = pipeline
+        self._outputs = outputs
+        actions = {
+            "calibrate": self._calibrate,
+            "tare": self._tare,
+            "reset": self._reset,
+            "reload": reload,
+        }
+        self._services: list[Service] = [
+            node.create_service(Trigger, f"~/{name}", partial(self._answer, action))
+            for name, action in actions.items()
+        ]
+
+    def _answer(
+        self, action: Callable[[], str], _: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        try:
+            response.message = action()
+            response.success = True
+            self._node.get_logger().info(response.message)
+        except _REFUSALS as error:
+            response.message = str(error)
+            self._node.get_logger().warning(f"refused: {error}")
+        return response
+
+    def _calibrate(self) -> str:
+        calibration = self._pipeline.calibrate()
+        thresholds = ", ".join(f"{threshold:.3f}" for threshold in calibration.thresholds)
+        return f"thresholds {thresholds} for {calibration.alarms_per_hour:g} an hour"
+
+    def _tare(self) -> str:
+        self._outputs.publish(self._pipeline.tare(), time.monotonic_ns())
+        offsets = self._pipeline.intake.offsets.items()
+        return "offsets " + ", ".join(f"{name} {value:.4g}" for name, value in offsets)
+
+    def _reset(self) -> str:
+        self._outputs.publish(self._pipeline.reset(), time.monotonic_ns())
+        self._outputs.clear_markers()
+        return "all signals forgotten"
+
+    def close(self) -> None:
+        """Give up the services."""
+        while self._services:
+            self._node.destroy_service(self._services.pop())
