@@ -33,6 +33,14 @@ RCLPY = importlib.util.find_spec("rclpy") if "ROS_DISTRO" in os.environ else Non
 WHEELS = os.environ.get("ROS_WHEELS") or "jazzy"  # the distribution where none is sourced
 SOURCED = f"ROS 2 {os.environ['ROS_DISTRO']}, {RCLPY.origin}" if RCLPY else ""
 
+# The first pipeline of a machine compiles its loops, about a minute; here nobody waits for a node.
+COMPILE = """
+from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.model.artifact import default_artifact, load_artifact
+Pipeline(Settings(), load_artifact(default_artifact()))
+"""
+
 
 def digest(files: Iterable[Path]) -> str:
     """SHA-256 of the files' names and contents."""
@@ -141,6 +149,8 @@ def build() -> None:
         for link in folder.rglob("*"):
             if link.is_symlink() and not link.exists():  # its file was removed
                 link.unlink()
+    print("build: loops for this processor ...", flush=True)
+    call([PYTHON, "-c", COMPILE], VENV / "build.log")
     stamp.write_text(wanted)
     print(f"build: done in {time.monotonic() - begun:.0f} s", flush=True)
 

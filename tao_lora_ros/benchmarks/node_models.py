@@ -12,7 +12,7 @@ from tao_lora_ros.model.artifact import Artifact, save_artifact
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
 from tao_lora_ros.router.calibration import calibrated, uncalibrated
 from tao_lora_ros.router.router import Path
-from tao_lora_ros.training.quantize import quantize
+from tao_lora_ros.training.quantize import observe, quantize
 
 RATE_HZ = 500.0
 LABELS = ("free", "impact", "contact", "slide")
@@ -40,7 +40,7 @@ def write_artifact(folder: FilePath, channels: tuple[str, ...], spread: np.ndarr
     artifact = Artifact(
         model_id="untrained",
         version="1",
-        model=quantize(teacher, windows, 10 * windows),
+        model=quantize(teacher, observe(teacher, windows, 10 * windows)),
         rate_hz=RATE_HZ,
         channels=channels,
         labels=LABELS,

@@ -8,7 +8,6 @@ values, coarser below a thirtieth of the largest), and the weights' codes stay i
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from tao_lora_ros.hardware.cpu_math import asinh, log
 from tao_lora_ros.hardware.cpu_product import COLUMNS, multiply
@@ -22,6 +21,7 @@ from tao_lora_ros.hardware.cpu_stages import (
     round_rows,
     stage,
 )
+from tao_lora_ros.signal.compiled import compiled
 
 _f = np.float32
 
@@ -89,7 +89,7 @@ def _normalize(x, out, numbers, at):
     normalize(x, gain, _take(numbers, at, x.shape[1]), out)
 
 
-@njit(cache=True, fastmath={"contract"}, error_model="numpy")
+@compiled(fastmath={"contract"}, error_model="numpy")
 def _prepare(window, numbers, at, level):
     """Squashed standard units [T, C] and the window's features [1, 2 C]; level is written."""
     rows, channels = window.shape

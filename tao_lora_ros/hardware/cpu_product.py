@@ -13,10 +13,12 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.core import config as numba_config
 from numba.extending import intrinsic
+
+from tao_lora_ros.signal.compiled import compiled
 
 _config: Any = numba_config  # its attributes come from the environment, unseen by mypy
 
@@ -135,7 +137,7 @@ def _add_products(builder: Any, total: Any, x: Any, y: Any) -> Any:
 _tall, _single = _tile(TALL), _tile(1)
 
 
-@njit(cache=True)
+@compiled
 def multiply(a, b, c):
     """c = a · b.
 

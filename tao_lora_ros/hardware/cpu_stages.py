@@ -7,16 +7,16 @@ one machine does the same way every time; so a replay gives what the live node g
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from tao_lora_ros.hardware.cpu_math import bits, from_bits, gelu
+from tao_lora_ros.signal.compiled import compiled
 
 _f = np.float32
 _INT8_MAX = _f(127)
 _NORM_EPSILON = _f(1e-5)
 _TINY = _f(1e-30)  # so that rows of zeros divide by something
 
-stage = njit(cache=True, fastmath={"contract", "reassoc", "nnan", "nsz"}, error_model="numpy")
+stage = compiled(fastmath={"contract", "reassoc", "nnan", "nsz"}, error_model="numpy")
 
 
 @stage

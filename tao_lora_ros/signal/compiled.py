@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,21 +17,25 @@ Function = TypeVar("Function", bound=Callable)
 _FOLDERS = ("signal", "router", "hardware")  # in which functions are compiled
 
 
-def compiled(function: Function) -> Function:
+def compiled(function: Function | None = None, **options: Any) -> Any:
     """Numba's njit with a cache that holds as long as every compiled function is what it was.
+
+    A decorator with or without options; those are njit's.
 
     Numba itself looks at the file of a function alone, not at those of the functions and constants
     that it uses, and would go on with an old copy of these. The cache lies in $NUMBA_CACHE_DIR,
     else in `tao_lora_ros` of the user's cache folder; where nothing can be written there is none.
     """
+    if function is None:
+        return partial(compiled, **options)
     config: Any = numba_config
     jit: Any = numba.njit
     before = config.CACHE_DIR
     config.CACHE_DIR = str(_folder(before))
     try:
-        return jit(cache=True)(function)
+        return jit(cache=True, **options)(function)
     except RuntimeError:  # no folder can be written
-        return jit(function)
+        return jit(**options)(function)
     finally:
         config.CACHE_DIR = before
 
