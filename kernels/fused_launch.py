@@ -9,7 +9,8 @@ from torch import Tensor
 
 from .exchange import collect_asm
 from .fused_mixer import fused_mixer
-from .mixer_buffers import Buffers, Sizes
+from .mixer_buffers import Buffers
+from .mixer_tensors import Sizes
 
 ONE_HOP_SPLITS = 4  # more programs than that first share out the columns they add up
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from .block_loads import load_adapters, load_vectors, load_weights
 from .dual_linear import dual_linear
 from .exchange import TAG, collect, publish
 from .numerics import (
@@ -26,84 +27,6 @@ from .numerics import (
     layer_norm,
     nibbles_to_half,
 )
-
-
-@triton.jit
-def _load_weights(
-    codes4, codes8, block, split, T: tl.constexpr, TE: tl.constexpr, TC: tl.constexpr,
-    D: tl.constexpr, HS: tl.constexpr, SPLITS: tl.constexpr,
-):  # fmt: skip
-    """A block's codes: channel up [HS, D / 2] and down [D, HS / 2]; token up [TC, T] and down
-    [T, TC], the first and the last TC hidden units.
-    """
-    t, te, d, h = tl.arange(0, T), tl.arange(0, TC), tl.arange(0, D), tl.arange(0, HS)
-    d2, h2 = tl.arange(0, D // 2), tl.arange(0, HS // 2)
-    up = codes4 + (block * SPLITS + split) * (D * HS)
-    down = up + D * HS // 2
-    token_up = codes8 + block * (2 * T * TE)
-    token_down = token_up + T * TE
-    return (
-        tl.load(up + h[:, None] * (D // 2) + d2[None, :]),
-        tl.load(down + d[:, None] * (HS // 2) + h2[None, :]),
-        tl.load(token_up + te[:, None] * T + t[None, :]),
-        tl.load(token_down + t[:, None] * TE + te[None, :]),
-        tl.load(token_up + (TE - TC + te)[:, None] * T + t[None, :]),
-        tl.load(token_down + t[:, None] * TE + (TE - TC + te)[None, :]),
-    )
-
-
-@triton.jit
-def _load_vectors(
-    vectors, scales, block, split, steady, T: tl.constexpr, TE: tl.constexpr, TC: tl.constexpr,
-    D: tl.constexpr, E: tl.constexpr, HS: tl.constexpr, NB: tl.constexpr, SCALARS: tl.constexpr,
-):  # fmt: skip
-    """A block's norms, weight scales (times the activation's while steady), biases, and 1 / s."""
-    t, te, d = tl.arange(0, T), tl.arange(0, TC), tl.arange(0, D)
-    h = split * HS + tl.arange(0, HS)
-    norms = vectors + block * (6 * D + 2 * TE + 2 * T + 2 * E)
-    token_up = norms + 4 * D
-    token_down = token_up + 2 * TE
-    up = token_down + 2 * T
-    down = up + 2 * E
-    s = scales + 4 + 4 * block
-    inverse = s + SCALARS
-    return (
-        tl.load(norms + d),
-        tl.load(norms + D + d),
-        tl.load(norms + 2 * D + d),
-        tl.load(norms + 3 * D + d),
-        tl.load(token_up + te) * tl.where(steady, tl.load(s), 1.0),
-        tl.load(token_up + TE + te),
-        tl.load(token_up + TE - TC + te) * tl.where(steady, tl.load(s), 1.0),
-        tl.load(token_up + 2 * TE - TC + te),
-        tl.load(token_down + t) * tl.where(steady, tl.load(s + 1), 1.0),
-        tl.load(token_down + T + t),
-        tl.load(up + h) * tl.where(steady, tl.load(s + 2), 1.0),
-        tl.load(up + E + h),
-        tl.load(down + d) * tl.where(steady, tl.load(s + 3), 1.0),
-        tl.load(down + D + d),
-        tl.load(inverse),
-        tl.load(inverse + 1),
-        tl.load(inverse + 2),
-        tl.load(inverse + 3),
-    )
-
-
-@triton.jit
-def _load_adapters(
-    adapters, block, split, wanted, D: tl.constexpr, E: tl.constexpr, HS: tl.constexpr,
-    R: tl.constexpr,
-):  # fmt: skip
-    """A and B of a block's up- and down-projection; nothing is read while steady."""
-    d, r, h = tl.arange(0, D), tl.arange(0, R), split * HS + tl.arange(0, HS)
-    up = adapters + block * (2 * R * (D + E))
-    down = up + R * (D + E)
-    return (
-        tl.load(up + d[:, None] * R + r[None, :], mask=wanted, other=0.0),
-        tl.load(up + D * R + r[:, None] * E + h[None, :], mask=wanted, other=0.0),
-        tl.load(down + h[:, None] * R + r[None, :], mask=wanted, other=0.0),
-        tl.load(down + E * R + r[:, None] * D + d[None, :], mask=wanted, other=0.0),
-    )
 
 
 @triton.jit
@@ -159,7 +82,7 @@ def fused_mixer(
     embed_features = tl.load(codes8 + features_at + d[:, None] * (2 * CP) + kf[None, :])
     heads = tl.load(codes8 + heads_at + n[:, None] * D + d[None, :], mask=n[:, None] < NP, other=0)
     codes8 += blocks_at
-    weights = _load_weights(codes4, codes8, 0, split, T, TE, TC, D, HS, SPLITS)
+    weights = load_weights(codes4, codes8, 0, split, T, TE, TC, D, HS, SPLITS)
     level_mean = tl.load(vectors + channels)
     inverse_level_std = tl.load(vectors + CP + channels)
     inverse_spread = tl.load(vectors + 2 * CP + channels)
@@ -173,10 +96,10 @@ def fused_mixer(
     embed = bytes_to_half(embed)
     embed_features = bytes_to_half(embed_features)
     heads = bytes_to_half(heads)
-    block_vectors = _load_vectors(
+    block_vectors = load_vectors(
         vectors, scales, 0, split, steady, T, TE, TC, D, E, HS, NB, SCALARS
     )
-    block_adapters = _load_adapters(adapters, 0, split, not steady, D, E, HS, R)
+    block_adapters = load_adapters(adapters, 0, split, not steady, D, E, HS, R)
 
     # Standardise each channel about its level, squash, embed.
     known = window == window
@@ -228,11 +151,11 @@ def fused_mixer(
             there = ((column // DS) * (SPLITS * T * DS) + column % DS)[None, :]
             publish(mine + split * (T * DS) + t[:, None] * DS + there, u, tag, T, D)
         following = tl.minimum(block + 1, NB - 1)
-        weights = _load_weights(codes4, codes8, following, split, T, TE, TC, D, HS, SPLITS)
-        block_vectors = _load_vectors(
+        weights = load_weights(codes4, codes8, following, split, T, TE, TC, D, HS, SPLITS)
+        block_vectors = load_vectors(
             vectors, scales, following, split, steady, T, TE, TC, D, E, HS, NB, SCALARS
         )
-        block_adapters = _load_adapters(adapters, following, split, not steady, D, E, HS, R)
+        block_adapters = load_adapters(adapters, following, split, not steady, D, E, HS, R)
         if HOPS == 0:
             x += u
         if HOPS == 1:

@@ -2,159 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-LEAST_DOT = 16  # rows and columns of the smallest product on tensor cores
-
-
-class Linear(NamedTuple):
-    """A quantised layer.
-
-    Args:
-        codes: whole numbers, int8 [N, K].
-        scales: of the weights, [N].
-        bias: [N].
-        x_scale: of the activations while steady.
-        down: A, [r, K], in the layers that have an adapter.
-        up: B, [N, r].
-    """
-
-    codes: Tensor
-    scales: Tensor
-    bias: Tensor
-    x_scale: float
-    down: Tensor | None = None
-    up: Tensor | None = None
-
-
-class Norm(NamedTuple):
-    """LayerNorm's gain and bias, [D]."""
-
-    gain: Tensor
-    bias: Tensor
-
-
-@dataclass(frozen=True)
-class BlockTensors:
-    """One mixer block."""
-
-    token_norm: Norm
-    channel_norm: Norm
-    token_up: Linear
-    token_down: Linear
-    channel_up: Linear
-    channel_down: Linear
-
-
-@dataclass(frozen=True)
-class MixerTensors:
-    """All of a mixer.
-
-    Args:
-        window: rows of a window.
-        patch: rows of a patch.
-        level_mean: of the channels, [C]; with `level_std` and `spread` it standardises windows.
-        class_head: None in a model without classes.
-    """
-
-    window: int
-    patch: int
-    level_mean: Tensor
-    level_std: Tensor
-    spread: Tensor
-    embed: Linear
-    embed_features: Linear
-    blocks: Sequence[BlockTensors]
-    norm: Norm
-    class_head: Linear | None
-    forecast_head: Linear
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What the kernel is compiled for. Padded ones are powers of two, the padding's weights 0.
-
-    Args:
-        window, tokens, channels, width, hidden, token_hidden, blocks, rank, labels: of the model;
-            rank padded.
-        results: labels and forecast values of a window.
-        splits: programs that share a window.
-    """
-
-    window: int
-    tokens: int
-    channels: int
-    width: int
-    hidden: int
-    token_hidden: int
-    blocks: int
-    rank: int
-    labels: int
-    results: int
-    splits: int
-
-    @property
-    def padded_channels(self) -> int:
-        """Channels, padded."""
-        return _power_of_two(self.channels)
-
-    @property
-    def padded_results(self) -> int:
-        """Results, padded; at least what one program works on."""
-        return max(_power_of_two(self.results), 2 * LEAST_DOT)
-
-    @property
-    def scalars(self) -> int:
-        """Activation scales: of both embeddings, both heads, and four a block; padded."""
-        return _power_of_two(4 + 4 * self.blocks)
-
-    def check(self) -> None:
-        """Raise a ValueError that names the first size that the kernel cannot take."""
-        for name in ("window", "tokens", "width", "hidden", "token_hidden", "splits"):
-            value = getattr(self, name)
-            if value != _power_of_two(value):
-                raise ValueError(f"{name} is {value}, expected a power of two")
-        for name in ("tokens", "width", "token_hidden"):
-            if getattr(self, name) < LEAST_DOT:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {LEAST_DOT}")
-        if self.token_hidden > 64:
-            raise ValueError(f"token_hidden is {self.token_hidden}, expected at most 64")
-        if self.hidden < LEAST_DOT * self.splits:
-            raise ValueError(
-                f"splits is {self.splits}, expected at most {self.hidden // LEAST_DOT} "
-                f"for {self.hidden} hidden units"
-            )
-
-
-def sizes_of(model: MixerTensors, splits: int) -> Sizes:
-    """The sizes of a model.
-
-    Raises:
-        ValueError: one that the kernel cannot take.
-    """
-    block = model.blocks[0]
-    labels = 0 if model.class_head is None else len(model.class_head.bias)
-    ranks = [_rank(layer) for b in model.blocks for layer in (b.channel_up, b.channel_down)]
-    sizes = Sizes(
-        window=model.window,
-        tokens=model.window // model.patch,
-        channels=len(model.level_mean),
-        width=len(model.norm.gain),
-        hidden=len(block.channel_up.bias),
-        token_hidden=len(block.token_up.bias),
-        blocks=len(model.blocks),
-        rank=max(_power_of_two(max(ranks)), LEAST_DOT),
-        labels=labels,
-        results=labels + len(model.forecast_head.bias),
-        splits=splits,
-    )
-    sizes.check()
-    return sizes
+from .mixer_tensors import Linear, MixerTensors, Sizes
 
 
 class Buffers(NamedTuple):
@@ -249,14 +102,6 @@ def _heads(model: MixerTensors) -> list[Linear]:
     return [head for head in (model.class_head, model.forecast_head) if head is not None]
 
 
-def _rank(layer: Linear) -> int:
-    return 0 if layer.down is None else len(layer.down)
-
-
 def _padded(values: Tensor, length: int) -> Tensor:
     zeros = torch.zeros(length - values.numel(), dtype=torch.float64)
     return torch.cat((values.double().flatten(), zeros))
-
-
-def _power_of_two(least: int) -> int:
-    return 1 << max(least - 1, 0).bit_length()

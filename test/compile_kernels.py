@@ -19,7 +19,7 @@ from triton.compiler import ASTSource
 
 from tao_lora_ros.kernels.fused_launch import constants
 from tao_lora_ros.kernels.fused_mixer import fused_mixer
-from tao_lora_ros.kernels.mixer_buffers import Sizes
+from tao_lora_ros.kernels.mixer_tensors import Sizes
 
 WARPS = 8
 POINTERS = {

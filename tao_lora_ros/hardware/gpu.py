@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import json
 from importlib import resources
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 from triton.errors import TritonError
 
+from tao_lora_ros.hardware.gpu_tensors import mixer_tensors
 from tao_lora_ros.hardware.runtime import Array, Output
 from tao_lora_ros.kernels.fused_launch import launch, slots
-from tao_lora_ros.kernels.int4_linear import unpack_int4
-from tao_lora_ros.kernels.mixer_buffers import (
-    BlockTensors,
-    Linear,
-    MixerTensors,
-    Norm,
-    mixer_buffers,
-    sizes_of,
-)
-from tao_lora_ros.model.layers import DualPathLinear, Int8Linear
-from tao_lora_ros.model.mixer import Block, Mixer
+from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
+from tao_lora_ros.kernels.mixer_tensors import MixerTensors, sizes_of
+from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.router.router import Path
 
 _DEVICE = "cuda"
@@ -174,43 +166,3 @@ class _Plan:
         self._graph.replay()
         self._stream.synchronize()
         return self._outputs
-
-
-def mixer_tensors(model: Mixer) -> MixerTensors:
-    """The model's tensors as plain numbers."""
-    return MixerTensors(
-        window=model.config.window,
-        patch=model.config.patch,
-        level_mean=model.level_mean,
-        level_std=model.level_std,
-        spread=model.spread,
-        embed=_linear(model.embed),
-        embed_features=_linear(model.embed_features),
-        blocks=[_block(cast(Block, block)) for block in model.blocks],
-        norm=_norm(model.norm),
-        class_head=None if model.class_head is None else _linear(model.class_head),
-        forecast_head=_linear(model.forecast_head),
-    )
-
-
-def _block(block: Block) -> BlockTensors:
-    layers = block.token_up, block.token_down, block.channel_up, block.channel_down
-    return BlockTensors(
-        _norm(block.token_norm), _norm(block.channel_norm), *(_linear(layer) for layer in layers)
-    )
-
-
-def _norm(norm: nn.LayerNorm) -> Norm:
-    return Norm(norm.weight.detach(), norm.bias.detach())
-
-
-def _linear(layer: nn.Module) -> Linear:
-    if isinstance(layer, DualPathLinear):
-        codes = unpack_int4(layer.packed)
-        adapter: tuple[Tensor | None, Tensor | None] = (layer.down, layer.up)
-    elif isinstance(layer, Int8Linear):
-        codes, adapter = layer.codes, (None, None)
-    else:
-        raise TypeError("the model is in full precision; a runtime takes a quantised one")
-    scales = layer.scales.double().flatten()
-    return Linear(codes, scales, layer.bias, float(layer.x_scale), *adapter)

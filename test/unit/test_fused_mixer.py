@@ -10,9 +10,10 @@ import torch
 from models import full_precision, quantized, windows
 from torch import Tensor
 
-from tao_lora_ros.hardware.gpu import mixer_tensors
+from tao_lora_ros.hardware.gpu_tensors import mixer_tensors
 from tao_lora_ros.kernels.fused_launch import constants, launch, slots
-from tao_lora_ros.kernels.mixer_buffers import mixer_buffers, sizes_of
+from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
+from tao_lora_ros.kernels.mixer_tensors import sizes_of
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
 from tao_lora_ros.router.router import Path
 
