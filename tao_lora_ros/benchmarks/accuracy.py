@@ -19,7 +19,7 @@ from tao_lora_ros.bags.rows import FREE
 from tao_lora_ros.benchmarks import borealtc, forest
 from tao_lora_ros.benchmarks.contact_runs import contact_runs
 from tao_lora_ros.benchmarks.hops import measure_hops
-from tao_lora_ros.benchmarks.results import Measurement
+from tao_lora_ros.benchmarks.results import OURS, Measurement
 from tao_lora_ros.benchmarks.scenes import RATE_HZ
 from tao_lora_ros.benchmarks.tcn import CausalTcn
 from tao_lora_ros.benchmarks.trials import Number, Say, Trial, knocked, measure, teacher_of
@@ -35,6 +35,7 @@ from tao_lora_ros.training.fit import FitConfig
 PACKAGES = ("numpy", "torch", "scikit-learn", "mujoco")
 PARTS = ("borealtc", "tcn", "sim", "hops")
 _SPREAD = "_std"
+_MARKERS = "osD^v<>"
 _WINDOWS = 2000  # of a case, at even distances
 _UNITS = {
     "delay_median_ms": "ms",
@@ -90,32 +91,39 @@ def without_spread(rows: Iterable[Measurement]) -> list[Measurement]:
 
 
 def plot(rows: Iterable[Measurement], file: Path) -> None:
-    """Write an HTML page: deviation from full precision against bytes of weights.
+    """Draw deviation from full precision against bytes of weights; the format is the suffix's.
 
     Raises:
-        ImportError: plotly is missing.
+        ImportError: matplotlib is missing.
+        ValueError: none of the rows is of bytes of weights.
     """
-    import plotly.graph_objects as go
+    from matplotlib.figure import Figure
 
     values = {(row.case, row.subject, row.metric): row.value for row in rows}
-    figure = go.Figure()
-    for case in dict.fromkeys(case for case, _, metric in values if metric == "weight_bytes"):
-        names = [s for c, s, m in values if (c, m) == (case, "deviation") and s != "fp32"]
-        figure.add_scatter(
-            x=[values[case, name, "weight_bytes"] for name in names],
-            y=[values[case, name, "deviation"] for name in names],
-            text=names,
-            mode="markers+text",
-            textposition="top center",
-            name=case,
-        )
-    figure.update_layout(
-        xaxis_title="bytes of weights",
-        yaxis_title="squared deviation from FP32, relative",
-        yaxis_type="log",
-        template="plotly_white",
-    )
-    figure.write_html(file, include_plotlyjs=True)
+    sized = [key[:2] for key in values if key[2] == "weight_bytes" and key[1] != "fp32"]
+    if not sized:
+        raise ValueError("nothing to plot: no bytes of weights; parts borealtc and sim have them")
+    cases = list(dict.fromkeys(case for case, _ in sized))
+    figure = Figure(figsize=(4.0 * len(cases) + 2.2, 4.2), layout="constrained")
+    panels = figure.subplots(1, len(cases), sharey=True, squeeze=False)[0]
+    names = list(dict.fromkeys(name for _, name in sized))
+    for case, panel in zip(cases, panels, strict=True):
+        for number, name in enumerate(names):
+            panel.semilogy(
+                values[case, name, "weight_bytes"] / 1e3,
+                100 * values[case, name, "deviation"],
+                linestyle="",
+                marker="*" if name == OURS else _MARKERS[number % len(_MARKERS)],
+                markersize=15 if name == OURS else 7,
+                fillstyle="full" if name == OURS else "none",  # what lies below shows
+                label=name,
+            )
+        panel.set(title=case, xlabel="weights, kB")
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel("squared deviation from FP32, %")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center")
+    figure.savefig(file, dpi=110)
 
 
 def _with_spread(numbers: Iterable[Number]) -> list[Measurement]:

@@ -38,7 +38,9 @@ def add_bench_parser(subparsers: Any) -> None:
     precision = _add_command(
         commands, "accuracy", _accuracy, "every precision; fixed and routed hops"
     )
-    precision.add_argument("--plot", type=Path, metavar="HTML", help="plot error against bytes")
+    precision.add_argument(
+        "--plot", type=Path, metavar="FILE", help="plot error against bytes (PNG, SVG)"
+    )
     precision.add_argument("--quick", action="store_true", help="little of it, badly trained")
     precision.add_argument(
         "--part", action="append", default=[], help="borealtc, tcn, sim or hops alone (repeatable)"
@@ -117,9 +119,9 @@ def _accuracy(options: Namespace) -> None:
     )
     command = "accuracy" + " --quick" * options.quick
     command += "".join(f" --part {part}" for part in options.part)
+    _report(options, command, accuracy.PACKAGES, rows)
     if options.plot:
         accuracy.plot(rows, options.plot)
-    _report(options, command, accuracy.PACKAGES, rows)
 
 
 def _table(options: Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from tao_lora_ros.bags.record import Contact
 from tao_lora_ros.bags.rows import Run, Span
 from tao_lora_ros.benchmarks import accuracy, borealtc, forest, hops, subjects
 from tao_lora_ros.benchmarks.precision import PRECISIONS, rounded, weight_bytes
-from tao_lora_ros.benchmarks.results import OURS
+from tao_lora_ros.benchmarks.results import OURS, Measurement
 from tao_lora_ros.benchmarks.tcn import CausalTcn
 from tao_lora_ros.router.router import Path as Route
 from tao_lora_ros.training.dataset import Batch
@@ -174,6 +175,23 @@ def test_means_come_with_their_spread() -> None:
     rows = accuracy._with_spread([("a", "c", "m", 1.0), ("a", "c", "m", 3.0)])
     assert [(row.metric, row.value) for row in rows] == [("m", 2.0), ("m_std", 1.0)]
     assert [row.metric for row in accuracy.without_spread(rows)] == ["m"]
+
+
+def test_the_plot_shows_every_subject_but_full_precision(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    rows = [
+        Measurement(subject, case, metric, value, "")
+        for case in ("a-steady", "a-transient")
+        for subject, off, size in (("fp32", 0.0, 4e6), ("w8a8", 1e-3, 1e6), (OURS, 1e-4, 7e5))
+        for metric, value in (("deviation", off), ("weight_bytes", size))
+    ]
+    file = tmp_path / "plot.svg"
+    accuracy.plot(rows, file)
+    texts = re.findall("<!-- (.*?) -->", file.read_text())
+    assert {"a-steady", "a-transient", "w8a8", OURS} <= set(texts)
+    assert "fp32" not in texts
+    with pytest.raises(ValueError, match="no bytes of weights"):
+        accuracy.plot([Measurement(OURS, "sim-routed", "accuracy", 0.9, "")], file)
 
 
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
