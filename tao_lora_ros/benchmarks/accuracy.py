@@ -52,7 +52,7 @@ class Size:
 
     seeds: int = 3
     steps: int = 1500
-    adapt_steps: int = 200
+    adapt_steps: int = 300
     training_runs: int = 12
     test_runs: int = 4
     hop_runs: int = 2

@@ -15,7 +15,7 @@ from tao_lora_ros.router.router import Path
 from tao_lora_ros.training.dataset import UNKNOWN, Batch
 from tao_lora_ros.training.fit import FORECAST_WEIGHT, Progress, forecast_target
 
-LEARNING_RATE = 2e-3
+LEARNING_RATE = 5e-3
 
 Loss = Callable[[Tensor | None, Tensor, Batch], Tensor]  # logits, forecast, batch
 

@@ -49,7 +49,7 @@ class TrainingConfig:
     size: str = "base"
     fit: FitConfig = field(default_factory=FitConfig)
     settle_steps: int = 200
-    adapt_steps: int = 200
+    adapt_steps: int = 300
     alarms_per_hour: float = 1.0
 
 
