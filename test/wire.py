@@ -98,6 +98,12 @@ class Wire:
         """Subscribe to the events once more."""
         self.node.create_subscription(TransientEvent, "/tao_lora/events", into.append, EVENTS)
 
+    def publish_as(self, source: int, kind: Any) -> None:
+        """Publish an input under another type."""
+        self.node.destroy_publisher(self.publishers[source])
+        name, _ = INPUTS[source]
+        self.publishers[source] = self.node.create_publisher(kind, name, DEEP)
+
     def close(self) -> None:
         """Leave the graph."""
         self._executor.shutdown()

@@ -6,11 +6,21 @@ from collections import Counter
 from dataclasses import dataclass, field
 from math import isfinite
 
-from tao_lora_ros.signal.cdr import DECODERS, IMU, WRENCH, DecodeError, Sample
+from tao_lora_ros.signal.cdr import (
+    BARE_WRENCH,
+    DECODERS,
+    FORCE,
+    IMU,
+    WRENCH,
+    DecodeError,
+    Sample,
+)
 
+WRENCH_TYPES = {"WrenchStamped": WRENCH, "Wrench": BARE_WRENCH, "Vector3Stamped": FORCE}
+_LOADS = ("force_x", "force_y", "force_z", "torque_x", "torque_y", "torque_z")
 _CHANNELS = {
     IMU: ("accel_x", "accel_y", "accel_z", "gyro_x", "gyro_y", "gyro_z"),
-    WRENCH: ("force_x", "force_y", "force_z", "torque_x", "torque_y", "torque_z"),
+    **dict.fromkeys(WRENCH_TYPES.values(), _LOADS),
 }
 # Messages overtake each other by less; a bag that loops goes back further.
 BACK_S = 0.5
@@ -29,7 +39,7 @@ class SourceConfig:
 
     Args:
         name: short name, the first half of its channels' names.
-        msgtype: `sensor_msgs/msg/Imu` or `geometry_msgs/msg/WrenchStamped`.
+        msgtype: `sensor_msgs/msg/Imu` or one of `WRENCH_TYPES`.
         lag_s: how much later than the others this source stamps the same instant, in seconds.
     """
 
@@ -41,6 +51,11 @@ class SourceConfig:
     def channels(self) -> tuple[str, ...]:
         """Channel names, such as `wrench.force_x`."""
         return tuple(f"{self.name}.{channel}" for channel in _CHANNELS[self.msgtype])
+
+    @property
+    def bare(self) -> bool:
+        """Whether its messages have no header: who receives one puts it through `with_stamp`."""
+        return self.msgtype == BARE_WRENCH
 
 
 def unit_of(channel: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from recordings import Message, motion, write_ros2
+from recordings import TOPICS, Message, force, motion, write_ros2
 
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import Replay
@@ -24,6 +24,7 @@ from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.preservation.outlier_buffer import RawSamples
+from tao_lora_ros.signal.cdr import FORCE, decode_wrench
 
 pytestmark = pytest.mark.ros
 SECOND = 1_000_000_000
@@ -139,6 +140,25 @@ def test_recorded_hammer_taps(wire, start_node, artifact, data_folder):
     assert result.inferences
     assert result.events
     run_live(wire, start_node, messages)
+    assert_same(wire, result, artifact)
+
+
+def test_forces_without_torques(wire, start_node, artifact, tmp_path):
+    from geometry_msgs.msg import Vector3Stamped
+
+    whole = motion(3.0, impacts_s=(1.5, 2.5), seed=2)
+    alone = [
+        replace(m, data=force(m.stamp_ns, decode_wrench(m.data).values)) if m.source else m
+        for m in whole
+    ]
+    bag = write_ros2(tmp_path / "bag", alone, (TOPICS[0], ("/wrench", FORCE)))
+    result, messages = replayed(bag, artifact, Settings(wrench_types=("Vector3Stamped",)))
+    assert [event.phase for event in result.events] == [Phase.ONSET, Phase.END] * 2
+    raw = result.events[1].raw[1]
+    assert np.isnan(raw.values[:, 3:]).all()
+    assert not np.isnan(raw.values[:, :3]).any()
+    wire.publish_as(1, Vector3Stamped)
+    run_live(wire, start_node, messages, "wrench_types:=[Vector3Stamped]")
     assert_same(wire, result, artifact)
 
 

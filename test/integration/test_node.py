@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import START_NS, Message, motion
+from recordings import START_NS, Message, bare_wrench, motion
 
 from tao_lora_ros.model.artifact import default_artifact, load_artifact, save_artifact
 from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
 from tao_lora_ros.preservation.event_verify import verify
+from tao_lora_ros.signal.cdr import decode_wrench
 
 Trigger = pytest.importorskip("std_srvs.srv", reason="ROS 2 is not installed").Trigger
 pytestmark = pytest.mark.ros
@@ -382,6 +383,33 @@ def test_a_topic_of_another_type_is_reported_with_both_types(wire, run):
     words = "/imu is geometry_msgs/msg/Wrench, expected sensor_msgs/msg/Imu"
     watch.until("imu", lambda imu: imu["message"] == words and imu["level"] == ERROR)
     assert words in process.log
+
+
+def test_a_wrench_without_a_header_is_stamped_on_arrival(wire, start_node, tmp_path):
+    from geometry_msgs.msg import Wrench
+    from visualization_msgs.msg import MarkerArray
+    from wire import DEEP
+
+    shown: list[MarkerArray] = []
+    wire.node.create_subscription(MarkerArray, "/tao_lora/markers", shown.append, DEEP)
+    wire.publish_as(1, Wrench)
+    start_node("wrench_types:=[Wrench]", f"store:={tmp_path / 'store'}")
+    begun_ns = time.time_ns()
+    messages = motion(1.2, impacts_s=(1.0,), start_ns=begun_ns)
+    wire.play(
+        [
+            replace(m, data=bare_wrench(decode_wrench(m.data).values)) if m.source else m
+            for m in messages
+        ],
+        rate=1.0,
+    )
+    wire.until(lambda: len(wire.events) == 2, "an event")
+    raw = {samples.source: samples for samples in wire.events[1].raw}["wrench"]
+    stamps = [stamp.sec * SECOND + stamp.nanosec for stamp in raw.stamps]
+    assert begun_ns < stamps[0] < stamps[-1] < time.time_ns()
+    assert (raw.frame_id, len(raw.values)) == ("", 6 * len(stamps))
+    wire.until(lambda: len(shown) == 2, "markers")
+    assert {marker.header.frame_id for marker in shown[1].markers} == {"imu_link"}
 
 
 def test_tare_takes_the_load_as_zero(wire, start_node):
