@@ -138,6 +138,9 @@ class Settings:
     clock_jump_s: float = _parameter(
         5.0, "s", "stamps that move further than this restart the pipeline", 0.5, 3600.0
     )
+    max_clock_offset_s: float = _parameter(
+        0.0, "s", "most that stamps may be off the node clock; 0: any, not checked", 0.0, 86_400.0
+    )
     store: str = _parameter(
         "", "", "event store folder; empty: tao_lora/events in $ROS_HOME or ~/.ros"
     )

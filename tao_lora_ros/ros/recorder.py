@@ -141,7 +141,11 @@ class Recorder:
         """Everything so far as the record of a run."""
         jump_s = Settings().clock_jump_s
         sources = [Source(config, jump_s) for config in self._sources]
-        inputs = ((i, self._stamped(i, *rest)) for i, *rest in self._messages if i < len(sources))
+        inputs = (
+            (i, self._stamped(i, at_ns, data))
+            for i, at_ns, data in self._messages
+            if i < len(sources)
+        )
         signals, start_ns = collect_signals(inputs, sources)
         return RunRecord(
             title=title,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isfinite
 
@@ -71,19 +72,24 @@ class Source:
         config: name, type and lag.
         jump_s: stamps that move further ahead than this, or back by more than `BACK_S`, and stay
             there, are a clock jump.
+        now_ns: the clock that stamps are held against; None: they are not.
+        offset_s: stamps further ahead or behind of it are refused.
     """
 
     config: SourceConfig
     jump_s: float
+    now_ns: Callable[[], int] | None = None
+    offset_s: float = 0.0
     rejected: Counter[str] = field(default_factory=Counter)  # by kind
     refused: int = 0  # all kinds together
     reason: str = ""
     frame_id: str = ""
-    _newest_ns: int | None = None
+    newest_ns: int | None = None  # of what was accepted
     _jumped_to_ns: int | None = None
 
     def __post_init__(self) -> None:
         self._jump_ns = round(self.jump_s * 1e9)
+        self._offset_ns = round(self.offset_s * 1e9)
         self._back_ns = min(round(BACK_S * 1e9), self._jump_ns)
         self._decode = DECODERS[self.config.msgtype]
 
@@ -110,10 +116,15 @@ class Source:
             return self.refuse(kind, f"values {sample.values.tolist()}")
         if self.frame_id and sample.frame_id != self.frame_id:
             return self.refuse("wrong_frame", f"'{sample.frame_id}', not '{self.frame_id}'")
+        if self.now_ns is not None:
+            off_ns = sample.stamp_ns - self.now_ns()
+            if abs(off_ns) > self._offset_ns:
+                far = f"stamp {sample.stamp_ns} ns is {off_ns * 1e-9:+.1f} s off the node clock"
+                return self.refuse("future" if off_ns > 0 else "past", far)
         return self._in_order(sample)
 
     def _in_order(self, sample: Sample) -> Sample | None:
-        newest = self._newest_ns
+        newest = self.newest_ns
         if newest is not None:
             ahead_ns = sample.stamp_ns - newest
             if not -self._back_ns <= ahead_ns <= self._jump_ns:
@@ -123,7 +134,7 @@ class Source:
                 kind = "out_of_order" if ahead_ns else "duplicate"
                 return self.refuse(kind, f"stamp {sample.stamp_ns} ns after {newest} ns")
         self._jumped_to_ns = None
-        self._newest_ns = sample.stamp_ns
+        self.newest_ns = sample.stamp_ns
         self.frame_id = sample.frame_id
         return sample
 
@@ -132,9 +143,9 @@ class Source:
         candidate, self._jumped_to_ns = self._jumped_to_ns, sample.stamp_ns
         if candidate is not None and 0 < sample.stamp_ns - candidate <= self._jump_ns:
             raise ClockJump(
-                f"{self.config.name}: stamps moved from {self._newest_ns} ns to {candidate} ns"
+                f"{self.config.name}: stamps moved from {self.newest_ns} ns to {candidate} ns"
             )
-        self.refuse("clock_jump", f"stamp {sample.stamp_ns} ns after {self._newest_ns} ns")
+        self.refuse("clock_jump", f"stamp {sample.stamp_ns} ns after {self.newest_ns} ns")
 
     def refuse(self, kind: str, reason: str) -> None:
         """Count a message as refused, and keep the reason."""
@@ -144,5 +155,5 @@ class Source:
 
     def restart(self) -> None:
         """Forget the clock and the frame; the counts stay."""
-        self._newest_ns = self._jumped_to_ns = None
+        self.newest_ns = self._jumped_to_ns = None
         self.frame_id = ""

@@ -385,6 +385,33 @@ def test_a_topic_of_another_type_is_reported_with_both_types(wire, run):
     assert words in process.log
 
 
+def test_a_publisher_whose_clock_is_an_hour_ahead_is_told_of(wire, start_node):
+    watch = Watch(wire)
+    start_node()
+    wire.play(motion(8.0, start_ns=time.time_ns() + 3600 * SECOND))
+    assert wire.inferences
+    watch.until("imu", lambda imu: imu["message"].startswith("stamps are 3"))
+    watch.until("imu", lambda imu: imu["level"] == WARN and float(imu["clock_offset_s"]) > 3590)
+
+
+def test_stamps_off_the_node_clock_are_refused_where_that_is_wanted(wire, start_node):
+    watch = Watch(wire)
+    start_node("max_clock_offset_s:=10.0")
+    now_ns = time.time_ns()
+    early = motion(0.3, start_ns=now_ns + 3600 * SECOND)
+    late = motion(0.3, start_ns=now_ns - 3600 * SECOND)
+    good = motion(1.0, start_ns=now_ns)
+    wire.play([m for m in early if m.source == 0] + [m for m in late if m.source == 1])
+    assert not wire.inferences
+    for name, kind, off in (("imu", "future", " ns is +3"), ("wrench", "past", " ns is -3")):
+        watch.until(name, lambda r, kind=kind: int(r.get(f"refused: {kind}", 0)) == 150)
+        watch.until(name, lambda r, words=f"{name}: {kind}: stamp": words in r["message"])
+        watch.until(name, lambda r, words=off: words in r["message"])
+    wire.play(good)
+    wire.until(lambda: wire.inferences, "inferences")
+    assert {m.header.stamp.sec - now_ns // SECOND for m in wire.inferences} <= {0, 1, 2}
+
+
 def test_a_wrench_without_a_header_is_stamped_on_arrival(wire, start_node, tmp_path):
     from geometry_msgs.msg import Wrench
     from visualization_msgs.msg import MarkerArray

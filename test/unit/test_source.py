@@ -190,6 +190,29 @@ def test_the_wrench_is_checked_likewise() -> None:
     assert source.reason.startswith("ft: not finite: values [1.0, nan,")
 
 
+@pytest.mark.parametrize(
+    ("off_s", "kind"), [(-3600.0, "past"), (-10.0, ""), (0.0, ""), (10.0, ""), (10.1, "future")]
+)
+def test_stamps_are_held_against_the_clock(off_s: float, kind: str) -> None:
+    now_ns = START_NS + 7
+    source = Source(SourceConfig("imu", IMU), jump_s=5.0, now_ns=lambda: now_ns, offset_s=10.0)
+    stamp = now_ns + round(off_s * SECOND)
+    assert (source.accept(imu(stamp)) is None) == bool(kind)
+    assert source.rejected == ({kind: 1} if kind else {})
+    if kind:
+        assert source.reason == (
+            f"imu: {kind}: stamp {stamp} ns is {off_s:+.1f} s off the node clock"
+        )
+
+
+def test_a_refused_stamp_moves_no_clock() -> None:
+    source = Source(SourceConfig("imu", IMU), 5.0, now_ns=lambda: START_NS, offset_s=1.0)
+    for i in range(3):
+        source.accept(imu(START_NS + 3600 * SECOND + i * MS))
+        assert source.accept(imu(START_NS + i * MS)) is not None
+    assert source.rejected == {"future": 3}
+
+
 def test_a_force_alone_is_checked_likewise_and_has_no_torque() -> None:
     source = Source(SourceConfig("foot", FORCE), jump_s=5.0)
     sample = source.accept(force(START_NS))
