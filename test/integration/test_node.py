@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import time
@@ -10,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import START_NS, Message, bare_wrench, motion
+from recordings import START_NS, Message, motion
 
 from tao_lora_ros.model.artifact import default_artifact, load_artifact, save_artifact
 from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
 from tao_lora_ros.preservation.event_verify import verify
-from tao_lora_ros.signal.cdr import decode_wrench
 
 Trigger = pytest.importorskip("std_srvs.srv", reason="ROS 2 is not installed").Trigger
 pytestmark = pytest.mark.ros
@@ -280,6 +280,29 @@ def test_failed_activation_leaves_a_node_that_can_be_mended(wire, start_node, tm
     assert wire.state() == "active"
 
 
+def test_an_error_in_a_transition_is_processed_and_the_node_can_be_mended(
+    wire, start_node, tmp_path
+):
+    """A model at a rate that no loop can count with raises where nobody expects it."""
+    model = tmp_path / "model"
+    shutil.copytree(default_artifact(), model)
+    process = start_node(f"model:={model}")
+    assert wire.change("deactivate")
+    assert wire.change("cleanup")
+    sound = (model / "model.json").read_text()
+    (model / "model.json").write_text(json.dumps(json.loads(sound) | {"rate_hz": 1e300}))
+    assert not wire.change("configure")
+    assert "cannot configure: OverflowError: " in process.log
+    assert wire.state() == "unconfigured"
+    assert not wire.node.count_publishers("/tao_lora/inference")
+    (model / "model.json").write_text(sound)
+    assert wire.change("configure")
+    assert wire.change("activate")
+    wire.until_listening(process)
+    wire.play(motion(0.5))
+    wire.until(lambda: wire.inferences, "inferences")
+
+
 def test_events_are_shown_as_markers_and_a_reset_clears_them(wire, start_node):
     from visualization_msgs.msg import Marker, MarkerArray
     from wire import DEEP
@@ -304,7 +327,7 @@ def test_another_model_is_taken_on_without_losing_a_sample(wire, start_node, tmp
 
     model = tmp_path / "other"
     save_artifact(replace(load_artifact(default_artifact()), version="other"), model)
-    watch = Watch(wire)
+    watch = wire.watch()
     start_node(*LOSSLESS)
     messages = motion(3.0)
     wire.play(messages[:1000])
@@ -332,33 +355,8 @@ def test_another_model_is_taken_on_without_losing_a_sample(wire, start_node, tmp
     assert {m.model_version for m in wire.inferences[before + 1 :]} >= {"other"}
 
 
-class Watch:
-    """All diagnostics from now on."""
-
-    def __init__(self, wire) -> None:
-        from diagnostic_msgs.msg import DiagnosticArray
-        from wire import DEEP
-
-        self._wire = wire
-        self._arrays: list[DiagnosticArray] = []
-        wire.node.create_subscription(DiagnosticArray, "/diagnostics", self._arrays.append, DEEP)
-
-    def of(self, name: str) -> list[dict]:
-        """The reports on one part so far: its values, its level and its message."""
-        found = [s for a in self._arrays for s in a.status if s.name == f"tao_lora: {name}"]
-        return [
-            {pair.key: pair.value for pair in status.values}
-            | {"level": int.from_bytes(status.level, "big"), "message": status.message}
-            for status in found
-        ]
-
-    def until(self, name: str, condition) -> None:
-        """Wait for a report on one part that is so."""
-        self._wire.until(lambda: any(map(condition, self.of(name))), f"diagnostics of {name}")
-
-
 def test_diagnostics_tell_of_rates_refusals_and_silence(wire, start_node):
-    watch = Watch(wire)
+    watch = wire.watch()
     start_node()
     messages = motion(8.0)
     wire.play(messages[:4000])
@@ -370,73 +368,6 @@ def test_diagnostics_tell_of_rates_refusals_and_silence(wire, start_node):
     watch.until("wrench", lambda wrench: wrench["message"].startswith("silent for "))
     watch.until("wrench", lambda wrench: wrench["level"] == ERROR)
     watch.until("imu", lambda imu: imu["level"] == WARN and "undecodable" in imu["message"])
-
-
-def test_a_topic_of_another_type_is_reported_with_both_types(wire, run):
-    from geometry_msgs.msg import Wrench
-    from wire import node_command
-
-    wire.node.destroy_publisher(wire.publishers[0])
-    wire.node.create_publisher(Wrench, "/imu", 10)
-    watch = Watch(wire)
-    process = run(node_command(()))
-    words = "/imu is geometry_msgs/msg/Wrench, expected sensor_msgs/msg/Imu"
-    watch.until("imu", lambda imu: imu["message"] == words and imu["level"] == ERROR)
-    assert words in process.log
-
-
-def test_a_publisher_whose_clock_is_an_hour_ahead_is_told_of(wire, start_node):
-    watch = Watch(wire)
-    start_node()
-    wire.play(motion(8.0, start_ns=time.time_ns() + 3600 * SECOND))
-    assert wire.inferences
-    watch.until("imu", lambda imu: imu["message"].startswith("stamps are 3"))
-    watch.until("imu", lambda imu: imu["level"] == WARN and float(imu["clock_offset_s"]) > 3590)
-
-
-def test_stamps_off_the_node_clock_are_refused_where_that_is_wanted(wire, start_node):
-    watch = Watch(wire)
-    start_node("max_clock_offset_s:=10.0")
-    now_ns = time.time_ns()
-    early = motion(0.3, start_ns=now_ns + 3600 * SECOND)
-    late = motion(0.3, start_ns=now_ns - 3600 * SECOND)
-    good = motion(1.0, start_ns=now_ns)
-    wire.play([m for m in early if m.source == 0] + [m for m in late if m.source == 1])
-    assert not wire.inferences
-    for name, kind, off in (("imu", "future", " ns is +3"), ("wrench", "past", " ns is -3")):
-        watch.until(name, lambda r, kind=kind: int(r.get(f"refused: {kind}", 0)) == 150)
-        watch.until(name, lambda r, words=f"{name}: {kind}: stamp": words in r["message"])
-        watch.until(name, lambda r, words=off: words in r["message"])
-    wire.play(good)
-    wire.until(lambda: wire.inferences, "inferences")
-    assert {m.header.stamp.sec - now_ns // SECOND for m in wire.inferences} <= {0, 1, 2}
-
-
-def test_a_wrench_without_a_header_is_stamped_on_arrival(wire, start_node, tmp_path):
-    from geometry_msgs.msg import Wrench
-    from visualization_msgs.msg import MarkerArray
-    from wire import DEEP
-
-    shown: list[MarkerArray] = []
-    wire.node.create_subscription(MarkerArray, "/tao_lora/markers", shown.append, DEEP)
-    wire.publish_as(1, Wrench)
-    start_node("wrench_types:=[Wrench]", f"store:={tmp_path / 'store'}")
-    begun_ns = time.time_ns()
-    messages = motion(1.2, impacts_s=(1.0,), start_ns=begun_ns)
-    wire.play(
-        [
-            replace(m, data=bare_wrench(decode_wrench(m.data).values)) if m.source else m
-            for m in messages
-        ],
-        rate=1.0,
-    )
-    wire.until(lambda: len(wire.events) == 2, "an event")
-    raw = {samples.source: samples for samples in wire.events[1].raw}["wrench"]
-    stamps = [stamp.sec * SECOND + stamp.nanosec for stamp in raw.stamps]
-    assert begun_ns < stamps[0] < stamps[-1] < time.time_ns()
-    assert (raw.frame_id, len(raw.values)) == ("", 6 * len(stamps))
-    wire.until(lambda: len(shown) == 2, "markers")
-    assert {marker.header.frame_id for marker in shown[1].markers} == {"imu_link"}
 
 
 def test_tare_takes_the_load_as_zero(wire, start_node):
