@@ -14,7 +14,7 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_typestore
 
-from tao_lora_ros.signal.cdr import IMU, WRENCH
+from tao_lora_ros.signal.cdr import FORCE, IMU, WRENCH
 
 ROS2 = get_typestore(Stores.ROS2_JAZZY)
 ROS1 = get_typestore(Stores.ROS1_NOETIC)
@@ -55,6 +55,18 @@ def wrench(
 ) -> bytes:
     """A WrenchStamped."""
     return _pack(stamp_ns, frame, values, order)
+
+
+def force(
+    stamp_ns: int, values: Sequence[float] = LOAD, frame: str = "ft_link", order: str = "<"
+) -> bytes:
+    """A Vector3Stamped of the first three values."""
+    return _pack(stamp_ns, frame, values[:3], order)
+
+
+def bare_wrench(values: Sequence[float] = LOAD, order: str = "<") -> bytes:
+    """A Wrench."""
+    return bytes([0, order == "<", 0, 0]) + struct.pack(f"{order}6d", *values)
 
 
 @dataclass(frozen=True)
@@ -126,11 +138,13 @@ def write_ros1(
 
 
 def rosbags_message(name: str, stamp_ns: int, frame: str, values: Sequence[float]) -> Any:
-    """An Imu or a WrenchStamped as rosbags' own class."""
+    """An Imu, a WrenchStamped or a Vector3Stamped as rosbags' own class."""
     types: Any = ROS2.types
     stamp = types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, SECOND))
     header = types["std_msgs/msg/Header"](stamp, frame)
     first, second = (types["geometry_msgs/msg/Vector3"](*values[i : i + 3]) for i in (0, 3))
+    if name == FORCE:
+        return types[FORCE](header, first)
     if name == WRENCH:
         return types[WRENCH](header, types["geometry_msgs/msg/Wrench"](first, second))
     return types[IMU](

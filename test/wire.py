@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import WrenchStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -98,6 +99,16 @@ class Wire:
         """Subscribe to the events once more."""
         self.node.create_subscription(TransientEvent, "/tao_lora/events", into.append, EVENTS)
 
+    def watch(self) -> Watch:
+        """All diagnostics from now on."""
+        return Watch(self)
+
+    def publish_as(self, source: int, kind: Any) -> None:
+        """Publish an input under another type."""
+        self.node.destroy_publisher(self.publishers[source])
+        name, _ = INPUTS[source]
+        self.publishers[source] = self.node.create_publisher(kind, name, DEEP)
+
     def close(self) -> None:
         """Leave the graph."""
         self._executor.shutdown()
@@ -165,6 +176,34 @@ class Wire:
         parameter = Parameter(name, value=value).to_parameter_msg()
         request = SetParameters.Request(parameters=[parameter])
         return self.call(SetParameters, "set_parameters", request).results[0]
+
+
+class Watch:
+    """All diagnostics from now on."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._arrays: list[DiagnosticArray] = []
+        wire.node.create_subscription(DiagnosticArray, "/diagnostics", self._arrays.append, DEEP)
+
+    @property
+    def stamps_ns(self) -> list[int]:
+        """When each was made, by the node's clock."""
+        stamps = [array.header.stamp for array in self._arrays]
+        return [stamp.sec * 1_000_000_000 + stamp.nanosec for stamp in stamps] or [0]
+
+    def of(self, name: str) -> list[dict]:
+        """The reports on one part so far: its values, its level and its message."""
+        found = [s for a in self._arrays for s in a.status if s.name == f"tao_lora: {name}"]
+        return [
+            {pair.key: pair.value for pair in status.values}
+            | {"level": int.from_bytes(status.level, "big"), "message": status.message}
+            for status in found
+        ]
+
+    def until(self, name: str, condition) -> None:
+        """Wait for a report on one part that is so."""
+        self._wire.until(lambda: any(map(condition, self.of(name))), f"diagnostics of {name}")
 
 
 def open_wire() -> Wire:

@@ -10,6 +10,7 @@ from typing import Any
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
+from tao_lora_ros.signal.cdr import with_stamp
 from tao_lora_ros.signal.source import SourceConfig
 
 
@@ -123,6 +124,18 @@ class BagReader:
 
     def messages(self) -> Iterator[tuple[int, int, bytes]]:
         """Yield source number, log time (ns) and CDR bytes, in recorded order.
+
+        What has no header gets the log time as its stamp.
+
+        Raises:
+            BagError: the bag is damaged further in.
+        """
+        for index, log_ns, data in self.recorded():
+            bare = self._sources[index].bare
+            yield index, log_ns, with_stamp(data, log_ns) if bare else data
+
+    def recorded(self) -> Iterator[tuple[int, int, bytes]]:
+        """Yield the same with the bytes as they were on the topic.
 
         Raises:
             BagError: the bag is damaged further in.

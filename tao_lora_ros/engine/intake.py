@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +25,22 @@ class Intake:
     Args:
         settings: the parameters.
         rate_hz: grid rate of the rows.
+        now_ns: the clock that stamps are held against where the settings want it; none in replays.
 
     Attributes:
         sources: in the order of the settings.
         buffers: the newest raw samples of each, from before any offset is taken off.
     """
 
-    def __init__(self, settings: Settings, rate_hz: float) -> None:
+    def __init__(
+        self, settings: Settings, rate_hz: float, now_ns: Callable[[], int] | None = None
+    ) -> None:
         configs = source_configs(settings)
-        self.sources = [Source(config, settings.clock_jump_s) for config in configs]
+        offset_s = settings.max_clock_offset_s
+        clock = now_ns if offset_s else None
+        self.sources = [
+            Source(config, settings.clock_jump_s, clock, offset_s) for config in configs
+        ]
         longest_s = settings.max_transient_s + settings.source_timeout_s + _MARGIN_S
         self.buffers = [
             OutlierBuffer(

@@ -44,6 +44,7 @@ class Pipeline:
     Args:
         settings: the parameters.
         artifact: the model and its calibration.
+        now_ns: the clock that stamps are held against where the settings want it; none in replays.
 
     `runtime` is what runs the model, warm already, and says why it is that one.
 
@@ -51,10 +52,12 @@ class Pipeline:
         SettingsError: the sources do not give the channels that the model reads.
     """
 
-    def __init__(self, settings: Settings, artifact: Artifact) -> None:
+    def __init__(
+        self, settings: Settings, artifact: Artifact, now_ns: Callable[[], int] | None = None
+    ) -> None:
         check_channels(settings, artifact)
         self.counts: Counter[str] = Counter()
-        self.intake = Intake(settings, artifact.rate_hz)
+        self.intake = Intake(settings, artifact.rate_hz, now_ns)
         self._settings = settings
         self.artifact = artifact
         calibration, channels = artifact.calibration, artifact.channels

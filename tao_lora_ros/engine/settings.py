@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from tao_lora_ros.hardware.choose import BACKENDS
+from tao_lora_ros.signal.source import WRENCH_TYPES
 
 
 class SettingsError(ValueError):
@@ -102,7 +103,12 @@ class Settings:
         (0.0,), "s", "how late each Imu is stamped against the others", -1.0, 1.0
     )
     wrenches: tuple[str, ...] = _parameter(
-        ("wrench",), "", "geometry_msgs/WrenchStamped topics, relative names"
+        ("wrench",), "", "wrench and force topics, relative names"
+    )
+    wrench_types: tuple[str, ...] = _parameter(
+        ("WrenchStamped",),
+        "",
+        "geometry_msgs type of each, or one for all: WrenchStamped, Wrench or Vector3Stamped",
     )
     wrench_lags_s: tuple[float, ...] = _parameter(
         (0.0,), "s", "how late each wrench is stamped against the others", -1.0, 1.0
@@ -132,6 +138,9 @@ class Settings:
     clock_jump_s: float = _parameter(
         5.0, "s", "stamps that move further than this restart the pipeline", 0.5, 3600.0
     )
+    max_clock_offset_s: float = _parameter(
+        0.0, "s", "most that stamps may be off the node clock; 0: any, not checked", 0.0, 86_400.0
+    )
     store: str = _parameter(
         "", "", "event store folder; empty: tao_lora/events in $ROS_HOME or ~/.ros"
     )
@@ -153,6 +162,20 @@ class Settings:
                 raise SettingsError(
                     f"parameter '{lags}' has {len(getattr(self, lags))} entries, "
                     f"'{names}' has {len(getattr(self, names))}"
+                )
+        self._check_wrench_types()
+
+    def _check_wrench_types(self) -> None:
+        if len(self.wrench_types) not in (1, len(self.wrenches)):
+            raise SettingsError(
+                f"parameter 'wrench_types' has {len(self.wrench_types)} entries, "
+                f"'wrenches' has {len(self.wrenches)}"
+            )
+        for name in self.wrench_types:
+            if name not in WRENCH_TYPES:
+                raise SettingsError(
+                    f"parameter 'wrench_types' is {name!r}, "
+                    f"expected one of {', '.join(WRENCH_TYPES)}"
                 )
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.signal.align import Aligner
-from tao_lora_ros.signal.cdr import IMU, WRENCH
-from tao_lora_ros.signal.source import SourceConfig
+from tao_lora_ros.signal.cdr import IMU
+from tao_lora_ros.signal.source import WRENCH_TYPES, SourceConfig
 
 if TYPE_CHECKING:  # torch takes seconds, which players and launch files need not wait for
     from tao_lora_ros.model.artifact import Artifact
@@ -16,9 +16,12 @@ if TYPE_CHECKING:  # torch takes seconds, which players and launch files need no
 def source_configs(settings: Settings) -> list[SourceConfig]:
     """The sources that the settings name, IMUs first; an empty name is none (for ROS's YAML)."""
     imus = zip(settings.imus, settings.imu_lags_s, strict=True)
-    wrenches = zip(settings.wrenches, settings.wrench_lags_s, strict=True)
+    types = [WRENCH_TYPES[name] for name in settings.wrench_types]
+    if len(types) == 1:
+        types *= len(settings.wrenches)
+    wrenches = zip(settings.wrenches, types, settings.wrench_lags_s, strict=True)
     configs = [SourceConfig(name, IMU, lag) for name, lag in imus]
-    configs += [SourceConfig(name, WRENCH, lag) for name, lag in wrenches]
+    configs += [SourceConfig(name, msgtype, lag) for name, msgtype, lag in wrenches]
     return [config for config in configs if config.name]
 
 

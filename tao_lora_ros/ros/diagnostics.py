@@ -19,6 +19,7 @@ from tao_lora_ros.hardware.device import facts
 from tao_lora_ros.ros import garbage
 from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.outputs import Outputs
+from tao_lora_ros.signal.source import Source
 
 PERIOD_S = 1.0
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -83,23 +84,33 @@ class Diagnostics:
         subscription, source = self._inputs[index], self._pipeline.intake.sources[index]
         name = source.config.name
         refused, stuck = news[f"refused: {name}"], self._pipeline.intake.stuck(index)
+        off_s = self._clock_offset_s(source)
         level, summary = _OK, "receiving"
         if trouble := subscription.trouble():
             level, summary = _ERROR, trouble
         elif refused:
             level, summary = _WARN, f"{refused} refused, the last: {source.reason}"
+        elif off_s > source.jump_s:
+            level, summary = _WARN, f"stamps are {off_s:.1f} s ahead of the node clock"
         elif stuck:
             level, summary = _WARN, f"never changes: {', '.join(stuck)}"
         values: dict[str, Any] = {
             "topic": subscription.topic,
             "type": source.config.msgtype,
             "frame_id": source.frame_id,
+            "clock_offset_s": off_s,
             "received": subscription.received,
             **subscription.timing(seconds),
             **{f"refused: {kind}": count for kind, count in sorted(source.rejected.items())},
             "queue_depth": subscription.depth,
         }
         return self._status(name, level, summary, values)
+
+    def _clock_offset_s(self, source: Source) -> float:
+        """How far the newest stamp is ahead of the node clock; NaN where there is none."""
+        if source.newest_ns is None:
+            return float("nan")
+        return (source.newest_ns - self._node.get_clock().now().nanoseconds) * 1e-9
 
     def _inference(self, news: Counter[str], seconds: float, load: float) -> DiagnosticStatus:
         latencies_ms = np.array(self._outputs.latencies_ns) * 1e-6

@@ -7,24 +7,24 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from geometry_msgs.msg import WrenchStamped
+from geometry_msgs.msg import Vector3Stamped, Wrench, WrenchStamped
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Imu
 
-from tao_lora_ros.signal.cdr import IMU, WRENCH
+from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, WRENCH, with_stamp
 from tao_lora_ros.signal.source import SourceConfig
 
-MESSAGE_TYPES = {IMU: Imu, WRENCH: WrenchStamped}
-
-
+MESSAGE_TYPES = {IMU: Imu, WRENCH: WrenchStamped, BARE_WRENCH: Wrench, FORCE: Vector3Stamped}
 SILENT_S = 0.5
 
 
 class Input:
     """One subscription; what it receives goes to `take(source, data, arrived_ns)`.
+
+    What has no header gets the node clock's time as its stamp.
 
     Attributes:
         received: messages so far.
@@ -71,6 +71,8 @@ class Input:
         arrived_ns = time.monotonic_ns()
         self.received += 1
         self._arrivals_ns.append(arrived_ns)
+        if self._config.bare:
+            data = with_stamp(data, self._node.get_clock().now().nanoseconds)
         self._take(data, arrived_ns)
 
     def trouble(self) -> str:

@@ -29,7 +29,9 @@ _WHITE = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
 def event_markers(event: Event) -> MarkerArray:
     """The markers of an event; those of its END replace those of its ONSET."""
     push = push_of(event)
-    frame_id = push.frame_id if push else event.frame_id
+    # A Wrench names no frame, and what is in none is not shown.
+    frames = [push.frame_id if push else "", event.frame_id, *(raw.frame_id for raw in event.raw)]
+    frame_id = next(filter(None, frames), "")
     diameter = diameter_m(event.peak_score)
     sphere = _marker(event, frame_id, "event", Marker.SPHERE)
     sphere.scale = Vector3(x=diameter, y=diameter, z=diameter)

@@ -71,7 +71,8 @@ class PipelineNode(LifecycleNode):
         """Load the model, build the pipeline, advertise."""
         try:
             artifact = _load(self._settings)
-            self._pipeline = Pipeline(self._settings, artifact)
+            clock = self.get_clock()
+            self._pipeline = Pipeline(self._settings, artifact, lambda: clock.now().nanoseconds)
             self._pipeline.warm()
         except (ArtifactError, SettingsError) as error:
             self.get_logger().fatal(str(error))

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
-from geometry_msgs.msg import WrenchStamped
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -22,16 +21,14 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 from rich.progress import Progress
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Imu
 
 from tao_lora_ros.bags.reader import BagError, BagReader, bag_topics
 from tao_lora_ros.engine.settings import Settings, SettingsError, read_settings
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.ros.inputs import MESSAGE_TYPES
 from tao_lora_ros.ros.messages import time_message
-from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
-MESSAGE_TYPES = {IMU: Imu, WRENCH: WrenchStamped}
 # Reliable serves best-effort subscribers too.
 QOS = QoSProfile(
     depth=2000, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
@@ -110,7 +107,7 @@ def _publish(reader: BagReader, publishers: list[Any], rate: float, ticker: Any)
     count, begun, first_ns, tick_ns = 0, 0.0, 0, 0
     with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("playing", total=reader.message_count)
-        for index, log_ns, data in reader.messages():
+        for index, log_ns, data in reader.recorded():
             if count == 0:
                 begun, first_ns = time.monotonic(), log_ns
             wait = begun + (log_ns - first_ns) * 1e-9 / rate - time.monotonic()

@@ -20,8 +20,9 @@ from tao_lora_ros.engine.results import Event, Inference, Phase
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
+from tao_lora_ros.ros.inputs import MESSAGE_TYPES
 from tao_lora_ros.ros.messages import event_from_message, inference_from_message
-from tao_lora_ros.ros.player import MESSAGE_TYPES
+from tao_lora_ros.signal.cdr import with_stamp
 from tao_lora_ros.signal.source import Source, SourceConfig
 
 _DEEP = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)
@@ -106,7 +107,7 @@ class Recorder:
         for index, at_ns, data in reversed(self._messages):
             if index >= len(self._sources):
                 continue
-            sent_ns = _stamp_ns(data)
+            sent_ns = _stamp_ns(self._stamped(index, at_ns, data))
             if sent_ns >= stamp_ns:
                 published_ns = min(at_ns, published_ns or at_ns)
             elif sent_ns < stamp_ns - _OUT_OF_ORDER_NS:
@@ -116,7 +117,12 @@ class Recorder:
     @property
     def start_ns(self) -> int:
         """Stamp of the first input, 0 before it."""
-        return _stamp_ns(self._messages[0][2]) if self._messages else 0
+        return _stamp_ns(self._stamped(*self._messages[0])) if self._messages else 0
+
+    def _stamped(self, index: int, published_ns: int, data: bytes) -> bytes:
+        """A message's bytes; an input without a header gets the time of its publication."""
+        bare = index < len(self._sources) and self._sources[index].bare
+        return with_stamp(data, published_ns) if bare else data
 
     def write_bag(self, path: Path) -> None:
         """Write inputs and outputs, by time of publication, as an MCAP bag in the folder `path`."""
@@ -135,7 +141,11 @@ class Recorder:
         """Everything so far as the record of a run."""
         jump_s = Settings().clock_jump_s
         sources = [Source(config, jump_s) for config in self._sources]
-        inputs = ((i, data) for i, _, data in self._messages if i < len(sources))
+        inputs = (
+            (i, self._stamped(i, at_ns, data))
+            for i, at_ns, data in self._messages
+            if i < len(sources)
+        )
         signals, start_ns = collect_signals(inputs, sources)
         return RunRecord(
             title=title,

@@ -1,4 +1,4 @@
-"""Decode the CDR bytes of `sensor_msgs/Imu` and `geometry_msgs/WrenchStamped` without ROS.
+"""Decode the CDR bytes of `sensor_msgs/Imu` and of wrenches and forces without ROS.
 
 A raw subscription and a bag hand out the same bytes, so the live node and the replay share this
 decoder. The layout follows the OMG CDR encoding (DDS-XTypes 1.3, section 7.4.1, plain CDR): four
@@ -20,6 +20,8 @@ _NOT_REPORTED = (float("nan"),) * 3
 
 IMU = "sensor_msgs/msg/Imu"
 WRENCH = "geometry_msgs/msg/WrenchStamped"
+BARE_WRENCH = "geometry_msgs/msg/Wrench"
+FORCE = "geometry_msgs/msg/Vector3Stamped"
 
 
 class DecodeError(ValueError):
@@ -49,6 +51,7 @@ class _Layout:
         # orientation 4 + 9, angular velocity 3 + 9, linear acceleration 3 + 9 doubles
         self.imu = struct.Struct(order + "104x4d64x4d64x")
         self.wrench = struct.Struct(order + "6d")
+        self.force = struct.Struct(order + "3d")
 
 
 _LAYOUTS = {b"\0\0": _Layout(">"), b"\0\1": _Layout("<")}
@@ -113,4 +116,33 @@ def decode_wrench(data: bytes) -> Sample:
     return Sample(stamp_ns, frame_id, np.array(doubles), sum(map(abs, doubles)))
 
 
-DECODERS: dict[str, Callable[[bytes], Sample]] = {IMU: decode_imu, WRENCH: decode_wrench}
+def decode_force(data: bytes) -> Sample:
+    """Decode a Vector3Stamped: a force; the torque counts as not reported.
+
+    Raises:
+        DecodeError: the bytes are cut short or are not such a message.
+    """
+    layout, stamp_ns, frame_id, offset = _header(data)
+    force = _doubles(data, offset, layout.force)
+    return Sample(stamp_ns, frame_id, np.array(force + _NOT_REPORTED), sum(map(abs, force)))
+
+
+def with_stamp(wrench: bytes, stamp_ns: int) -> bytes:
+    """The WrenchStamped of a Wrench, in no frame; what is no message stays none.
+
+    A Wrench has no header, so whoever receives it has to say when that was.
+    """
+    head, order = wrench[:4], "<" if wrench[1:2] == b"\1" else ">"
+    if len(head) < _STAMP_AT:
+        return wrench
+    seconds, nanoseconds = divmod(stamp_ns, _NANOSECONDS)
+    stamp = struct.pack(order + "III", seconds & 0xFFFFFFFF, nanoseconds, 1)  # a bag may hold any
+    return head + stamp + bytes(4) + wrench[4:]  # the empty text's end, and padding
+
+
+DECODERS: dict[str, Callable[[bytes], Sample]] = {
+    IMU: decode_imu,
+    WRENCH: decode_wrench,
+    BARE_WRENCH: decode_wrench,  # once it went through `with_stamp`
+    FORCE: decode_force,
+}

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isfinite
 
-from tao_lora_ros.signal.cdr import DECODERS, IMU, WRENCH, DecodeError, Sample
+from tao_lora_ros.signal.cdr import (
+    BARE_WRENCH,
+    DECODERS,
+    FORCE,
+    IMU,
+    WRENCH,
+    DecodeError,
+    Sample,
+)
 
+WRENCH_TYPES = {"WrenchStamped": WRENCH, "Wrench": BARE_WRENCH, "Vector3Stamped": FORCE}
+_LOADS = ("force_x", "force_y", "force_z", "torque_x", "torque_y", "torque_z")
 _CHANNELS = {
     IMU: ("accel_x", "accel_y", "accel_z", "gyro_x", "gyro_y", "gyro_z"),
-    WRENCH: ("force_x", "force_y", "force_z", "torque_x", "torque_y", "torque_z"),
+    **dict.fromkeys(WRENCH_TYPES.values(), _LOADS),
 }
 # Messages overtake each other by less; a bag that loops goes back further.
 BACK_S = 0.5
@@ -29,7 +40,7 @@ class SourceConfig:
 
     Args:
         name: short name, the first half of its channels' names.
-        msgtype: `sensor_msgs/msg/Imu` or `geometry_msgs/msg/WrenchStamped`.
+        msgtype: `sensor_msgs/msg/Imu` or one of `WRENCH_TYPES`.
         lag_s: how much later than the others this source stamps the same instant, in seconds.
     """
 
@@ -41,6 +52,11 @@ class SourceConfig:
     def channels(self) -> tuple[str, ...]:
         """Channel names, such as `wrench.force_x`."""
         return tuple(f"{self.name}.{channel}" for channel in _CHANNELS[self.msgtype])
+
+    @property
+    def bare(self) -> bool:
+        """Whether its messages have no header: who receives one puts it through `with_stamp`."""
+        return self.msgtype == BARE_WRENCH
 
 
 def unit_of(channel: str) -> str:
@@ -56,19 +72,24 @@ class Source:
         config: name, type and lag.
         jump_s: stamps that move further ahead than this, or back by more than `BACK_S`, and stay
             there, are a clock jump.
+        now_ns: the clock that stamps are held against; None: they are not.
+        offset_s: stamps further ahead or behind of it are refused.
     """
 
     config: SourceConfig
     jump_s: float
+    now_ns: Callable[[], int] | None = None
+    offset_s: float = 0.0
     rejected: Counter[str] = field(default_factory=Counter)  # by kind
     refused: int = 0  # all kinds together
     reason: str = ""
     frame_id: str = ""
-    _newest_ns: int | None = None
+    newest_ns: int | None = None  # of what was accepted
     _jumped_to_ns: int | None = None
 
     def __post_init__(self) -> None:
         self._jump_ns = round(self.jump_s * 1e9)
+        self._offset_ns = round(self.offset_s * 1e9)
         self._back_ns = min(round(BACK_S * 1e9), self._jump_ns)
         self._decode = DECODERS[self.config.msgtype]
 
@@ -95,10 +116,15 @@ class Source:
             return self.refuse(kind, f"values {sample.values.tolist()}")
         if self.frame_id and sample.frame_id != self.frame_id:
             return self.refuse("wrong_frame", f"'{sample.frame_id}', not '{self.frame_id}'")
+        if self.now_ns is not None:
+            off_ns = sample.stamp_ns - self.now_ns()
+            if abs(off_ns) > self._offset_ns:
+                far = f"stamp {sample.stamp_ns} ns is {off_ns * 1e-9:+.1f} s off the node clock"
+                return self.refuse("future" if off_ns > 0 else "past", far)
         return self._in_order(sample)
 
     def _in_order(self, sample: Sample) -> Sample | None:
-        newest = self._newest_ns
+        newest = self.newest_ns
         if newest is not None:
             ahead_ns = sample.stamp_ns - newest
             if not -self._back_ns <= ahead_ns <= self._jump_ns:
@@ -108,7 +134,7 @@ class Source:
                 kind = "out_of_order" if ahead_ns else "duplicate"
                 return self.refuse(kind, f"stamp {sample.stamp_ns} ns after {newest} ns")
         self._jumped_to_ns = None
-        self._newest_ns = sample.stamp_ns
+        self.newest_ns = sample.stamp_ns
         self.frame_id = sample.frame_id
         return sample
 
@@ -117,9 +143,9 @@ class Source:
         candidate, self._jumped_to_ns = self._jumped_to_ns, sample.stamp_ns
         if candidate is not None and 0 < sample.stamp_ns - candidate <= self._jump_ns:
             raise ClockJump(
-                f"{self.config.name}: stamps moved from {self._newest_ns} ns to {candidate} ns"
+                f"{self.config.name}: stamps moved from {self.newest_ns} ns to {candidate} ns"
             )
-        self.refuse("clock_jump", f"stamp {sample.stamp_ns} ns after {self._newest_ns} ns")
+        self.refuse("clock_jump", f"stamp {sample.stamp_ns} ns after {self.newest_ns} ns")
 
     def refuse(self, kind: str, reason: str) -> None:
         """Count a message as refused, and keep the reason."""
@@ -129,5 +155,5 @@ class Source:
 
     def restart(self) -> None:
         """Forget the clock and the frame; the counts stay."""
-        self._newest_ns = self._jumped_to_ns = None
+        self.newest_ns = self._jumped_to_ns = None
         self.frame_id = ""

@@ -13,17 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from recordings import Message, motion, write_ros2
+from recordings import START_NS, TOPICS, Message, force, imu, motion, wrench, write_ros2
 
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import Replay
 from tao_lora_ros.bags.replay import replay as replay_bag
+from tao_lora_ros.benchmarks.node_models import write_artifact
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.results import Event, Inference, Phase
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.preservation.outlier_buffer import RawSamples
+from tao_lora_ros.signal.cdr import FORCE, WRENCH, decode_wrench
 
 pytestmark = pytest.mark.ros
 SECOND = 1_000_000_000
@@ -107,12 +109,14 @@ def assert_same(wire, result: Replay, artifact: Artifact) -> None:
         assert list(map(raw_message_row, message.raw)) == list(map(raw_row, event.raw))
 
 
-def run_live(wire, start_node, messages: Iterable[Message], *parameters: str) -> None:
+def run_live(
+    wire, start_node, messages: Iterable[Message], *parameters: str, rate: float = 3.0
+) -> None:
     """Play to a node and stop it by Ctrl-C, so that it closes an open event as a replay does."""
     from wire import LOSSLESS
 
     process = start_node(*LOSSLESS, *parameters)
-    wire.play(messages)
+    wire.play(messages, rate)
     wire.until_acknowledged()
     wire.settle()
     process.child.send_signal(signal.SIGINT)
@@ -140,6 +144,76 @@ def test_recorded_hammer_taps(wire, start_node, artifact, data_folder):
     assert result.events
     run_live(wire, start_node, messages)
     assert_same(wire, result, artifact)
+
+
+def test_forces_without_torques(wire, start_node, artifact, tmp_path):
+    from geometry_msgs.msg import Vector3Stamped
+
+    whole = motion(3.0, impacts_s=(1.5, 2.5), seed=2)
+    alone = [
+        replace(m, data=force(m.stamp_ns, decode_wrench(m.data).values)) if m.source else m
+        for m in whole
+    ]
+    bag = write_ros2(tmp_path / "bag", alone, (TOPICS[0], ("/wrench", FORCE)))
+    result, messages = replayed(bag, artifact, Settings(wrench_types=("Vector3Stamped",)))
+    assert [event.phase for event in result.events] == [Phase.ONSET, Phase.END] * 2
+    raw = result.events[1].raw[1]
+    assert np.isnan(raw.values[:, 3:]).all()
+    assert not np.isnan(raw.values[:, :3]).any()
+    wire.publish_as(1, Vector3Stamped)
+    run_live(wire, start_node, messages, "wrench_types:=[Vector3Stamped]")
+    assert_same(wire, result, artifact)
+
+
+PERIODS_MS = {"imu": 1, "wrench": 20, "foot": 5}
+FOOT_MS = (range(800, 2000), range(3800, 5000))  # when it sends
+
+
+def three_sources() -> list[Message]:
+    """5 s of an Imu at 1 kHz, a wrench at 50 Hz and a foot at 200 Hz that comes and goes."""
+    rng = np.random.default_rng(3)
+    messages = []
+    for source, (name, period_ms) in enumerate(PERIODS_MS.items()):
+        for at_ms in range(0, 5000, period_ms):
+            if name == "foot" and not any(at_ms in times for times in FOOT_MS):
+                continue
+            stamp = START_NS + at_ms * 1_000_000 + 100_000 * source
+            struck = 4500 <= at_ms < 4520
+            values = rng.standard_normal(6) * (30.0 if struck else 1.0)
+            messages.append(Message(source, stamp, (wrench if source else imu)(stamp, values)))
+    return sorted(messages, key=lambda message: message.stamp_ns)
+
+
+def test_sources_of_mixed_rates_one_of_which_comes_and_goes(wire, start_node, tmp_path):
+    from geometry_msgs.msg import WrenchStamped
+    from wire import DEEP
+
+    settings = Settings(
+        wrenches=("wrench", "foot"), wrench_lags_s=(0.0, 0.0), model=str(tmp_path / "model")
+    )
+    channels = tuple(name for config in source_configs(settings) for name in config.channels)
+    write_artifact(tmp_path / "model", channels, np.ones(len(channels)))
+    artifact = load_artifact(tmp_path / "model")
+    topics = (*TOPICS, ("/foot", WRENCH))
+    bag = write_ros2(tmp_path / "bag", three_sources(), topics)
+    result, messages = replayed(bag, artifact, settings)
+
+    wire.publishers.append(wire.node.create_publisher(WrenchStamped, "foot", DEEP))
+    watch = wire.watch()
+    parameters = [
+        f"model:={settings.model}", "wrenches:=[wrench, foot]", "wrench_lags_s:=[0.0, 0.0]",
+        "qos_overrides./foot.subscription.reliability:=reliable",
+    ]  # fmt: skip
+    run_live(wire, start_node, messages, *parameters, rate=1.0)
+    assert_same(wire, result, artifact)
+
+    windows = np.array([ns(message.window_end) for message in wire.inferences])
+    assert windows[-1] - windows[0] > 4.6 * SECOND
+    assert np.diff(windows).max() == 16 * SECOND // 500  # nobody waits for who is away
+    raw = {raw.source: ns(raw.stamps[1]) - ns(raw.stamps[0]) for raw in wire.events[-1].raw}
+    assert raw == {name: period_ms * 1_000_000 for name, period_ms in PERIODS_MS.items()}
+    told = iter(report["message"].split()[0] for report in watch.of("foot"))
+    assert all(word in told for word in ("receiving", "silent", "receiving"))  # in this order
 
 
 def shuffled(messages: Iterable[Message], jitter_s: float) -> Iterable[Message]:

@@ -24,6 +24,9 @@ def granted(kind: str, right: str) -> set[str]:
 
 def test_grants_exactly_what_the_node_has(wire, start_node):
     start_node("use_sim_time:=true")
+    # Its name comes apart from its topics.
+    node = ("tao_lora", "/")
+    wire.until(lambda: node in wire.node.get_node_names_and_namespaces(), "the node's name")
 
     def had(what: str) -> set[str]:
         find = getattr(wire.node, f"get_{what}_names_and_types_by_node")

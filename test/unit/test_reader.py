@@ -5,10 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from recordings import TOPICS, Message, imu, motion, write_ros1, write_ros2
+from recordings import (
+    LOAD,
+    START_NS,
+    TOPICS,
+    Message,
+    bare_wrench,
+    force,
+    imu,
+    motion,
+    write_ros1,
+    write_ros2,
+)
 
 from tao_lora_ros.bags.reader import BagError, BagReader
-from tao_lora_ros.signal.cdr import DECODERS, IMU, WRENCH
+from tao_lora_ros.signal.cdr import BARE_WRENCH, DECODERS, FORCE, IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
 SOURCES = [SourceConfig("imu", IMU), SourceConfig("wrench", WRENCH)]
@@ -61,6 +72,23 @@ def test_a_topic_of_another_name_is_found_by_its_type(tmp_path: Path) -> None:
     with BagReader(write_ros2(tmp_path / "bag", MESSAGES, topics), SOURCES) as reader:
         assert reader.topics == {"imu": "/imu/data_raw", "wrench": "/ft"}
         assert [source for source, _, _ in reader.messages()] == [m.source for m in MESSAGES]
+
+
+@pytest.mark.parametrize(("write", "name"), [(write_ros1, "one.bag"), (write_ros2, "bag")])
+def test_types_of_wrenches_are_told_apart_and_a_bare_one_gets_the_log_time(
+    tmp_path: Path, write, name: str
+) -> None:
+    topics = (("/a", FORCE), ("/b", BARE_WRENCH), ("/c", WRENCH))
+    data = force(START_NS), bare_wrench()
+    messages = [Message(i, START_NS + i, raw) for i, raw in enumerate(data)]
+    sources = [SourceConfig("foot", FORCE), SourceConfig("hand", BARE_WRENCH)]
+    with BagReader(write(tmp_path / name, messages, topics), sources) as reader:
+        assert reader.topics == {"foot": "/a", "hand": "/b"}
+        assert list(reader.recorded())[1] == (1, START_NS + 1, data[1])
+        read = [DECODERS[sources[i].msgtype](raw) for i, _, raw in reader.messages()]
+    assert [sample.stamp_ns for sample in read] == [START_NS, START_NS + 1]
+    assert [sample.frame_id for sample in read] == ["ft_link", ""]
+    assert read[1].values.tolist() == list(LOAD)
 
 
 TWO_IMUS = (("/a", IMU), ("/wrench", WRENCH), ("/b", IMU))

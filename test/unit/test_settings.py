@@ -140,6 +140,23 @@ def test_names_and_lags_come_in_pairs(kind: str) -> None:
     )
 
 
+def test_one_wrench_type_is_for_all_and_others_come_one_each() -> None:
+    feet = dict(wrenches=["a", "b", "c"], wrench_lags_s=[0.0] * 3)
+    settings_from(feet | {"wrench_types": ["Vector3Stamped"]})
+    settings_from(feet | {"wrench_types": ["Wrench", "WrenchStamped", "Vector3Stamped"]})
+    assert refusal(feet | {"wrench_types": ["Wrench", "Wrench"]}) == (
+        "parameter 'wrench_types' has 2 entries, 'wrenches' has 3"
+    )
+
+
+@pytest.mark.parametrize("name", ["wrench", "geometry_msgs/msg/Wrench", "JointState", ""])
+def test_an_unknown_wrench_type_is_refused_with_the_known_ones(name: str) -> None:
+    assert refusal({"wrench_types": [name]}) == (
+        f"parameter 'wrench_types' is {name!r}, "
+        "expected one of WrenchStamped, Wrench, Vector3Stamped"
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "a: 1", "/**: {}", "- 1", "5", "/**: {ros__parameters: 3}", "a: {}\nb: {}", "/**: null"],

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recordings import REST, SECOND, START_NS, imu, wrench
+from recordings import LOAD, REST, SECOND, START_NS, force, imu, wrench
 
-from tao_lora_ros.signal.cdr import IMU, WRENCH, DecodeError
+from tao_lora_ros.signal.cdr import FORCE, IMU, WRENCH, DecodeError
 from tao_lora_ros.signal.source import ClockJump, Source, SourceConfig, unit_of
 
 MS = 1_000_000
@@ -188,6 +188,39 @@ def test_the_wrench_is_checked_likewise() -> None:
     source = Source(SourceConfig("ft", WRENCH), jump_s=5.0)
     assert source.accept(wrench(START_NS, [1, np.nan, 0, 0, 0, 0])) is None
     assert source.reason.startswith("ft: not finite: values [1.0, nan,")
+
+
+@pytest.mark.parametrize(
+    ("off_s", "kind"), [(-3600.0, "past"), (-10.0, ""), (0.0, ""), (10.0, ""), (10.1, "future")]
+)
+def test_stamps_are_held_against_the_clock(off_s: float, kind: str) -> None:
+    now_ns = START_NS + 7
+    source = Source(SourceConfig("imu", IMU), jump_s=5.0, now_ns=lambda: now_ns, offset_s=10.0)
+    stamp = now_ns + round(off_s * SECOND)
+    assert (source.accept(imu(stamp)) is None) == bool(kind)
+    assert source.rejected == ({kind: 1} if kind else {})
+    if kind:
+        assert source.reason == (
+            f"imu: {kind}: stamp {stamp} ns is {off_s:+.1f} s off the node clock"
+        )
+
+
+def test_a_refused_stamp_moves_no_clock() -> None:
+    source = Source(SourceConfig("imu", IMU), 5.0, now_ns=lambda: START_NS, offset_s=1.0)
+    for i in range(3):
+        source.accept(imu(START_NS + 3600 * SECOND + i * MS))
+        assert source.accept(imu(START_NS + i * MS)) is not None
+    assert source.rejected == {"future": 3}
+
+
+def test_a_force_alone_is_checked_likewise_and_has_no_torque() -> None:
+    source = Source(SourceConfig("foot", FORCE), jump_s=5.0)
+    sample = source.accept(force(START_NS))
+    assert sample is not None
+    np.testing.assert_array_equal(sample.values, [*LOAD[:3], np.nan, np.nan, np.nan])
+    assert source.accept(force(START_NS + MS, [np.nan, 0, 0])) is None
+    assert source.rejected == {"not_finite": 1}
+    assert source.config.channels == SourceConfig("foot", WRENCH).channels
 
 
 @given(stamps=st.lists(st.integers(0, 400), min_size=1, max_size=60))

@@ -1,0 +1,119 @@
+"""What the node makes of its topics: their types, their stamps, and the clock they are held to."""
+
+from __future__ import annotations
+
+import struct
+import time
+from dataclasses import replace
+
+import pytest
+from recordings import START_NS, Message, bare_wrench, imu, motion
+
+from tao_lora_ros.signal.cdr import decode_wrench
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+pytestmark = pytest.mark.ros
+WARN, ERROR = 1, 2
+SECOND = 1_000_000_000
+
+
+def test_a_topic_of_another_type_is_reported_with_both_types(wire, run):
+    from geometry_msgs.msg import Wrench
+    from wire import node_command
+
+    wire.node.destroy_publisher(wire.publishers[0])
+    wire.node.create_publisher(Wrench, "/imu", 10)
+    watch = wire.watch()
+    process = run(node_command(()))
+    words = "/imu is geometry_msgs/msg/Wrench, expected sensor_msgs/msg/Imu"
+    watch.until("imu", lambda imu: imu["message"] == words and imu["level"] == ERROR)
+    assert words in process.log
+
+
+def test_a_publisher_whose_clock_is_an_hour_ahead_is_told_of(wire, start_node):
+    watch = wire.watch()
+    start_node()
+    wire.play(motion(6.0, start_ns=time.time_ns() + 3600 * SECOND))
+    assert wire.inferences
+    watch.until("imu", lambda imu: imu["message"].startswith("stamps are 3"))
+    watch.until("imu", lambda imu: imu["level"] == WARN and float(imu["clock_offset_s"]) > 3590)
+
+
+def test_stamps_off_the_node_clock_are_refused_where_that_is_wanted(wire, start_node):
+    watch = wire.watch()
+    start_node("max_clock_offset_s:=10.0")
+    now_ns = time.time_ns()
+    early = motion(0.3, start_ns=now_ns + 3600 * SECOND)
+    late = motion(0.3, start_ns=now_ns - 3600 * SECOND)
+    good = motion(1.0, start_ns=now_ns)
+    wire.play([m for m in early if m.source == 0] + [m for m in late if m.source == 1])
+    assert not wire.inferences
+    for name, kind, off in (("imu", "future", " ns is +3"), ("wrench", "past", " ns is -3")):
+        watch.until(name, lambda r, kind=kind: int(r.get(f"refused: {kind}", 0)) == 150)
+        watch.until(name, lambda r, words=f"{name}: {kind}: stamp": words in r["message"])
+        watch.until(name, lambda r, words=off: words in r["message"])
+    wire.play(good)
+    wire.until(lambda: wire.inferences, "inferences")
+    assert {m.header.stamp.sec - now_ns // SECOND for m in wire.inferences} <= {0, 1, 2}
+
+
+def test_a_wrench_without_a_header_is_stamped_on_arrival(wire, start_node, tmp_path):
+    from geometry_msgs.msg import Wrench
+    from visualization_msgs.msg import MarkerArray
+    from wire import DEEP
+
+    shown: list[MarkerArray] = []
+    wire.node.create_subscription(MarkerArray, "/tao_lora/markers", shown.append, DEEP)
+    wire.publish_as(1, Wrench)
+    start_node("wrench_types:=[Wrench]", f"store:={tmp_path / 'store'}")
+    begun_ns = time.time_ns()
+    messages = motion(1.2, impacts_s=(1.0,), start_ns=begun_ns)
+    wire.play(
+        [
+            replace(m, data=bare_wrench(decode_wrench(m.data).values)) if m.source else m
+            for m in messages
+        ],
+        rate=1.0,
+    )
+    wire.until(lambda: len(wire.events) == 2, "an event")
+    raw = {samples.source: samples for samples in wire.events[1].raw}["wrench"]
+    stamps = [stamp.sec * SECOND + stamp.nanosec for stamp in raw.stamps]
+    assert begun_ns < stamps[0] < stamps[-1] < time.time_ns()
+    assert (raw.frame_id, len(raw.values)) == ("", 6 * len(stamps))
+    wire.until(lambda: len(shown) == 2, "markers")
+    assert {marker.header.frame_id for marker in shown[1].markers} == {"imu_link"}
+
+
+def ticks(stamp_ns: int, seconds: float) -> list[Message]:
+    """Messages of /clock, 100 a second; theirs is the third publisher."""
+    stamps = range(stamp_ns, stamp_ns + round(seconds * SECOND), SECOND // 100)
+    return [Message(2, at, struct.pack("<4BiI", 0, 1, 0, 0, *divmod(at, SECOND))) for at in stamps]
+
+
+def test_simulated_time_is_the_clock_and_may_start_anew(wire, start_node):
+    from rosgraph_msgs.msg import Clock
+    from wire import DEEP
+
+    watch = wire.watch()
+    start_node("use_sim_time:=true", "max_clock_offset_s:=10.0")
+    wire.publishers.append(wire.node.create_publisher(Clock, "/clock", DEEP))
+    wire.until(lambda: wire.node.count_subscribers("/clock"), "a listener to the clock")
+    recording = motion(2.0) + ticks(START_NS - SECOND // 10, 2.1)
+    recording.sort(key=lambda message: message.stamp_ns)
+    wire.play(recording, rate=2.0)
+    first = len(wire.inferences)
+    assert first > 40
+    wire.until(lambda: watch.stamps_ns[-1] > START_NS + SECOND, "diagnostics on simulated time")
+    assert watch.stamps_ns[-1] < START_NS + 3 * SECOND
+    watch.until("imu", lambda report: abs(float(report.get("clock_offset_s", "nan"))) < 1.0)
+
+    hour_ahead = START_NS + 3600 * SECOND
+    wire.publishers[0].publish(imu(hour_ahead))
+    watch.until("imu", lambda report: report.get("refused: future") == "1")
+
+    wire.play(recording, rate=2.0)  # from its start again
+    assert len(wire.inferences) > first + 40
+    watch.until("inference", lambda report: report["resets"] == "1")
+    assert {kind for report in watch.of("wrench") for kind in report if "refused" in kind} <= {
+        "refused: undecodable", "refused: clock_jump", "refused: other_clock",
+    }  # fmt: skip
