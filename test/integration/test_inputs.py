@@ -43,18 +43,17 @@ def test_stamps_off_the_node_clock_are_refused_where_that_is_wanted(wire, start_
     watch = wire.watch()
     start_node("max_clock_offset_s:=10.0")
     now_ns = time.time_ns()
-    early = motion(0.3, start_ns=now_ns + 3600 * SECOND)
-    late = motion(0.3, start_ns=now_ns - 3600 * SECOND)
-    good = motion(1.0, start_ns=now_ns)
-    wire.play([m for m in early if m.source == 0] + [m for m in late if m.source == 1])
+    early = motion(4.0, start_ns=now_ns + 3600 * SECOND)  # longer than from report to report
+    late = motion(4.0, start_ns=now_ns - 3600 * SECOND)
+    wire.play(b if a.source else a for a, b in zip(early, late, strict=True))
     assert not wire.inferences
     for name, kind, off in (("imu", "future", " ns is +3"), ("wrench", "past", " ns is -3")):
-        watch.until(name, lambda r, kind=kind: int(r.get(f"refused: {kind}", 0)) == 150)
+        watch.until(name, lambda r, kind=kind: int(r.get(f"refused: {kind}", 0)) > 500)
         watch.until(name, lambda r, words=f"{name}: {kind}: stamp": words in r["message"])
         watch.until(name, lambda r, words=off: words in r["message"])
-    wire.play(good)
+    wire.play(motion(1.0, start_ns=time.time_ns()))
     wire.until(lambda: wire.inferences, "inferences")
-    assert {m.header.stamp.sec - now_ns // SECOND for m in wire.inferences} <= {0, 1, 2}
+    assert all(abs(m.header.stamp.sec - now_ns // SECOND) < 60 for m in wire.inferences)
 
 
 def test_a_wrench_without_a_header_is_stamped_on_arrival(wire, start_node, tmp_path):
