@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.cli import commands
+from tao_lora_ros.cli.arguments import add_topic_argument
 from tao_lora_ros.cli.bench import add_bench_parser
 from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
@@ -87,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 
     calibrate = subparsers.add_parser("calibrate", help="set the thresholds from steady bags")
     calibrate.set_defaults(run=commands.calibrate_command)
-    _topic_argument(calibrate)
+    add_topic_argument(calibrate)
     calibrate.add_argument("bags", type=Path, nargs="+", help="steady bags, or folders of bags")
     calibrate.add_argument(
         "--model", type=Path, metavar="DIR", help="artifact folder to start from"
@@ -113,17 +114,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _bag_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", type=Path, help="ROS 1 or ROS 2 bag")
-    _topic_argument(parser)
-
-
-def _topic_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--topic",
-        action="append",
-        default=[],
-        metavar="SOURCE=TOPIC",
-        help="bag topic of a source, such as imu=/imu/data_raw",
-    )
+    add_topic_argument(parser)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 
 from tao_lora_ros.bags.importing import import_folder
 from tao_lora_ros.bags.reader import bag_topics
+from tao_lora_ros.cli.arguments import add_topic_argument
 from tao_lora_ros.cli.commands import UsageError, bags_in, settings_of, writing
 from tao_lora_ros.model.adapter import adapter_of, set_adapter
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
@@ -92,13 +93,7 @@ def _add_steps(subparsers: Any) -> None:
 
 def _data_arguments(parser: argparse.ArgumentParser, rate_hz: float | None = None) -> None:
     parser.add_argument("bags", type=Path, nargs="+", help="bags, or folders of bags")
-    parser.add_argument(
-        "--topic",
-        action="append",
-        default=[],
-        metavar="SOURCE=TOPIC",
-        help="bag topic of a source, such as imu=/imu/data_raw",
-    )
+    add_topic_argument(parser)
     parser.add_argument(
         "--name-label",
         default="",
