@@ -33,7 +33,7 @@ def load_weights(
 @triton.jit
 def load_vectors(
     vectors, scales, block, split, steady, T: tl.constexpr, TE: tl.constexpr, TC: tl.constexpr,
-    D: tl.constexpr, E: tl.constexpr, HS: tl.constexpr, NB: tl.constexpr, SCALARS: tl.constexpr,
+    D: tl.constexpr, E: tl.constexpr, HS: tl.constexpr, SCALARS: tl.constexpr,
 ):  # fmt: skip
     """A block's norms, weight scales (times the activation's while steady), biases, and 1 / s."""
     t, te, d = tl.arange(0, T), tl.arange(0, TC), tl.arange(0, D)

@@ -96,9 +96,7 @@ def fused_mixer(
     embed = bytes_to_half(embed)
     embed_features = bytes_to_half(embed_features)
     heads = bytes_to_half(heads)
-    block_vectors = load_vectors(
-        vectors, scales, 0, split, steady, T, TE, TC, D, E, HS, NB, SCALARS
-    )
+    block_vectors = load_vectors(vectors, scales, 0, split, steady, T, TE, TC, D, E, HS, SCALARS)
     block_adapters = load_adapters(adapters, 0, split, not steady, D, E, HS, R)
 
     # Standardise each channel about its level, squash, embed.
@@ -153,7 +151,7 @@ def fused_mixer(
         following = tl.minimum(block + 1, NB - 1)
         weights = load_weights(codes4, codes8, following, split, T, TE, TC, D, HS, SPLITS)
         block_vectors = load_vectors(
-            vectors, scales, following, split, steady, T, TE, TC, D, E, HS, NB, SCALARS
+            vectors, scales, following, split, steady, T, TE, TC, D, E, HS, SCALARS
         )
         block_adapters = load_adapters(adapters, following, split, not steady, D, E, HS, R)
         if HOPS == 0:
