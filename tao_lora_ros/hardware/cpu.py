@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.hardware.cpu_forward import forward
 from tao_lora_ros.hardware.cpu_pack import pack
-from tao_lora_ros.hardware.runtime import Array, Output
+from tao_lora_ros.hardware.runtime import Array, Output, check_window
 from tao_lora_ros.model.layers import Int8Linear
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.router.router import Path
@@ -51,9 +51,6 @@ class CpuRuntime:
         return Output(*(np.empty((*count, *shape), np.float32) for shape in self._shapes))
 
     def _run(self, window: Array, path: Path, output: Output) -> None:
-        if window.shape != self._window or window.dtype != np.float32:
-            raise ValueError(
-                f"window of shape {window.shape}, {window.dtype}; expected {self._window}, float32"
-            )
+        check_window(window.shape, window.dtype, self._window)
         window = np.ascontiguousarray(window)
         forward(window, path is Path.TRANSIENT, *self._packed, *output)

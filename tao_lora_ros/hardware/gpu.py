@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from triton.errors import TritonError
 
 from tao_lora_ros.hardware.gpu_tensors import mixer_tensors
-from tao_lora_ros.hardware.runtime import Array, Output
+from tao_lora_ros.hardware.runtime import Array, Output, check_window
 from tao_lora_ros.kernels.fused_launch import launch, slots
 from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
 from tao_lora_ros.kernels.mixer_tensors import MixerTensors, sizes_of
@@ -94,11 +94,7 @@ class GpuRuntime:
         Each part of the output has the windows first.
         """
         count = len(windows)
-        if windows.shape[1:] != self._shape or windows.dtype != np.float32:
-            raise ValueError(
-                f"window of shape {windows.shape[1:]}, {windows.dtype}; "
-                f"expected {self._shape}, float32"
-            )
+        check_window(windows.shape[1:], windows.dtype, self._shape)
         if count not in self._plans:
             self._plans[count] = _Plan(self._model, count)
         plan = self._plans[count]

@@ -26,6 +26,12 @@ class Output(NamedTuple):
     level: Array
 
 
+def check_window(shape: tuple[int, ...], dtype: np.dtype, expected: tuple[int, int]) -> None:
+    """Raise a ValueError that names what is wrong with a window's shape [T, C] or type."""
+    if shape != expected or dtype != np.float32:
+        raise ValueError(f"window of shape {shape}, {dtype}; expected {expected}, float32")
+
+
 class Runtime(Protocol):
     """Runs a quantised model. Made of it alone: `SomeRuntime(model)`, warm once it is made.
 
