@@ -11,22 +11,24 @@ def load_weights(
     codes4, codes8, block, split, T: tl.constexpr, TE: tl.constexpr, TC: tl.constexpr,
     D: tl.constexpr, HS: tl.constexpr, SPLITS: tl.constexpr,
 ):  # fmt: skip
-    """A block's codes: channel up [HS, D / 2] and down [D, HS / 2]; token up [TC, T] and down
-    [T, TC], the first and the last TC hidden units.
+    """A block's codes as words: channel up [HS, D / 8] and down [D, HS / 8]; token up [TC, T / 4]
+    and down [T, TC / 4], the first and the last TC hidden units.
     """
     t, te, d, h = tl.arange(0, T), tl.arange(0, TC), tl.arange(0, D), tl.arange(0, HS)
-    d2, h2 = tl.arange(0, D // 2), tl.arange(0, HS // 2)
-    up = codes4 + (block * SPLITS + split) * (D * HS)
-    down = up + D * HS // 2
-    token_up = codes8 + block * (2 * T * TE)
-    token_down = token_up + T * TE
+    t4, te4 = tl.arange(0, T // 4), tl.arange(0, TC // 4)
+    d8, h8 = tl.arange(0, D // 8), tl.arange(0, HS // 8)
+    up = codes4 + (block * SPLITS + split) * (D * HS // 4)
+    down = up + D * HS // 8
+    token_up = codes8 + block * (T * TE // 2)
+    token_down = token_up + T * TE // 4
+    rest: tl.constexpr = TE - TC
     return (
-        tl.load(up + h[:, None] * (D // 2) + d2[None, :]),
-        tl.load(down + d[:, None] * (HS // 2) + h2[None, :]),
-        tl.load(token_up + te[:, None] * T + t[None, :]),
-        tl.load(token_down + t[:, None] * TE + te[None, :]),
-        tl.load(token_up + (TE - TC + te)[:, None] * T + t[None, :]),
-        tl.load(token_down + t[:, None] * TE + (TE - TC + te)[None, :]),
+        tl.load(up + h[:, None] * (D // 8) + d8[None, :]),
+        tl.load(down + d[:, None] * (HS // 8) + h8[None, :]),
+        tl.load(token_up + te[:, None] * (T // 4) + t4[None, :]),
+        tl.load(token_down + t[:, None] * (TE // 4) + te4[None, :]),
+        tl.load(token_up + (rest + te)[:, None] * (T // 4) + t4[None, :]),
+        tl.load(token_down + t[:, None] * (TE // 4) + rest // 4 + te4[None, :]),
     )
 
 

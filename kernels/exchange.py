@@ -20,11 +20,10 @@ TAG_BITS = 4
 TAG = tl.constexpr((1 << TAG_BITS) - 1)
 
 _PUBLISH = tl.constexpr(
-    """{ .reg .b32 a, b;
-    mov.b32 a, $2; mov.b32 b, $3;
-    and.b32 a, a, 0xfffffff0; and.b32 b, b, 0xfffffff0;
-    or.b32 a, a, $4; or.b32 b, b, $4;
-    st.relaxed.gpu.global.v2.b32 [$1], {a, b};
+    """{ .reg .b32 b; .reg .b64 w;
+    mov.b32 b, $3; lop3.b32 b, b, 0xfffffff0, $4, 0xEA;
+    mov.b64 w, {$2, b};
+    st.relaxed.gpu.global.b64 [$1], w;
     mov.u32 $0, 0; }"""
 )
 
@@ -49,16 +48,19 @@ def collect_asm(slots: int, stride: int, pack: int) -> Poll:
     tag = f"${3 * pack}"
     lines = [".reg .pred again;", ".reg .b32 t;", ".reg .f32 x;"]
     lines += [f".reg .b32 {h}{e}_{s};" for e, s, h in words]
+    lines += [f".reg .b64 w{e}_{s};" for e, s, _ in words[::2]]
     lines += ["AGAIN:"]
     lines += [
-        f"ld.relaxed.gpu.global.v2.b32 {{a{e}_{s}, b{e}_{s}}}, [${2 * pack + e} + {s * stride}];"
-        for e in range(pack)
-        for s in range(slots)
+        f"ld.relaxed.gpu.global.b64 w{e}_{s}, [${2 * pack + e} + {s * stride}];"
+        for e, s, _ in words[::2]
     ]
+    lines += [f"mov.b64 {{a{e}_{s}, b{e}_{s}}}, w{e}_{s};" for e, s, _ in words[::2]]
     lines += ["mov.b32 t, 0;"]
-    lines += [f"lop3.b32 t, t, {h}{e}_{s}, {tag}, 0xf6;" for e, s, h in words]  # t | (word ^ tag)
+    # t | (word ^ tag)
+    lines += [f"lop3.b32 t, t, b{e}_{s}, {tag}, 0xf6;" for e, s, _ in words[::2]]
     lines += [f"and.b32 t, t, {TAG.value};", "setp.ne.b32 again, t, 0;", "@again bra AGAIN;"]
-    lines += [f"and.b32 {h}{e}_{s}, {h}{e}_{s}, {~TAG.value & 0xFFFFFFFF};" for e, s, h in words]
+    clean = ~TAG.value & 0xFFFFFFFF
+    lines += [f"and.b32 b{e}_{s}, b{e}_{s}, {clean};" for e, s, _ in words[::2]]
     for place, half in ((0, "a"), (pack, "b")):
         for e in range(pack):
             lines += [f"mov.b32 ${place + e}, {half}{e}_0;"]
@@ -72,7 +74,7 @@ def collect_asm(slots: int, stride: int, pack: int) -> Poll:
 def publish(pointers, values, tag, M: tl.constexpr, N: tl.constexpr):
     """Store values [M, N] as tagged words; `pointers` [M, N / 2] are those of the even columns."""
     even, odd = tl.split(tl.reshape(values, (M, N // 2, 2)))
-    tl.inline_asm_elementwise(
+    return tl.inline_asm_elementwise(
         _PUBLISH,
         "=r,l,f,f,r",
         [pointers.to(tl.int64), even, odd, tag],

@@ -25,6 +25,7 @@ from .numerics import (
     bytes_to_half,
     gelu,
     layer_norm,
+    log,
     nibbles_to_half,
 )
 
@@ -64,25 +65,21 @@ def fused_mixer(
     TC: tl.constexpr = TE if TE < 32 else 32
     rows, channels = tl.arange(0, WINDOW), tl.arange(0, CP)
     t, d = tl.arange(0, T), tl.arange(0, D)
+    # Channels first and not vectorised: a thread has one channel, and most of a sum to itself.
+    at = tl.max_contiguous(channels, 1)[:, None] + rows[None, :] * C
     window = tl.load(
-        windows + b * (WINDOW * C) + rows[:, None] * C + channels[None, :],
-        mask=channels[None, :] < C,
-        other=float("nan"),
+        windows + b * (WINDOW * C) + at, mask=channels[:, None] < C, other=float("nan")
     )
-    steady = tl.load(orders + b * 2) == 0
-    tag = tl.load(orders + b * 2 + 1) & TAG
+    path, launch = tl.load(orders + b * 2), tl.load(orders + b * 2 + 1)
 
-    # The model's part that does not depend on the window, while that crosses the bus.
-    k, kf = tl.arange(0, P * CP), tl.arange(0, 2 * CP)
+    # The model's part that does not depend on the window, while that crosses the bus. What goes
+    # through shared memory comes last: its stores wait for it, and hold up all later loads.
+    k, kf, d4 = tl.arange(0, P * CP // 4), tl.arange(0, CP // 2), tl.arange(0, D // 4)
     n = split * NPS + tl.arange(0, NPS)
-    features_at: tl.constexpr = P * CP * D
-    heads_at: tl.constexpr = features_at + 2 * CP * D
-    blocks_at: tl.constexpr = heads_at + D * NP
-    embed = tl.load(codes8 + d[:, None] * (P * CP) + k[None, :])
-    embed_features = tl.load(codes8 + features_at + d[:, None] * (2 * CP) + kf[None, :])
-    heads = tl.load(codes8 + heads_at + n[:, None] * D + d[None, :], mask=n[:, None] < NP, other=0)
-    codes8 += blocks_at
-    weights = load_weights(codes4, codes8, 0, split, T, TE, TC, D, HS, SPLITS)
+    features_at: tl.constexpr = P * CP * D // 4
+    heads_at: tl.constexpr = features_at + CP * D // 2
+    blocks_at: tl.constexpr = heads_at + D * NP // 4
+    weights = load_weights(codes4, codes8 + blocks_at, 0, split, T, TE, TC, D, HS, SPLITS)
     level_mean = tl.load(vectors + channels)
     inverse_level_std = tl.load(vectors + CP + channels)
     inverse_spread = tl.load(vectors + 2 * CP + channels)
@@ -92,26 +89,36 @@ def fused_mixer(
     features_scale = tl.load(vectors + D + d)
     embed_bias = tl.load(vectors + 2 * D + d)
     s_embed, s_features = tl.load(scales), tl.load(scales + 1)
+    i_embed, i_features = tl.load(scales + SCALARS), tl.load(scales + SCALARS + 1)
     vectors += 3 * D
-    embed = bytes_to_half(embed)
-    embed_features = bytes_to_half(embed_features)
-    heads = bytes_to_half(heads)
+    embed = bytes_to_half(tl.load(codes8 + d[:, None] * (P * CP // 4) + k[None, :]))
+    embed_features = bytes_to_half(
+        tl.load(codes8 + features_at + d[:, None] * (CP // 2) + kf[None, :])
+    )
+    heads = bytes_to_half(
+        tl.load(
+            codes8 + heads_at + n[:, None] * (D // 4) + d4[None, :], mask=n[:, None] < NP, other=0
+        )
+    )
+    codes8 += blocks_at
+    steady = path == 0
+    tag = launch & TAG
     block_vectors = load_vectors(vectors, scales, 0, split, steady, T, TE, TC, D, E, HS, SCALARS)
     block_adapters = load_adapters(adapters, 0, split, not steady, D, E, HS, R)
 
     # Standardise each channel about its level, squash, embed.
     known = window == window
-    total, count = tl.reduce((tl.where(known, window, 0.0), known.to(tl.float32)), 0, add_pairs)
+    total, count = tl.reduce((tl.where(known, window, 0.0), known.to(tl.float32)), 1, add_pairs)
     level = tl.where(count > 0, total / tl.maximum(count, 1.0), level_mean)
-    y = asinh(tl.where(known, (window - level[None, :]) * inverse_spread[None, :], 0.0))
-    total, squares = tl.reduce((y, y * y), 0, add_pairs)
+    y = asinh(tl.where(known, (window - level[:, None]) * inverse_spread[:, None], 0.0))
+    total, squares = tl.reduce((y, y * y), 1, add_pairs)
     variance = (squares - total * total / WINDOW) / (WINDOW - 1)
     placed = asinh((level - level_mean) * inverse_level_std)
-    features = tl.reshape(tl.join(placed, tl.log(variance + 1e-4)), (2 * CP,))
+    features = tl.reshape(tl.join(placed, log(variance + 1e-4)), (2 * CP,))
     features = activations(
-        tl.broadcast_to(features[None, :], (T, 2 * CP)), tl.load(scales + SCALARS + 1), steady
+        tl.broadcast_to(features[None, :], (T, 2 * CP)), i_features, steady
     )
-    patches = activations(tl.reshape(y, (T, P * CP)), tl.load(scales + SCALARS), steady)
+    patches = activations(tl.reshape(tl.trans(y), (T, P * CP)), i_embed, steady)
     x = tl.dot(patches, tl.trans(embed)) * (embed_scale * tl.where(steady, s_embed, 1.0))[None, :]
     x += (
         tl.dot(features, tl.trans(embed_features))
@@ -142,7 +149,7 @@ def fused_mixer(
         x += bias_down[None, :]
         mine = slots + (b * NB + block) * ((SPLITS + 1) * T * D)
         if HOPS == 1:
-            publish(mine + split * (T * D) + pairs, u, tag, T, D)
+            token = publish(mine + split * (T * D) + pairs, u, tag, T, D)
         if HOPS == 2:
             # To each program its own columns of all partial sums; then everybody's sums to all.
             column = 2 * tl.arange(0, D // 2)
@@ -157,7 +164,7 @@ def fused_mixer(
         if HOPS == 0:
             x += u
         if HOPS == 1:
-            x += collect(mine + pairs, tag, T, D, ASM_1, FORM_1, PACK_1)
+            x += collect(mine + pairs, tag + token, T, D, ASM_1, FORM_1, PACK_1)
         if HOPS == 2:
             own = t[:, None] * DS + 2 * tl.arange(0, DS // 2)[None, :]
             part = collect(
@@ -168,17 +175,16 @@ def fused_mixer(
             publish(whole + own, part, tag, T, DS)
             x += collect(whole + pairs, tag, T, D, ASM_2, FORM_2, PACK_2)
 
-    # Both heads in one product: row 0 is the mean token, row 1 the last one.
+    # Both heads in one product: row 0 is the mean token, the last row the last one.
     vectors += NB * (6 * D + 2 * TE + 2 * T + 2 * E)
     x = layer_norm(x, tl.load(vectors + d), tl.load(vectors + D + d), D)
     s_class, s_forecast = tl.load(scales + 2), tl.load(scales + 3)
     i_class, i_forecast = tl.load(scales + SCALARS + 2), tl.load(scales + SCALARS + 3)
     mean = activations(tl.sum(x, 0) * (1.0 / T), i_class, steady)
-    last = activations(tl.sum(tl.where(t[:, None] == T - 1, x, 0.0), 0), i_forecast, steady)
-    both = tl.where(t[:, None] == 0, mean[None, :], tl.where(t[:, None] == 1, last[None, :], 0.0))
+    both = tl.where(t[:, None] == 0, mean[None, :], activations(x, i_forecast, steady))
     is_class = n < L
-    y = tl.dot(both.to(tl.float16), tl.trans(heads))
-    y = tl.sum(tl.where(t[:, None] == tl.where(is_class, 0, 1)[None, :], y, 0.0), 0)
+    y = tl.dot(both, tl.trans(heads))
+    y = tl.sum(tl.where(t[:, None] == tl.where(is_class, 0, T - 1)[None, :], y, 0.0), 0)
     y *= tl.load(vectors + 2 * D + n, mask=n < NOUT) * tl.where(
         steady, tl.where(is_class, s_class, s_forecast), 1.0
     )

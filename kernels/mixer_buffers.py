@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from .mixer_tensors import Linear, MixerTensors, Sizes
+from .packing import byte_words, nibble_words
 
 
 class Buffers(NamedTuple):
-    """The model on the device: float32, uint8, uint8, float16; see `fused_mixer`."""
+    """The model on the device: float32, int32, int32, float16; see `fused_mixer`."""
 
     vectors: Tensor
     codes8: Tensor
@@ -70,7 +71,7 @@ def _codes8(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
     parts = [embed, features, heads]
     for block in model.blocks:
         parts += [block.token_up.codes, block.token_down.codes]
-    return [(part.to(torch.int16) + 128).to(torch.uint8).flatten() for part in parts]
+    return [byte_words(part.flatten(1)).flatten() for part in parts]
 
 
 def _codes4(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
@@ -80,8 +81,7 @@ def _codes4(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
         for split in range(sizes.splits):
             mine = slice(split * hidden, (split + 1) * hidden)
             for codes in (block.channel_up.codes[mine], block.channel_down.codes[:, mine]):
-                halves = (codes.to(torch.int16) + 8).to(torch.uint8)
-                parts.append((halves[:, 0::2] | (halves[:, 1::2] << 4)).flatten())
+                parts.append(nibble_words(codes).flatten())
     return parts
 
 
