@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from .arrival import record_size
 from .exchange import collect_asm
 from .fused_mixer import fused_mixer
 from .mixer_buffers import Buffers
@@ -15,7 +16,32 @@ from .mixer_tensors import Sizes
 ONE_HOP_SPLITS = 4  # more programs than that first share out the columns they add up
 
 
-def constants(sizes: Sizes, warps: int) -> dict[str, Any]:
+class Room(NamedTuple):
+    """What the programs of windows share on the device, zero before the first launch.
+
+    Args:
+        slots: for their exchanges, int32 [windows, words]; nothing for a single program.
+        seen: the last order of each program, int64 [windows, splits].
+    """
+
+    slots: Tensor
+    seen: Tensor
+
+    def part(self, windows: slice) -> Room:
+        """That of some of the windows."""
+        return Room(self.slots[windows], self.seen[windows])
+
+
+def room(sizes: Sizes, windows: int, device: str) -> Room:
+    """Room for so many windows."""
+    words = sizes.blocks * (sizes.splits + 1) * sizes.tokens * sizes.width
+    return Room(
+        torch.zeros(windows, words if sizes.splits > 1 else 0, dtype=torch.int32, device=device),
+        torch.zeros(windows, sizes.splits, dtype=torch.int64, device=device),
+    )
+
+
+def constants(sizes: Sizes, warps: int, waits: bool = False) -> dict[str, Any]:
     """Compile-time arguments of `fused_mixer`."""
     splits, width, tokens = sizes.splits, sizes.width, sizes.tokens
     hops = 0 if splits == 1 else 1 if splits <= ONE_HOP_SPLITS else 2
@@ -25,6 +51,7 @@ def constants(sizes: Sizes, warps: int) -> dict[str, Any]:
     first = collect_asm(splits, stride, whole if hops == 1 else part)
     second = collect_asm(1, 0, whole)
     return {
+        "RECORD": record_size(sizes.window * sizes.channels),
         "C": sizes.channels,
         "CP": sizes.padded_channels,
         "WINDOW": sizes.window,
@@ -39,6 +66,7 @@ def constants(sizes: Sizes, warps: int) -> dict[str, Any]:
         "NP": sizes.padded_results,
         "SCALARS": sizes.scalars,
         "SPLITS": splits,
+        "WAITS": waits,
         "HOPS": hops,
         "ASM_1": first.text,
         "FORM_1": first.constraints,
@@ -49,37 +77,30 @@ def constants(sizes: Sizes, warps: int) -> dict[str, Any]:
     }
 
 
-def slots(sizes: Sizes, windows: int, device: str) -> Tensor:
-    """Room for the exchanges of windows, int32 [windows, words]; nothing for a single program."""
-    words = sizes.blocks * (sizes.splits + 1) * sizes.tokens * sizes.width
-    shape = windows, words if sizes.splits > 1 else 0
-    return torch.zeros(shape, dtype=torch.int32, device=device)
-
-
 def launch(
-    windows: Tensor, outputs: Tensor, orders: Tensor, model: Buffers, room: Tensor, sizes: Sizes,
-    warps: int,
+    records: Tensor, outputs: Tensor, model: Buffers, shared: Room, sizes: Sizes, warps: int,
+    waits: bool = False,
 ) -> None:  # fmt: skip
-    """Infer on windows [B, T, C] into outputs [B, padded results + padded channels].
+    """Infer on windows into outputs [B, padded results + padded channels].
 
     Args:
-        windows: float32; in the device's memory, or pinned in the host's.
-        outputs: float32; the same.
-        orders: int32 [B, 2]: path, and a number that grows by one a launch, starting at 1.
+        records: float32 [B, record size], see `arrival`; in the device's memory, or pinned in the
+            host's. The numbers of the calls grow by one from launch to launch.
+        outputs: int64; the same.
         model: the model.
-        room: what `slots` gave for this many windows.
+        shared: what `room` gave for this many windows.
         sizes: of the model.
         warps: of each program.
+        waits: for each record to have another number than at the launch before.
 
     Raises:
         ValueError: a shape or dtype is not as it should be.
     """
-    shape = (len(windows), sizes.window, sizes.channels)
+    shape = (len(records), record_size(sizes.window * sizes.channels))
     results = (shape[0], sizes.padded_results + sizes.padded_channels)
     for name, tensor, wanted, dtype in (
-        ("windows", windows, shape, torch.float32),
-        ("outputs", outputs, results, torch.float32),
-        ("orders", orders, (shape[0], 2), torch.int32),
+        ("records", records, shape, torch.float32),
+        ("outputs", outputs, results, torch.int64),
     ):
         if tuple(tensor.shape) != wanted or tensor.dtype != dtype or not tensor.is_contiguous():
             raise ValueError(
@@ -87,12 +108,12 @@ def launch(
                 f"expected contiguous {dtype} {wanted}"
             )
     fused_mixer[(sizes.splits, shape[0])](
-        windows,
+        records,
         outputs,
-        orders,
+        shared.seen,
         *model,
-        room,
-        **constants(sizes, warps),
+        shared.slots,
+        **constants(sizes, warps, waits),
         num_warps=warps,
         enable_fp_fusion=True,
     )

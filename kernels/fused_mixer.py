@@ -15,6 +15,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from .arrival import numbered, read_order, read_window
 from .block_loads import load_adapters, load_vectors, load_weights
 from .dual_linear import dual_linear
 from .exchange import TAG, collect, publish
@@ -39,19 +40,22 @@ def _token_mixing(h, up, down, scale, bias, inverse_scale, steady):
 
 @triton.jit
 def fused_mixer(
-    windows, outputs, orders, vectors, codes8, codes4, adapters, slots,
-    C: tl.constexpr, CP: tl.constexpr, WINDOW: tl.constexpr, T: tl.constexpr, TE: tl.constexpr,
-    D: tl.constexpr, E: tl.constexpr, NB: tl.constexpr, R: tl.constexpr, L: tl.constexpr,
-    NOUT: tl.constexpr, NP: tl.constexpr, SCALARS: tl.constexpr, SPLITS: tl.constexpr,
-    HOPS: tl.constexpr, ASM_1: tl.constexpr, FORM_1: tl.constexpr, PACK_1: tl.constexpr,
+    records, outputs, seen, vectors, codes8, codes4, adapters, slots,
+    RECORD: tl.constexpr, C: tl.constexpr, CP: tl.constexpr, WINDOW: tl.constexpr,
+    T: tl.constexpr, TE: tl.constexpr, D: tl.constexpr, E: tl.constexpr, NB: tl.constexpr,
+    R: tl.constexpr, L: tl.constexpr, NOUT: tl.constexpr, NP: tl.constexpr,
+    SCALARS: tl.constexpr, SPLITS: tl.constexpr, WAITS: tl.constexpr, HOPS: tl.constexpr,
+    ASM_1: tl.constexpr, FORM_1: tl.constexpr, PACK_1: tl.constexpr,
     ASM_2: tl.constexpr, FORM_2: tl.constexpr, PACK_2: tl.constexpr,
 ):  # fmt: skip
     """Infer; grid (SPLITS, windows).
 
     Args:
-        windows: raw SI values, float32 [B, WINDOW, C], NaN where there is none.
-        outputs: float32 [B, NP + CP]: L logits and the forecast, then the channels' levels.
-        orders: int32 [B, 2]: the path (0 steady), and a number that grows by one a launch.
+        records: float32 [B, RECORD], each an order and a window [WINDOW, C] of raw SI values, NaN
+            where there is none; see `arrival`.
+        outputs: int64 [B, NP + CP]: L logits and the forecast, then the channels' levels; the
+            value's bits in the lower half of a word, the call's number in the upper.
+        seen: int64 [B, SPLITS], the last order of each program where a new one is waited for.
         vectors, codes8, codes4, adapters: the model.
         slots: int32, where the programs of a window meet.
     """
@@ -63,14 +67,13 @@ def fused_mixer(
     NPS: tl.constexpr = NP // SPLITS if NP // SPLITS > 32 else 32
     # Products of 64 rows would go to other tensor-core instructions, of another layout.
     TC: tl.constexpr = TE if TE < 32 else 32
-    rows, channels = tl.arange(0, WINDOW), tl.arange(0, CP)
+    channels = tl.arange(0, CP)
     t, d = tl.arange(0, T), tl.arange(0, D)
-    # Channels first and not vectorised: a thread has one channel, and most of a sum to itself.
-    at = tl.max_contiguous(channels, 1)[:, None] + rows[None, :] * C
-    window = tl.load(
-        windows + b * (WINDOW * C) + at, mask=channels[:, None] < C, other=float("nan")
-    )
-    path, launch = tl.load(orders + b * 2), tl.load(orders + b * 2 + 1)
+    records += b * RECORD
+    seen += b * SPLITS + split
+    if not WAITS:
+        path, number = read_order(records, seen, WAITS)
+        window = read_window(records, C, CP, WINDOW)
 
     # The model's part that does not depend on the window, while that crosses the bus. What goes
     # through shared memory comes last: its stores wait for it, and hold up all later loads.
@@ -101,8 +104,11 @@ def fused_mixer(
         )
     )
     codes8 += blocks_at
+    if WAITS:
+        path, number = read_order(records, seen, WAITS)
+        window = read_window(records, C, CP, WINDOW)
     steady = path == 0
-    tag = launch & TAG
+    tag = number & TAG
     block_vectors = load_vectors(vectors, scales, 0, split, steady, T, TE, TC, D, E, HS, SCALARS)
     block_adapters = load_adapters(adapters, 0, split, not steady, D, E, HS, R)
 
@@ -115,9 +121,7 @@ def fused_mixer(
     variance = (squares - total * total / WINDOW) / (WINDOW - 1)
     placed = asinh((level - level_mean) * inverse_level_std)
     features = tl.reshape(tl.join(placed, log(variance + 1e-4)), (2 * CP,))
-    features = activations(
-        tl.broadcast_to(features[None, :], (T, 2 * CP)), i_features, steady
-    )
+    features = activations(tl.broadcast_to(features[None, :], (T, 2 * CP)), i_features, steady)
     patches = activations(tl.reshape(tl.trans(y), (T, P * CP)), i_embed, steady)
     x = tl.dot(patches, tl.trans(embed)) * (embed_scale * tl.where(steady, s_embed, 1.0))[None, :]
     x += (
@@ -154,7 +158,7 @@ def fused_mixer(
             # To each program its own columns of all partial sums; then everybody's sums to all.
             column = 2 * tl.arange(0, D // 2)
             there = ((column // DS) * (SPLITS * T * DS) + column % DS)[None, :]
-            publish(mine + split * (T * DS) + t[:, None] * DS + there, u, tag, T, D)
+            token = publish(mine + split * (T * DS) + t[:, None] * DS + there, u, tag, T, D)
         following = tl.minimum(block + 1, NB - 1)
         weights = load_weights(codes4, codes8, following, split, T, TE, TC, D, HS, SPLITS)
         block_vectors = load_vectors(
@@ -173,7 +177,7 @@ def fused_mixer(
             whole = mine + SPLITS * T * D
             own = t[:, None] * D + split * DS + 2 * tl.arange(0, DS // 2)[None, :]
             publish(whole + own, part, tag, T, DS)
-            x += collect(whole + pairs, tag, T, D, ASM_2, FORM_2, PACK_2)
+            x += collect(whole + pairs, tag + token, T, D, ASM_2, FORM_2, PACK_2)
 
     # Both heads in one product: row 0 is the mean token, the last row the last one.
     vectors += NB * (6 * D + 2 * TE + 2 * T + 2 * E)
@@ -185,11 +189,11 @@ def fused_mixer(
     is_class = n < L
     y = tl.dot(both, tl.trans(heads))
     y = tl.sum(tl.where(t[:, None] == tl.where(is_class, 0, T - 1)[None, :], y, 0.0), 0)
-    y *= tl.load(vectors + 2 * D + n, mask=n < NOUT) * tl.where(
+    y *= tl.load(vectors + 2 * D + n, mask=n < NOUT, other=0.0) * tl.where(
         steady, tl.where(is_class, s_class, s_forecast), 1.0
     )
-    y += tl.load(vectors + 2 * D + NP + n, mask=n < NOUT)
-    output = outputs + b * (NP + CP)
-    tl.store(output + n, y, mask=n < NOUT)
+    y += tl.load(vectors + 2 * D + NP + n, mask=n < NOUT, other=0.0)
+    outputs += b * (NP + CP)
+    tl.store(outputs + n, numbered(y, number), mask=n < NP)
     if split == 0:
-        tl.store(output + NP + channels, level)
+        tl.store(outputs + NP + channels, numbered(level, number))

@@ -99,8 +99,8 @@ class Sizes:
 
     @property
     def padded_channels(self) -> int:
-        """Channels, padded."""
-        return _power_of_two(self.channels)
+        """Channels, padded; the product of their features is as deep as two of each."""
+        return max(_power_of_two(self.channels), LEAST_DOT // 2)
 
     @property
     def padded_results(self) -> int:

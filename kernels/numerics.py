@@ -48,9 +48,7 @@ def bytes_to_half(words):
             is_pure=True,
             pack=1,
         )
-    return tl.reshape(
-        tl.join(tl.join(a, c), tl.join(b, d)), (words.shape[0], 4 * words.shape[1])
-    )
+    return tl.reshape(tl.join(tl.join(a, c), tl.join(b, d)), (words.shape[0], 4 * words.shape[1]))
 
 
 @triton.jit

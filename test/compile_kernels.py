@@ -23,12 +23,12 @@ from tao_lora_ros.kernels.mixer_tensors import Sizes
 
 WARPS = 8
 POINTERS = {
-    "windows": "*fp32",
-    "outputs": "*fp32",
-    "orders": "*i32",
+    "records": "*fp32",
+    "outputs": "*i64",
+    "seen": "*i64",
     "vectors": "*fp32",
-    "codes8": "*u8",
-    "codes4": "*u8",
+    "codes8": "*i32",
+    "codes4": "*i32",
     "adapters": "*fp16",
     "slots": "*i32",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from importlib import resources
 from typing import NamedTuple
 
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from triton.errors import TritonError
 
 from tao_lora_ros.hardware.gpu_tensors import mixer_tensors
+from tao_lora_ros.hardware.handover import collect, hand_over
 from tao_lora_ros.hardware.runtime import Array, Output, check_window
-from tao_lora_ros.kernels.fused_launch import launch, slots
+from tao_lora_ros.kernels.arrival import LEAD, record_size
+from tao_lora_ros.kernels.fused_launch import launch, room
 from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
 from tao_lora_ros.kernels.mixer_tensors import MixerTensors, sizes_of
 from tao_lora_ros.model.mixer import Mixer
@@ -22,6 +25,12 @@ from tao_lora_ros.router.router import Path
 _DEVICE = "cuda"
 _HIDDEN_A_PROGRAM = 64
 _WARPS = 8
+_LAST = 2**31 - 1  # number of a call
+# From so many windows on they are launched first and copied while the kernel starts. A processor
+# that may show a device its stores in another order than that of the program does not do that.
+_EARLY = 32 if platform.machine() in ("x86_64", "AMD64") else _LAST
+# More programs than that read a window from the device: each would fetch it across the bus.
+_FETCHES = 4
 _WEIGHTS = 32_768  # of each of both layers in FP16 in a program's shared memory, 128 KiB
 
 
@@ -97,14 +106,7 @@ class GpuRuntime:
         check_window(windows.shape[1:], windows.dtype, self._shape)
         if count not in self._plans:
             self._plans[count] = _Plan(self._model, count)
-        plan = self._plans[count]
-        sizes = plan.sizes
-        results = plan.run(windows, paths).copy()
-        return Output(
-            results[:, : sizes.labels],
-            results[:, sizes.labels : sizes.results].reshape(count, -1, sizes.channels),
-            results[:, sizes.padded_results : sizes.padded_results + sizes.channels],
-        )
+        return self._plans[count].run(windows, paths)
 
 
 class _Plan:
@@ -115,18 +117,21 @@ class _Plan:
         width, hidden = len(model.norm.gain), len(model.blocks[0].channel_up.bias)
         chosen = tuning(device.name, device.multi_processor_count, width, hidden, count)
         self.sizes = sizes_of(model, chosen.splits)
+        self._shape = count, self.sizes.padded_results + self.sizes.padded_channels
+        self._forecast = count, -1, self.sizes.channels
+        staged = chosen.splits > _FETCHES
+        self._early = count >= _EARLY and not staged
         buffers = mixer_buffers(model, self.sizes, _DEVICE)
-        room = slots(self.sizes, count, _DEVICE)
-        shape = count, self.sizes.window, self.sizes.channels
-        windows = torch.zeros(shape).pin_memory()
-        outputs = torch.zeros(
-            count, self.sizes.padded_results + self.sizes.padded_channels
-        ).pin_memory()
-        orders = torch.zeros(count, 2, dtype=torch.int32).pin_memory()
-        self._kept = windows, outputs, orders, buffers, room
-        self._windows, self._outputs, self._orders = (
-            tensor.numpy() for tensor in (windows, outputs, orders)
-        )
+        shared = room(self.sizes, count, _DEVICE)
+        size = record_size(self.sizes.window * self.sizes.channels)
+        written = torch.zeros(count, size).pin_memory()
+        records = written.to(_DEVICE) if staged else written
+        outputs = torch.zeros(self._shape, dtype=torch.int64).pin_memory()
+        self._kept = written, records, outputs, buffers, shared
+        self._records = written.view(torch.int64).flatten().numpy()
+        self._outputs = outputs.flatten().numpy()
+        self._paths = [np.full(count, path, np.int32) for path in Path]
+        self._number = 1
         self._graph = torch.cuda.CUDAGraph()
         self._stream = torch.cuda.current_stream()
         # Programs that share a window have to be there all at once, one on each multiprocessor.
@@ -134,18 +139,21 @@ class _Plan:
         parts = [slice(first, first + together) for first in range(0, count, together)]
 
         def launch_all() -> None:
+            if staged:
+                records.copy_(written, non_blocking=True)
             for part in parts:
                 launch(
-                    windows[part],
+                    records[part],
                     outputs[part],
-                    orders[part],
                     buffers,
-                    room[part],
+                    shared.part(part),
                     self.sizes,
                     chosen.warps,
+                    self._early,
                 )
 
-        self._orders[:, 1] = 1
+        blank = np.zeros(count * self.sizes.window * self.sizes.channels, np.float32)
+        self._hand_over(blank, self._paths[0])
         try:
             launch_all()  # compiles
         except TritonError as error:
@@ -154,11 +162,30 @@ class _Plan:
         with torch.cuda.graph(self._graph):
             launch_all()
 
-    def run(self, windows: Array, paths: NDArray[np.int32] | Path) -> Array:
-        """Results [B, ...]; they are overwritten by the next run."""
-        self._windows[...] = windows
-        self._orders[:, 0] = paths
-        self._orders[:, 1] += 1  # wraps around; only its low bits count
-        self._graph.replay()
-        self._stream.synchronize()
-        return self._outputs
+    def run(self, windows: Array, paths: NDArray[np.int32] | Path) -> Output:
+        """Infer on windows [B, T, C]."""
+        self._number = self._number % _LAST + 1
+        if isinstance(paths, Path):
+            paths = self._paths[paths]
+        if self._early:
+            try:
+                self._graph.replay()
+            finally:  # the kernel waits, whatever happens here
+                self._hand_over(windows, paths)
+        else:
+            self._hand_over(windows, paths)
+            self._graph.replay()
+        results = np.empty(len(self._outputs), np.float32)
+        if not collect(self._outputs, self._number, results):
+            self._stream.synchronize()  # raises what the GPU failed with
+            raise RuntimeError("the GPU ended without a result")
+        results = results.reshape(self._shape)
+        labels, level = self.sizes.labels, self.sizes.padded_results
+        return Output(
+            results[:, :labels],
+            results[:, labels : self.sizes.results].reshape(self._forecast),
+            results[:, level : level + self.sizes.channels],
+        )
+
+    def _hand_over(self, windows: Array, paths: NDArray[np.int32]) -> None:
+        hand_over(windows.ravel(), paths, self._number, self._records, LEAD.value)

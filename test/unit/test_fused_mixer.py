@@ -11,7 +11,8 @@ from models import full_precision, quantized, windows
 from torch import Tensor
 
 from tao_lora_ros.hardware.gpu_tensors import mixer_tensors
-from tao_lora_ros.kernels.fused_launch import constants, launch, slots
+from tao_lora_ros.kernels.arrival import LEAD, record_size
+from tao_lora_ros.kernels.fused_launch import constants, launch, room
 from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
 from tao_lora_ros.kernels.mixer_tensors import sizes_of
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
@@ -21,6 +22,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CONFIG = MixerConfig(
     channels=5, classes=3, window=32, patch=2, width=32, blocks=2, horizon=2, rank=4
 )
+NUMBER = 23  # of the launch
 # Steady: sums are exact, what differs is a code whose value lies in the middle between two.
 # Transient: the branch's inner product is rounded to FP16.
 TOLERANCE = {Path.STEADY: 2e-2, Path.TRANSIENT: 2e-3}
@@ -31,24 +33,33 @@ def model_of(seed: int = 0, **change: object) -> Mixer:
     return quantized(full_precision(config, seed), windows(config=config))
 
 
+def records(inputs: Tensor, paths: list[Path]) -> Tensor:
+    """Windows with their orders."""
+    values = inputs[0].numel()
+    made = torch.full((len(inputs), record_size(values)), torch.nan)
+    made[:, LEAD.value : LEAD.value + values] = inputs.flatten(1)
+    made.view(torch.int64)[:, 0] = torch.tensor([path | (NUMBER << 32) for path in paths])
+    return made
+
+
 def fused(model: Mixer, inputs: Tensor, paths: list[Path], splits: int = 1) -> np.ndarray:
     """Logits, forecast and level of each window, out of a poisoned buffer."""
     tensors = mixer_tensors(model)
     sizes = sizes_of(tensors, splits)
     shape = len(inputs), sizes.padded_results + sizes.padded_channels
-    outputs = torch.full(shape, torch.nan, device=DEVICE)
-    orders = torch.tensor([[path, 1] for path in paths], dtype=torch.int32, device=DEVICE)
+    outputs = torch.full(shape, -1, dtype=torch.int64, device=DEVICE)
     launch(
-        inputs.to(DEVICE).contiguous(),
+        records(inputs, paths).to(DEVICE),
         outputs,
-        orders,
         mixer_buffers(tensors, sizes, DEVICE),
-        slots(sizes, len(inputs), DEVICE),
+        room(sizes, len(inputs), DEVICE),
         sizes,
         warps=4,
     )
+    assert (outputs >> 32 == NUMBER).all()
+    values = outputs.to(torch.int32).view(torch.float32)
     level = sizes.padded_results
-    kept = (outputs[:, : sizes.results], outputs[:, level : level + sizes.channels])
+    kept = (values[:, : sizes.results], values[:, level : level + sizes.channels])
     return torch.cat(kept, dim=1).cpu().numpy()
 
 
@@ -74,6 +85,7 @@ def deviations(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
         {"rank": 32},
         {"classes": 0, "blocks": 1},
         {"channels": 12, "horizon": 1, "blocks": 1},
+        {"channels": 3, "patch": 2, "blocks": 1},
         {"expansion": 4, "blocks": 1},  # token mixing in two parts
         {"width": 64, "blocks": 1},
     ],
@@ -125,18 +137,17 @@ def test_a_size_that_does_not_fit_is_named(change: dict, splits: int, reason: st
 def test_wrong_tensors_are_named() -> None:
     tensors = mixer_tensors(model_of())
     sizes = sizes_of(tensors, 1)
-    buffers, room = mixer_buffers(tensors, sizes, "cpu"), slots(sizes, 1, "cpu")
-    outputs = torch.zeros(1, sizes.padded_results + sizes.padded_channels)
-    orders = torch.zeros(1, 2, dtype=torch.int32)
-    good = torch.zeros(1, 32, 5)
+    buffers, shared = mixer_buffers(tensors, sizes, "cpu"), room(sizes, 1, "cpu")
+    outputs = torch.zeros(1, sizes.padded_results + sizes.padded_channels, dtype=torch.int64)
+    good = torch.zeros(1, record_size(32 * 5))
     for arguments, reason in (
-        ((torch.zeros(1, 31, 5), outputs, orders), r"windows is torch.float32 \(1, 31, 5\)"),
-        ((good.double(), outputs, orders), r"windows is torch.float64 .* torch.float32"),
-        ((good, outputs[:, 1:], orders), "outputs is .*expected contiguous"),
-        ((good, outputs, orders.long()), "orders is torch.int64 .* torch.int32"),
+        ((torch.zeros(1, 160), outputs), r"records is torch.float32 \(1, 160\)"),
+        ((good.double(), outputs), r"records is torch.float64 .* torch.float32"),
+        ((good, outputs[:, 1:]), "outputs is .*expected contiguous"),
+        ((good, outputs.int()), "outputs is torch.int32 .* torch.int64"),
     ):
         with pytest.raises(ValueError, match=reason):
-            launch(*arguments, buffers, room, sizes, warps=4)
+            launch(*arguments, buffers, shared, sizes, warps=4)
 
 
 def test_a_full_precision_model_is_refused() -> None:
