@@ -67,8 +67,9 @@ def _by_topic(records: Sequence[EventRecord]) -> Iterator[tuple[Topic, list[_Tim
         add(record.topic, [(_last_ns(record), record.message)])
     for found in parts.values():
         # The publishers of a topic may have come later than the first event.
-        yield max((topic for topic, _ in found), key=lambda topic: len(topic.qos)), _union(
-            [messages for _, messages in found]
+        yield (
+            max((topic for topic, _ in found), key=lambda topic: len(topic.qos)),
+            _union([messages for _, messages in found]),
         )
 
 

@@ -74,7 +74,7 @@ class EventRecord:
             sources: the topics that `event.received` came from.
             topic: where the message was published.
         """
-        known = dict(
+        known: dict[str, Any] = dict(
             kind=int(event.kind),  # without the engine's enumeration
             topic=topic,
             message=message,

@@ -79,7 +79,9 @@ class OutlierBuffer:
     ) -> None:
         """Add a message, with stamp and values where it was accepted, and let go of old ones."""
         ring = self._ring
-        ring.append((place_ns, place_ns + self._lag_ns if stamp_ns is None else stamp_ns, data, values))
+        ring.append(
+            (place_ns, place_ns + self._lag_ns if stamp_ns is None else stamp_ns, data, values)
+        )
         self._bytes += len(data)
         oldest_ns = place_ns - self._keep_ns
         while ring[0][0] < oldest_ns:
@@ -91,12 +93,17 @@ class OutlierBuffer:
     def cut(self, start_ns: int, end_ns: int, frame_id: str) -> tuple[RawSamples, RawMessages]:
         """Copy the samples from `start_ns` to `end_ns`, both included, and their messages.
 
-        What was refused since `start_ns` is among the messages.
+        The messages are all that came after the last older sample (refused ones since `start_ns`)
+        and before the first newer one.
         """
         first_ns, last_ns = start_ns + self._lag_ns, end_ns + self._lag_ns
+
+        def young(entry: _Entry) -> bool:
+            return entry[0] >= start_ns if entry[3] is None else entry[1] >= first_ns
+
         # From the newest backwards: at an onset only the last of seconds of samples are wanted.
-        young = takewhile(lambda entry: entry[0] >= start_ns, reversed(self._ring))
-        kept = [e for e in young if e[3] is None or first_ns <= e[1] <= last_ns][::-1]
+        since = [*takewhile(young, reversed(self._ring))][::-1]
+        kept = [*takewhile(lambda entry: entry[3] is None or entry[1] <= last_ns, since)]
         samples = [entry for entry in kept if entry[3] is not None]
         channels = self._config.channels
         raw = RawSamples(

@@ -151,12 +151,15 @@ def test_any_stretch_of_any_stream_is_whole(arrivals, start: int, span: int) -> 
         place = max(place, stamp + ahead)
         given = (stamp * MS, np.zeros(6)) if accepted else ()
         subject.push(place * MS, data, *given)
-        inside = start <= stamp <= start + span if accepted else start <= place
-        sent.append((data, stamp * MS if accepted else None, inside))
+        sent.append((data, stamp if accepted else None, place))
     raw, messages = cut(subject, start, start + span)
-    kept = [row for row in sent if row[2]]
-    assert messages.data == tuple(data for data, _, _ in kept)
-    assert raw.stamps_ns.tolist() == [ns for _, ns, _ in kept if ns is not None]
+    older = [i for i, (_, ms, _) in enumerate(sent) if ms is not None and ms < start]
+    newer = [i for i, (_, ms, _) in enumerate(sent) if ms is not None and ms > start + span]
+    between = sent[max(older, default=-1) + 1 : min(newer, default=len(sent))]
+    kept = [(data, ms) for data, ms, place in between if ms is not None or place >= start]
+    assert messages.data == tuple(data for data, _ in kept)
+    inside = [ms for _, ms, _ in sent if ms is not None and start <= ms <= start + span]
+    assert (raw.stamps_ns // MS).tolist() == inside
     assert (np.diff(messages.times_ns) >= 0).all()
-    times = messages.times_ns.tolist()
-    assert all(t == ns for t, (_, ns, _) in zip(times, kept, strict=True) if ns is not None)
+    times = (messages.times_ns // MS).tolist()
+    assert all(t == ms for t, (_, ms) in zip(times, kept, strict=True) if ms is not None)

@@ -339,9 +339,8 @@ def test_a_clock_jump_closes_the_open_event_before_anything_new() -> None:
     assert out[0] is end
     assert (end.phase, end.sequence) == (Phase.END, 0)
     assert end.raw[0].frame_id == "imu_link"
-    # the first stamps of the new time were refused, and are kept for both
+    # the first messages of the new time were refused, and are kept for it
     first = [m.data for m in new if m.stamp_ns < START_NS + 100 * SECOND + MS]
-    assert [messages.data[-1] for messages in end.received] == first
     buffers = subject.intake.buffers
     assert [buffer.cut(0, 1 << 62, "")[1].data[0] for buffer in buffers] == first
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from recordings import (
-    LOAD,
     START_NS,
     TOPICS,
     Message,
@@ -75,9 +74,7 @@ def test_a_topic_of_another_name_is_found_by_its_type(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("write", "name"), [(write_ros1, "one.bag"), (write_ros2, "bag")])
-def test_types_of_wrenches_are_told_apart(
-    tmp_path: Path, write, name: str
-) -> None:
+def test_types_of_wrenches_are_told_apart(tmp_path: Path, write, name: str) -> None:
     topics = (("/a", FORCE), ("/b", BARE_WRENCH), ("/c", WRENCH))
     data = force(START_NS), bare_wrench()
     messages = [Message(i, START_NS + i, raw) for i, raw in enumerate(data)]
