@@ -55,7 +55,7 @@ class OutlierBuffer:
         keep_s: how far back messages are kept.
 
     Attributes:
-        dropped: messages that had to go earlier, for their bytes.
+        dropped: messages that had to go earlier, because all took too many bytes.
     """
 
     def __init__(self, config: SourceConfig, keep_s: float) -> None:
@@ -104,18 +104,20 @@ class OutlierBuffer:
         # From the newest backwards: at an onset only the last of seconds of samples are wanted.
         since = [*takewhile(young, reversed(self._ring))][::-1]
         kept = [*takewhile(lambda entry: entry[3] is None or entry[1] <= last_ns, since)]
-        samples = [entry for entry in kept if entry[3] is not None]
+        samples = [(stamp_ns, values) for _, stamp_ns, _, values in kept if values is not None]
         channels = self._config.channels
+        joined = b"".join([values.data for _, values in samples])  # a fifth of the time of np.array
         raw = RawSamples(
             self._config.name,
             frame_id,
             channels,
-            np.array([stamp_ns for _, stamp_ns, _, _ in samples], dtype=np.int64),
-            np.array([values for _, _, _, values in samples]).reshape(-1, len(channels)),
+            np.array([stamp_ns for stamp_ns, _ in samples], dtype=np.int64),
+            np.frombuffer(joined, np.float64).reshape(-1, len(channels)),
         )
         times_ns = np.array([time_ns for _, time_ns, _, _ in kept], dtype=np.int64)
-        # A refused message's place may be ahead of the samples after it, whose stamps rise.
-        times_ns = np.minimum.accumulate(times_ns[::-1])[::-1]
+        # A refused message's place may be ahead of the samples after it, whose stamps rise; and a
+        # source that stamps early may have none before the first second.
+        times_ns = np.maximum(np.minimum.accumulate(times_ns[::-1])[::-1], 0)
         return raw, RawMessages(times_ns, tuple([data for _, _, data, _ in kept]))
 
     def newest(self, count: int) -> NDArray[np.float64]:

@@ -87,6 +87,13 @@ def test_what_another_source_was_ahead_of_stays_in_order_of_arrival() -> None:
     assert messages.times_ns.tolist() == [0, 2 * MS, 2 * MS]
 
 
+def test_no_time_is_before_all_times() -> None:
+    """A bag holds none; this source stamps a second early, and simulated time has just begun."""
+    subject = buffer([], lag_s=-1.0)
+    subject.push(300 * MS, b"refused")
+    assert cut(subject, 0, 900)[1].times_ns.tolist() == [0]
+
+
 def test_what_is_refused_before_the_first_sample_belongs_to_it() -> None:
     subject = buffer([])
     for _ in range(3):
