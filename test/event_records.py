@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
-from tao_lora_ros.preservation.event_record import EventRecord
-from tao_lora_ros.preservation.outlier_buffer import RawSamples
+import numpy as np
+from recordings import imu, wrench
+
+from tao_lora_ros.engine.event_bytes import event_bytes
+from tao_lora_ros.engine.results import Event, Phase
+from tao_lora_ros.preservation.event_record import EventRecord, Topic
+from tao_lora_ros.preservation.outlier_buffer import RawMessages, RawSamples
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
 MS = 1_000_000
 T0 = 1_700_000_000_000_000_123
+_PACK = {IMU: imu, WRENCH: wrench}
+TOPICS = {"imu": Topic("/robot/imu", IMU), "wrench": Topic("/robot/ft/wrench", WRENCH)}
 
 
 def raw(name: str, msgtype: str, stamps_ns: np.ndarray, seed: int = 0) -> RawSamples:
@@ -20,12 +27,33 @@ def raw(name: str, msgtype: str, stamps_ns: np.ndarray, seed: int = 0) -> RawSam
     return RawSamples(name, f"{name}_link", channels, stamps_ns.astype(np.int64), values)
 
 
+def messages(source: RawSamples, msgtype: str) -> RawMessages:
+    """The messages that the samples are of."""
+    pack = _PACK[msgtype]
+    rows = zip(source.stamps_ns.tolist(), source.values.tolist(), strict=True)
+    data = [pack(stamp, values, source.frame_id) for stamp, values in rows]
+    return RawMessages(source.stamps_ns, tuple(data))
+
+
 def event(
-    sequence: int = 0, samples: int = 50, onset_ns: int = T0, **changes: object
+    sequence: int = 0,
+    samples: int = 50,
+    onset_ns: int = T0,
+    sources: Sequence[RawSamples] | None = None,
+    received: Sequence[RawMessages] | None = None,
+    **changes: object,
 ) -> EventRecord:
     """An event of an Imu at 1 kHz and a wrench beside it, from 20 ms before its onset."""
     stamps = onset_ns - 20 * MS + np.arange(samples) * MS
+    if sources is None:
+        wrenches = raw("wrench", WRENCH, stamps + 137, sequence + 1)
+        sources = raw("imu", IMU, stamps, sequence), wrenches
+    topics = [TOPICS[source.source] for source in sources]
+    if received is None:
+        pairs = zip(sources, topics, strict=True)
+        received = [messages(source, topic.msgtype) for source, topic in pairs]
     fields = dict(
+        phase=Phase.END,
         sequence=sequence,
         frame_id="imu_link",
         onset_ns=onset_ns,
@@ -33,13 +61,15 @@ def event(
         end_ns=onset_ns + 20 * MS,
         peak_score=3.25,
         channels=(("imu.accel_x", 0.75), ("wrench.force_z", 0.25)),
-        kind=1,
         regime_change=False,
         label="impact",
         probability=0.5,
-        raw=(raw("imu", IMU, stamps, sequence), raw("wrench", WRENCH, stamps + 137, sequence + 1)),
+        raw=tuple(sources),
+        received=tuple(received),
     )
-    return EventRecord(**(fields | changes))
+    published = Event(**(fields | changes))
+    topic = Topic("/robot/tao_lora/events", "tao_lora_ros/msg/TransientEvent")
+    return EventRecord.of(published, event_bytes(published), topics, topic)
 
 
 def varied(sequence: int) -> EventRecord:
@@ -47,9 +77,14 @@ def varied(sequence: int) -> EventRecord:
     return event(sequence, 10 + sequence * 37 % 400)
 
 
+def message_count(record: EventRecord) -> int:
+    """All messages, the event's own too."""
+    return 1 + sum(len(messages.data) for _, messages in record.received)
+
+
 def assert_equal(one: EventRecord, other: EventRecord) -> None:
-    """Every field and every sample, to the bit."""
-    exact = set(vars(one)) - {"raw", "channels", "probability"}
+    """Every field, every sample and every message, to the bit."""
+    exact = set(vars(one)) - {"raw", "received", "channels", "probability"}
     assert {n: getattr(one, n) for n in exact} == {n: getattr(other, n) for n in exact}
     assert one.probability == np.float32(other.probability)
     assert [name for name, _ in one.channels] == [name for name, _ in other.channels]
@@ -63,3 +98,12 @@ def assert_equal(one: EventRecord, other: EventRecord) -> None:
         assert left.channels == right.channels
         np.testing.assert_array_equal(left.stamps_ns, right.stamps_ns)
         np.testing.assert_array_equal(left.values, right.values)
+    assert_same_messages(one, other)
+
+
+def assert_same_messages(one: EventRecord, other: EventRecord) -> None:
+    """Topic, order, time and bytes of all that was received."""
+    assert [topic for topic, _ in one.received] == [topic for topic, _ in other.received]
+    for (_, left), (_, right) in zip(one.received, other.received, strict=True):
+        assert left.data == right.data
+        np.testing.assert_array_equal(left.times_ns, right.times_ns)

@@ -83,21 +83,29 @@ def node_command(parameters: Iterable[str]) -> list[str]:
 
 
 class Wire:
-    """Publishes the inputs, keeps the outputs, calls the services of the node `/tao_lora`."""
+    """Publishes the inputs, keeps the outputs, calls the services of the node `tao_lora`.
 
-    def __init__(self, node: Node) -> None:
+    The node is in the root namespace, or in the one given.
+    """
+
+    def __init__(self, node: Node, namespace: str = "") -> None:
         self.node = node
+        self._pipeline = f"{namespace}/tao_lora"
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
-        self.publishers = [node.create_publisher(kind, name, DEEP) for name, kind in INPUTS]
+        self.publishers = [
+            node.create_publisher(kind, f"{namespace}/{name}", DEEP) for name, kind in INPUTS
+        ]
         self.inferences: list[Inference] = []
         self.events: list[TransientEvent] = []
-        node.create_subscription(Inference, "/tao_lora/inference", self.inferences.append, DEEP)
+        topic = f"{self._pipeline}/inference"
+        node.create_subscription(Inference, topic, self.inferences.append, DEEP)
         self.join_events(self.events)
 
     def join_events(self, into: list[TransientEvent]) -> None:
         """Subscribe to the events once more."""
-        self.node.create_subscription(TransientEvent, "/tao_lora/events", into.append, EVENTS)
+        topic = f"{self._pipeline}/events"
+        self.node.create_subscription(TransientEvent, topic, into.append, EVENTS)
 
     def watch(self) -> Watch:
         """All diagnostics from now on."""
@@ -155,7 +163,7 @@ class Wire:
 
     def call(self, kind: Any, name: str, request: Any) -> Any:
         """Call a service of the node."""
-        client = self.node.create_client(kind, f"/tao_lora/{name}")
+        client = self.node.create_client(kind, f"{self._pipeline}/{name}")
         self.until(client.service_is_ready, name)
         future = client.call_async(request)
         self.until(future.done, name)

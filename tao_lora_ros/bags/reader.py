@@ -10,7 +10,7 @@ from typing import Any
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
-from tao_lora_ros.signal.cdr import with_stamp
+from tao_lora_ros.preservation.event_record import Topic
 from tao_lora_ros.signal.source import SourceConfig
 
 
@@ -112,6 +112,13 @@ class BagReader:
         return dict(zip(names, self._connections, strict=True))
 
     @property
+    def recorded(self) -> list[Topic]:
+        """What the bag says of each source's topic, in the order of the sources."""
+        known = {(c.topic, c.msgtype): Topic.of(c) for c in self._reader.connections}
+        pairs = zip(self._connections, self._sources, strict=True)
+        return [known[topic, source.msgtype] for topic, source in pairs]
+
+    @property
     def duration_s(self) -> float:
         """Seconds between the first and the last message of the bag."""
         return float(self._reader.duration) * 1e-9
@@ -124,18 +131,6 @@ class BagReader:
 
     def messages(self) -> Iterator[tuple[int, int, bytes]]:
         """Yield source number, log time (ns) and CDR bytes, in recorded order.
-
-        What has no header gets the log time as its stamp.
-
-        Raises:
-            BagError: the bag is damaged further in.
-        """
-        for index, log_ns, data in self.recorded():
-            bare = self._sources[index].bare
-            yield index, log_ns, with_stamp(data, log_ns) if bare else data
-
-    def recorded(self) -> Iterator[tuple[int, int, bytes]]:
-        """Yield the same with the bytes as they were on the topic.
 
         Raises:
             BagError: the bag is damaged further in.

@@ -163,7 +163,7 @@ def record_replay(
     """
     sources = [Source(source.config, source.jump_s) for source in pipeline.intake.sources]
     with BagReader(bag, [source.config for source in sources], topics) as reader:
-        signals, _ = collect_signals(((i, data) for i, _, data in reader.messages()), sources)
+        signals, _ = collect_signals(reader.messages(), sources)
     return RunRecord(
         title=f"Replay of {bag.name}",
         start_ns=result.first_stamp_ns,
@@ -181,9 +181,11 @@ def record_replay(
 
 
 def collect_signals(
-    messages: Iterable[tuple[int, bytes]], sources: Sequence[Source]
+    messages: Iterable[tuple[int, int, bytes]], sources: Sequence[Source]
 ) -> tuple[dict[str, Signal], int]:
-    """Decode (source number, CDR bytes) by fresh sources, which count what they refuse.
+    """Decode (source number, time when it came in ns, CDR bytes) by fresh sources.
+
+    They count what they refuse.
 
     Returns:
         The signals by source name, and the stamp of the first message taken (0 without any).
@@ -191,12 +193,12 @@ def collect_signals(
     stamps: list[list[int]] = [[] for _ in sources]
     values: list[list[NDArray[np.float64]]] = [[] for _ in sources]
     start_ns = 0
-    for index, data in messages:
+    for index, came_ns, data in messages:
         try:
-            sample = sources[index].accept(data)
+            sample = sources[index].accept(data, came_ns)
         except ClockJump:
             sources[index].restart()
-            sample = sources[index].accept(data)
+            sample = sources[index].accept(data, came_ns)
         if sample is not None:
             start_ns = start_ns or sample.stamp_ns
             stamps[index].append(sample.stamp_ns)

@@ -32,19 +32,20 @@ def replay(
         progress: told the number of messages read so far, once a thousand.
     """
     result = Replay()
-    for count, (source, _, data) in enumerate(reader.messages(), start=1):
+    for count, message in enumerate(reader.messages(), start=1):
         if not result.first_stamp_ns:
-            result.first_stamp_ns = _stamp_ns(pipeline, source, data)
-        _sort(pipeline.push(source, data), result)
+            result.first_stamp_ns = _stamp_ns(pipeline, *message)
+        source, log_ns, data = message
+        _sort(pipeline.push(source, data, log_ns), result)
         if count % 1000 == 0:
             progress(count)
     _sort(list(pipeline.flush()), result)
     return result
 
 
-def _stamp_ns(pipeline: Pipeline, source: int, data: bytes) -> int:
+def _stamp_ns(pipeline: Pipeline, source: int, log_ns: int, data: bytes) -> int:
     try:
-        return pipeline.intake.sources[source].decode(data).stamp_ns
+        return pipeline.intake.sources[source].decode(data, log_ns).stamp_ns
     except DecodeError:
         return 0
 

@@ -77,9 +77,9 @@ def read_rows(
     first_ns = 0
     rows = 0
     with BagReader(bag, configs, topics) as reader:
-        for index, _, data in reader.messages():
+        for index, log_ns, data in reader.messages():
             try:
-                sample = sources[index].accept(data)
+                sample = sources[index].accept(data, log_ns)
             except ClockJump as error:
                 raise BagError(f"{bag}: not one recording: {error}") from None
             if sample is None:

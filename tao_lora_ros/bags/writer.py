@@ -1,19 +1,19 @@
-"""One sensor's recorded messages, and ROS 2 bags of them."""
+"""One sensor's recorded messages, their bytes, and ROS 2 bags of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from tao_lora_ros.signal.cdr import IMU
+
 _STORE = get_typestore(Stores.ROS2_JAZZY)
-_TYPES: Any = _STORE.types  # made at run time: unknown to a type checker
 
 
 @dataclass(frozen=True)
@@ -35,50 +35,46 @@ def write_bag(sources: Sequence[SourceRecording], path: Path) -> None:
     """Write an MCAP bag in the folder `path`: log time is the header's stamp, in stamp order."""
     stamps = np.concatenate([source.stamps_ns for source in sources])
     which = np.repeat(np.arange(len(sources)), [len(source.stamps_ns) for source in sources])
-    row = np.concatenate([np.arange(len(source.stamps_ns)) for source in sources])
+    messages = [message for source in sources for message in serialised(source)]
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         connections = [
             writer.add_connection(source.topic, source.msgtype, typestore=_STORE)
             for source in sources
         ]
         for index in np.argsort(stamps, kind="stable"):
-            source, stamp_ns = sources[which[index]], int(stamps[index])
-            message = _BUILD[source.msgtype](
-                _header(stamp_ns, source.frame_id), source.values[row[index]]
-            )
-            writer.write(
-                connections[which[index]],
-                stamp_ns,
-                _STORE.serialize_cdr(message, source.msgtype),
-            )
+            writer.write(connections[which[index]], int(stamps[index]), messages[index].tobytes())
 
 
-def _header(stamp_ns: int, frame_id: str) -> Any:
-    time = _TYPES["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 1_000_000_000))
-    return _TYPES["std_msgs/msg/Header"](time, frame_id)
+def serialised(source: SourceRecording) -> NDArray[np.uint8]:
+    """CDR bytes [n, size] of an Imu's or a WrenchStamped's messages.
+
+    They differ in stamp and values only, so all are laid out at once as one array.
+    """
+    doubles = _imu_doubles(source.values) if source.msgtype == IMU else source.values
+    frame = source.frame_id.encode() + b"\0"
+    padded = len(frame) + (-12 - len(frame)) % 8  # doubles align to 8, counted past the first 4
+    layout = [
+        ("encapsulation", "u1", 4),
+        ("seconds", "<i4"),
+        ("nanoseconds", "<u4"),
+        ("length", "<u4"),
+        ("frame", f"S{padded}"),
+        ("doubles", "<f8", doubles.shape[1]),
+    ]
+    messages = np.zeros(len(doubles), dtype=layout)
+    messages["encapsulation"] = 0, 1, 0, 0  # plain CDR, little endian
+    messages["seconds"], messages["nanoseconds"] = np.divmod(source.stamps_ns, 1_000_000_000)
+    messages["length"] = len(frame)
+    messages["frame"] = frame
+    messages["doubles"] = doubles
+    return messages.view(np.uint8).reshape(len(doubles), messages.itemsize)
 
 
-def _vector(values: NDArray[np.float64]) -> Any:
-    return _TYPES["geometry_msgs/msg/Vector3"](*values.tolist())
-
-
-def _imu(header: Any, values: NDArray[np.float64]) -> Any:
-    unknown = np.zeros(9)
-    absent = np.array([-1.0, *unknown[1:]])  # sensor_msgs/Imu: this part is not reported
-    return _TYPES["sensor_msgs/msg/Imu"](
-        header=header,
-        orientation=_TYPES["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0),
-        orientation_covariance=absent,
-        angular_velocity=_vector(values[3:]),
-        angular_velocity_covariance=unknown,
-        linear_acceleration=_vector(values[:3]),
-        linear_acceleration_covariance=unknown,
-    )
-
-
-def _wrench(header: Any, values: NDArray[np.float64]) -> Any:
-    wrench = _TYPES["geometry_msgs/msg/Wrench"](_vector(values[:3]), _vector(values[3:]))
-    return _TYPES["geometry_msgs/msg/WrenchStamped"](header, wrench)
-
-
-_BUILD = {"sensor_msgs/msg/Imu": _imu, "geometry_msgs/msg/WrenchStamped": _wrench}
+def _imu_doubles(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """All 37 doubles of an Imu: orientation 4 + 9, rate 3 + 9, acceleration 3 + 9."""
+    doubles = np.zeros((len(values), 37))
+    doubles[:, 3] = 1.0  # no rotation
+    doubles[:, 4] = -1.0  # orientation not reported (sensor_msgs/Imu)
+    doubles[:, 13:16] = values[:, 3:]
+    doubles[:, 25:28] = values[:, :3]
+    return doubles

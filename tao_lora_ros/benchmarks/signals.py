@@ -6,10 +6,8 @@ import struct
 
 import numpy as np
 
-from tao_lora_ros.preservation.event_messages import sample_messages
-from tao_lora_ros.preservation.outlier_buffer import RawSamples
+from tao_lora_ros.bags.writer import SourceRecording, serialised
 from tao_lora_ros.signal.cdr import IMU, WRENCH
-from tao_lora_ros.signal.source import SourceConfig
 
 # Standard deviations of noise, as of common sensors: m/s², rad/s; N, Nm.
 SPREAD = {IMU: (0.05,) * 3 + (0.005,) * 3, WRENCH: (0.2,) * 3 + (0.01,) * 3}
@@ -39,9 +37,9 @@ class Stream:
         ringing[since_s == np.arange(count) / rate_hz] = 0.0  # the first stretch is calm
         noise = np.random.default_rng(sum(name.encode())).standard_normal((count, 6))
         values = np.array(SPREAD[self.msgtype]) * (noise + _IMPACT_SIGMA * ringing[:, None])
-        channels = SourceConfig(name, self.msgtype).channels
         stamps = np.zeros(count, dtype=np.int64)
-        packed = sample_messages(RawSamples(name, f"{name}_link", channels, stamps, values))
+        recording = SourceRecording(f"/{name}", self.msgtype, f"{name}_link", stamps, values)
+        packed = serialised(recording)
         self._head = bytes(packed[0, :_BEFORE])
         self._tails = [bytes(message[_AFTER:]) for message in packed]
 

@@ -16,6 +16,7 @@ from rich.progress import Progress, TaskID
 from tao_lora_ros.bags.reader import BagReader, bag_topics
 from tao_lora_ros.bags.record import record_replay
 from tao_lora_ros.bags.replay import replay, summary
+from tao_lora_ros.engine.event_bytes import event_bytes
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.results import Phase
 from tao_lora_ros.engine.settings import TABLE, Settings, parameter_file, read_settings
@@ -75,6 +76,7 @@ def replay_command(options: Namespace) -> None:
     ):
         task = bar.add_task("replaying", total=reader.message_count)
         result = replay(reader, pipeline, partial(_show, bar, task))
+        recorded = reader.recorded
     numbers = summary(result, pipeline)
     if options.json:
         with writing(options.json):
@@ -83,7 +85,7 @@ def replay_command(options: Namespace) -> None:
         with EventStore(options.store) as store:
             for event in result.events:
                 if event.phase is Phase.END:
-                    store.append(EventRecord.of(event))
+                    store.append(EventRecord.of(event, event_bytes(event), recorded))
     if options.report:
         with _needs("plotly"):
             from tao_lora_ros.bags.report import write_report

@@ -18,7 +18,7 @@ from tao_lora_ros.preservation.event_catalogue import (
 )
 from tao_lora_ros.preservation.event_export import export_bag, export_csv
 from tao_lora_ros.preservation.event_index import Entry
-from tao_lora_ros.preservation.event_messages import KINDS, message_type, topic_of
+from tao_lora_ros.preservation.event_messages import KINDS
 from tao_lora_ros.preservation.event_plot import plot_event
 from tao_lora_ros.preservation.event_verify import verify
 from tao_lora_ros.preservation.outlier_buffer import RawSamples
@@ -105,12 +105,14 @@ def show_event(options: Namespace) -> None:
     print(f"channels  {', '.join(f'{name} {share:.0%}' for name, share in entry.channels)}")
     print(f"bag       {options.store / EVENTS / entry.folder}")
     print(f"          {entry.messages} messages, {_size(entry.size)}, sha256 {entry.sha256}")
+    for topic, messages in record.received:
+        print(f"topic     {topic.name} ({topic.msgtype}): {len(messages.data)} messages")
     for raw in record.raw:
         _show_source(raw, entry.onset_ns)
 
 
 def _show_source(raw: RawSamples, onset_ns: int) -> None:
-    print(f"source    {topic_of(raw)} ({message_type(raw)}, frame {raw.frame_id})")
+    print(f"source    {raw.source} (frame {raw.frame_id})")
     if not len(raw.stamps_ns):
         print("          no samples")
         return

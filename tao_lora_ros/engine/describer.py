@@ -48,7 +48,7 @@ class EventDescriber:
         if phase is Phase.END:
             self._label_sum[:] = 0.0
         start_ns = transient.onset_ns - self._pre_roll_ns
-        raw = [
+        cuts = [
             buffer.cut(start_ns, until_ns, source.frame_id)
             for buffer, source in zip(self._intake.buffers, self._intake.sources, strict=True)
         ]
@@ -63,6 +63,7 @@ class EventDescriber:
             channels=tuple(share for share in shares if share[1] >= _LEAST_SHARE),
             label=label,
             probability=probability,
-            raw=tuple(raw),
+            raw=tuple(samples for samples, _ in cuts),
             regime_change=regime_change,
+            received=tuple(messages for _, messages in cuts),
         )

@@ -12,6 +12,7 @@ from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import aligner_for, source_configs
 from tao_lora_ros.preservation.outlier_buffer import OutlierBuffer
 from tao_lora_ros.signal.align import Row
+from tao_lora_ros.signal.cdr import Sample
 from tao_lora_ros.signal.source import ClockJump, Source
 
 _STUCK_SAMPLES = 32
@@ -29,7 +30,7 @@ class Intake:
 
     Attributes:
         sources: in the order of the settings.
-        buffers: the newest raw samples of each, from before any offset is taken off.
+        buffers: the newest messages of each as they came, from before any offset is taken off.
     """
 
     def __init__(
@@ -43,10 +44,7 @@ class Intake:
         ]
         longest_s = settings.max_transient_s + settings.source_timeout_s + _MARGIN_S
         self.buffers = [
-            OutlierBuffer(
-                config.name, config.channels, config.lag_s, settings.pre_roll_s + longest_s
-            )
-            for config in configs
+            OutlierBuffer(config, settings.pre_roll_s + longest_s) for config in configs
         ]
         self.channels = [name for config in configs for name in config.channels]
         edges = np.cumsum([0, *(len(config.channels) for config in configs)])
@@ -57,16 +55,26 @@ class Intake:
         self._jump_ns = round(settings.clock_jump_s * 1e9)
         self._newest_ns = 0  # of all sources, less their lags
 
-    def push(self, source: int, data: bytes) -> list[Row]:
+    def push(self, source: int, data: bytes, came_ns: int = 0) -> list[Row]:
         """Take one message of a source and give out the rows that became complete, oldest first.
+
+        `came_ns` is as for `Source.accept`.
 
         Raises:
             ClockJump: the stamps moved to another time. Nothing was taken: `restart`, and push the
                 message again.
         """
-        sample = self.sources[source].accept(data)
-        if sample is None:
+        sample = self.sources[source].accept(data, came_ns)
+        if sample is None or not self._timely(source, sample):
+            self.buffers[source].push(self._newest_ns, data)
             return []
+        self.buffers[source].push(self._newest_ns, data, sample.stamp_ns, sample.values)
+        offset = self._offsets[source]
+        values = sample.values if offset is None else sample.values - offset
+        return self._aligner.push(source, sample.stamp_ns, values)
+
+    def _timely(self, source: int, sample: Sample) -> bool:
+        """Whether a sample is of the same time as those of the other sources."""
         stamp_ns = sample.stamp_ns - self._lags_ns[source]
         ahead_ns = stamp_ns - (self._newest_ns or stamp_ns)
         if ahead_ns > self._jump_ns:
@@ -74,13 +82,13 @@ class Intake:
         if ahead_ns < -self._jump_ns:
             behind = f"stamp {sample.stamp_ns} ns is {-ahead_ns * 1e-9:.1f} s behind the others'"
             self.sources[source].refuse("other_clock", behind)
-            return []
+            return False
+        if not self._newest_ns:
+            for buffer in self.buffers:
+                buffer.begin(stamp_ns)
         if ahead_ns >= 0:
             self._newest_ns = stamp_ns
-        self.buffers[source].push(sample.stamp_ns, sample.values)
-        offset = self._offsets[source]
-        values = sample.values if offset is None else sample.values - offset
-        return self._aligner.push(source, sample.stamp_ns, values)
+        return True
 
     def restart(self) -> None:
         """Forget all samples, clocks and frames; counts and offsets stay."""
@@ -89,7 +97,7 @@ class Intake:
         for source in self.sources:
             source.restart()
         for buffer in self.buffers:
-            buffer.clear()
+            buffer.restart()
 
     def tare(self, level: NDArray[np.float64]) -> None:
         """Take `level` [C] off whatever comes from now on, besides what is taken off already."""

@@ -125,8 +125,10 @@ class Pipeline:
             Path.TRANSIENT: settings.hop_transient,
         }
 
-    def push(self, source: int, data: bytes) -> list[Result]:
+    def push(self, source: int, data: bytes, came_ns: int = 0) -> list[Result]:
         """Take one message of a source (its place among the settings' sources).
+
+        `came_ns` is when it came, which is the stamp of what has no header.
 
         Returns:
             What became known, oldest first. A bad message gives nothing and is counted in
@@ -135,10 +137,10 @@ class Pipeline:
         self.counts["messages"] += 1
         results: list[Result] = []
         try:
-            rows = self.intake.push(source, data)
+            rows = self.intake.push(source, data, came_ns)
         except ClockJump:
             results = self.reset()
-            rows = self.intake.push(source, data)
+            rows = self.intake.push(source, data, came_ns)
         for row in rows:
             self._steady.push(row.values)
             for settled in self._glitches.push(row):

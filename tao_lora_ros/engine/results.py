@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from tao_lora_ros.preservation.outlier_buffer import RawSamples
+from tao_lora_ros.preservation.outlier_buffer import RawMessages, RawSamples
 from tao_lora_ros.router.router import Path
 
 
@@ -52,7 +52,9 @@ class Event:
 
     `channels` holds (name, share), largest share first, those above 1 %. `end_ns` is 0 in the
     ONSET phase. `label` is empty where the model has no labels or its window was not full yet.
-    `regime_change`: it lasted so long that what it brought is now taken as steady.
+    `regime_change`: it lasted so long that what it brought is now taken as steady. `raw` and
+    `received` have an entry a source: its samples, and its messages byte for byte, refused ones
+    too; an event that came as a message has none of these.
     """
 
     phase: Phase
@@ -67,6 +69,7 @@ class Event:
     probability: float
     raw: tuple[RawSamples, ...]
     regime_change: bool = False
+    received: tuple[RawMessages, ...] = ()
 
     @property
     def kind(self) -> Kind:

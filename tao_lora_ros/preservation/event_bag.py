@@ -2,108 +2,88 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from tao_lora_ros.preservation.event_messages import (
-    EVENTS_TOPIC,
-    TRANSIENT_EVENT,
-    event_message,
-    message_type,
-    message_types,
-    record_from,
-    sample_messages,
-    topic_of,
-)
-from tao_lora_ros.preservation.event_record import EventRecord, StoreError
-from tao_lora_ros.preservation.outlier_buffer import RawSamples
-from tao_lora_ros.signal.cdr import IMU, WRENCH
+from tao_lora_ros.preservation.event_messages import message_types, record_from
+from tao_lora_ros.preservation.event_record import TRANSIENT_EVENT, EventRecord, StoreError, Topic
+from tao_lora_ros.preservation.outlier_buffer import RawMessages
 
-_FRAMING_BYTES = 96  # a message's CDR header, mcap record and index entry, rounded up
+_FRAMING_BYTES = 64  # a message's mcap record and index entry, rounded up
+_TOPIC_BYTES = 1024  # a topic, and each offered QoS: twice in an mcap and once in the metadata
 _FIXED_BYTES = 96 * 1024  # definitions (twice in an mcap), metadata, the folder, rounding to blocks
+
+_Timed = tuple[int, bytes]  # log time in ns, CDR
 
 
 def write_bag(records: Sequence[EventRecord], folder: Path) -> int:
-    """Write events and their samples; log time is the header's stamp, an event's its last sample's.
+    """Write events and all that was received around them, byte for byte, on the same topics.
 
-    A sample that several events hold is written once.
+    Log times are those of `RawMessages`, an event's that of its newest message. What several events
+    hold is written once.
 
     Returns:
         The number of messages.
 
     Raises:
-        StoreError: a source is of no known type.
         OSError: the folder cannot be written.
     """
-    raws = merged([raw for record in records for raw in record.raw])
     # Humble reads metadata up to version 8, and every later distribution reads that too.
     writer = Writer(folder, version=8, storage_plugin=StoragePlugin.MCAP)
     writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+    rows = []
     with writer:
-        topics = {(topic_of(raw), message_type(raw)): None for raw in raws}
-        keys = [*topics, (EVENTS_TOPIC, TRANSIENT_EVENT)]
-        connections = {k: writer.add_connection(*k, typestore=message_types()) for k in keys}
-        for stamp_ns, key, data in _messages(raws, records):
-            writer.write(connections[key], stamp_ns, data)
+        for topic, messages in _by_topic(records):
+            connection = writer.add_connection(
+                topic.name,
+                topic.msgtype,
+                typestore=message_types(),
+                offered_qos_profiles=topic.qos,
+            )
+            rows += [(time_ns, connection, data) for time_ns, data in messages]
+        # What has the same time stays as it is: in order of arrival, an event last.
+        for time_ns, connection, data in sorted(rows, key=itemgetter(0)):
+            writer.write(connection, time_ns, data)
     return sum(writer.counts.values())
 
 
-def _messages(
-    raws: Sequence[RawSamples], records: Sequence[EventRecord]
-) -> Iterator[tuple[int, tuple[str, str], bytes]]:
-    """Stamp (ns), (topic, type) and CDR of every message, by stamp; an event after its samples."""
-    keys = [(topic_of(raw), message_type(raw)) for raw in raws]
-    tables = [sample_messages(raw) for raw in raws]
-    late = [(_last_ns(record), record) for record in records]
-    late.sort(key=lambda item: item[0], reverse=True)
-    stamps = np.concatenate([raw.stamps_ns for raw in raws] or [np.zeros(0, np.int64)])
-    which = np.repeat(np.arange(len(raws)), [len(raw.stamps_ns) for raw in raws])
-    rows = np.concatenate([np.arange(len(raw.stamps_ns)) for raw in raws] or [which])
-    for at in np.argsort(stamps, kind="stable"):
-        while late and late[-1][0] < stamps[at]:
-            yield _event(*late.pop())
-        source = which[at]
-        yield int(stamps[at]), keys[source], tables[source][rows[at]].tobytes()
-    while late:
-        yield _event(*late.pop())
+def _by_topic(records: Sequence[EventRecord]) -> Iterator[tuple[Topic, list[_Timed]]]:
+    """Every topic with its messages, the events' own last."""
+    parts: dict[tuple[str, str], list[tuple[Topic, list[_Timed]]]] = {}
+
+    def add(topic: Topic, messages: list[_Timed]) -> None:
+        parts.setdefault((topic.name, topic.msgtype), []).append((topic, messages))
+
+    for record in records:
+        for topic, messages in record.received:
+            add(topic, list(zip(messages.times_ns.tolist(), messages.data, strict=True)))
+    for record in records:
+        add(record.topic, [(_last_ns(record), record.message)])
+    for found in parts.values():
+        # The publishers of a topic may have come later than the first event.
+        yield (
+            max((topic for topic, _ in found), key=lambda topic: len(topic.qos)),
+            _union([messages for _, messages in found]),
+        )
 
 
-def _event(stamp_ns: int, record: EventRecord) -> tuple[int, tuple[str, str], bytes]:
-    return stamp_ns, (EVENTS_TOPIC, TRANSIENT_EVENT), event_message(record)
+def _union(parts: list[list[_Timed]]) -> list[_Timed]:
+    """Each message as often as the part has it that has it most often."""
+    union = Counter(parts[0])
+    for part in parts[1:]:
+        union |= Counter(part)
+    return parts[0] if len(parts) == 1 else list(union.elements())
 
 
 def _last_ns(record: EventRecord) -> int:
-    return max(
-        [record.end_ns, *(int(raw.stamps_ns[-1]) for raw in record.raw if len(raw.stamps_ns))]
-    )
-
-
-def merged(raws: Sequence[RawSamples]) -> list[RawSamples]:
-    """One entry a source and frame, by stamp; a sample equal in stamp and values is kept once."""
-
-    def key(raw: RawSamples) -> tuple[str, str, tuple[str, ...]]:
-        return raw.source, raw.frame_id, raw.channels
-
-    order = list(dict.fromkeys(map(key, raws)))
-    groups = groupby(sorted(raws, key=lambda raw: order.index(key(raw))), key)
-    return [_union(list(group)) for _, group in groups]
-
-
-def _union(raws: list[RawSamples]) -> RawSamples:
-    first = raws[0]
-    if len(raws) == 1:
-        return first
-    stamps = np.concatenate([raw.stamps_ns for raw in raws])
-    values = np.ascontiguousarray(np.concatenate([raw.values for raw in raws]))
-    bits = np.column_stack((stamps, values.view(np.int64)))  # a NaN equals itself so
-    _, kept = np.unique(bits, axis=0, return_index=True)
-    kept = kept[np.argsort(stamps[kept], kind="stable")]
-    return RawSamples(first.source, first.frame_id, first.channels, stamps[kept], values[kept])
+    times = [messages.times_ns for _, messages in record.received]
+    return max([record.end_ns, *(int(t[-1]) for t in times if len(t))])
 
 
 def read_bag(folder: Path) -> EventRecord:
@@ -124,20 +104,29 @@ def count_and_read(folder: Path) -> tuple[int, EventRecord]:
     # rosbags reports a damaged file by whatever its parsing stumbled on.
     try:
         with AnyReader([folder]) as reader:
-            wanted = [c for c in reader.connections if c.msgtype == TRANSIENT_EVENT]
-            _, _, data = next(reader.messages(connections=wanted))
-            return reader.message_count, record_from(reader.deserialize(data, TRANSIENT_EVENT))
+            found: dict[int, list[_Timed]] = {c.id: [] for c in reader.connections}
+            for connection, time_ns, data in reader.messages():
+                found[connection.id].append((time_ns, bytes(data)))
+            topics = {connection.id: Topic.of(connection) for connection in reader.connections}
+        (event,) = (id for id, topic in topics.items() if topic.msgtype == TRANSIENT_EVENT)
+        ((_, message),) = found.pop(event)
+        received = tuple((topics[id], _messages(rows)) for id, rows in found.items())
+        count = 1 + sum(map(len, found.values()))
+        return count, record_from(message, topics[event], received)
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise StoreError(f"{folder}: not readable: {reason}") from error
 
 
+def _messages(rows: list[_Timed]) -> RawMessages:
+    times_ns = np.array([time_ns for time_ns, _ in rows], dtype=np.int64)
+    return RawMessages(times_ns, tuple([data for _, data in rows]))
+
+
 def largest_size(record: EventRecord) -> int:
     """Bytes on disk that an event takes at most: as if nothing could be compressed."""
-    doubles = {IMU: 37, WRENCH: 6}
-    size = _FIXED_BYTES
-    for raw in record.raw:
-        on_topic = 8 * doubles[message_type(raw)] + len(raw.frame_id.encode()) + _FRAMING_BYTES
-        in_event = 8 + 8 * len(raw.channels)
-        size += len(raw.stamps_ns) * (on_topic + in_event)
+    size = _FIXED_BYTES + len(record.message) + _TOPIC_BYTES * (1 + len(record.topic.qos))
+    for topic, messages in record.received:
+        size += _TOPIC_BYTES * (1 + len(topic.qos))
+        size += sum(map(len, messages.data)) + _FRAMING_BYTES * len(messages.data)
     return size

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
-from tao_lora_ros.preservation.event_bag import merged, write_bag
+import numpy as np
+
+from tao_lora_ros.preservation.event_bag import write_bag
 from tao_lora_ros.preservation.event_record import EventRecord, StoreError
 from tao_lora_ros.preservation.outlier_buffer import RawSamples
 from tao_lora_ros.signal.source import unit_of
 
 
 def export_bag(records: Sequence[EventRecord], out: Path) -> int:
-    """Write events and their samples as one ROS 2 bag, a shared sample once.
+    """Write events and the messages around them as one ROS 2 bag, a shared message once.
 
     Returns:
         The number of messages.
@@ -51,6 +54,29 @@ def export_csv(records: Sequence[EventRecord], folder: Path) -> list[Path]:
     except OSError as error:
         raise StoreError(f"{error.filename or folder}: {error.strerror}") from error
     return files
+
+
+def merged(raws: Sequence[RawSamples]) -> list[RawSamples]:
+    """One entry a source and frame, by stamp; a sample equal in stamp and values is kept once."""
+
+    def key(raw: RawSamples) -> tuple[str, str, tuple[str, ...]]:
+        return raw.source, raw.frame_id, raw.channels
+
+    order = list(dict.fromkeys(map(key, raws)))
+    groups = groupby(sorted(raws, key=lambda raw: order.index(key(raw))), key)
+    return [_union(list(group)) for _, group in groups]
+
+
+def _union(raws: list[RawSamples]) -> RawSamples:
+    first = raws[0]
+    if len(raws) == 1:
+        return first
+    stamps = np.concatenate([raw.stamps_ns for raw in raws])
+    values = np.ascontiguousarray(np.concatenate([raw.values for raw in raws]))
+    bits = np.column_stack((stamps, values.view(np.int64)))  # a NaN equals itself so
+    _, kept = np.unique(bits, axis=0, return_index=True)
+    kept = kept[np.argsort(stamps[kept], kind="stable")]
+    return RawSamples(first.source, first.frame_id, first.channels, stamps[kept], values[kept])
 
 
 def _free_name(file: Path, taken: list[Path]) -> Path:

@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from tao_lora_ros.preservation.outlier_buffer import RawSamples
+from rosbags.interfaces import Connection, Qos
+
+from tao_lora_ros.preservation.outlier_buffer import RawMessages, RawSamples
+
+TRANSIENT_EVENT = "tao_lora_ros/msg/TransientEvent"
 
 
 class StoreError(Exception):
     """The store cannot do what it was asked; the text names the path and the reason."""
 
 
+@dataclass(frozen=True)
+class Topic:
+    """A topic as a bag describes it: full name, message type, and what its publishers offer."""
+
+    name: str
+    msgtype: str
+    qos: tuple[Qos, ...] = ()
+
+    @classmethod
+    def of(cls, connection: Connection) -> Topic:
+        """The topic of a bag's connection; ROS 1 knows no QoS."""
+        qos = getattr(connection.ext, "offered_qos_profiles", ())
+        return cls(connection.topic, connection.msgtype, tuple(qos))
+
+
+EVENTS = Topic("/tao_lora/events", TRANSIENT_EVENT)  # where nothing else is known
+
+
 @dataclass(frozen=True, eq=False)
 class EventRecord:
-    """A transient that is over, with the raw samples around it.
+    """A transient that is over, with the raw data around it.
 
     Times are ns. `channels` holds (name, share), largest share first. `kind` and `regime_change`
     are those of TransientEvent.msg. `raw` has one entry a source: pre-roll, event and post-roll at
-    the source's own rate and stamps. Records are equal only to themselves: they hold arrays.
+    the source's own rate and stamps. `received` has the messages of each topic, as they came.
+    `message` is the TransientEvent in CDR, as it was published on `topic`. Records are equal only
+    to themselves: they hold arrays.
     """
 
     sequence: int
@@ -33,15 +58,27 @@ class EventRecord:
     label: str
     probability: float
     raw: tuple[RawSamples, ...]
+    topic: Topic
+    message: bytes
+    received: tuple[tuple[Topic, RawMessages], ...]
 
     @classmethod
-    def of(cls, event: Any) -> EventRecord:
-        """The record of anything with these attributes, such as the engine's `Event`."""
-        values = {field.name: getattr(event, field.name) for field in fields(cls)}
-        values["kind"] = int(event.kind)  # without the engine's enumeration
-        return cls(**values)
+    def of(
+        cls, event: Any, message: bytes, sources: Sequence[Topic], topic: Topic = EVENTS
+    ) -> EventRecord:
+        """The record of anything with the attributes of the engine's `Event`.
 
-    @property
-    def sample_count(self) -> int:
-        """Samples of all sources."""
-        return sum(len(raw.stamps_ns) for raw in self.raw)
+        Args:
+            event: the event.
+            message: the same in CDR.
+            sources: the topics that `event.received` came from.
+            topic: where the message was published.
+        """
+        known: dict[str, Any] = dict(
+            kind=int(event.kind),  # without the engine's enumeration
+            topic=topic,
+            message=message,
+            received=tuple(zip(sources, event.received, strict=True)),
+        )
+        names = {field.name for field in fields(cls)} - known.keys()
+        return cls(**known, **{name: getattr(event, name) for name in names})

@@ -103,6 +103,7 @@ class Diagnostics:
             **subscription.timing(seconds),
             **{f"refused: {kind}": count for kind, count in sorted(source.rejected.items())},
             "queue_depth": subscription.depth,
+            "raw messages dropped": self._pipeline.intake.buffers[index].dropped,
         }
         return self._status(name, level, summary, values)
 

@@ -12,9 +12,12 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
+from rosbags.interfaces import Qos
 from sensor_msgs.msg import Imu
 
-from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, WRENCH, with_stamp
+from tao_lora_ros.preservation.event_record import Topic
+from tao_lora_ros.ros.topics import offered
+from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
 MESSAGE_TYPES = {IMU: Imu, WRENCH: WrenchStamped, BARE_WRENCH: Wrench, FORCE: Vector3Stamped}
@@ -22,9 +25,10 @@ SILENT_S = 0.5
 
 
 class Input:
-    """One subscription; what it receives goes to `take(source, data, arrived_ns)`.
+    """One subscription; what it receives goes to `take(source, data, arrived_ns, came_ns)`.
 
-    What has no header gets the node clock's time as its stamp.
+    `arrived_ns` is of the steady clock; `came_ns` is the node clock's time for what has no header,
+    and becomes its stamp.
 
     Attributes:
         received: messages so far.
@@ -37,7 +41,7 @@ class Input:
         source: int,
         config: SourceConfig,
         depth: int,
-        take: Callable[[int, bytes, int], None],
+        take: Callable[[int, bytes, int, int], None],
     ) -> None:
         self.received = 0
         self.depth = depth
@@ -47,6 +51,7 @@ class Input:
         self._log = node.get_logger().get_child(config.name)
         self._arrivals_ns: list[int] = []  # since the last report, and the one before, steady clock
         self._troubled = ""
+        self._offered: tuple[Qos, ...] = ()
         # Each its own profile: rclpy writes the overrides of a topic into the one it is given.
         qos = QoSProfile(
             depth=depth,
@@ -71,9 +76,16 @@ class Input:
         arrived_ns = time.monotonic_ns()
         self.received += 1
         self._arrivals_ns.append(arrived_ns)
-        if self._config.bare:
-            data = with_stamp(data, self._node.get_clock().now().nanoseconds)
-        self._take(data, arrived_ns)
+        came_ns = self._node.get_clock().now().nanoseconds if self._config.bare else 0
+        self._take(data, arrived_ns, came_ns)
+
+    def described(self) -> Topic:
+        """The topic and what its publishers offer, or offered when there last were any."""
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        kind = self._config.msgtype
+        profiles = [info.qos_profile for info in publishers if info.topic_type == kind]
+        self._offered = tuple(map(offered, profiles)) or self._offered
+        return Topic(self.topic, kind, self._offered)
 
     def trouble(self) -> str:
         """Why nothing comes, in words; empty where something does. What is new is logged."""

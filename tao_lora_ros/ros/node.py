@@ -91,7 +91,7 @@ class PipelineNode(LifecycleNode):
         assert self._outputs is not None
         assert self._pipeline is not None
         result = super().on_activate(state)
-        self._outputs.open_store(self._settings)
+        self._outputs.open_store(self._settings, self._inputs)
         for index, config in enumerate(source_configs(self._settings)):
             depth = self._settings.queue_depth
             self._inputs.append(Input(self, index, config, depth, self._take))
@@ -131,10 +131,10 @@ class PipelineNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _stop(self) -> None:
-        self._unsubscribe()
         if self._pipeline is not None and self._outputs is not None:
             self._outputs.publish(self._pipeline.reset(), time.monotonic_ns())
             self._outputs.close_store()
+        self._unsubscribe()
 
     def _unsubscribe(self) -> None:
         while self._inputs:
@@ -148,13 +148,13 @@ class PipelineNode(LifecycleNode):
                 part.close()
         self._pipeline = self._outputs = self._triggers = self._diagnostics = None
 
-    def _take(self, source: int, data: bytes, arrived_ns: int) -> None:
+    def _take(self, source: int, data: bytes, arrived_ns: int, came_ns: int) -> None:
         pipeline, outputs = self._pipeline, self._outputs
         if pipeline is None or outputs is None:
             return
         stream = pipeline.intake.sources[source]
         refused = stream.refused
-        if results := pipeline.push(source, data):
+        if results := pipeline.push(source, data, came_ns):
             outputs.publish(results, arrived_ns)
         if stream.refused > refused:
             self._warnings[source].warning(f"refused: {stream.reason}", throttle_duration_sec=1.0)

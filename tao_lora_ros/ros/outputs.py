@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rclpy.duration import Duration
@@ -11,17 +11,19 @@ from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from visualization_msgs.msg import MarkerArray
 
+from tao_lora_ros.engine.event_bytes import event_bytes
 from tao_lora_ros.engine.results import Event, Inference, Phase, Result
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.preservation.event_catalogue import default_store
-from tao_lora_ros.preservation.event_record import EventRecord
+from tao_lora_ros.preservation.event_record import TRANSIENT_EVENT, EventRecord, Topic
 from tao_lora_ros.preservation.event_writer import EventWriter
-from tao_lora_ros.ros.event_bytes import event_bytes
+from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.markers import event_markers, no_markers
 from tao_lora_ros.ros.messages import InferencePacker
+from tao_lora_ros.ros.topics import offered
 from tao_lora_ros.router.router import Path as Route
 
 _EVENTS_QOS = QoSProfile(
@@ -47,6 +49,7 @@ class Outputs:
         self.late = 0
         self.latencies_ns: list[int] = []
         self.writer: EventWriter | None = None
+        self._inputs: Sequence[Input] = ()
         self._inferences = node.create_lifecycle_publisher(InferenceMessage, "~/inference", 100)
         self._events = node.create_lifecycle_publisher(TransientEvent, "~/events", _EVENTS_QOS)
         self._markers = node.create_lifecycle_publisher(MarkerArray, "~/markers", 100)
@@ -60,8 +63,9 @@ class Outputs:
         hops = {Route.STEADY: settings.hop_steady, Route.TRANSIENT: settings.hop_transient}
         self._hops_ns = {route: hop * 1e9 / artifact.rate_hz for route, hop in hops.items()}
 
-    def open_store(self, settings: Settings) -> None:
-        """Start keeping events on disk, where the settings want it."""
+    def open_store(self, settings: Settings, inputs: Sequence[Input]) -> None:
+        """Start keeping events of these inputs on disk, where the settings want it."""
+        self._inputs = inputs
         if not settings.store_max_mb:
             return
         folder = Path(settings.store).expanduser() if settings.store else default_store()
@@ -83,11 +87,18 @@ class Outputs:
                 self.latencies_ns.append(latency_ns)
                 self.late += latency_ns > self._hops_ns[result.path]
             else:
-                self._events.publish(event_bytes(result))
+                data = event_bytes(result)
+                self._events.publish(data)
                 if self.writer is not None and result.phase is Phase.END:
-                    self.writer.submit(EventRecord.of(result))
+                    self._keep(result, data)
                 self._markers.publish(event_markers(result))
                 self._log(result)
+
+    def _keep(self, event: Event, data: bytes) -> None:
+        assert self.writer is not None
+        sources = [input.described() for input in self._inputs]
+        topic = Topic(self._events.topic_name, TRANSIENT_EVENT, (offered(_EVENTS_QOS),))
+        self.writer.submit(EventRecord.of(event, data, sources, topic))
 
     def _log(self, event: Event) -> None:
         channels = ", ".join(f"{name} {share:.0%}" for name, share in event.channels[:3])

@@ -107,7 +107,7 @@ def _publish(reader: BagReader, publishers: list[Any], rate: float, ticker: Any)
     count, begun, first_ns, tick_ns = 0, 0.0, 0, 0
     with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("playing", total=reader.message_count)
-        for index, log_ns, data in reader.recorded():
+        for index, log_ns, data in reader.messages():
             if count == 0:
                 begun, first_ns = time.monotonic(), log_ns
             wait = begun + (log_ns - first_ns) * 1e-9 / rate - time.monotonic()

@@ -22,7 +22,6 @@ from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
 from tao_lora_ros.ros.messages import event_from_message, inference_from_message
-from tao_lora_ros.signal.cdr import with_stamp
 from tao_lora_ros.signal.source import Source, SourceConfig
 
 _DEEP = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)
@@ -107,7 +106,7 @@ class Recorder:
         for index, at_ns, data in reversed(self._messages):
             if index >= len(self._sources):
                 continue
-            sent_ns = _stamp_ns(self._stamped(index, at_ns, data))
+            sent_ns = self._stamp_ns(index, at_ns, data)
             if sent_ns >= stamp_ns:
                 published_ns = min(at_ns, published_ns or at_ns)
             elif sent_ns < stamp_ns - _OUT_OF_ORDER_NS:
@@ -117,12 +116,14 @@ class Recorder:
     @property
     def start_ns(self) -> int:
         """Stamp of the first input, 0 before it."""
-        return _stamp_ns(self._stamped(*self._messages[0])) if self._messages else 0
+        return self._stamp_ns(*self._messages[0]) if self._messages else 0
 
-    def _stamped(self, index: int, published_ns: int, data: bytes) -> bytes:
-        """A message's bytes; an input without a header gets the time of its publication."""
-        bare = index < len(self._sources) and self._sources[index].bare
-        return with_stamp(data, published_ns) if bare else data
+    def _stamp_ns(self, index: int, published_ns: int, data: bytes) -> int:
+        """A message's stamp; of an input without a header it is the time of its publication."""
+        if index < len(self._sources) and self._sources[index].bare:
+            return published_ns
+        seconds, nanoseconds = struct.unpack_from("<iI" if data[1] else ">iI", data, 4)
+        return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
     def write_bag(self, path: Path) -> None:
         """Write inputs and outputs, by time of publication, as an MCAP bag in the folder `path`."""
@@ -141,11 +142,7 @@ class Recorder:
         """Everything so far as the record of a run."""
         jump_s = Settings().clock_jump_s
         sources = [Source(config, jump_s) for config in self._sources]
-        inputs = (
-            (i, self._stamped(i, at_ns, data))
-            for i, at_ns, data in self._messages
-            if i < len(sources)
-        )
+        inputs = (message for message in self._messages if message[0] < len(sources))
         signals, start_ns = collect_signals(inputs, sources)
         return RunRecord(
             title=title,
@@ -168,11 +165,6 @@ class Recorder:
 
 def _type_name(kind: Any) -> str:
     return f"{kind.__module__.partition('.')[0]}/msg/{kind.__name__}"
-
-
-def _stamp_ns(data: bytes) -> int:
-    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] else ">iI", data, 4)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
 def _definitions() -> dict[str, str]:

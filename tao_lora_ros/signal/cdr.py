@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 _STAMP_AT, _STRING_AT, _TEXT_AT = 4, 12, 16
 _NANOSECONDS = 1_000_000_000
+_LAST_SECOND = 1 << 31  # a stamp's seconds are an int32
 _NOT_REPORTED = (float("nan"),) * 3
 
 IMU = "sensor_msgs/msg/Imu"
@@ -57,13 +58,18 @@ class _Layout:
 _LAYOUTS = {b"\0\0": _Layout(">"), b"\0\1": _Layout("<")}
 
 
+def _layout(data: bytes) -> _Layout:
+    layout = _LAYOUTS.get(bytes(data[:2]))
+    if layout is None:
+        raise DecodeError(f"encapsulation 0x{data[0]:02x}{data[1]:02x} is not plain CDR")
+    return layout
+
+
 def _header(data: bytes) -> tuple[_Layout, int, str, int]:
     """Return the layout, the stamp (ns), the frame id and the offset of the first double."""
     if len(data) < _TEXT_AT:
         raise DecodeError(f"{len(data)} bytes are too few for a stamped message")
-    layout = _LAYOUTS.get(bytes(data[:2]))
-    if layout is None:
-        raise DecodeError(f"encapsulation 0x{data[0]:02x}{data[1]:02x} is not plain CDR")
+    layout = _layout(data)
     seconds, nanoseconds, length = layout.header.unpack_from(data, _STAMP_AT)
     if seconds < 0 or nanoseconds >= _NANOSECONDS:
         raise DecodeError(f"stamp {seconds} s {nanoseconds} ns is out of range")
@@ -127,22 +133,23 @@ def decode_force(data: bytes) -> Sample:
     return Sample(stamp_ns, frame_id, np.array(force + _NOT_REPORTED), sum(map(abs, force)))
 
 
-def with_stamp(wrench: bytes, stamp_ns: int) -> bytes:
-    """The WrenchStamped of a Wrench, in no frame; what is no message stays none.
+def decode_bare_wrench(data: bytes, came_ns: int) -> Sample:
+    """Decode a Wrench: force then torque, in no frame, stamped by whoever received it.
 
-    A Wrench has no header, so whoever receives it has to say when that was.
+    Raises:
+        DecodeError: the bytes are cut short or are not such a message, or no message can be
+            stamped so.
     """
-    head, order = wrench[:4], "<" if wrench[1:2] == b"\1" else ">"
-    if len(head) < _STAMP_AT:
-        return wrench
-    seconds, nanoseconds = divmod(stamp_ns, _NANOSECONDS)
-    stamp = struct.pack(order + "III", seconds & 0xFFFFFFFF, nanoseconds, 1)  # a bag may hold any
-    return head + stamp + bytes(4) + wrench[4:]  # the empty text's end, and padding
+    if len(data) < _STAMP_AT:
+        raise DecodeError(f"{len(data)} bytes are too few for a message")
+    doubles = _doubles(data, _STAMP_AT, _layout(data).wrench)
+    if not 0 <= came_ns < _LAST_SECOND * _NANOSECONDS:  # a bag may hold any
+        raise DecodeError(f"stamp {came_ns} ns is out of range")
+    return Sample(came_ns, "", np.array(doubles), sum(map(abs, doubles)))
 
 
 DECODERS: dict[str, Callable[[bytes], Sample]] = {
     IMU: decode_imu,
     WRENCH: decode_wrench,
-    BARE_WRENCH: decode_wrench,  # once it went through `with_stamp`
     FORCE: decode_force,
 }

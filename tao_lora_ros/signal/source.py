@@ -15,6 +15,7 @@ from tao_lora_ros.signal.cdr import (
     WRENCH,
     DecodeError,
     Sample,
+    decode_bare_wrench,
 )
 
 WRENCH_TYPES = {"WrenchStamped": WRENCH, "Wrench": BARE_WRENCH, "Vector3Stamped": FORCE}
@@ -55,7 +56,7 @@ class SourceConfig:
 
     @property
     def bare(self) -> bool:
-        """Whether its messages have no header: who receives one puts it through `with_stamp`."""
+        """Whether its messages have no header: they are stamped with the time when they came."""
         return self.msgtype == BARE_WRENCH
 
 
@@ -91,24 +92,28 @@ class Source:
         self._jump_ns = round(self.jump_s * 1e9)
         self._offset_ns = round(self.offset_s * 1e9)
         self._back_ns = min(round(BACK_S * 1e9), self._jump_ns)
-        self._decode = DECODERS[self.config.msgtype]
+        self._decode = DECODERS.get(self.config.msgtype)
 
-    def decode(self, data: bytes) -> Sample:
-        """Decode one message without a further look.
+    def decode(self, data: bytes, came_ns: int = 0) -> Sample:
+        """Decode one message, that came at `came_ns`, without a further look.
 
         Raises:
             DecodeError: it is not a message of this source's type.
         """
-        return self._decode(data)
+        return decode_bare_wrench(data, came_ns) if self._decode is None else self._decode(data)
 
-    def accept(self, data: bytes) -> Sample | None:
+    def accept(self, data: bytes, came_ns: int = 0) -> Sample | None:
         """Decode one message; None where it is refused, counted under its kind in `rejected`.
+
+        Args:
+            data: CDR bytes.
+            came_ns: when it came; that is the stamp of what has no header, else it does not matter.
 
         Raises:
             ClockJump: a second sample confirms that the clock moved.
         """
         try:
-            sample = self._decode(data)
+            sample = self.decode(data, came_ns)
         except DecodeError as error:
             return self.refuse("undecodable", str(error))
         if not sample.magnitude <= LARGEST:  # written so that a NaN fails too

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tao_lora_ros.engine.event_bytes import event_bytes
 from tao_lora_ros.engine.results import Event, Phase
 from tao_lora_ros.preservation.outlier_buffer import RawSamples
 
@@ -47,7 +48,6 @@ events = st.builds(
 
 @given(event=events)
 def test_rclpy_reads_it(event: Event) -> None:
-    from tao_lora_ros.ros.event_bytes import event_bytes
     from tao_lora_ros.ros.messages import event_from_message
 
     data = event_bytes(event)

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 from recordings import START_NS, Message, bare_wrench, imu, motion
 
-from tao_lora_ros.signal.cdr import decode_wrench
+from tao_lora_ros.preservation.event_catalogue import read_event
+from tao_lora_ros.signal.cdr import BARE_WRENCH, decode_wrench
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytestmark = pytest.mark.ros
@@ -64,16 +65,13 @@ def test_a_wrench_without_a_header_is_stamped_on_arrival(wire, start_node, tmp_p
     shown: list[MarkerArray] = []
     wire.node.create_subscription(MarkerArray, "/tao_lora/markers", shown.append, DEEP)
     wire.publish_as(1, Wrench)
-    start_node("wrench_types:=[Wrench]", f"store:={tmp_path / 'store'}")
+    process = start_node("wrench_types:=[Wrench]", f"store:={tmp_path / 'store'}")
     begun_ns = time.time_ns()
-    messages = motion(1.2, impacts_s=(1.0,), start_ns=begun_ns)
-    wire.play(
-        [
-            replace(m, data=bare_wrench(decode_wrench(m.data).values)) if m.source else m
-            for m in messages
-        ],
-        rate=1.0,
-    )
+    messages = [
+        replace(m, data=bare_wrench(decode_wrench(m.data).values)) if m.source else m
+        for m in motion(1.2, impacts_s=(1.0,), start_ns=begun_ns)
+    ]
+    wire.play(messages, rate=1.0)
     wire.until(lambda: len(wire.events) == 2, "an event")
     raw = {samples.source: samples for samples in wire.events[1].raw}["wrench"]
     stamps = [stamp.sec * SECOND + stamp.nanosec for stamp in raw.stamps]
@@ -81,6 +79,14 @@ def test_a_wrench_without_a_header_is_stamped_on_arrival(wire, start_node, tmp_p
     assert (raw.frame_id, len(raw.values)) == ("", 6 * len(stamps))
     wire.until(lambda: len(shown) == 2, "markers")
     assert {marker.header.frame_id for marker in shown[1].markers} == {"imu_link"}
+    assert process.stop() == 0
+    _, record = read_event(tmp_path / "store", 1)
+    topic, kept = record.received[1]
+    assert (topic.name, topic.msgtype) == ("/wrench", BARE_WRENCH)
+    assert kept.times_ns.tolist() == stamps
+    sent = [m.data for m in messages if m.source]
+    first = sent.index(kept.data[0])
+    assert list(kept.data) == sent[first : first + len(stamps)]
 
 
 def ticks(stamp_ns: int, seconds: float) -> list[Message]:

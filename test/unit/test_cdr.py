@@ -18,9 +18,9 @@ from tao_lora_ros.signal.cdr import (
     WRENCH,
     DecodeError,
     Sample,
+    decode_bare_wrench,
     decode_imu,
     decode_wrench,
-    with_stamp,
 )
 
 VALUES = [1.5, -2.25, 9.81, 0.125, -0.5, 3.0e-7]
@@ -53,21 +53,27 @@ def test_reads_what_rosbags_writes(name, little_endian, values, stamp_ns, frame)
 def test_a_wrench_gets_its_stamp_on_arrival(little_endian, values, stamp_ns) -> None:
     message = rosbags_message(WRENCH, stamp_ns, "", values)
     sent = ROS2.serialize_cdr(message.wrench, BARE_WRENCH, little_endian=little_endian)
-    stamped = with_stamp(bytes(sent), stamp_ns)
-    assert stamped == bytes(ROS2.serialize_cdr(message, WRENCH, little_endian=little_endian))
-    assert DECODERS[BARE_WRENCH](stamped).values.tolist() == values
+    sample = decode_bare_wrench(bytes(sent), stamp_ns)
+    assert (sample.stamp_ns, sample.frame_id) == (stamp_ns, "")
+    assert sample.values.tolist() == values
 
 
-def test_a_time_before_all_times_is_refused_by_the_decoder() -> None:
-    with pytest.raises(DecodeError, match="stamp -1 s 5 ns is out of range"):
-        DECODERS[BARE_WRENCH](with_stamp(bare_wrench(VALUES), 5 - SECOND))
+@pytest.mark.parametrize("came_ns", [-1, 2**31 * SECOND])
+def test_a_time_that_no_stamp_holds_is_refused(came_ns: int) -> None:
+    with pytest.raises(DecodeError, match=f"stamp {came_ns} ns is out of range"):
+        decode_bare_wrench(bare_wrench(VALUES), came_ns)
+
+
+def test_a_wrench_of_another_encapsulation_is_refused() -> None:
+    with pytest.raises(DecodeError, match="encapsulation 0x0003 is not plain CDR"):
+        decode_bare_wrench(b"\0\3" + bare_wrench(VALUES)[2:], STAMP_NS)
 
 
 def test_every_truncation_of_a_bare_wrench_is_a_decode_error() -> None:
     data = bare_wrench(VALUES)
     for length in range(len(data)):
         with pytest.raises(DecodeError, match=r"bytes"):
-            DECODERS[BARE_WRENCH](with_stamp(data[:length], STAMP_NS))
+            decode_bare_wrench(data[:length], STAMP_NS)
 
 
 @pytest.mark.parametrize("name", BY_HAND)

@@ -65,11 +65,16 @@ def test_channels_and_frame_are_those_of_the_largest_shares() -> None:
 def test_raw_samples_reach_from_the_pre_roll_to_the_row_of_the_end() -> None:
     subject = describer()
     for stamp in range(0, 200, 10):
-        subject._intake.buffers[1].push(stamp * MS, np.zeros(6))
-    empty, raw = end(subject).raw
+        subject._intake.buffers[1].push(stamp * MS, bytes([stamp]), stamp * MS, np.zeros(6))
+    event = end(subject)
+    empty, raw = event.raw
     assert (raw.stamps_ns // MS).tolist() == list(range(80, 151, 10))
     assert not empty.stamps_ns.size
     assert (empty.frame_id, raw.frame_id) == ("imu_link", "ft_link")
+    assert [b"".join(messages.data) for messages in event.received] == [
+        b"",
+        bytes(range(80, 151, 10)),
+    ]
 
 
 def test_the_kind_follows_from_the_duration() -> None:

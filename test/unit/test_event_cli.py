@@ -15,10 +15,10 @@ from event_records import MS, T0, assert_equal, event, raw
 
 from tao_lora_ros.cli.events import add_events_parser
 from tao_lora_ros.preservation.event_bag import read_bag
-from tao_lora_ros.preservation.event_export import export_csv
+from tao_lora_ros.preservation.event_export import export_csv, merged
 from tao_lora_ros.preservation.event_record import StoreError
 from tao_lora_ros.preservation.event_store import EventStore
-from tao_lora_ros.signal.cdr import IMU
+from tao_lora_ros.signal.cdr import IMU, WRENCH
 
 
 def run(*arguments: object) -> int:
@@ -31,13 +31,15 @@ def run(*arguments: object) -> int:
 @pytest.fixture
 def folder(tmp_path):
     """Two events 30 ms apart, whose stretches overlap, and one without label or gyroscope."""
-    bare = event(2, onset_ns=T0 + 1000 * MS, label="", samples=7)
-    bare.raw[0].values[:, 3:] = np.nan
+    alone = raw("imu", IMU, T0 + np.arange(980, 987) * MS, 2)
+    alone.values[:, 3:] = np.nan
+    beside = raw("wrench", WRENCH, alone.stamps_ns, 3)
+    bare = event(2, onset_ns=T0 + 1000 * MS, label="", sources=(alone, beside))
     with EventStore(tmp_path / "store", 2**30, 0) as store:
         first = event(0)
         store.append(first)
-        again = event(1, onset_ns=T0 + 30 * MS, samples=20)
-        store.append(replace(again, raw=tuple(_tail(r, 20) for r in first.raw)))
+        tails = [_tail(r, 20) for r in first.raw]
+        store.append(event(1, onset_ns=T0 + 30 * MS, sources=tails))
         store.append(bare)
     return tmp_path / "store"
 
@@ -75,7 +77,9 @@ def test_show(folder, capsys):
     assert run("show", 3, "--store", folder) == 0
     out = capsys.readouterr().out
     assert "event     3, number 2 of its run, frame imu_link" in out
-    assert "source    /imu (sensor_msgs/msg/Imu, frame imu_link)" in out
+    assert "topic     /robot/imu (sensor_msgs/msg/Imu): 7 messages" in out
+    assert "topic     /robot/ft/wrench (geometry_msgs/msg/WrenchStamped): 7 messages" in out
+    assert "source    imu (frame imu_link)" in out
     assert "7 samples, -0.0200 to -0.0140 s from the onset" in out
     assert re.search(r"imu\.gyro_x +not reported", out)
     assert re.search(r"wrench\.force_x +-?\d.* N", out)
@@ -117,9 +121,28 @@ def test_export_csv(folder, tmp_path):
 
 def test_export_csv_of_odd_names(tmp_path):
     one = raw("/arm/left", IMU, T0 + np.arange(3))
-    record = event(raw=(one, replace(one, frame_id="other")))
+    record = replace(event(), raw=(one, replace(one, frame_id="other")))
     files = export_csv([record], tmp_path)
     assert [file.name for file in files] == ["arm_left.csv", "arm_left_2.csv"]
+
+
+def test_samples_that_events_share_are_in_the_csv_once():
+    whole = raw("imu", IMU, T0 + np.arange(10) * MS)
+    whole.values[4] = np.nan
+    first, second = (
+        replace(whole, stamps_ns=whole.stamps_ns[s], values=whole.values[s])
+        for s in (slice(0, 7), slice(3, 10))
+    )
+    (union,) = merged([second, first])
+    np.testing.assert_array_equal(union.stamps_ns, whole.stamps_ns)
+    np.testing.assert_array_equal(union.values, whole.values)
+
+
+def test_other_values_at_one_stamp_are_kept():
+    """Simulated time starts over: the same stamps, another run."""
+    stamps = T0 + np.arange(4) * MS
+    (union,) = merged([raw("imu", IMU, stamps, 1), raw("imu", IMU, stamps, 2)])
+    assert len(union.stamps_ns) == 2 * len(stamps)
 
 
 def test_unwritable_place_is_named(folder, tmp_path):

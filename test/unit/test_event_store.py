@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from event_records import MS, T0, assert_equal, event
+from event_records import MS, T0, assert_equal, event, message_count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,7 +51,7 @@ def test_events_come_back(tmp_path):
         entry, record = read_event(tmp_path, number)
         assert_equal(record, event(number - 1))
         assert entry.folder == f"{number:06d}_20231114T221320Z"
-        assert entry.messages == record.sample_count + 1
+        assert entry.messages == message_count(record)
     assert verify(tmp_path) == (3, [])
     assert sorted(path.name for path in tmp_path.iterdir()) == [EVENTS, INDEX_FILE, "lock"]
 
@@ -329,34 +329,47 @@ times = st.integers(0, 1500)
 def test_every_sample_of_every_stretch_is_kept(tmp_path_factory, layout, pre_roll, lag):
     """Apart, back to back or overlapping: every stretch is in its event, to the bit.
 
-    Events begin `layout[i][0]` ms after the start and last `layout[i][1]` ms.
+    Events begin `layout[i][0]` ms after the start and last `layout[i][1]` ms. Every seventh message
+    is refused, and belongs to what came around it.
     """
     folder = tmp_path_factory.mktemp("store")
     rng = np.random.default_rng(0)
     count = 2500
     stamps = {IMU: T0 + np.arange(count) * MS, WRENCH: T0 + lag * MS + np.arange(count) * MS + 77}
     values = {kind: rng.normal(size=(count, 6)) for kind in stamps}
+    sent = {kind: [rng.bytes(rng.integers(40)) for _ in range(count)] for kind in stamps}
+    refused = np.arange(count) % 7 == 6
     buffers = {}
-    for kind, lag_s in ((IMU, 0.0), (WRENCH, lag * 1e-3)):
-        config = SourceConfig(kind.rpartition("/")[2].lower(), kind, lag_s)
-        buffers[kind] = OutlierBuffer(config.name, config.channels, lag_s, 60.0)
-        for stamp, row in zip(stamps[kind].tolist(), values[kind], strict=True):
-            buffers[kind].push(stamp, row)
+    for kind, name, lag_s in ((IMU, "imu", 0.0), (WRENCH, "wrench", lag * 1e-3)):
+        buffers[kind] = OutlierBuffer(SourceConfig(name, kind, lag_s), 60.0)
+        for i, stamp in enumerate(stamps[kind].tolist()):
+            place = stamp - lag * MS * (kind == WRENCH)
+            taken = () if refused[i] else (stamp, values[kind][i])
+            buffers[kind].push(place, sent[kind][i], *taken)
     stretches = [
         (T0 + (300 + start) * MS, T0 + (300 + start + long) * MS) for start, long in layout
     ]
     with EventStore(folder, BIG, 0) as store:
         for number, (onset, end) in enumerate(stretches):
-            raw = tuple(b.cut(onset - pre_roll * MS, end, "link") for b in buffers.values())
-            store.append(event(number, onset_ns=onset, end_ns=end, raw=raw))
+            cuts = [b.cut(onset - pre_roll * MS, end, "link") for b in buffers.values()]
+            sources, received = zip(*cuts, strict=True)
+            changes = dict(onset_ns=onset, end_ns=end, sources=sources, received=received)
+            store.append(event(number, **changes))
     for number, (onset, end) in enumerate(stretches, start=1):
         _, record = read_event(folder, number)
-        for kind, source in zip(stamps, record.raw, strict=True):
+        rows = zip(stamps, record.raw, record.received, strict=True)
+        for kind, source, (_, messages) in rows:
             shift = lag * MS if kind == WRENCH else 0
-            inside = (stamps[kind] >= onset - pre_roll * MS + shift) & (stamps[kind] <= end + shift)
+            begun = stamps[kind] >= onset - pre_roll * MS + shift
+            inside = begun & (stamps[kind] <= end + shift)
             assert inside.any()
-            np.testing.assert_array_equal(source.stamps_ns, stamps[kind][inside])
-            np.testing.assert_array_equal(source.values, values[kind][inside])
+            good = inside & ~refused
+            np.testing.assert_array_equal(source.stamps_ns, stamps[kind][good])
+            np.testing.assert_array_equal(source.values, values[kind][good])
+            # what was refused goes along until the first sample after the event
+            after = np.flatnonzero(begun & ~inside & ~refused)[:1]
+            kept = [i for i in np.flatnonzero(begun) if not len(after) or i < after[0]]
+            assert messages.data == tuple(sent[kind][i] for i in kept)
     assert verify(folder) == (len(layout), [])
     shutil.rmtree(folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, replace
 from typing import Any
@@ -59,8 +60,14 @@ def plain(result: Any) -> Any:
     return result
 
 
+def row(result: Result) -> Any:
+    """All but what was received: refused messages are kept, and change nothing else."""
+    bare = replace(result, received=()) if isinstance(result, Event) else result
+    return plain(astuple(bare))
+
+
 def same(first: Sequence[Result], second: Sequence[Result]) -> bool:
-    return [plain(astuple(r)) for r in first] == [plain(astuple(r)) for r in second]
+    return list(map(row, first)) == list(map(row, second))
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +154,8 @@ def test_raw_samples_are_complete_from_the_pre_roll_on_with_their_own_stamps(
         assert raw.stamps_ns.tolist() == [m.stamp_ns for m in sent]
         for message, values in zip(sent, raw.values, strict=True):
             np.testing.assert_array_equal(values, _values(message))
+        assert end.received[source].data == tuple(m.data for m in sent)
+        assert end.received[source].times_ns.tolist() == raw.stamps_ns.tolist()
 
 
 def test_the_onsets_raw_samples_are_the_first_of_the_ends(struck: list[Result]) -> None:
@@ -209,6 +218,19 @@ def test_a_lasting_change_is_accepted_after_the_longest_transient() -> None:
     assert end.kind is Kind.SUSTAINED
 
 
+def assert_whole(event: Event, source: int, sent: list[bytes]) -> None:
+    """All that came on a source from its first to its last sample of the event, in that order."""
+    kept = event.received[source].data
+    first_ns, last_ns = event.raw[source].stamps_ns[[0, -1]].tolist()
+    first, last = (
+        next(m.data for m in STRUCK if m.source == source and m.stamp_ns == stamp_ns)
+        for stamp_ns in (first_ns, last_ns)
+    )
+    came = sent[sent.index(first) : sent.index(last) + 1]
+    at = kept.index(first)
+    assert list(kept[at : at + len(came)]) == came
+
+
 BAD: dict[str, bytes] = {
     "undecodable": b"\0\1nothing",
     "not_finite": imu(IMPACT_NS, [np.nan, 0, 0, 0, 0, 0]),
@@ -219,32 +241,33 @@ BAD: dict[str, bytes] = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_bad_messages_are_counted_and_change_nothing_else(kind: str, struck: list[Result]) -> None:
-    subject, out = pipeline(), []
+    subject, sent = pipeline(), []
     for i, message in enumerate(STRUCK):
-        out += subject.push(message.source, message.data)
+        sent.append(message)
         if i >= 20 and i % 5 == 0:
-            out += subject.push(0, BAD[kind])
-    out += subject.flush()
-    sent = len(range(20, len(STRUCK), 5))
-    assert subject.intake.rejected == {kind: sent}
-    assert subject.counts["messages"] == len(STRUCK) + sent
+            sent.append(Message(0, message.stamp_ns, BAD[kind]))
+    out = results(subject, sent)
+    bad = len(range(20, len(STRUCK), 5))
+    assert subject.intake.rejected == {kind: bad}
+    assert subject.counts["messages"] == len(STRUCK) + bad
     assert kind.replace("_", " ") in subject.intake.sources[0].reason
     assert same(struck, out)
+    for event in events(out):
+        for source in (0, 1):
+            assert_whole(event, source, [m.data for m in sent if m.source == source])
 
 
 def test_messages_that_were_overtaken_are_counted_and_change_nothing_else(
     struck: list[Result],
 ) -> None:
-    subject, out = pipeline(), []
-    sent, late = 0, [m for m in STRUCK if m.source == 0]
-    for message in STRUCK:
-        out += subject.push(message.source, message.data)
-        if message is not late[0] and message.source == 0:
-            out += subject.push(0, late[late.index(message) - 1].data)
-            sent += 1
-    out += subject.flush()
-    assert subject.intake.rejected == {"out_of_order": sent}
+    subject, imus = pipeline(), [m for m in STRUCK if m.source == 0]
+    sent = [imus[0], *(m for pair in zip(imus[1:], imus, strict=False) for m in pair)]
+    wrenches = [m for m in STRUCK if m.source == 1]
+    out = results(subject, heapq.merge(sent, wrenches, key=lambda m: m.stamp_ns))
+    assert subject.intake.rejected == {"out_of_order": len(imus) - 1}
     assert same(struck, out)
+    for event in events(out):
+        assert_whole(event, 0, [m.data for m in sent])
 
 
 def test_a_source_on_another_clock_is_refused_with_the_reason() -> None:
@@ -264,6 +287,10 @@ def test_every_message_twice_gives_the_same_as_once(struck: list[Result]) -> Non
     out = results(subject, [m for m in STRUCK for _ in range(2)])
     assert subject.intake.rejected == {"duplicate": len(STRUCK)}
     assert same(struck, out)
+    *_, end = events(out)
+    for messages, raw in zip(end.received, end.raw, strict=True):
+        assert messages.data[::2] == messages.data[1::2]
+        assert len(messages.data) == 2 * len(raw.stamps_ns)
 
 
 @pytest.mark.parametrize("size", [1e6, 1e12, 1e300])
@@ -306,11 +333,16 @@ def test_a_bag_that_loops_resets_and_goes_on() -> None:
 def test_a_clock_jump_closes_the_open_event_before_anything_new() -> None:
     subject = pipeline()
     results(subject, [m for m in STRUCK if m.stamp_ns < IMPACT_NS + 15 * MS], flush=False)
-    out = results(subject, motion(0.1, seed=4, start_ns=START_NS + 100 * SECOND), flush=False)
+    new = motion(0.1, seed=4, start_ns=START_NS + 100 * SECOND)
+    out = results(subject, new, flush=False)
     (end,) = events(out)
     assert out[0] is end
     assert (end.phase, end.sequence) == (Phase.END, 0)
     assert end.raw[0].frame_id == "imu_link"
+    # the first messages of the new time were refused, and are kept for it
+    first = [m.data for m in new if m.stamp_ns < START_NS + 100 * SECOND + MS]
+    buffers = subject.intake.buffers
+    assert [buffer.cut(0, 1 << 62, "")[1].data[0] for buffer in buffers] == first
 
 
 def test_reset_forgets_the_signals_but_no_counts() -> None:

@@ -1,0 +1,35 @@
+"""What a topic's publishers offer, as bags keep it."""
+
+from __future__ import annotations
+
+from rclpy.duration import Duration
+from rclpy.qos import QoSProfile
+from rosbags.interfaces import (
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+
+_SECOND = 1_000_000_000
+
+
+def offered(profile: QoSProfile) -> Qos:
+    """A QoS profile as a bag keeps it; the policies have the same numbers."""
+    return Qos(
+        history=QosHistory(profile.history.value),
+        depth=profile.depth,
+        reliability=QosReliability(profile.reliability.value),
+        durability=QosDurability(profile.durability.value),
+        deadline=_time(profile.deadline),
+        lifespan=_time(profile.lifespan),
+        liveliness=QosLiveliness(profile.liveliness.value),
+        liveliness_lease_duration=_time(profile.liveliness_lease_duration),
+        avoid_ros_namespace_conventions=profile.avoid_ros_namespace_conventions,
+    )
+
+
+def _time(duration: Duration) -> QosTime:
+    return QosTime(*divmod(duration.nanoseconds, _SECOND))

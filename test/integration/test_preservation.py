@@ -1,0 +1,178 @@
+"""What is stored of an event is what was published, byte for byte, wherever it came from."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recordings import ROS2, START_NS, Message, bare_wrench, motion, write_ros2
+from rosbags.highlevel import AnyReader
+
+from tao_lora_ros.cli.main import main
+from tao_lora_ros.preservation.event_catalogue import EVENTS, read_entries, read_event
+from tao_lora_ros.preservation.event_record import EventRecord, Topic
+from tao_lora_ros.preservation.event_verify import verify
+from tao_lora_ros.signal.cdr import BARE_WRENCH, IMU, WRENCH, decode_wrench
+
+MS = 1_000_000
+IMPACT_S = 1.6
+ROBOT = "/robot_1"
+AT = {0: f"{ROBOT}/imu", 1: f"{ROBOT}/ft/wrench"}
+
+
+def full(messages: list[Message]) -> list[Message]:
+    """The same motion by an Imu that reports its orientation and covariances, and by a wrench."""
+    rng = np.random.default_rng(0)
+    out = []
+    for m in messages:
+        data = m.data
+        if m.source == 0:
+            imu = ROS2.deserialize_cdr(data, IMU)
+            for axis in "xyzw":
+                setattr(imu.orientation, axis, rng.normal())
+            for part in ("orientation", "angular_velocity", "linear_acceleration"):
+                setattr(imu, f"{part}_covariance", rng.normal(size=9) ** 2)
+            imu.header.frame_id = "imu_länk"
+            data = bytes(ROS2.serialize_cdr(imu, IMU, little_endian=m.stamp_ns % 4 == 0))
+        out.append(Message(m.source, m.stamp_ns, data))
+    return out
+
+
+def spoilt(messages: list[Message]) -> list[Message]:
+    """With what a node refuses among them: NaN, another frame, no message, twice, from 1970.
+
+    All are of whole words, to which DDS fills up.
+    """
+    out = []
+    for i, m in enumerate(messages):
+        out.append(m)
+        if i % 10 == 9:
+            frame = b"\x09\0\0\0imu_l\xc3\xa4nk\0"
+            bad = [
+                m.data[:-8] + struct.pack("<d", np.nan) if m.source else m.data[:200],
+                m.data.replace(frame[4:], b"imu_other\0") if not m.source else m.data[:8],
+                b"\0\1\0\0nothing!",
+                m.data,
+                m.data[:4] + struct.pack("<iI", 3, i) + m.data[12:],
+            ]
+            out += [Message(m.source, m.stamp_ns, data) for data in bad]
+    return out
+
+
+def assert_stretch(kept: tuple[bytes, ...], came: list[bytes]) -> None:
+    """One stretch, without a hole, of what came."""
+    assert len(kept) > 100
+    places = [i for i, data in enumerate(came) if data == kept[0]]
+    assert any(came[i : i + len(kept)] == list(kept) for i in places)
+
+
+@pytest.fixture
+def robot(wire) -> Iterator:
+    """The other end of a node's topics in a namespace, one of them remapped."""
+    import rclpy
+    from geometry_msgs.msg import WrenchStamped
+    from wire import DEEP, Wire
+
+    other = Wire(rclpy.create_node("robot_wire"), ROBOT)
+    other.node.destroy_publisher(other.publishers[1])
+    other.publishers[1] = other.node.create_publisher(WrenchStamped, AT[1], DEEP)
+    yield other
+    other.close()
+
+
+def stored(folder: Path) -> EventRecord:
+    assert verify(folder) == (1, [])
+    (entry,) = read_entries(folder)
+    return read_event(folder, entry.number)[1]
+
+
+@pytest.mark.ros
+def test_what_a_node_stores_is_what_was_published(robot, run, tmp_path):
+    from wire import EVENTS as EVENTS_QOS
+    from wire import node_command
+
+    from tao_lora_ros.msg import TransientEvent
+
+    published: list[bytes] = []
+    robot.node.create_subscription(
+        TransientEvent, f"{ROBOT}/tao_lora/events", published.append, EVENTS_QOS, raw=True
+    )
+    lossless = [
+        f"qos_overrides.{topic}.subscription.reliability:=reliable" for topic in AT.values()
+    ]
+    command = node_command([f"store:={tmp_path / 'store'}", "queue_depth:=20000", *lossless])
+    process = run([*command, "-r", f"__ns:={ROBOT}", "-r", "wrench:=ft/wrench"])
+    robot.until_listening(process)
+    sent = spoilt(full(motion(IMPACT_S + 0.4, impacts_s=(IMPACT_S,), seed=4)))
+    robot.play(sent, rate=1.0)
+    robot.until(lambda: len(robot.events) == 2 and len(published) == 2, "an event")
+    assert process.stop() == 0
+    record = stored(tmp_path / "store")
+    assert record.message == published[1]
+    assert [topic.name for topic, _ in record.received] == list(AT.values())
+    assert [topic.msgtype for topic, _ in record.received] == [IMU, WRENCH]
+    assert record.topic.name == f"{ROBOT}/tao_lora/events"
+    assert [qos.durability.name for qos in record.topic.qos] == ["TRANSIENT_LOCAL"]
+    for source, (topic, messages) in enumerate(record.received):
+        assert_stretch(messages.data, [m.data for m in sent if m.source == source])
+        assert [qos.reliability.name for qos in topic.qos] == ["RELIABLE"]
+    assert {raw.frame_id for raw in record.raw} == {"imu_länk", "ft_link"}
+
+
+def test_what_a_replay_stores_is_what_the_bag_holds(tmp_path, capsys):
+    sent = spoilt(full(motion(IMPACT_S + 0.4, impacts_s=(IMPACT_S,), seed=4)))
+    bag = write_ros2(tmp_path / "bag", sent, [(AT[0], IMU), (AT[1], WRENCH)])
+    assert main(["replay", str(bag), "--store", str(tmp_path / "store")]) == 0
+    assert "1 events" in capsys.readouterr().out
+    record = stored(tmp_path / "store")
+    assert record.topic.name == "/tao_lora/events"
+    for source, (topic, messages) in enumerate(record.received):
+        assert topic == Topic(AT[source], (IMU, WRENCH)[source])
+        assert_stretch(messages.data, [m.data for m in sent if m.source == source])
+
+
+def test_a_stored_event_is_a_bag_to_replay(tmp_path, capsys):
+    """A Wrench has no stamp of its own; the log time is the one that it was given."""
+    sent = [
+        Message(1, m.stamp_ns, bare_wrench(decode_wrench(m.data).values)) if m.source else m
+        for m in motion(4.0, impacts_s=(3.0,), seed=4)
+    ]
+    bag = write_ros2(tmp_path / "bag", sent, [("/imu", IMU), ("/wrench", BARE_WRENCH)])
+    (tmp_path / "p.yaml").write_text(
+        "/**: {ros__parameters: {wrench_types: [Wrench], pre_roll_s: 2.0}}"
+    )
+    arguments = ["--params-file", str(tmp_path / "p.yaml"), "--store"]
+    stores = tmp_path / "first", tmp_path / "again"
+    for store in stores:
+        assert main(["replay", str(bag), *arguments, str(store)]) == 0
+        (bag,) = (store / EVENTS).iterdir()
+    first, again = map(stored, stores)
+    assert again.onset_ns == first.onset_ns
+    assert START_NS + 2990 * MS < first.onset_ns < START_NS + 3010 * MS
+    for (_, left), (_, right) in zip(first.received, again.received, strict=True):
+        count = len(right.data)  # the input ends here, and with it the event
+        assert len(left.data) - 5 < count
+        assert left.data[:count] == right.data
+        np.testing.assert_array_equal(left.times_ns[:count], right.times_ns)
+
+
+@pytest.mark.ros
+def test_ros_reads_what_is_stored(tmp_path):
+    """The messages of a bag, by rclpy's own deserialisation."""
+    serialization = pytest.importorskip("rclpy.serialization")
+    from sensor_msgs.msg import Imu
+
+    sent = full(motion(IMPACT_S + 0.4, impacts_s=(IMPACT_S,), seed=4))
+    bag = write_ros2(tmp_path / "bag", sent)
+    assert main(["replay", str(bag), "--store", str(tmp_path / "store")]) == 0
+    (folder,) = (tmp_path / "store" / EVENTS).iterdir()
+    with AnyReader([folder]) as reader:
+        wanted = [c for c in reader.connections if c.msgtype == IMU]
+        read = [bytes(data) for _, _, data in reader.messages(connections=wanted)]
+    message = serialization.deserialize_message(read[0], Imu)
+    assert message.header.frame_id == "imu_länk"
+    assert message.orientation.w
+    assert message.orientation_covariance[8] > 0
