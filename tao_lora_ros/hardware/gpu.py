@@ -95,7 +95,8 @@ class GpuRuntime:
 
     def infer(self, window: Array, path: Path) -> Output:
         """Infer on one window, raw SI values, float32 [T, C], NaN where there is none."""
-        return Output(*(part[0] for part in self.infer_batch(window[None], path)))
+        check_window(window.shape, window.dtype, self._shape)
+        return self._parts(self._plan(1).run(window, path))
 
     def infer_batch(self, windows: Array, paths: NDArray[np.int32] | Path) -> Output:
         """Infer on windows [B, T, C], each on its own path [B], in one launch.
@@ -104,9 +105,21 @@ class GpuRuntime:
         """
         count = len(windows)
         check_window(windows.shape[1:], windows.dtype, self._shape)
+        return self._parts(self._plan(count).run(windows, paths).reshape(count, -1))
+
+    def _plan(self, count: int) -> _Plan:
         if count not in self._plans:
             self._plans[count] = _Plan(self._model, count)
-        return self._plans[count].run(windows, paths)
+        return self._plans[count]
+
+    def _parts(self, results: Array) -> Output:
+        sizes = self._plans[1].sizes
+        forecast = results[..., sizes.labels : sizes.results]
+        return Output(
+            results[..., : sizes.labels],
+            forecast.reshape(*results.shape[:-1], -1, sizes.channels),
+            results[..., sizes.padded_results : sizes.padded_results + sizes.channels],
+        )
 
 
 class _Plan:
@@ -117,8 +130,6 @@ class _Plan:
         width, hidden = len(model.norm.gain), len(model.blocks[0].channel_up.bias)
         chosen = tuning(device.name, device.multi_processor_count, width, hidden, count)
         self.sizes = sizes_of(model, chosen.splits)
-        self._shape = count, self.sizes.padded_results + self.sizes.padded_channels
-        self._forecast = count, -1, self.sizes.channels
         staged = chosen.splits > _FETCHES
         self._early = count >= _EARLY and not staged
         buffers = mixer_buffers(model, self.sizes, _DEVICE)
@@ -126,7 +137,8 @@ class _Plan:
         size = record_size(self.sizes.window * self.sizes.channels)
         written = torch.zeros(count, size).pin_memory()
         records = written.to(_DEVICE) if staged else written
-        outputs = torch.zeros(self._shape, dtype=torch.int64).pin_memory()
+        shape = count, self.sizes.padded_results + self.sizes.padded_channels
+        outputs = torch.zeros(shape, dtype=torch.int64).pin_memory()
         self._kept = written, records, outputs, buffers, shared
         self._records = written.view(torch.int64).flatten().numpy()
         self._outputs = outputs.flatten().numpy()
@@ -162,8 +174,8 @@ class _Plan:
         with torch.cuda.graph(self._graph):
             launch_all()
 
-    def run(self, windows: Array, paths: NDArray[np.int32] | Path) -> Output:
-        """Infer on windows [B, T, C]."""
+    def run(self, windows: Array, paths: NDArray[np.int32] | Path) -> Array:
+        """Infer on windows [B, T, C]; B · (padded results + padded channels) values."""
         self._number = self._number % _LAST + 1
         if isinstance(paths, Path):
             paths = self._paths[paths]
@@ -179,13 +191,7 @@ class _Plan:
         if not collect(self._outputs, self._number, results):
             self._stream.synchronize()  # raises what the GPU failed with
             raise RuntimeError("the GPU ended without a result")
-        results = results.reshape(self._shape)
-        labels, level = self.sizes.labels, self.sizes.padded_results
-        return Output(
-            results[:, :labels],
-            results[:, labels : self.sizes.results].reshape(self._forecast),
-            results[:, level : level + self.sizes.channels],
-        )
+        return results
 
     def _hand_over(self, windows: Array, paths: NDArray[np.int32]) -> None:
         hand_over(windows.ravel(), paths, self._number, self._records, LEAD.value)

@@ -71,6 +71,21 @@ def test_every_window_agrees_with_the_plain_model(change: dict, count: int) -> N
 
 @pytest.mark.gpu
 @needs_gpu
+@pytest.mark.parametrize("count", [1, 8, 40])
+def test_every_call_is_answered_with_its_own_windows(count: int) -> None:
+    model = gpu_model()
+    runtime = GpuRuntime(model)
+    inputs = windows(seed=4, count=4 * count, config=model.config).numpy()
+    parts = [inputs[i * count : (i + 1) * count] for i in range(4)]
+    once = [runtime.infer_batch(part, Path.TRANSIENT) for part in parts]
+    for call in range(400):
+        again = runtime.infer_batch(parts[call % 4], Path.TRANSIENT)
+        for found, expected in zip(again, once[call % 4], strict=True):
+            assert np.array_equal(found, expected), call
+
+
+@pytest.mark.gpu
+@needs_gpu
 def test_a_window_of_another_shape_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"window of shape \(31, 12\)"):
         GpuRuntime(gpu_model()).infer(np.zeros((31, 12), np.float32), Path.STEADY)
