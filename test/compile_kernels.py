@@ -1,4 +1,4 @@
-"""Compile the fused kernel for a GPU that is not here: `compile_kernels.py CAPABILITY SPLITS...`.
+"""Compile the fused kernel for a GPU that is not here: `compile_kernels.py CAPABILITY MODEL SPLITS...`.
 
 Prints a line of JSON for each: bytes of shared memory, of stack (spilled registers), and how many
 tensor-core instructions there are.
@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import triton
@@ -34,23 +35,30 @@ POINTERS = {
 }
 
 
+REFERENCE = Sizes(
+    window=128,
+    tokens=16,
+    channels=12,
+    width=128,
+    hidden=256,
+    token_hidden=32,
+    blocks=4,
+    rank=16,
+    labels=16,
+    results=112,
+    splits=1,
+)
+MODELS = {
+    "base": REFERENCE,
+    "large": replace(REFERENCE, width=256, hidden=1024, token_hidden=64, blocks=6),
+}
+
+
 def main() -> None:
-    """Compile the reference size `base` with each number of splits."""
-    capability, *all_splits = map(int, sys.argv[1:])
-    for splits in all_splits:
-        sizes = Sizes(
-            window=128,
-            tokens=16,
-            channels=12,
-            width=128,
-            hidden=256,
-            token_hidden=32,
-            blocks=4,
-            rank=16,
-            labels=16,
-            results=112,
-            splits=splits,
-        )
+    """Compile a reference model with each number of splits."""
+    capability, model, *all_splits = sys.argv[1:]
+    for splits in map(int, all_splits):
+        sizes = replace(MODELS[model], splits=splits)
         fixed = constants(sizes, WARPS)
         source = ASTSource(
             fn=fused_mixer,
@@ -60,7 +68,7 @@ def main() -> None:
         )
         kernel = triton.compile(
             source,
-            target=GPUTarget("cuda", capability, 32),
+            target=GPUTarget("cuda", int(capability), 32),
             options={"num_warps": WARPS, "enable_fp_fusion": True},
         )
         print(

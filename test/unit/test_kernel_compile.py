@@ -15,11 +15,12 @@ ORIN_SHARED = 163 << 10  # bytes that a block may take
 
 
 @pytest.mark.slow
-def test_base_fits_an_orin() -> None:
+@pytest.mark.parametrize(("model", "splits"), [("base", [2, 4]), ("large", [8])])
+def test_a_program_fits_an_orin(model: str, splits: list[int]) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    command = [sys.executable, str(COMPILE), "87", "2", "4"]
+    command = [sys.executable, str(COMPILE), "87", model, *map(str, splits)]
     lines = subprocess.check_output(command, text=True, env=environment).splitlines()
-    assert [json.loads(line)["splits"] for line in lines] == [2, 4]
+    assert [json.loads(line)["splits"] for line in lines] == splits
     for found in map(json.loads, lines):
         assert found["shared"] <= ORIN_SHARED, found
         assert found["stack"] == 0, found
