@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_typestore
 
-from tao_lora_ros.signal.cdr import FORCE, IMU, WRENCH
+from tao_lora_ros.signal.cdr import FORCE, IMU, JOINT_STATE, WRENCH
 
 ROS2 = get_typestore(Stores.ROS2_JAZZY)
 ROS1 = get_typestore(Stores.ROS1_NOETIC)
@@ -55,6 +55,27 @@ def wrench(
 ) -> bytes:
     """A WrenchStamped."""
     return _pack(stamp_ns, frame, values, order)
+
+
+def joint_state(
+    stamp_ns: int,
+    efforts: Mapping[str, float],
+    frame: str = "",
+    position: Sequence[float] = (),
+    velocity: Sequence[float] = (),
+    effort: Sequence[float] | None = None,
+    little_endian: bool = True,
+) -> bytes:
+    """A JointState of these joints, by rosbags; `effort` in place of their own efforts."""
+    types: Any = ROS2.types
+    stamp = types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, SECOND))
+    doubles = (position, velocity, [*efforts.values()] if effort is None else effort)
+    message = types[JOINT_STATE](
+        types["std_msgs/msg/Header"](stamp, frame),
+        [*efforts],
+        *(np.array(values, dtype=np.float64) for values in doubles),
+    )
+    return bytes(ROS2.serialize_cdr(message, JOINT_STATE, little_endian=little_endian))
 
 
 def force(

@@ -91,6 +91,7 @@ class Wire:
     def __init__(self, node: Node, namespace: str = "") -> None:
         self.node = node
         self._pipeline = f"{namespace}/tao_lora"
+        self._names = [name for name, _ in INPUTS]
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
         self.publishers = [
@@ -111,11 +112,11 @@ class Wire:
         """All diagnostics from now on."""
         return Watch(self)
 
-    def publish_as(self, source: int, kind: Any) -> None:
-        """Publish an input under another type."""
+    def publish_as(self, source: int, kind: Any, name: str = "") -> None:
+        """Publish an input under another type, and another name."""
         self.node.destroy_publisher(self.publishers[source])
-        name, _ = INPUTS[source]
-        self.publishers[source] = self.node.create_publisher(kind, name, DEEP)
+        self._names[source] = name or self._names[source]
+        self.publishers[source] = self.node.create_publisher(kind, self._names[source], DEEP)
 
     def close(self) -> None:
         """Leave the graph."""
@@ -138,7 +139,7 @@ class Wire:
             assert process.child.poll() is None, process.log
             for publisher in self.publishers:
                 publisher.publish(PROBE)
-            return all(f"refused: {name}: " in process.log[before:] for name, _ in INPUTS)
+            return all(f"refused: {name}: " in process.log[before:] for name in self._names)
 
         self.until(heard, "node on the graph")
 

@@ -9,14 +9,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from tao_lora_ros.bags.drawing import (
-    AXES,
     EVENT,
     TRANSIENT,
-    axes_traces,
+    Panel,
     band,
+    draw_panels,
     layout,
     mark,
-    panel_title,
     reported,
     series,
 )
@@ -30,22 +29,23 @@ def zoom(record: RunRecord, event: Event) -> Any:
     onset, end = record.span_s(event)
     before, after = 0.06, float(np.clip(1.3 * (end - onset), 0.12, 0.4))
     shares = dict(event.channels)
-    panels = []
-    for source, at in zip(record.signals, range(0, len(record.channels), 6), strict=True):
-        halves = reported(record, source, at)
-        if halves:
-            weight = [sum(shares.get(f"{q}_{axis}", 0.0) for axis in AXES) for _, q in halves]
-            panels.append((source, *halves[int(np.argmax(weight))]))
-    titles = [panel_title(source, quantity) for source, _, quantity in panels]
+    panels: list[Panel] = []
+    for source in record.signals:
+        if found := reported(record, source):
+            weights = [sum(shares.get(name, 0.0) for name in panel.channels) for panel in found]
+            panels.append(found[int(np.argmax(weights))])
     figure = make_subplots(
-        rows=max(len(panels), 1), shared_xaxes=True, vertical_spacing=0.14, subplot_titles=titles
+        rows=max(len(panels), 1),
+        shared_xaxes=True,
+        vertical_spacing=0.14,
+        subplot_titles=[panel.title for panel in panels],
     )
-    for row, (source, column, _) in enumerate(panels, start=1):
-        times, values = series(record, source, slice(column, column + 3))
+    rows = []
+    for row, panel in enumerate(panels, start=1):
+        times, values = series(record, panel)
         near = (times >= onset - before) & (times <= onset + after)
-        milliseconds = (times[near] - onset) * 1e3
-        for trace in axes_traces(milliseconds, values[near], row == 1, "lines+markers"):
-            figure.add_trace(trace, row=row, col=1)
+        rows.append((row, panel, (times[near] - onset) * 1e3, values[near]))
+    draw_panels(figure, rows, "lines+markers")
     marks = [mark((touch.start_s - onset) * 1e3) for touch in record.touches]
     figure.update_layout(
         **layout(height=110 * max(len(panels), 1) + 70),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from itertools import cycle
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from tao_lora_ros.bags.record import RunRecord
-from tao_lora_ros.signal.source import unit_of
+from tao_lora_ros.signal.source import axis_of, quantities, unit_of
 
-AXES = {"x": "#d1495b", "y": "#2e8b57", "z": "#2f6fb5"}
+# x, y and z, or the joints
+AXES = ("#d1495b", "#2e8b57", "#2f6fb5", "#f08c00", "#7048e8", "#0ca678", "#868e96")
 LABELS = ("#94a3b8", "#d9480f", "#1c7ed6", "#7048e8", "#0ca678", "#f08c00", "#c2255c", "#5c940d")
 EVENT, TRUTH, TRANSIENT = "#f59f00", "#0f766e", "#7c3aed"
 QUANTITIES = {
@@ -19,6 +22,7 @@ QUANTITIES = {
     "gyro": "Angular velocity",
     "force": "Force",
     "torque": "Torque",
+    "effort": "Effort",
 }
 BUCKETS = 1500  # about one a pixel of the widest plot
 
@@ -44,35 +48,58 @@ def decimate(values: NDArray[np.float64], buckets: int) -> NDArray[np.int64]:
     return kept[kept < count]
 
 
-def reported(record: RunRecord, source: str, at: int) -> list[tuple[int, str]]:
-    """Column and quantity of the halves of a source that hold any value."""
+class Panel(NamedTuple):
+    """One quantity of a source: its channels, and their columns among the source's values."""
+
+    source: str
+    channels: tuple[str, ...]
+    columns: slice
+
+    @property
+    def title(self) -> str:
+        quantity, _, _ = self.channels[0].rpartition(".")[2].partition("_")
+        unit = unit_of(self.channels[0]).replace("^2", "²")
+        return f"{QUANTITIES[quantity]} · {self.source} [{unit}]"
+
+
+def reported(record: RunRecord, source: str) -> list[Panel]:
+    """The quantities of a source that hold any value."""
     values = record.signals[source].values
-    halves = ((column, record.channels[at + column]) for column in (0, 3))
+    own = tuple(name for name in record.channels if name.rpartition(".")[0] == source)
     return [
-        (column, channel.rpartition("_")[0])
-        for column, channel in halves
-        if np.isfinite(values[:, column]).any()
+        Panel(source, own[columns], columns)
+        for columns in quantities(own).values()
+        if np.isfinite(values[:, columns]).any()
     ]
 
 
-def panel_title(source: str, channel: str) -> str:
-    quantity = QUANTITIES[channel.rpartition(".")[2]]
-    return f"{quantity} · {source} [{unit_of(channel).replace('^2', '²')}]"
-
-
-def series(record: RunRecord, source: str, columns: slice) -> tuple[Times, Times]:
+def series(record: RunRecord, panel: Panel) -> tuple[Times, Times]:
     """Times in seconds with the lag taken off, and values, a row of NaN in every hole."""
-    stamps, values = record.signals[source]
-    times = (stamps - record.start_ns) * 1e-9 - record.lags_s.get(source, 0.0)
+    stamps, values = record.signals[panel.source]
+    times = (stamps - record.start_ns) * 1e-9 - record.lags_s.get(panel.source, 0.0)
     steps = np.diff(times)
     limit = max(5 * np.median(steps), 0.02) if steps.size else np.inf
     holes = np.flatnonzero(steps > limit) + 1
-    return np.insert(times, holes, times[holes]), np.insert(values[:, columns], holes, np.nan, 0)
+    values = np.insert(values[:, panel.columns], holes, np.nan, 0)
+    return np.insert(times, holes, times[holes]), values
 
 
-def axes_traces(times: Times, values: Times, legend: bool, mode: str = "lines") -> list[Any]:
+def draw_panels(
+    figure: Any, rows: Iterable[tuple[int, Panel, Times, Times]], mode: str = "lines"
+) -> None:
+    """Draw times and values of panels into rows; each axis is in the legend once."""
+    named: set[str] = set()
+    for row, panel, times, values in rows:
+        for trace in _traces(panel, times, values, mode):
+            trace.showlegend = trace.name not in named
+            named.add(trace.name)
+            figure.add_trace(trace, row=row, col=1)
+
+
+def _traces(panel: Panel, times: Times, values: Times, mode: str) -> list[Any]:
     traces = []
-    for (axis, color), column in zip(AXES.items(), values.T, strict=True):
+    for channel, color, column in zip(panel.channels, cycle(AXES), values.T, strict=False):
+        axis = axis_of(channel)
         kept = decimate(column, BUCKETS)
         traces.append(
             go.Scatter(
@@ -81,7 +108,6 @@ def axes_traces(times: Times, values: Times, legend: bool, mode: str = "lines") 
                 mode=mode,
                 name=axis,
                 legendgroup=axis,
-                showlegend=legend,
                 line=dict(color=color, width=1),
                 marker=dict(size=3),
                 hovertemplate="%{y:.4g} at %{x:.4f}",

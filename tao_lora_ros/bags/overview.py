@@ -14,13 +14,12 @@ from tao_lora_ros.bags.drawing import (
     TRANSIENT,
     TRUTH,
     Times,
-    axes_traces,
     band,
     decimate,
+    draw_panels,
     label_color,
     layout,
     mark,
-    panel_title,
     reported,
     series,
 )
@@ -30,12 +29,8 @@ from tao_lora_ros.router.router import Path
 
 def overview(record: RunRecord) -> Any:
     """All panels over one time axis."""
-    signals = [
-        (source, column, quantity)
-        for source, at in zip(record.signals, range(0, len(record.channels), 6), strict=True)
-        for column, quantity in reported(record, source, at)
-    ]
-    titles = ["", *(panel_title(source, quantity) for source, _, quantity in signals)]
+    panels = [panel for source in record.signals for panel in reported(record, source)]
+    titles = ["", *(panel.title for panel in panels)]
     titles += ["Router score (1 is the threshold)"]
     titles += ["Class probabilities"] if record.labels else []
     titles += ["Anomaly score (error of the forecast)"]
@@ -51,11 +46,9 @@ def overview(record: RunRecord) -> Any:
     )
     figure.update_layout(shapes=_shades(record))
     _draw_timeline(figure, record)
-    for row, (source, column, _) in enumerate(signals, start=2):
-        times, values = series(record, source, slice(column, column + 3))
-        for trace in axes_traces(times, values, legend=row == 2):
-            figure.add_trace(trace, row=row, col=1)
-    _draw_inferences(figure, record, row=len(signals) + 2)
+    rows = enumerate(panels, start=2)
+    draw_panels(figure, ((row, panel, *series(record, panel)) for row, panel in rows))
+    _draw_inferences(figure, record, row=len(panels) + 2)
     figure.update_layout(
         **layout(height=inner + margin["t"] + margin["b"]),
         barmode="overlay",

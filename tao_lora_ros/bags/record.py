@@ -25,7 +25,7 @@ Outcome = Literal["found", "covered", "missed"]
 
 
 class Signal(NamedTuple):
-    """One source's accepted samples, by stamp: stamps int64 [n] as sent, values float64 [n, 6]."""
+    """One source's accepted samples: stamps int64 [n] as sent, rising; values float64 [n, C]."""
 
     stamps_ns: NDArray[np.int64]
     values: NDArray[np.float64]
@@ -51,7 +51,7 @@ class RunRecord:
     Args:
         title: what was run, in a few words.
         start_ns: stamp of the first message; all seconds count from it.
-        channels: channel names, six a source, in the order of `signals`.
+        channels: channel names of all sources, in the order of `signals`.
         signals: samples by source name.
         lags_s: by source name, how much later than the others it stamps the same instant.
         inferences: all inferences, in order.

@@ -13,6 +13,14 @@ import yaml
 from tao_lora_ros.hardware.choose import BACKENDS
 from tao_lora_ros.signal.source import WRENCH_TYPES
 
+# Lists of topics, and lists with an entry for each of them.
+_ONE_EACH = (
+    ("imus", "imu_lags_s"),
+    ("wrenches", "wrench_lags_s"),
+    ("joint_states", "joint_state_lags_s"),
+    ("joint_states", "joints"),
+)
+
 
 class SettingsError(ValueError):
     """A parameter is unknown, of the wrong type or out of range; the text names it."""
@@ -113,6 +121,15 @@ class Settings:
     wrench_lags_s: tuple[float, ...] = _parameter(
         (0.0,), "s", "how late each wrench is stamped against the others", -1.0, 1.0
     )
+    joint_states: tuple[str, ...] = _parameter(
+        ("",), "", "sensor_msgs/JointState topics whose efforts are read, relative names"
+    )
+    joints: tuple[str, ...] = _parameter(
+        ("",), "", "the joints of each, in the order of the channels, separated by commas"
+    )
+    joint_state_lags_s: tuple[float, ...] = _parameter(
+        (0.0,), "s", "how late each JointState is stamped against the others", -1.0, 1.0
+    )
     hop_steady: int = _parameter(
         16, "rows", "rows between inferences in steady motion", 1, 4096, live=True
     )
@@ -157,13 +174,35 @@ class Settings:
             raise SettingsError(
                 f"parameter 'backend' is {self.backend!r}, expected one of {', '.join(BACKENDS)}"
             )
-        for names, lags in (("imus", "imu_lags_s"), ("wrenches", "wrench_lags_s")):
-            if len(getattr(self, names)) != len(getattr(self, lags)):
+        for names, of_each in _ONE_EACH:
+            if len(getattr(self, names)) != len(getattr(self, of_each)):
                 raise SettingsError(
-                    f"parameter '{lags}' has {len(getattr(self, lags))} entries, "
+                    f"parameter '{of_each}' has {len(getattr(self, of_each))} entries, "
                     f"'{names}' has {len(getattr(self, names))}"
                 )
         self._check_wrench_types()
+        self._check_joints()
+
+    @property
+    def joint_names(self) -> tuple[tuple[str, ...], ...]:
+        """The joints of each JointState."""
+        return tuple(
+            tuple(name for joint in joints.split(",") if (name := joint.strip()))
+            for joints in self.joints
+        )
+
+    def _check_joints(self) -> None:
+        for topic, joints in zip(self.joint_states, self.joint_names, strict=True):
+            if bool(topic) != bool(joints):
+                raise SettingsError(
+                    f"parameter 'joints' is {', '.join(joints)!r} for JointState '{topic}', "
+                    "expected joints for each topic"
+                )
+            for joint in joints:
+                if joints.count(joint) > 1 or "." in joint:
+                    raise SettingsError(
+                        f"parameter 'joints' has {joint!r}, expected each once and no dots"
+                    )
 
     def _check_wrench_types(self) -> None:
         if len(self.wrench_types) not in (1, len(self.wrenches)):

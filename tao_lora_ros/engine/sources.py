@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.signal.align import Aligner
-from tao_lora_ros.signal.cdr import IMU
+from tao_lora_ros.signal.cdr import IMU, JOINT_STATE
 from tao_lora_ros.signal.source import WRENCH_TYPES, SourceConfig
 
 if TYPE_CHECKING:  # torch takes seconds, which players and launch files need not wait for
@@ -14,7 +14,10 @@ if TYPE_CHECKING:  # torch takes seconds, which players and launch files need no
 
 
 def source_configs(settings: Settings) -> list[SourceConfig]:
-    """The sources that the settings name, IMUs first; an empty name is none (for ROS's YAML)."""
+    """The sources that the settings name: IMUs, wrenches, then joints.
+
+    An empty name is none: ROS's YAML has no empty lists.
+    """
     imus = zip(settings.imus, settings.imu_lags_s, strict=True)
     types = [WRENCH_TYPES[name] for name in settings.wrench_types]
     if len(types) == 1:
@@ -22,6 +25,9 @@ def source_configs(settings: Settings) -> list[SourceConfig]:
     wrenches = zip(settings.wrenches, types, settings.wrench_lags_s, strict=True)
     configs = [SourceConfig(name, IMU, lag) for name, lag in imus]
     configs += [SourceConfig(name, msgtype, lag) for name, msgtype, lag in wrenches]
+    lags_s = settings.joint_state_lags_s
+    joints = zip(settings.joint_states, lags_s, settings.joint_names, strict=True)
+    configs += [SourceConfig(name, JOINT_STATE, lag, names) for name, lag, names in joints]
     return [config for config in configs if config.name]
 
 

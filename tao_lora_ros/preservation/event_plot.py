@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tao_lora_ros.preservation.event_record import EventRecord, StoreError
-from tao_lora_ros.preservation.outlier_buffer import RawSamples
-from tao_lora_ros.signal.source import unit_of
+from tao_lora_ros.signal.source import axis_of, quantities, unit_of
 
-_COLORS = ("#d1495b", "#2e8b57", "#2f6fb5")  # x, y, z
+# x, y and z, or the joints
+_COLORS = ("#d1495b", "#2e8b57", "#2f6fb5", "#f08c00", "#7048e8", "#0ca678", "#868e96")
 _EVENT_COLOR = "#f59f00"
 _ROW_PIXELS = 220
 
@@ -50,27 +51,37 @@ def _first_line(error: Exception) -> str:
 def _figure(record: EventRecord, title: str) -> Any:
     from plotly.subplots import make_subplots
 
-    panels = [(raw, at) for raw in record.raw for at in (0, 3) if _reported(raw, at)]
+    panels = [
+        (raw, quantity, columns)
+        for raw in record.raw
+        for quantity, columns in quantities(raw.channels).items()
+        if np.isfinite(raw.values[:, columns]).any()
+    ]
     figure = make_subplots(
         rows=max(len(panels), 1),
         shared_xaxes=True,
         vertical_spacing=0.03,
-        subplot_titles=[_name(raw, at) for raw, at in panels],
+        subplot_titles=[f"{quantity} ({raw.frame_id})" for raw, quantity, _ in panels],
     )
-    for row, (raw, at) in enumerate(panels, start=1):
-        for axis in range(3):
+    named: set[str] = set()
+    for row, (raw, _, columns) in enumerate(panels, start=1):
+        for channel, values, color in zip(
+            raw.channels[columns], raw.values[:, columns].T, cycle(_COLORS), strict=False
+        ):
+            axis = axis_of(channel)
             figure.add_scatter(
                 x=(raw.stamps_ns - record.onset_ns) * 1e-6,
-                y=raw.values[:, at + axis],
-                name="xyz"[axis],
+                y=values,
+                name=axis,
                 mode="lines",
-                line=dict(color=_COLORS[axis], width=1),
-                legendgroup="xyz"[axis],
-                showlegend=row == 1,
+                line=dict(color=color, width=1),
+                legendgroup=axis,
+                showlegend=axis not in named,
                 row=row,
                 col=1,
             )
-        figure.update_yaxes(title_text=unit_of(raw.channels[at]), row=row, col=1)
+            named.add(axis)
+        figure.update_yaxes(title_text=unit_of(raw.channels[columns.start]), row=row, col=1)
     figure.add_vrect(
         0, _ms(record, record.end_ns), fillcolor=_EVENT_COLOR, opacity=0.15, line_width=0
     )
@@ -80,15 +91,6 @@ def _figure(record: EventRecord, title: str) -> Any:
         title=title, height=_ROW_PIXELS * max(len(panels), 1) + 120, template="plotly_white"
     )
     return figure
-
-
-def _reported(raw: RawSamples, at: int) -> bool:
-    return bool(np.isfinite(raw.values[:, at : at + 3]).any())
-
-
-def _name(raw: RawSamples, at: int) -> str:
-    """Such as `imu.accel (imu_link)`."""
-    return f"{raw.channels[at].rpartition('_')[0]} ({raw.frame_id})"
 
 
 def _ms(record: EventRecord, stamp_ns: int) -> float:

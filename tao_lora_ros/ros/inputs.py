@@ -13,14 +13,20 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rosbags.interfaces import Qos
-from sensor_msgs.msg import Imu
+from sensor_msgs.msg import Imu, JointState
 
 from tao_lora_ros.preservation.event_record import Topic
 from tao_lora_ros.ros.topics import offered
-from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, WRENCH
+from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, JOINT_STATE, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
-MESSAGE_TYPES = {IMU: Imu, WRENCH: WrenchStamped, BARE_WRENCH: Wrench, FORCE: Vector3Stamped}
+MESSAGE_TYPES = {
+    IMU: Imu,
+    WRENCH: WrenchStamped,
+    BARE_WRENCH: Wrench,
+    FORCE: Vector3Stamped,
+    JOINT_STATE: JointState,
+}
 SILENT_S = 0.5
 
 

@@ -23,19 +23,22 @@ IMU = "sensor_msgs/msg/Imu"
 WRENCH = "geometry_msgs/msg/WrenchStamped"
 BARE_WRENCH = "geometry_msgs/msg/Wrench"
 FORCE = "geometry_msgs/msg/Vector3Stamped"
+JOINT_STATE = "sensor_msgs/msg/JointState"
 
 
 class DecodeError(ValueError):
     """The bytes are not a message of the expected type; the text says why."""
+
+    kind = "undecodable"
 
 
 class Sample(NamedTuple):
     """One decoded message.
 
     `values` is float64 [6]: linear acceleration (m/s²) and angular velocity (rad/s) of an Imu, or
-    force (N) and torque (Nm) of a wrench. A part that the sender does not report is NaN;
-    `magnitude` is the sum of the magnitudes of what it does report, so NaN or infinite where one
-    of these is.
+    force (N) and torque (Nm) of a wrench; of a JointState float64 [joints]: efforts (Nm, or N where
+    a joint slides). A part that the sender does not report is NaN; `magnitude` is the sum of the
+    magnitudes of what it does report, so NaN or infinite where one of these is.
     """
 
     stamp_ns: int
@@ -44,29 +47,31 @@ class Sample(NamedTuple):
     magnitude: float
 
 
-class _Layout:
+class Layout:
     """How the bytes of one byte order are read."""
 
     def __init__(self, order: str) -> None:
         self.header = struct.Struct(order + "iII")
+        self.count = struct.Struct(order + "I")
+        self.double = np.dtype(order + "f8")
         # orientation 4 + 9, angular velocity 3 + 9, linear acceleration 3 + 9 doubles
         self.imu = struct.Struct(order + "104x4d64x4d64x")
         self.wrench = struct.Struct(order + "6d")
         self.force = struct.Struct(order + "3d")
 
 
-_LAYOUTS = {b"\0\0": _Layout(">"), b"\0\1": _Layout("<")}
+_LAYOUTS = {b"\0\0": Layout(">"), b"\0\1": Layout("<")}
 
 
-def _layout(data: bytes) -> _Layout:
+def _layout(data: bytes) -> Layout:
     layout = _LAYOUTS.get(bytes(data[:2]))
     if layout is None:
         raise DecodeError(f"encapsulation 0x{data[0]:02x}{data[1]:02x} is not plain CDR")
     return layout
 
 
-def _header(data: bytes) -> tuple[_Layout, int, str, int]:
-    """Return the layout, the stamp (ns), the frame id and the offset of the first double."""
+def read_header(data: bytes) -> tuple[Layout, int, str, int]:
+    """Return the layout, the stamp (ns), the frame id and where that ends."""
     if len(data) < _TEXT_AT:
         raise DecodeError(f"{len(data)} bytes are too few for a stamped message")
     layout = _layout(data)
@@ -80,10 +85,12 @@ def _header(data: bytes) -> tuple[_Layout, int, str, int]:
         frame_id = str(data[_TEXT_AT : end - 1], "utf-8")
     except UnicodeDecodeError as error:
         raise DecodeError(f"frame id is not UTF-8: {error.reason}") from None
-    return layout, seconds * _NANOSECONDS + nanoseconds, frame_id, end + (_STAMP_AT - end) % 8
+    return layout, seconds * _NANOSECONDS + nanoseconds, frame_id, end
 
 
-def _doubles(data: bytes, offset: int, layout: struct.Struct) -> tuple[float, ...]:
+def _doubles(data: bytes, end: int, layout: struct.Struct) -> tuple[float, ...]:
+    """Read doubles after what ends at `end`."""
+    offset = end + (_STAMP_AT - end) % 8
     try:
         return layout.unpack_from(data, offset)
     except struct.error:
@@ -96,7 +103,7 @@ def decode_imu(data: bytes) -> Sample:
     Raises:
         DecodeError: the bytes are cut short or are not such a message.
     """
-    layout, stamp_ns, frame_id, offset = _header(data)
+    layout, stamp_ns, frame_id, offset = read_header(data)
     doubles = _doubles(data, offset, layout.imu)
     gyro, accel = doubles[:3], doubles[4:7]
     magnitude = 0.0
@@ -117,7 +124,7 @@ def decode_wrench(data: bytes) -> Sample:
     Raises:
         DecodeError: the bytes are cut short or are not such a message.
     """
-    layout, stamp_ns, frame_id, offset = _header(data)
+    layout, stamp_ns, frame_id, offset = read_header(data)
     doubles = _doubles(data, offset, layout.wrench)
     return Sample(stamp_ns, frame_id, np.array(doubles), sum(map(abs, doubles)))
 
@@ -128,7 +135,7 @@ def decode_force(data: bytes) -> Sample:
     Raises:
         DecodeError: the bytes are cut short or are not such a message.
     """
-    layout, stamp_ns, frame_id, offset = _header(data)
+    layout, stamp_ns, frame_id, offset = read_header(data)
     force = _doubles(data, offset, layout.force)
     return Sample(stamp_ns, frame_id, np.array(force + _NOT_REPORTED), sum(map(abs, force)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import isfinite
 
@@ -12,11 +12,13 @@ from tao_lora_ros.signal.cdr import (
     DECODERS,
     FORCE,
     IMU,
+    JOINT_STATE,
     WRENCH,
     DecodeError,
     Sample,
     decode_bare_wrench,
 )
+from tao_lora_ros.signal.efforts import EffortDecoder
 
 WRENCH_TYPES = {"WrenchStamped": WRENCH, "Wrench": BARE_WRENCH, "Vector3Stamped": FORCE}
 _LOADS = ("force_x", "force_y", "force_z", "torque_x", "torque_y", "torque_z")
@@ -28,7 +30,7 @@ _CHANNELS = {
 BACK_S = 0.5
 # All values of a message together read less; squares of what gets through stay far from overflow.
 LARGEST = 1e9
-UNITS = {"accel": "m/s^2", "gyro": "rad/s", "force": "N", "torque": "Nm"}
+UNITS = {"accel": "m/s^2", "gyro": "rad/s", "force": "N", "torque": "Nm", "effort": "Nm"}
 
 
 class ClockJump(Exception):
@@ -41,18 +43,26 @@ class SourceConfig:
 
     Args:
         name: short name, the first half of its channels' names.
-        msgtype: `sensor_msgs/msg/Imu` or one of `WRENCH_TYPES`.
+        msgtype: `sensor_msgs/msg/Imu`, one of `WRENCH_TYPES`, or `sensor_msgs/msg/JointState`.
         lag_s: how much later than the others this source stamps the same instant, in seconds.
+        joints: of a JointState, those whose efforts are its channels.
     """
 
     name: str
     msgtype: str
     lag_s: float = 0.0
+    joints: tuple[str, ...] = ()
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Channel names, such as `wrench.force_x`."""
-        return tuple(f"{self.name}.{channel}" for channel in _CHANNELS[self.msgtype])
+        """Channel names, such as `wrench.force_x` or `joint_states.effort_elbow`."""
+        efforts = tuple(f"effort_{joint}" for joint in self.joints)
+        return tuple(f"{self.name}.{name}" for name in _CHANNELS.get(self.msgtype, efforts))
+
+    def decoder(self) -> Callable[[bytes], Sample] | None:
+        """What decodes its messages; none for those without a header."""
+        efforts = self.msgtype == JOINT_STATE
+        return EffortDecoder(self.joints) if efforts else DECODERS.get(self.msgtype)
 
     @property
     def bare(self) -> bool:
@@ -62,7 +72,28 @@ class SourceConfig:
 
 def unit_of(channel: str) -> str:
     """SI unit of a channel by its name, such as `N` of `wrench.force_x`."""
-    return UNITS[channel.rpartition(".")[2].partition("_")[0]]
+    return UNITS[_split(channel)[1]]
+
+
+def quantities(channels: Iterable[str]) -> dict[str, slice]:
+    """Where the channels of each quantity lie, such as `wrench.force`; those stand together."""
+    found: dict[str, slice] = {}
+    for at, channel in enumerate(channels):
+        quantity = ".".join(_split(channel)[:2])
+        found[quantity] = slice(found.get(quantity, slice(at, at)).start, at + 1)
+    return found
+
+
+def axis_of(channel: str) -> str:
+    """What tells a channel from the others of its quantity: `x` of `wrench.force_x`, or a joint."""
+    return _split(channel)[2]
+
+
+def _split(channel: str) -> tuple[str, str, str]:
+    """Source, quantity, and axis or joint."""
+    source, _, name = channel.rpartition(".")
+    quantity, _, axis = name.partition("_")
+    return source, quantity, axis
 
 
 @dataclass
@@ -92,7 +123,7 @@ class Source:
         self._jump_ns = round(self.jump_s * 1e9)
         self._offset_ns = round(self.offset_s * 1e9)
         self._back_ns = min(round(BACK_S * 1e9), self._jump_ns)
-        self._decode = DECODERS.get(self.config.msgtype)
+        self._decode = self.config.decoder()
 
     def decode(self, data: bytes, came_ns: int = 0) -> Sample:
         """Decode one message, that came at `came_ns`, without a further look.
@@ -115,7 +146,7 @@ class Source:
         try:
             sample = self.decode(data, came_ns)
         except DecodeError as error:
-            return self.refuse("undecodable", str(error))
+            return self.refuse(error.kind, str(error))
         if not sample.magnitude <= LARGEST:  # written so that a NaN fails too
             kind = "out_of_range" if isfinite(sample.magnitude) else "not_finite"
             return self.refuse(kind, f"values {sample.values.tolist()}")

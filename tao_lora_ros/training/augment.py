@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from tao_lora_ros.signal.source import quantities
 from tao_lora_ros.training.dataset import Batch
 
 AXIAL = ("gyro", "torque")  # these turn with the handedness; accel and force are plain vectors
+SCALAR = ("effort",)  # of joints, which turn with nothing
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def augment(
 
     Args:
         batch: windows and what follows, [B, T, C] and [B, H, C].
-        channels: names, three axes of a quantity side by side.
+        channels: names, those of a quantity side by side; only three axes turn.
         spread: usual standard deviation of each channel in a window, SI units, [C].
         how: how far.
         g: source of chance.
@@ -59,7 +61,7 @@ def augment(
     x = x + how.jitter * spread * _normal(g, *x.shape)
     hit = _chance(g, len(x), how.knock)
     x[hit] += knock(int(hit.sum()), x.shape[1], channels, spread, g)
-    x = _drop(x, how.dropout, g)
+    x = _drop(x, channels, how.dropout, g)
     return replace(batch, windows=x[:, :rows], following=x[:, rows:])
 
 
@@ -90,13 +92,15 @@ def _rotate(x: Tensor, channels: tuple[str, ...], how: Augmentation, g: torch.Ge
     half_turn = 1 - 2 * turned[:, None] * torch.tensor([1.0, 1.0, 0.0])
     tilts: dict[str, Tensor] = {}
     parts = []
-    for first in range(0, x.shape[2], 3):
-        source, _, quantity = channels[first].rpartition(".")
-        if source not in tilts:
-            tilts[source] = _rotation(how.tilt_rad * _normal(g, count, 3))
-        flip = flip_axial if quantity.startswith(AXIAL) else flip_polar
-        vectors = x[:, :, first : first + 3] * (half_turn * flip)[:, None, :]
-        parts.append(vectors @ tilts[source].transpose(1, 2))
+    for name, columns in quantities(channels).items():
+        source, _, quantity = name.rpartition(".")
+        vectors = x[:, :, columns]
+        if quantity not in SCALAR:
+            if source not in tilts:
+                tilts[source] = _rotation(how.tilt_rad * _normal(g, count, 3))
+            flip = flip_axial if quantity in AXIAL else flip_polar
+            vectors = vectors * (half_turn * flip)[:, None, :] @ tilts[source].transpose(1, 2)
+        parts.append(vectors)
     return torch.cat(parts, dim=2)
 
 
@@ -108,11 +112,13 @@ def _rotation(vectors: Tensor) -> Tensor:
     return torch.linalg.matrix_exp(skew)
 
 
-def _drop(x: Tensor, share: float, g: torch.Generator) -> Tensor:
-    """Blank one three-axis quantity in some windows."""
-    lost = torch.randint(x.shape[2] // 3, (len(x),), generator=g)
+def _drop(x: Tensor, channels: tuple[str, ...], share: float, g: torch.Generator) -> Tensor:
+    """Blank one quantity in some windows."""
+    sizes = [columns.stop - columns.start for columns in quantities(channels).values()]
+    lost = torch.randint(len(sizes), (len(x),), generator=g)
     lost = torch.where(_chance(g, len(x), share), lost, -1)
-    blank = torch.arange(x.shape[2])[None, :] // 3 == lost[:, None]
+    of = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    blank = of[None, :] == lost[:, None]
     return torch.where(blank[:, None, :], torch.nan, x)
 
 

@@ -70,3 +70,26 @@ def test_knocks_are_impacts_of_3_to_100_spreads() -> None:
     first = (hits.abs().amax(dim=2) > 0).int().argmax(dim=1)
     assert all((hit[:begin] == 0).all() for hit, begin in zip(hits, first, strict=True))
     assert first.float().std() > 40  # anywhere in the window
+
+
+def test_efforts_turn_with_nothing_and_are_lost_together() -> None:
+    """Two joints after the twelve channels of an IMU and a wrench."""
+    channels = (*CHANNELS, "arm.effort_elbow", "arm.effort_wrist")
+    spread = torch.cat((SPREAD, torch.ones(2)))
+    before = batch(200)
+    for rows in ("windows", "following"):
+        x = getattr(before, rows)
+        before = replace(before, **{rows: torch.cat((x, x[..., :2]), dim=2)})
+
+    def after(**how: float) -> torch.Tensor:
+        chance = torch.Generator().manual_seed(0)
+        return augment(before, channels, spread, replace(NONE, **how), chance).windows
+
+    turned = after(turn=0.5, mirror=0.5, tilt_rad=0.5)
+    torch.testing.assert_close(turned[..., 12:], before.windows[..., 12:])
+    assert not torch.allclose(turned[..., :12], before.windows[..., :12])
+    lost = after(dropout=1.0).isnan().all(dim=1)
+    counts = {size: int((lost.sum(dim=1) == size).sum()) for size in (2, 3)}
+    assert counts[2] + counts[3] == 200
+    assert counts[2] > 10
+    assert (lost[:, 12] == lost[:, 13]).all()

@@ -19,6 +19,8 @@ from tao_lora_ros.engine.settings import (
     read_settings,
     settings_from,
 )
+from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.signal.cdr import JOINT_STATE
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBERS = [row for row in TABLE if row.minimum is not None]
@@ -197,3 +199,27 @@ def test_an_error_in_a_file_names_the_file(tmp_path: Path) -> None:
 
 def test_an_empty_section_is_the_defaults(tmp_path: Path) -> None:
     assert read_settings(write(tmp_path / "empty.yaml", {})) == Settings()
+
+
+def test_joints_are_named_for_each_joint_state() -> None:
+    values = {"joint_states": ["left", "right"], "joint_state_lags_s": [0, 0.01]}
+    settings = settings_from(values | {"joints": ["a, b", " c,d ,"]})
+    assert settings.joint_names == (("a", "b"), ("c", "d"))
+    left, right = source_configs(settings)[-2:]
+    assert left.channels == ("left.effort_a", "left.effort_b")
+    assert (right.name, right.msgtype, right.lag_s) == ("right", JOINT_STATE, 0.01)
+    assert len(source_configs(Settings())) == 2
+
+
+@pytest.mark.parametrize(
+    ("topics", "joints", "words"),
+    [
+        (["left"], [""], "parameter 'joints' is '' for JointState 'left', expected joints"),
+        ([""], ["a"], "parameter 'joints' is 'a' for JointState '', expected joints"),
+        (["left"], ["a", "b"], "parameter 'joints' has 2 entries, 'joint_states' has 1"),
+        (["left"], ["a, b, a"], "parameter 'joints' has 'a', expected each once and no dots"),
+        (["left"], ["a.b"], "parameter 'joints' has 'a.b', expected each once and no dots"),
+    ],
+)
+def test_joints_that_will_not_do(topics: list[str], joints: list[str], words: str) -> None:
+    assert words in refusal({"joint_states": topics, "joints": joints})
