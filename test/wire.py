@@ -154,7 +154,8 @@ class Wire:
         self.settle()
 
     def settle(self) -> None:
-        """Wait until the node has dealt with all that came: it serves in order of arrival."""
+        """Wait until the node has dealt with all that came: it looks for it after every answer."""
+        self.state()
         self.state()
 
     def until_acknowledged(self) -> None:

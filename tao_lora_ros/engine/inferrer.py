@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.hardware.runtime import Array, Output, Runtime
+from tao_lora_ros.hardware.scores import forecast_error, softmax
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.router.router import Path
 
@@ -43,7 +44,7 @@ class Inferrer:
         error = self._error(row, values)
         output = self._runtime.infer(values, path)
         self._forecasts.append((row, output))
-        return tuple(_softmax(output.logits).tolist()), error
+        return tuple(softmax(output.logits).tolist()), error
 
     def _error(self, row: int, window: Array) -> float:
         due = None
@@ -56,14 +57,4 @@ class Inferrer:
         if first < 0:
             return float("nan")
         actual = window[first : first + self._horizon]
-        error = np.arcsinh((actual - output.level) / self._spread) - output.forecast
-        error = error[~np.isnan(error)].astype(np.float64)
-        # Summed by NumPy itself: how BLAS sums depends on where in memory the values lie.
-        return float(np.sqrt(np.square(error).mean())) if error.size else float("nan")
-
-
-def _softmax(logits: Array) -> Array:
-    if not logits.size:
-        return logits
-    powers = np.exp(logits - logits.max())
-    return powers / powers.sum()
+        return forecast_error(actual, output.level, self._spread, output.forecast)

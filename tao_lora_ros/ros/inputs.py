@@ -1,10 +1,10 @@
-"""The node's subscriptions: raw bytes in, and how regularly they come."""
+"""The node's subscriptions: raw bytes in, how regularly they come, and what is lost on the way."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator
+from itertools import repeat
 
 import numpy as np
 from geometry_msgs.msg import Vector3Stamped, Wrench, WrenchStamped
@@ -28,34 +28,31 @@ MESSAGE_TYPES = {
     JOINT_STATE: JointState,
 }
 SILENT_S = 0.5
+Message = tuple[int, int, bytes]
 
 
 class Input:
-    """One subscription; what it receives goes to `take(source, data, arrived_ns, came_ns)`.
+    """One subscription, which is looked at with `take`; no executor serves it.
 
-    `arrived_ns` is of the steady clock; `came_ns` is the node clock's time for what has no header,
-    and becomes its stamp.
+    A message is given as its time of arrival (ns, steady clock), the node clock's time then for
+    what has no header, which becomes its stamp (else 0), and its bytes.
 
     Attributes:
+        subscription: what rclpy knows of it.
         received: messages so far.
+        lost: messages that the publisher sent and DDS did not deliver, by their numbers.
         depth: of its queue, in messages.
+        fill: most messages that a look found since the last report.
     """
 
-    def __init__(
-        self,
-        node: LifecycleNode,
-        source: int,
-        config: SourceConfig,
-        depth: int,
-        take: Callable[[int, bytes, int, int], None],
-    ) -> None:
-        self.received = 0
+    def __init__(self, node: LifecycleNode, config: SourceConfig, depth: int) -> None:
+        self.received = self.lost = self.fill = 0
         self.depth = depth
         self._node = node
         self._config = config
-        self._take = partial(take, source)
         self._log = node.get_logger().get_child(config.name)
         self._arrivals_ns: list[int] = []  # since the last report, and the one before, steady clock
+        self._number = 0  # the publisher's, of the newest message
         self._troubled = ""
         self._offered: tuple[Qos, ...] = ()
         # Each its own profile: rclpy writes the overrides of a topic into the one it is given.
@@ -64,10 +61,10 @@ class Input:
             history=HistoryPolicy.KEEP_LAST,
             reliability=ReliabilityPolicy.BEST_EFFORT,
         )
-        self._subscription: Subscription = node.create_subscription(
+        self.subscription: Subscription = node.create_subscription(
             MESSAGE_TYPES[config.msgtype],
             config.name,
-            self._on_message,
+            _unserved,
             qos,
             raw=True,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
@@ -76,14 +73,38 @@ class Input:
     @property
     def topic(self) -> str:
         """The topic's full name, after remapping."""
-        return self._subscription.topic_name
+        return self.subscription.topic_name
 
-    def _on_message(self, data: bytes) -> None:
-        arrived_ns = time.monotonic_ns()
-        self.received += 1
-        self._arrivals_ns.append(arrived_ns)
-        came_ns = self._node.get_clock().now().nanoseconds if self._config.bare else 0
-        self._take(data, arrived_ns, came_ns)
+    def take(self) -> Iterator[Message]:
+        """What waits in the queue, oldest first."""
+        clock = self._node.get_clock() if self._config.bare else None
+        handle, kind = self.subscription.handle, self.subscription.msg_type
+        # DDS tells of the arrival by the system clock.
+        to_steady_ns = time.monotonic_ns() - time.time_ns()
+        before = self.received
+        for _ in repeat(None, self.depth):
+            taken = handle.take_message(kind, True)
+            if taken is None:
+                break
+            data, info = taken
+            self.received += 1
+            self._count_lost(info.get("publication_sequence_number"))  # Humble has none
+            arrived_ns = info["received_timestamp"]
+            came_ns = 0
+            if clock is not None:
+                came_ns = clock.now().nanoseconds if clock.ros_time_is_active else arrived_ns
+            arrived_ns += to_steady_ns
+            self._arrivals_ns.append(arrived_ns)
+            yield arrived_ns, came_ns, data
+        self.fill = max(self.fill, self.received - before)
+
+    def _count_lost(self, number: int | None) -> None:
+        if number is None:
+            return
+        # Not the next and not higher: another publisher, or one that started anew.
+        if number > self._number > 0:
+            self.lost += number - self._number - 1
+        self._number = number
 
     def described(self) -> Topic:
         """The topic and what its publishers offer, or offered when there last were any."""
@@ -134,4 +155,8 @@ class Input:
 
     def close(self) -> None:
         """Unsubscribe."""
-        self._node.destroy_subscription(self._subscription)
+        self._node.destroy_subscription(self.subscription)
+
+
+def _unserved(_: bytes) -> None:
+    """Callback of subscriptions that no executor serves."""

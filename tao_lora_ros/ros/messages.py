@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from builtin_interfaces.msg import Duration, Time
+from builtin_interfaces.msg import Time
 
 from tao_lora_ros.engine.results import Event, Inference, Phase
-from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import RawSamples as RawSamplesMessage
 from tao_lora_ros.msg import TransientEvent
@@ -26,37 +25,8 @@ def stamp_of(time: Time) -> int:
     return int(time.sec) * _SECOND + int(time.nanosec)
 
 
-class InferencePacker:
-    """Makes the messages of one artifact's inferences.
-
-    One message is filled again and again, for publishing copies it and most of it never changes.
-    """
-
-    def __init__(self, artifact: Artifact) -> None:
-        self._message = InferenceMessage(
-            model_id=artifact.model_id, model_version=artifact.version, labels=artifact.labels
-        )
-
-    def pack(self, result: Inference, latency_ns: int) -> InferenceMessage:
-        """The message of an inference, `latency_ns` after the newest sample's arrival.
-
-        It is valid until the next call.
-        """
-        message = self._message
-        message.header.stamp = time_message(result.stamp_ns)
-        message.header.frame_id = result.frame_id
-        message.path = int(result.path)
-        message.score = result.score
-        message.probabilities = result.probabilities
-        message.forecast_error = result.forecast_error
-        message.window_start = time_message(result.window_start_ns)
-        message.window_end = time_message(result.window_end_ns)
-        message.latency = Duration(sec=latency_ns // _SECOND, nanosec=latency_ns % _SECOND)
-        return message
-
-
 def inference_from_message(message: InferenceMessage) -> Inference:
-    """Undo `InferencePacker`; floats come back as FP32 holds them."""
+    """Undo `inference_bytes`; floats come back as FP32 holds them."""
     return Inference(
         stamp_ns=stamp_of(message.header.stamp),
         frame_id=message.header.frame_id,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import wraps
+from operator import itemgetter
 from pathlib import Path
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.subscription import Subscription
 
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings, SettingsError, settings_from
@@ -20,9 +22,11 @@ from tao_lora_ros.ros import garbage
 from tao_lora_ros.ros.diagnostics import Diagnostics
 from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.outputs import Outputs
+from tao_lora_ros.ros.pace import Pace
 from tao_lora_ros.ros.parameters import declare, is_ours
 from tao_lora_ros.ros.services import Services
 
+_IDLE_S = 0.1  # from look to look without inputs
 _Transition = Callable[["PipelineNode", LifecycleState], TransitionCallbackReturn]
 
 
@@ -47,6 +51,9 @@ class PipelineNode(LifecycleNode):
     `configure` loads and warms the model, `activate` subscribes, `deactivate` unsubscribes and
     closes the open event. A transition that fails unexpectedly leaves the node unconfigured.
 
+    An executor serves it for up to `rest_s()` in turn with `take()`, which deals with the sensors'
+    messages. A callback a message would cost the node more than all it does with them.
+
     Raises:
         SettingsError: a parameter is unknown, of the wrong type or out of range.
     """
@@ -58,6 +65,7 @@ class PipelineNode(LifecycleNode):
         self._triggers: Services | None = None
         self._diagnostics: Diagnostics | None = None
         self._inputs: list[Input] = []
+        self._pace = Pace(_IDLE_S)
         self._settings = declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
 
@@ -81,7 +89,7 @@ class PipelineNode(LifecycleNode):
         names = (source.config.name for source in self._pipeline.intake.sources)
         self._warnings = [self.get_logger().get_child(name) for name in names]
         self._outputs = Outputs(self, artifact, self._settings)
-        self._triggers = Services(self, self._pipeline, self._outputs, self._reload)
+        self._triggers = Services(self, self._pipeline, self._outputs, self.take, self._reload)
         self._diagnostics = Diagnostics(self, self._pipeline, self._outputs, self._inputs)
         return TransitionCallbackReturn.SUCCESS
 
@@ -92,10 +100,10 @@ class PipelineNode(LifecycleNode):
         assert self._pipeline is not None
         result = super().on_activate(state)
         self._outputs.open_store(self._settings, self._inputs)
-        for index, config in enumerate(source_configs(self._settings)):
-            depth = self._settings.queue_depth
-            self._inputs.append(Input(self, index, config, depth, self._take))
+        for config in source_configs(self._settings):
+            self._inputs.append(Input(self, config, self._settings.queue_depth))
         artifact = self._pipeline.artifact
+        self._pace = Pace(1.0 / artifact.rate_hz)
         self.get_logger().info(
             f"model {artifact.model_id} {artifact.version}, "
             f"reading {', '.join(input.topic for input in self._inputs)}"
@@ -131,6 +139,7 @@ class PipelineNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _stop(self) -> None:
+        self.take()
         if self._pipeline is not None and self._outputs is not None:
             self._outputs.publish(self._pipeline.reset(), time.monotonic_ns())
             self._outputs.close_store()
@@ -139,6 +148,7 @@ class PipelineNode(LifecycleNode):
     def _unsubscribe(self) -> None:
         while self._inputs:
             self._inputs.pop().close()
+        self._pace = Pace(_IDLE_S)
         garbage.usual()
 
     def _release(self) -> None:
@@ -148,16 +158,42 @@ class PipelineNode(LifecycleNode):
                 part.close()
         self._pipeline = self._outputs = self._triggers = self._diagnostics = None
 
-    def _take(self, source: int, data: bytes, arrived_ns: int, came_ns: int) -> None:
+    @property
+    def subscriptions(self) -> Iterator[Subscription]:
+        """What an executor is to serve: all but the sensors' topics."""
+        own = [input.subscription for input in self._inputs]
+        return (subscription for subscription in super().subscriptions if subscription not in own)
+
+    def rest_s(self) -> float:
+        """How long an executor may take until the next `take`."""
+        return self._pace.rest_s(time.monotonic())
+
+    def take(self) -> None:
+        """Deal with all messages that came, in the order of their arrival."""
+        now_s = time.monotonic()
+        waiting = [
+            (arrived_ns, source, came_ns, data)
+            for source, input in enumerate(self._inputs)
+            for arrived_ns, came_ns, data in input.take()
+        ]
+        waiting.sort(key=itemgetter(0))
+        found = False
+        for arrived_ns, source, came_ns, data in waiting:
+            found |= self._push(source, data, arrived_ns, came_ns)
+        self._pace.looked(now_s, found)
+
+    def _push(self, source: int, data: bytes, arrived_ns: int, came_ns: int) -> bool:
+        """Deal with one message; whether it completed a row."""
         pipeline, outputs = self._pipeline, self._outputs
-        if pipeline is None or outputs is None:
-            return
+        assert pipeline is not None, "there are inputs while there is a pipeline"
+        assert outputs is not None
         stream = pipeline.intake.sources[source]
-        refused = stream.refused
+        refused, rows = stream.refused, pipeline.counts["rows"]
         if results := pipeline.push(source, data, came_ns):
             outputs.publish(results, arrived_ns)
         if stream.refused > refused:
             self._warnings[source].warning(f"refused: {stream.reason}", throttle_duration_sec=1.0)
+        return pipeline.counts["rows"] > rows
 
     def _reload(self) -> str:
         """Load the artifact that parameter `model` names now; what comes meanwhile waits."""
@@ -176,6 +212,7 @@ class PipelineNode(LifecycleNode):
             settings = settings_from(asdict(self._settings) | values)
         except SettingsError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        self.take()  # what came before the change
         self._settings = settings
         if self._pipeline is not None and self._outputs is not None:
             self._pipeline.apply(settings)

@@ -12,6 +12,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from visualization_msgs.msg import MarkerArray
 
 from tao_lora_ros.engine.event_bytes import event_bytes
+from tao_lora_ros.engine.inference_bytes import InferencePacker
 from tao_lora_ros.engine.results import Event, Inference, Phase, Result
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.model.artifact import Artifact
@@ -22,7 +23,6 @@ from tao_lora_ros.preservation.event_record import TRANSIENT_EVENT, EventRecord,
 from tao_lora_ros.preservation.event_writer import EventWriter
 from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.markers import event_markers, no_markers
-from tao_lora_ros.ros.messages import InferencePacker
 from tao_lora_ros.ros.topics import offered
 from tao_lora_ros.router.router import Path as Route
 

@@ -59,9 +59,10 @@ def _run(node) -> int:
     started = node.start()
     while started and not signals:
         try:
-            executor.spin_once(timeout_sec=0.1)
+            executor.spin_once(timeout_sec=node.rest_s())
         except ExternalShutdownException:
             break
+        node.take()
     with suppress(RuntimeError):  # rclpy's, where the service has shut the node down already
         node.trigger_shutdown()
     executor.shutdown()

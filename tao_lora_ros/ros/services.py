@@ -27,6 +27,7 @@ class Services:
         node: the node.
         pipeline: what they act on.
         outputs: where a reset publishes the end of the open event.
+        take: deals with the messages that came before a call.
         reload: loads the model that the parameters name; returns what to answer.
     """
 
@@ -35,11 +36,13 @@ class Services:
         node: LifecycleNode,
         pipeline: Pipeline,
         outputs: Outputs,
+        take: Callable[[], None],
         reload: Callable[[], str],
     ) -> None:
         self._node = node
         self._pipeline = pipeline
         self._outputs = outputs
+        self._take = take
         actions = {
             "calibrate": self._calibrate,
             "tare": self._tare,
@@ -54,6 +57,7 @@ class Services:
     def _answer(
         self, action: Callable[[], str], _: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
+        self._take()
         try:
             response.message = action()
             response.success = True
