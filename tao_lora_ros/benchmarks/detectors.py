@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.benchmarks.scenes import RATE_HZ, Scene
 from tao_lora_ros.benchmarks.score import Detections
-from tao_lora_ros.router.calibration import BLOCK_S, return_levels
+from tao_lora_ros.router.calibration import BLOCK_S, PEAKS, return_levels
+
+_DOWN, _LEAST = 0.7, 1e-5  # from one parameter to the next; where to give up, of the largest
+_PARAMETERS = 32
 
 
 class Detector(Protocol):
@@ -35,7 +38,7 @@ class Detector(Protocol):
 def thresholds(
     statistics: Iterable[NDArray[np.float64]], alarms_per_hour: float
 ) -> NDArray[np.float64]:
-    """The router's rule for any statistic: peaks over threshold of steady motion's block maxima.
+    """The router's rule for any statistic: the return levels of steady motion's block maxima.
 
     Args:
         statistics: one array [n, k] a recording, k statistics that alarm each on its own.
@@ -44,31 +47,48 @@ def thresholds(
     Returns:
         The level of each, [k].
     """
-    block = round(BLOCK_S * RATE_HZ)
-    maxima = [
-        values[: len(values) // block * block].reshape(-1, block, values.shape[1]).max(axis=1)
-        for values in statistics
-    ]
-    columns = maxima[0].shape[1]
-    blocks_per_alarm = 3600.0 / BLOCK_S / (alarms_per_hour / columns)
-    return return_levels(np.concatenate(maxima), blocks_per_alarm)
+    maxima = np.concatenate([_block_maxima(values) for values in statistics])
+    blocks_per_alarm = 3600.0 / BLOCK_S / (alarms_per_hour / maxima.shape[1])
+    return return_levels(maxima, blocks_per_alarm)
 
 
 def strictest(
-    alarms: Callable[[float], int], allowed: float, low: float, high: float, steps: int = 12
+    alarms: Callable[[float], Sequence[NDArray[np.bool_]]],
+    largest: float,
+    alarms_per_hour: float,
 ) -> float:
-    """Smallest parameter, by bisection, that raises no more than the allowed alarms.
+    """The same rule for a detector that has a parameter but no statistic.
 
-    For detectors that have a parameter but no statistic; more of it must mean fewer alarms.
-    Gives `high` where nothing up to it is enough.
+    The parameter is taken for the statistic: a block's maximum is the largest parameter with which
+    it still alarms, of some between the one with which nothing does and the one with which there
+    are peaks enough.
+
+    Args:
+        alarms: the rows that alarm with a parameter, [n] a recording; more of it means fewer.
+        largest: parameter to begin with.
+        alarms_per_hour: target.
     """
-    for _ in range(steps):
-        middle = 0.5 * (low + high)
-        if alarms(middle) <= allowed:
-            high = middle
-        else:
-            low = middle
-    return high
+
+    def alarming(parameter: float) -> NDArray[np.bool_]:
+        return np.concatenate([_block_maxima(rows[:, None]) for rows in alarms(parameter)])
+
+    silent = low = largest
+    blocks = alarming(low)
+    while blocks.sum() <= min(PEAKS, len(blocks) // 2) and low > largest * _LEAST:
+        silent = silent if blocks.any() else low
+        low *= _DOWN
+        blocks = alarming(low)
+    maxima = np.zeros(blocks.shape)
+    for parameter in np.linspace(low, silent, _PARAMETERS):
+        maxima = np.maximum(maxima, alarming(float(parameter)) * parameter)
+    return float(return_levels(maxima, 3600.0 / BLOCK_S / alarms_per_hour)[0])
+
+
+def _block_maxima(values: NDArray) -> NDArray:
+    """Of values [n, k], [blocks, k]."""
+    block = round(BLOCK_S * RATE_HZ)
+    blocks = len(values) // block
+    return np.asarray(values[: blocks * block].reshape(blocks, block, -1).max(axis=1))
 
 
 def begins(alarming: NDArray[np.bool_], hold_rows: int) -> NDArray[np.int64]:

@@ -36,37 +36,37 @@ class DriftPeer:
 
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ("river", "scipy")
-    _range: ClassVar[tuple[float, float]]  # of the parameter; more of it means fewer alarms
+    largest: ClassVar[float]  # of the parameter; more of it means fewer alarms
 
     def make(self, parameter: float) -> Any:
         """The detector with this parameter."""
         raise NotImplementedError
 
     def calibrate(self, steady: Sequence[Scene], alarms_per_hour: float) -> None:
-        """Bisect the parameter to the target rate."""
+        """Set the parameter."""
         signals = [self._signal(scene.rows) for scene in steady]
-        allowed = alarms_per_hour * sum(scene.hours for scene in steady)
         self.parameter = strictest(
-            lambda middle: sum(len(self._alarms(signal, middle)) for signal in signals),
-            allowed,
-            *self._range,
+            lambda parameter: [self._drifts(signal, parameter) for signal in signals],
+            self.largest,
+            alarms_per_hour,
         )
 
     def detect(self, scene: Scene) -> Detections:
         """Where the detector says drift."""
-        at = scene.times_s[self._alarms(self._signal(scene.rows), self.parameter)]
+        drifts = self._drifts(self._signal(scene.rows), self.parameter)
+        at = scene.times_s[begins(drifts, round(self.hold_s * RATE_HZ))]
         return Detections(at, at)
 
     def _signal(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         return loudness(rows, self.highpass_hz, self.memory_s)
 
-    def _alarms(self, signal: NDArray[np.float64], parameter: float) -> NDArray[np.int64]:
+    def _drifts(self, signal: NDArray[np.float64], parameter: float) -> NDArray[np.bool_]:
         detector = self.make(parameter)
         drifts = np.zeros(len(signal), bool)
         for i, value in enumerate(signal.tolist()):
             detector.update(value)
             drifts[i] = detector.drift_detected
-        return begins(drifts, round(self.hold_s * RATE_HZ))
+        return drifts
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Adwin(DriftPeer):
     clock: int = 1
 
     name = "river-adwin"
-    _range = (0.0, 300.0)
+    largest = 300.0
 
     def make(self, parameter: float) -> Any:
         """ADWIN at significance 10 to the minus parameter."""
@@ -101,7 +101,7 @@ class PageHinkley(DriftPeer):
     slack: float = 4.0
 
     name = "river-page-hinkley"
-    _range = (0.0, 1000.0)
+    largest = 1000.0
 
     def make(self, parameter: float) -> Any:
         """The test at this threshold."""

@@ -11,7 +11,8 @@ after a rest is no surprise.
 
 The statistic is then STA/LTA's (Allen 1978): the logarithm of the energy of the newest few rows
 over its own recent mean. That mean is the largest of several memories: a robot that sets off grows
-livelier within tenths of a second, which the short memories follow and an impact outruns.
+livelier within hundredths of a second, which the short memories follow and an impact outruns; one
+that stops keeps the long ones high, so these count only as far as `REACH` lets them.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ PRIOR_SHARE = 0.5
 ENERGY_FLOOR = 0.002
 # A row this many times livelier than usual counts less, so that an outlier stays one.
 CLIP = 8.0
+# Most that a longer memory counts, in terms of the shorter ones: after a motion it would remember
+# too long how loud that was.
+REACH = 2.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Calibration:
     Args:
         scales: lengths of the fast windows in rows, ascending.
         thresholds: log-ratio of each scale at which it alarms.
-        memories: lengths of the baseline's memories in rows.
+        memories: lengths of the baseline's memories in rows, ascending.
         covariance_rows: memory of the slow covariance in rows.
         start_rows: rows that the covariance learns first, and then again the baseline before it
             is compared with.
@@ -174,9 +178,7 @@ def analyze(state, values, frozen):
         return
     whiten(state.covariance, state.changes, state.white)
     energy, surprise = _mean_squares(state.white, len(values), present)
-    usual = ENERGY_FLOOR
-    for m in range(len(state.memories)):
-        usual = max(usual, state.means[m, 0] + ENERGY_FLOOR)
+    usual = _usual(state.means[:, 0]) + ENERGY_FLOOR
     _push(state, energy)
     if ready(state):
         now.liveliness = energy / usual
@@ -239,6 +241,15 @@ def _mean_squares(white, channels, present):
 
 
 @compiled
+def _usual(means):
+    """The largest of the means in all memories, shortest first, as far as they reach."""
+    usual = means[0]
+    for m in range(1, len(means)):
+        usual = max(usual, min(means[m], REACH * usual))
+    return usual
+
+
+@compiled
 def _push(state, energy):
     """Mean energy of the newest rows of each scale."""
     longest = len(state.energies)
@@ -259,7 +270,7 @@ def _score(state):
     now.score = -np.inf
     for s in range(len(state.scales)):
         scale = state.scales[s]
-        mean = state.means[:, s].max()
+        mean = _usual(state.means[:, s])
         scale.log_ratio = np.log((scale.fast + ENERGY_FLOOR) / (mean + ENERGY_FLOOR))
         if scale.log_ratio / scale.threshold > now.score:
             now.score, now.scale = scale.log_ratio / scale.threshold, scale.rows

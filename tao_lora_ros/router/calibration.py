@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,16 @@ from tao_lora_ros.router.outliers import GlitchFilter
 from tao_lora_ros.signal.source import unit_of
 
 SCALES = (1, 2, 4)
-MEMORIES_S = (0.032, 0.128, 0.384)
+MEMORIES_S = (0.012, 0.032, 0.128, 0.384)
 COVARIANCE_S = 2.0
 START_S = 0.2
 LEAK_S = 0.5
-BLOCK_S = 0.25
-LEAST_BLOCKS = 8
-# What counts as the tail: the start of a motion makes it heavier than the bulk lets expect.
-TAIL_SHARE = 0.01
+BLOCK_S = 0.05
+LEAST_BLOCKS = 40
+# What counts as the tail: few, as the starts of motions make it heavier than more would let expect.
+PEAKS = 12
+# That the true level lies below the one that is set.
+CONFIDENCE = 0.95
 KEPT_S = 600.0
 _DIGITS = 8  # significant ones of the autocovariance
 # Changes below these are under the resolution of common sensors (m/s², rad/s, N, Nm).
@@ -82,10 +85,8 @@ def calibrated(
 ) -> tuple[Calibration, NDArray[np.float64]]:
     """Set covariance and thresholds so that steady motion alarms at the target rate.
 
-    Rows go through the glitch filter first, as they do live. Thresholds: peaks over threshold with
-    an exponential tail (Coles 2001, An Introduction to Statistical Modeling of Extreme Values,
-    chapter 4, shape 0); each is the return level for the target rate, which all scales share
-    evenly.
+    Rows go through the glitch filter first, as they do live. Each threshold is the return level
+    (see `return_levels`) for the target rate, which all scales share evenly.
 
     Args:
         calibration: what to keep of: scales, memories, floors.
@@ -159,10 +160,31 @@ def block_maxima(
     return np.concatenate(maxima)
 
 
-def return_levels(maxima: NDArray[np.float64], blocks: float) -> NDArray[np.float64]:
-    """Level that one block in `blocks` exceeds, per column of maxima [blocks, scales]."""
+def return_levels(
+    maxima: NDArray[np.float64], blocks: float, confidence: float = CONFIDENCE
+) -> NDArray[np.float64]:
+    """Level that one block in `blocks` exceeds, or less than one; per column of maxima [n, k].
+
+    Peaks over threshold with an exponential tail (Coles 2001, An Introduction to Statistical
+    Modeling of Extreme Values, chapter 4, shape 0), fitted to the `PEAKS` largest. How far these
+    exceed the next one is known only roughly: twice their sum over the true mean is chi-squared
+    with 2 `PEAKS` degrees of freedom (Lawless 2003, Statistical Models and Methods for Lifetime
+    Data, section 4.1), which bounds the mean from above. So the fewer peaks there are, the stricter
+    is the level.
+
+    Args:
+        maxima: of n blocks of steady motion, at least two.
+        blocks: how many to expect for one exceedance.
+        confidence: with which the level is not too low.
+    """
     ordered = np.sort(maxima, axis=0)
-    count = max(round(TAIL_SHARE * len(ordered)), min(12, len(ordered) // 2))
+    count = min(PEAKS, len(ordered) // 2)
     level = ordered[-count - 1]
-    mean_excess = (ordered[-count:] - level).mean(axis=0)
-    return level + mean_excess * np.log(blocks * count / len(ordered))
+    bound = 2.0 * (ordered[-count:] - level).sum(axis=0) / _chi_squared(1.0 - confidence, 2 * count)
+    return np.asarray(level + bound * np.log(blocks * count / len(ordered)))
+
+
+def _chi_squared(probability: float, degrees: int) -> float:
+    """Quantile by Wilson and Hilferty (1931): a cube root of it is all but normal."""
+    spread = 2.0 / (9.0 * degrees)
+    return degrees * (1.0 - spread + NormalDist().inv_cdf(probability) * spread**0.5) ** 3

@@ -33,10 +33,11 @@ CALIBRATION = Calibration(
     alarms_per_hour=1.0,
 )
 STD = np.array([0.05, 0.05, 0.05, 0.2, 0.2, 0.2])
+REST = np.array([0, 0, 9.81, 0, 0, -20])
 
 
 def noise(rows: int, seed: int = 0) -> NDArray[np.float64]:
-    return np.random.default_rng(seed).normal(0, 1, (rows, 6)) * STD + [0, 0, 9.81, 0, 0, -20]
+    return np.random.default_rng(seed).normal(0, 1, (rows, 6)) * STD + REST
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def test_the_log_ratio_is_the_energy_over_its_recent_mean() -> None:
     rng = np.random.default_rng(4)
     rows = np.cumsum(rng.normal(0, 1, (3000, CHANNELS)), axis=0)
     analyses(subject, rows)
-    means = subject.state.means.max(axis=0)
+    means = subject.state.means.max(axis=0)  # alike, so none is out of reach
     energies = []
     for row in rows[-1] + np.cumsum(rng.normal(0, 3, (8, CHANNELS)), axis=0):
         subject.update(row, True)
@@ -343,6 +344,17 @@ def test_the_leak_does_not_pass_what_it_leaks_to() -> None:
     analyses(subject, livelier, frozen=True)
     impact = livelier[:4] + STD * 60 * np.array([1.0, -0.8, 0.5, -0.2])[:, None]
     assert max(analysis.score for analysis in analyses(subject, impact, frozen=True)) > 1.0
+
+
+def test_after_a_motion_the_long_memories_do_not_deafen() -> None:
+    subject = settled()
+    analyses(subject, REST + 30 * (noise(1000, 3) - REST))
+    analyses(subject, noise(100, 4))
+    means = subject.state.means[:, 0].copy()
+    impact = noise(4, 5) + STD * 60 * np.array([1.0, -0.8, 0.5, -0.2])[:, None]
+    analysis = analyses(subject, impact)
+    assert means[2] > 3 * means[1]  # the longest still remembers
+    assert max(step.score for step in analysis) >= 1.0
 
 
 def test_acceptance_makes_the_new_loudness_the_steady_one() -> None:

@@ -36,12 +36,15 @@ def calibrate(recordings: Sequence[NDArray[np.float64]], alarms_per_hour: float)
     return calibrated(BASE, recordings, RATE_HZ, alarms_per_hour)[0]
 
 
-def test_the_false_alarm_rate_is_near_the_target_on_fresh_data() -> None:
+def test_the_false_alarm_rate_is_below_the_target_on_fresh_data_and_not_far() -> None:
     target_per_hour = 480.0  # 4 in half a minute, so that a short test sees some
-    calibration = calibrate([noise(30, 1)], target_per_hour)
-    fresh = block_maxima([noise(30, 2)], calibration, RATE_HZ)
-    alarms = (fresh >= calibration.thresholds).any(axis=1).sum()
-    assert target_per_hour / 6 <= alarms * 120 <= target_per_hour * 6
+    rates = []
+    for seed in range(10):
+        calibration = calibrate([noise(30, seed)], target_per_hour)
+        fresh = block_maxima([noise(60, 100 + seed)], calibration, RATE_HZ)
+        rates.append((fresh >= calibration.thresholds).any(axis=1).sum() * 60)
+    assert np.median(rates) <= target_per_hour
+    assert np.mean(rates) >= target_per_hour / 20
 
 
 def test_a_lower_rate_sets_higher_thresholds() -> None:
@@ -51,13 +54,13 @@ def test_a_lower_rate_sets_higher_thresholds() -> None:
 
 
 def test_short_windows_need_higher_thresholds() -> None:
-    thresholds = calibrate([noise(10, 3)], 1.0).thresholds
+    thresholds = np.mean([calibrate([noise(20, s)], 1.0).thresholds for s in range(8)], axis=0)
     assert list(thresholds) == sorted(thresholds, reverse=True)
 
 
 def test_memories_are_in_rows_of_the_rate() -> None:
     base = uncalibrated(CHANNELS, 1000.0)
-    assert base.memories == (32, 128, 384)
+    assert base.memories == (12, 32, 128, 384)
     assert (base.start_rows, base.leak_rows, base.covariance_rows) == (200, 500, 2000)
     assert base.floors == (2e-3, 2e-3, 2e-4, 1e-2, 1e-2, 5e-4)
     assert base.thresholds == (1.0,) * len(SCALES)
@@ -97,13 +100,13 @@ def test_a_recording_that_never_varies_is_refused() -> None:
         calibrate([np.zeros((5000, 6))], 1.0)
 
 
-def test_blocks_are_the_largest_of_a_quarter_second_and_reach_over_no_seam() -> None:
+def test_blocks_are_the_largest_of_a_twentieth_second_and_reach_over_no_seam() -> None:
     pieces = [noise(4, 1), noise(0.1, 2), noise(3.3, 3)]
     expected = []
     for rows in pieces:
         ratios = np.empty((len(rows), len(SCALES)))
-        count = log_ratios(new_analyzer(BASE), rows, ratios) // 125
-        expected += [ratios[125 * i : 125 * (i + 1)].max(axis=0) for i in range(count)]
+        count = log_ratios(new_analyzer(BASE), rows, ratios) // 25
+        expected += [ratios[25 * i : 25 * (i + 1)].max(axis=0) for i in range(count)]
     np.testing.assert_array_equal(block_maxima(pieces, BASE, RATE_HZ), expected)
 
 
@@ -143,7 +146,16 @@ def test_the_newest_rows_are_kept_in_order(counts: list[int]) -> None:
     assert len(kept.values) == 0
 
 
-def test_return_levels_of_an_exponential_tail() -> None:
-    maxima = np.random.default_rng(1).exponential(2.0, (20_000, 1))
-    for blocks in (100.0, 10_000.0):
-        assert return_levels(maxima, blocks)[0] == pytest.approx(2.0 * np.log(blocks), rel=0.08)
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95])
+def test_return_levels_of_an_exponential_tail_are_low_as_seldom_as_said(confidence: float) -> None:
+    maxima = np.random.default_rng(1).exponential(2.0, (1500, 4000))
+    for blocks in (10_000.0, 100_000.0):
+        true = 2.0 * np.log(blocks)
+        enough = (return_levels(maxima, blocks, confidence) >= true).mean()
+        assert enough == pytest.approx(confidence, abs=0.05)
+
+
+def test_fewer_blocks_set_a_stricter_level() -> None:
+    maxima = np.random.default_rng(2).exponential(2.0, (16, 500))
+    few, fewer = (return_levels(maxima[:count], 10_000.0).mean() for count in (16, 8))
+    assert fewer > few > 2.0 * np.log(10_000.0)
