@@ -1,4 +1,4 @@
-"""Compile the fused kernel for a GPU that is not here: `compile_kernels.py CAPABILITY MODEL SPLITS...`.
+"""Compile the kernel for a GPU that is not here: `compile_kernels.py CAPABILITY MODEL SPLITS...`.
 
 Prints a line of JSON for each: bytes of shared memory, of stack (spilled registers), and how many
 tensor-core instructions there are.
