@@ -167,6 +167,9 @@ class Settings:
     store_min_free_mb: int = _parameter(
         512, "MiB", "least that the event store leaves free on its disk", 0, 1_000_000
     )
+    event_cloud: int = _parameter(
+        0, "", "newest events of a frame in ~/event_cloud; 0: there is no such topic", 0, 1000
+    )
     queue_depth: int = _parameter(2000, "messages", "depth of each input queue", 1, 100_000)
 
     def __post_init__(self) -> None:

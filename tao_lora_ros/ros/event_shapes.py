@@ -49,6 +49,16 @@ def push_of(event: Event) -> Push | None:
     return None
 
 
+def frame_of(event: Event) -> str:
+    """The frame to place an event in: of what pushed, else of what shared most in it.
+
+    A Wrench names no frame, and what is in none is not shown; then any sensor's will do.
+    """
+    push = push_of(event)
+    frames = [push.frame_id if push else "", event.frame_id, *(raw.frame_id for raw in event.raw)]
+    return next(filter(None, frames), "")
+
+
 def _push(raw: RawSamples, quantity: str, onset_ns: int) -> Push | None:
     names = [name.rpartition(".")[2] for name in raw.channels]
     axes = [f"{quantity}_{axis}" for axis in "xyz"]

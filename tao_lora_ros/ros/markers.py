@@ -12,7 +12,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from tao_lora_ros.engine.results import Event, Phase
-from tao_lora_ros.ros.event_shapes import caption, diameter_m, push_of
+from tao_lora_ros.ros.event_shapes import caption, diameter_m, frame_of, push_of
 from tao_lora_ros.ros.messages import time_message
 
 RING = 32  # events shown at once
@@ -29,9 +29,7 @@ _WHITE = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
 def event_markers(event: Event) -> MarkerArray:
     """The markers of an event; those of its END replace those of its ONSET."""
     push = push_of(event)
-    # A Wrench names no frame, and what is in none is not shown.
-    frames = [push.frame_id if push else "", event.frame_id, *(raw.frame_id for raw in event.raw)]
-    frame_id = next(filter(None, frames), "")
+    frame_id = frame_of(event)
     diameter = diameter_m(event.peak_score)
     sphere = _marker(event, frame_id, "event", Marker.SPHERE)
     sphere.scale = Vector3(x=diameter, y=diameter, z=diameter)

@@ -21,6 +21,7 @@ from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.preservation.event_catalogue import default_store
 from tao_lora_ros.preservation.event_record import TRANSIENT_EVENT, EventRecord, Topic
 from tao_lora_ros.preservation.event_writer import EventWriter
+from tao_lora_ros.ros.event_cloud import open_event_cloud
 from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.markers import event_markers, no_markers
 from tao_lora_ros.ros.topics import offered
@@ -56,6 +57,10 @@ class Outputs:
         self._publishers: list[LifecyclePublisher] = [
             *(self._inferences, self._events, self._markers),
         ]
+        most = settings.event_cloud
+        self._cloud = open_event_cloud(node, most) if most else None
+        if self._cloud is not None:
+            self._publishers.append(self._cloud.publisher)
 
     def use(self, artifact: Artifact, settings: Settings) -> None:
         """Publish in the name of this artifact, and by these hops, from now on."""
@@ -92,6 +97,8 @@ class Outputs:
                 if self.writer is not None and result.phase is Phase.END:
                     self._keep(result, data)
                 self._markers.publish(event_markers(result))
+                if self._cloud is not None and result.phase is Phase.END:
+                    self._cloud.add(result)
                 self._log(result)
 
     def _keep(self, event: Event, data: bytes) -> None:
@@ -108,9 +115,11 @@ class Outputs:
             f"score {event.peak_score:.2f} {event.label} ({channels}){lasted}"
         )
 
-    def clear_markers(self) -> None:
-        """Take all markers from the displays."""
+    def clear_displays(self) -> None:
+        """Take all markers and clouds from the displays."""
         self._markers.publish(no_markers())
+        if self._cloud is not None:
+            self._cloud.clear()
 
     def drain(self) -> None:
         """Wait until the events have arrived, for a second at most."""

@@ -79,7 +79,7 @@ class Services:
 
     def _reset(self) -> str:
         self._outputs.publish(self._pipeline.reset(), time.monotonic_ns())
-        self._outputs.clear_markers()
+        self._outputs.clear_displays()
         return "all signals forgotten"
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ ROS = {
         "rcl_interfaces",
         "rosgraph_msgs",
         "sensor_msgs",
+        "sensor_msgs_py",
         "std_msgs",
         "std_srvs",
         "visualization_msgs",
