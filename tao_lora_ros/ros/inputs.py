@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from itertools import repeat
+from typing import cast
 
 import numpy as np
 from geometry_msgs.msg import Vector3Stamped, Wrench, WrenchStamped
+from rclpy.clock import ROSClock
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -77,7 +79,7 @@ class Input:
 
     def take(self) -> Iterator[Message]:
         """What waits in the queue, oldest first."""
-        clock = self._node.get_clock() if self._config.bare else None
+        clock = cast(ROSClock, self._node.get_clock()) if self._config.bare else None
         handle, kind = self.subscription.handle, self.subscription.msg_type
         # DDS tells of the arrival by the system clock.
         to_steady_ns = time.monotonic_ns() - time.time_ns()
