@@ -41,6 +41,8 @@ model: build
 	@.venv/bin/tao-lora simulate out/model/train --runs 20 --duration 60 --seed 1000
 	@.venv/bin/tao-lora simulate out/model/steady --runs 15 --duration 60 --seed 9000 --steady
 	@OMP_NUM_THREADS=1 .venv/bin/tao-lora train out/model/train --steady out/model/steady --out out/model/arm_base
+	@.venv/bin/tao-lora simulate out/model/calibration --runs 40 --duration 60 --seed 9100 --steady
+	@.venv/bin/tao-lora calibrate out/model/calibration --model out/model/arm_base --out out/model/arm_base
 	@cp out/model/arm_base/model.json out/model/arm_base/model.safetensors $(MODEL)
 
 clean:

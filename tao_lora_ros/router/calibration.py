@@ -16,8 +16,8 @@ from tao_lora_ros.router.analyzer import LAGS, Calibration, log_ratios, new_anal
 from tao_lora_ros.router.outliers import GlitchFilter
 from tao_lora_ros.signal.source import unit_of
 
-SCALES = (1, 2, 4)
-MEMORIES_S = (0.012, 0.032, 0.128, 0.384)
+SCALES = (1, 3)
+MEMORIES_S = (0.012, 0.048, 0.192)
 COVARIANCE_S = 2.0
 START_S = 0.2
 LEAK_S = 0.5

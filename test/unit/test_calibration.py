@@ -60,7 +60,7 @@ def test_short_windows_need_higher_thresholds() -> None:
 
 def test_memories_are_in_rows_of_the_rate() -> None:
     base = uncalibrated(CHANNELS, 1000.0)
-    assert base.memories == (12, 32, 128, 384)
+    assert base.memories == (12, 48, 192)
     assert (base.start_rows, base.leak_rows, base.covariance_rows) == (200, 500, 2000)
     assert base.floors == (2e-3, 2e-3, 2e-4, 1e-2, 1e-2, 5e-4)
     assert base.thresholds == (1.0,) * len(SCALES)
