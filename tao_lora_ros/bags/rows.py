@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.bags.reader import BagError, BagReader
 from tao_lora_ros.bags.record import Contact, labels_file, read_contacts
+from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.engine.sources import aligner_for, source_configs
-from tao_lora_ros.signal.source import ClockJump, Source
+from tao_lora_ros.signal.source import ClockJump
 
 FREE = "free"  # label of rows that no interval covers
 # A strike lasts milliseconds, its ringing tens of them: a label holds at least this long.
@@ -66,26 +66,22 @@ def read_run(
 def read_rows(
     bag: Path, settings: Settings, rate_hz: float, topics: Mapping[str, str] | None = None
 ) -> Iterator[tuple[float, NDArray[np.float64]]]:
-    """The same row by row: seconds from the first stamp, and values [C].
+    """The same row by row, as the node makes them: seconds from the first stamp, and values [C].
 
     Raises:
-        BagError: the bag cannot be read, or it holds no usable row.
+        BagError: the bag cannot be read, its stamps jump, or it holds no usable row.
     """
-    configs = source_configs(settings)
-    sources = [Source(config, settings.clock_jump_s) for config in configs]
-    aligner = aligner_for(configs, settings, rate_hz)
+    intake = Intake(settings, rate_hz)
     first_ns = 0
     rows = 0
-    with BagReader(bag, configs, topics) as reader:
+    with BagReader(bag, [source.config for source in intake.sources], topics) as reader:
         for index, log_ns, data in reader.messages():
             try:
-                sample = sources[index].accept(data, log_ns)
+                ready = intake.push(index, data, log_ns)
             except ClockJump as error:
                 raise BagError(f"{bag}: not one recording: {error}") from None
-            if sample is None:
-                continue
-            first_ns = first_ns or sample.stamp_ns
-            for row in aligner.push(index, sample.stamp_ns, sample.values):
+            first_ns = first_ns or intake.sources[index].newest_ns or 0
+            for row in ready:
                 rows += 1
                 yield (row.time_ns - first_ns) * 1e-9, row.values
     if not rows:

@@ -115,3 +115,13 @@ def test_spans_are_the_labels(labels: list[str]) -> None:
     spans = spans_of(labels)
     assert [span.label for span in spans for _ in range(span.first, span.end)] == labels
     assert all(a.label != b.label and a.end == b.first for a, b in pairwise(spans))
+
+
+def test_a_source_on_another_clock_is_left_out_as_by_the_node(tmp_path: Path) -> None:
+    """The Imu's clock is 100 s behind that of the wrench, which comes first."""
+    behind = [
+        m if m.source else Message(0, m.stamp_ns, imu(m.stamp_ns - 100 * SECOND)) for m in MESSAGES
+    ]
+    run = read_run(write_ros2(tmp_path / "run", behind[1:]), Settings(), 500.0)
+    assert np.isnan(run.values[:, :6]).all()
+    assert run.values[1:, 8].mean() == pytest.approx(-20.0, abs=0.05)
