@@ -223,7 +223,7 @@ def test_an_unknown_field_is_named(folder: FilePath, section: str | None) -> Non
             lambda c: c["router"]["autocovariance"][2][0].pop(),
             "router.autocovariance[2][0] has 11 entries, expected 12",
         ),
-        (lambda c: c["router"]["scales"].append(64), "router.thresholds has 3 entries, expected 4"),
+        (lambda c: c["router"]["scales"].append(64), "router.thresholds has 2 entries, expected 3"),
         (lambda c: c["config"].update(window=30), "config: patch 8 does not divide 30"),
         (lambda c: c["config"].update(width=33), "config: width 33 is odd"),
         (lambda c: c["config"].update(rank=64), "config: rank 64 is above width 32"),

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tao_lora_ros.engine.schedule import HopSchedule
 from tao_lora_ros.router.calibration import calibrated, uncalibrated
 from tao_lora_ros.router.detector import Detector
 from tao_lora_ros.router.router import Change, Path, RouterConfig
@@ -125,6 +126,27 @@ def test_a_lasting_change_is_accepted_as_steady() -> None:
     assert Path.TRANSIENT in together(detector, later, times_ns(4) + 10**12)[1]
 
 
+def test_minutes_of_unrest_keep_to_the_budget_of_inferences_and_end() -> None:
+    """At most one inference a transient hop, whatever the signals do; afterwards all is steady."""
+    hops, minutes = (16, 4), 3
+    unrest = [onset for onset in range(1000, 1000 + minutes * 30_000, 20) if onset % 500 < 300]
+    rows = struck(unrest[-1] + 3000, *unrest)
+    detector, schedule = Detector(CALIBRATION, CONFIG), HopSchedule(*hops)
+    transient, inferred, lasted, longest = [], 0, 0, 0
+    for steps, change, _ in detector.run(times_ns(len(rows)), rows):
+        for i, path in enumerate(steps["transient"].tolist()):
+            inferred += schedule.due(Path(path), change is Change.ONSET and i == len(steps) - 1)
+            lasted = lasted + 1 if path else 0
+            longest = max(longest, lasted)
+            transient.append(path)
+    onsets = np.count_nonzero(np.diff(np.array(transient, int)) > 0)
+    during = sum(transient)
+    assert during > len(rows) / 4
+    assert longest <= CONFIG.max_transient_rows
+    assert inferred <= during / hops[1] + (len(rows) - during) / hops[0] + 2 * onsets + 1
+    assert not any(transient[-2000:])
+
+
 def test_no_alarm_while_the_baseline_fills_and_none_missed_soon_after() -> None:
     rows = struck(400, 260)
     _, paths, _ = together(Detector(CALIBRATION, CONFIG), rows, times_ns(400))
@@ -162,7 +184,8 @@ def test_another_hysteresis_holds_from_the_next_row_on() -> None:
 
 def test_a_long_past_leaves_no_trace() -> None:
     """Scores after half a million rows with a loud start are those of a detector begun late."""
-    deaf = replace(CALIBRATION, thresholds=(9.0,) * len(CALIBRATION.scales))  # no transient: both learn the same rows
+    # No transient: both learn the same rows.
+    deaf = replace(CALIBRATION, thresholds=(9.0,) * len(CALIBRATION.scales))
     rows = noise(480_000, 11)
     rows[:1000] *= 1e3
     old, young = Detector(deaf, CONFIG), Detector(deaf, CONFIG)
