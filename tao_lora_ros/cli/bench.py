@@ -43,7 +43,11 @@ def add_bench_parser(subparsers: Any) -> None:
     )
     precision.add_argument("--quick", action="store_true", help="little of it, badly trained")
     precision.add_argument(
-        "--part", action="append", default=[], help="borealtc, tcn, sim or hops alone (repeatable)"
+        "--part",
+        action="append",
+        default=[],
+        choices=("borealtc", "tcn", "sim", "hops"),
+        help="that alone (repeatable); --json keeps a file's other parts",
     )
 
     show = commands.add_parser("table", help="the measurements of a JSON file as tables")
@@ -114,12 +118,17 @@ def _accuracy(options: Namespace) -> None:
     from tao_lora_ros.benchmarks.events import default_cache
 
     size = accuracy.QUICK if options.quick else accuracy.Size()
-    rows = accuracy.bench_accuracy(
-        size, default_cache(), _progress(), options.part or accuracy.PARTS
-    )
+    parts = options.part or accuracy.PARTS
+    rows = accuracy.bench_accuracy(size, default_cache(), _progress(), parts)
+    if options.json and options.json.exists():  # the other parts in there are kept
+        kept = [row for row in read_results(options.json) if accuracy.part_of(row) not in parts]
+        rows = kept + rows
+    found = {accuracy.part_of(row) for row in rows}
     command = "accuracy" + " --quick" * options.quick
-    command += "".join(f" --part {part}" for part in options.part)
-    _report(options, command, accuracy.PACKAGES, rows)
+    command += "".join(f" --part {part}" for part in accuracy.PARTS if part in found)
+    if options.json:
+        write_results(options.json, f"tao-lora bench {command}", accuracy.PACKAGES, rows)
+    print(table(accuracy.without_spread(rows)))
     if options.plot:
         accuracy.plot(rows, options.plot)
 
