@@ -56,7 +56,7 @@ class Size:
     seeds: int = 3
     steps: int = 1500
     settle_steps: int = 600
-    adapt_steps: int = 300
+    adapt_steps: int = 400
     training_runs: int = 12
     test_runs: int = 4
     hop_runs: int = 2

@@ -51,7 +51,7 @@ def subjects(
         teacher: the trained model.
         inputs: what its layers are fed.
         draws: windows to tune on.
-        settle_steps: of tuning the steady path.
+        settle_steps: of tuning codes, scales and biases.
         steps: of tuning the branches, each time.
     """
     both = Path.TRANSIENT, Path.TRANSIENT
@@ -60,7 +60,9 @@ def subjects(
         size = weight_bytes(teacher, how.core_bits, how.edge_bits)
         yield Subject(name, rounded(teacher, inputs, how), *both, size)
     qera = quantize(teacher, inputs)
-    settle(qera, teacher, draws.steady, settle_steps)
+    settle(
+        qera, teacher, {Path.STEADY: draws.steady, Path.TRANSIENT: draws.transient}, settle_steps
+    )
     grams = {name: watched.gram for name, watched in inputs.items()}
     fit_branches(qera, teacher, grams)
     size = stored_bytes(qera, with_branches=True)

@@ -93,7 +93,7 @@ def measure(
         trial: the data.
         teacher: the trained model.
         cases: the `steady` and the `transient` windows of some runs.
-        settle_steps: of tuning the steady path.
+        settle_steps: of tuning codes, scales and biases.
         steps: of tuning the branches.
     """
     data = trial.windows(trial.training)

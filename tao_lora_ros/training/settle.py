@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 
 import torch
@@ -22,7 +22,7 @@ INSIDE = 0.45  # how far from its code, in steps, a weight may begin
 
 
 class _Settling(nn.Module):
-    """The steady path of a quantised layer with gradients: rounding counts as the identity."""
+    """A quantised layer without its branch, with gradients: rounding counts as the identity."""
 
     def __init__(self, layer: DualPathLinear | Int8Linear, exact: FullLinear) -> None:
         super().__init__()
@@ -48,28 +48,29 @@ class _Settling(nn.Module):
         return inside + (inside.round() - inside).detach()
 
     def forward(self, x: Tensor, path: Path) -> Tensor:
-        step = self.log_step.exp()
-        inside = torch.clamp(x / step, -INT8_MAX, INT8_MAX)
-        rounded = inside + (inside.round() - inside).detach()
-        return (rounded * step) @ (self.codes * self.scales).T + self.bias
+        if path is Path.STEADY:
+            step = self.log_step.exp()
+            inside = torch.clamp(x / step, -INT8_MAX, INT8_MAX)
+            x = (inside + (inside.round() - inside).detach()) * step
+        return x @ (self.codes * self.scales).T + self.bias
 
 
 def settle(
     student: Mixer,
     teacher: Mixer,
-    draw: Callable[[int], Batch],
+    draws: Mapping[Path, Callable[[int], Batch]],
     steps: int,
     progress: Progress = lambda step, loss: None,
 ) -> None:
-    """Tune a mixer's codes, scales, biases and norms: its steady path then follows the teacher.
+    """Tune a mixer's codes, scales, biases and norms so that it follows the teacher.
 
-    Logits and forecast count alike, each as its squared deviation over its own square. The
-    branches fit no more and have to be fitted anew.
+    Both paths count alike, and of either the logits and the forecast, each as its squared
+    deviation over its own square. The branches fit no more and have to be fitted anew.
 
     Args:
         student: dual-path mixer, ready to infer; changed in place.
         teacher: full-precision mixer.
-        draw: windows of steady motion for a step, by its number.
+        draws: for each path, windows for a step by its number.
         steps: of Adam, with a cosine rate.
         progress: told step and loss.
     """
@@ -84,23 +85,27 @@ def settle(
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
-        windows = draw(step).windows
-        with torch.no_grad():
-            exact = teacher(windows, Path.TRANSIENT)
-        pairs = zip(model(windows, Path.STEADY), exact, strict=True)
-        value = sum(
-            (
-                (mine - his).square().sum() / his.square().sum()
-                for mine, his in pairs
-                if mine is not None
-            ),
-            start=torch.zeros(()),
-        )
+        value = torch.zeros(())
+        for path, draw in draws.items():
+            value = value + _deviation(model, teacher, draw(step).windows, path)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
         progress(step + 1, value.item())
     _take(student, model)
+
+
+def _deviation(model: Mixer, teacher: Mixer, windows: Tensor, path: Path) -> Tensor:
+    with torch.no_grad():
+        exact = teacher(windows, Path.TRANSIENT)
+    return sum(
+        (
+            (mine - his).square().sum() / his.square().sum()
+            for mine, his in zip(model(windows, path), exact, strict=True)
+            if mine is not None
+        ),
+        start=torch.zeros(()),
+    )
 
 
 @torch.no_grad()

@@ -62,8 +62,12 @@ def quantize_step(
     rng = np.random.default_rng(data.seed)
     inputs = observe(teacher, calm, data.training.draw(CALIBRATION_WINDOWS, rng).windows)
     student = quantize(teacher, inputs, ROUNDINGS[rounding])
+    draws = {
+        Route.STEADY: calm_draws(data.quiet, data.seed),
+        Route.TRANSIENT: knocked_draws(data.training, data.channels, teacher, data.seed),
+    }
     with progress_bar("settling", settle_steps) as tell:
-        settle(student, teacher, calm_draws(data.quiet, data.seed), settle_steps, tell)
+        settle(student, teacher, draws, settle_steps, tell)
     fit_branches(student, teacher, {name: watched.gram for name, watched in inputs.items()})
     return student
 

@@ -49,7 +49,7 @@ class TrainingConfig:
     size: str = "base"
     fit: FitConfig = field(default_factory=FitConfig)
     settle_steps: int = 600
-    adapt_steps: int = 300
+    adapt_steps: int = 400
     alarms_per_hour: float = 1.0
 
 

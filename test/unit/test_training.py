@@ -197,7 +197,7 @@ def test_tuning_brings_the_transient_path_nearer_and_leaves_the_steady_one() -> 
     assert off[1] < 0.5 * off[0]
 
 
-def test_settling_brings_the_steady_path_nearer_and_moves_few_codes() -> None:
+def test_settling_brings_both_paths_nearer_and_moves_few_codes() -> None:
     teacher, rows = full_precision(), windows(1, count=128)
     student = quantize(teacher, observe(teacher, rows, rows))
     state = student.state_dict()
@@ -210,7 +210,7 @@ def test_settling_brings_the_steady_path_nearer_and_moves_few_codes() -> None:
     fresh = windows(2)
     exact = outputs(teacher, fresh, Route.TRANSIENT).together
     before = outputs(student, fresh, Route.STEADY).together
-    settle(student, teacher, draw, 120)
+    settle(student, teacher, dict.fromkeys(Route, draw), 120)
     after = outputs(student, fresh, Route.STEADY).together
     assert (after - exact).square().sum() < 0.9 * (before - exact).square().sum()
     moved = [(student.state_dict()[name] != value).float().mean() for name, value in codes.items()]
