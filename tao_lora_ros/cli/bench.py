@@ -118,16 +118,17 @@ def _accuracy(options: Namespace) -> None:
     from tao_lora_ros.benchmarks.events import default_cache
 
     size = accuracy.QUICK if options.quick else accuracy.Size()
-    parts = options.part or accuracy.PARTS
-    rows = accuracy.bench_accuracy(size, default_cache(), _progress(), parts)
-    if options.json and options.json.exists():  # the other parts in there are kept
-        kept = [row for row in read_results(options.json) if accuracy.part_of(row) not in parts]
-        rows = kept + rows
-    found = {accuracy.part_of(row) for row in rows}
-    command = "accuracy" + " --quick" * options.quick
-    command += "".join(f" --part {part}" for part in accuracy.PARTS if part in found)
+    rows = accuracy.bench_accuracy(
+        size, default_cache(), _progress(), options.part or accuracy.PARTS
+    )
     if options.json:
-        write_results(options.json, f"tao-lora bench {command}", accuracy.PACKAGES, rows)
+        kept = read_results(options.json) if options.json.exists() else []
+        measured = {accuracy.part_of(row) for row in rows}
+        together = [row for row in kept if accuracy.part_of(row) not in measured] + rows
+        there = {accuracy.part_of(row) for row in together}
+        command = "accuracy" + " --quick" * options.quick
+        command += "".join(f" --part {part}" for part in accuracy.PARTS if part in there)
+        write_results(options.json, f"tao-lora bench {command}", accuracy.PACKAGES, together)
     print(table(accuracy.without_spread(rows)))
     if options.plot:
         accuracy.plot(rows, options.plot)
