@@ -162,9 +162,7 @@ def test_another_hysteresis_holds_from_the_next_row_on() -> None:
 
 def test_a_long_past_leaves_no_trace() -> None:
     """Scores after half a million rows with a loud start are those of a detector begun late."""
-    deaf = replace(
-        CALIBRATION, thresholds=(9.0,) * len(CALIBRATION.scales)
-    )  # no transient: both learn the same rows
+    deaf = replace(CALIBRATION, thresholds=(9.0,) * len(CALIBRATION.scales))  # no transient: both learn the same rows
     rows = noise(480_000, 11)
     rows[:1000] *= 1e3
     old, young = Detector(deaf, CONFIG), Detector(deaf, CONFIG)
