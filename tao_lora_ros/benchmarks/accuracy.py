@@ -18,6 +18,7 @@ import torch
 from tao_lora_ros.bags.rows import FREE
 from tao_lora_ros.benchmarks import borealtc, forest
 from tao_lora_ros.benchmarks.contact_runs import contact_runs
+from tao_lora_ros.benchmarks.hops import CASES as HOP_CASES
 from tao_lora_ros.benchmarks.hops import measure_hops
 from tao_lora_ros.benchmarks.results import OURS, Measurement
 from tao_lora_ros.benchmarks.scenes import RATE_HZ
@@ -35,11 +36,13 @@ from tao_lora_ros.training.fit import FitConfig
 PACKAGES = ("numpy", "torch", "scikit-learn", "mujoco")
 PARTS = ("borealtc", "tcn", "sim", "hops")
 _SPREAD = "_std"
+_TCN = "causal-tcn"
 _MARKERS = "osD^v<>"
 _WINDOWS = 2000  # of a case, at even distances
 _UNITS = {
     "delay_median_ms": "ms",
     "inferences_per_s": "1/s",
+    "bytes_moved_per_s": "B/s",
     "weight_bytes": "B",
 }
 # No other command of this project simulates with these.
@@ -52,13 +55,16 @@ class Size:
 
     seeds: int = 3
     steps: int = 1500
-    adapt_steps: int = 300
+    settle_steps: int = 600
+    adapt_steps: int = 400
     training_runs: int = 12
     test_runs: int = 4
     hop_runs: int = 2
 
 
-QUICK = Size(seeds=1, steps=100, adapt_steps=50, training_runs=3, test_runs=2, hop_runs=1)
+QUICK = Size(
+    seeds=1, steps=100, settle_steps=50, adapt_steps=50, training_runs=3, test_runs=2, hop_runs=1
+)
 
 
 def bench_accuracy(
@@ -88,6 +94,15 @@ def bench_accuracy(
 def without_spread(rows: Iterable[Measurement]) -> list[Measurement]:
     """The means alone, for a table that fits a page."""
     return [row for row in rows if not row.metric.endswith(_SPREAD)]
+
+
+def part_of(row: Measurement) -> str:
+    """Which of `PARTS` a row came from."""
+    if row.subject == _TCN:
+        return "tcn"
+    if row.case in HOP_CASES:
+        return "hops"
+    return row.case.partition("-")[0]
 
 
 def plot(rows: Iterable[Measurement], file: Path) -> None:
@@ -143,7 +158,7 @@ def _borealtc(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
     yield from _forest(trial, say)
     teacher = teacher_of(trial, FitConfig(size.steps, seed), cache, say)
     say(f"borealtc seed {seed}: trained")
-    yield from measure(trial, teacher, _with_knocks, size.adapt_steps)
+    yield from measure(trial, teacher, _with_knocks, size.settle_steps, size.adapt_steps)
 
 
 def _terrain(seed: int) -> Trial:
@@ -181,7 +196,7 @@ def _tcn(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
     for case, batch in _with_knocks(trial.windows(trial.test), trial, peer).items():
         found = evaluate(peer, peer, batch, Route.TRANSIENT)
         for metric in ("accuracy", "macro_f1", "forecast_mse"):
-            yield "causal-tcn", f"{trial.name}-{case}", metric, found[metric]
+            yield _TCN, f"{trial.name}-{case}", metric, found[metric]
 
 
 def _with_knocks(data: WindowSet, trial: Trial, teacher: Mixer) -> dict[str, Batch]:
@@ -205,7 +220,7 @@ def _contacts(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
     )
     say(f"sim seed {seed}: simulated")
     teacher = teacher_of(trial, FitConfig(size.steps, seed), cache, say)
-    yield from measure(trial, teacher, _by_contact, size.adapt_steps)
+    yield from measure(trial, teacher, _by_contact, size.settle_steps, size.adapt_steps)
 
 
 def _by_contact(data: WindowSet, trial: Trial, teacher: Mixer) -> dict[str, Batch]:

@@ -13,6 +13,7 @@ from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.record import Contact, read_contacts
 from tao_lora_ros.bags.replay import Replay, replay
 from tao_lora_ros.bags.rows import LEAST_LABEL_S
+from tao_lora_ros.benchmarks.memory import activation_bytes, branch_bytes, steady_bytes
 from tao_lora_ros.benchmarks.results import OURS
 from tao_lora_ros.benchmarks.scenes import SCENE_S, cache_folder
 from tao_lora_ros.benchmarks.trials import Number
@@ -20,17 +21,20 @@ from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.router.router import Path as Route
 
 IMPACT = "impact"
 _STEP_S = 0.001  # at which the decision in force is looked at
 _SOON_S = (0.01, 0.02)
+_ROUTED = "sim-routed"
 HOPS = {f"sim-hop{hop}": (hop, hop) for hop in (16, 8, 4)}
+CASES = (*HOPS, _ROUTED)
 
 
 def cases(settings: Settings) -> dict[str, tuple[int, int]]:
     """Hops in steady motion and in transients, by case."""
-    return HOPS | {"sim-routed": (settings.hop_steady, settings.hop_transient)}
+    return HOPS | {_ROUTED: (settings.hop_steady, settings.hop_transient)}
 
 
 def measure_hops(artifact: Artifact, seeds: Iterable[int], cache: Path) -> Iterator[Number]:
@@ -43,7 +47,7 @@ def measure_hops(artifact: Artifact, seeds: Iterable[int], cache: Path) -> Itera
     default = Settings()
     for case, (steady, transient) in cases(default).items():
         settings = replace(default, hop_steady=steady, hop_transient=transient)
-        routed = case == "sim-routed"
+        routed = case == _ROUTED
         found = [_run(bag, artifact if routed else _deaf(artifact), settings) for bag in bags]
         for metric, value in _summary(found).items():
             yield OURS, case, metric, value
@@ -80,6 +84,7 @@ class _Found:
         self.transient = np.array([i.path is Route.TRANSIENT for i in result.inferences])
         self.impacts = [c for c in read_contacts(bag) if c.label == IMPACT]
         self.duty = pipeline.counts["transient_rows"] / max(1, pipeline.counts["rows"])
+        self.bytes_moved = _bytes_moved(artifact.model, self.transient)
 
     def delay_s(self, impact: Contact) -> float:
         """From the impact's start to the first decision for it; infinite where there is none."""
@@ -93,6 +98,12 @@ class _Found:
         times = np.arange(impact.start_s, _end_s(impact), _STEP_S)
         in_force = np.searchsorted(self.times_s, times, side="right") - 1
         return self.is_impact[np.maximum(in_force, 0)] & (in_force >= 0)
+
+
+def _bytes_moved(model: Mixer, transient: NDArray[np.bool_]) -> int:
+    """By all inferences: weights of the path that each took, windows in and results out."""
+    each = steady_bytes(model) + activation_bytes(model.config)
+    return len(transient) * each + int(transient.sum()) * branch_bytes(model)
 
 
 def _end_s(impact: Contact) -> float:
@@ -115,6 +126,7 @@ def _summary(found: list[_Found]) -> dict[str, float]:
         **{f"recall_{1000 * soon:.0f}ms": float(np.mean(delays <= soon)) for soon in _SOON_S},
         "delay_median_ms": float(1000 * np.median(delays)),
         "inferences_per_s": sum(len(f.times_s) for f in found) / seconds,
+        "bytes_moved_per_s": sum(f.bytes_moved for f in found) / seconds,
         "transient_share": float(np.mean(np.concatenate([f.transient for f in found]))),
         "duty": float(np.mean([f.duty for f in found])),
     }

@@ -29,11 +29,20 @@ class Subject:
     bytes: float
 
 
+@dataclass(frozen=True)
+class Draws:
+    """Windows to tune on, by step: steady ones, transients, and transients oversampled to half."""
+
+    steady: Callable[[int], Batch]
+    transient: Callable[[int], Batch]
+    mixed: Callable[[int], Batch]
+
+
 def subjects(
     teacher: Mixer,
     inputs: dict[str, LayerInputs],
-    draw: Callable[[int], Batch],
-    draw_calm: Callable[[int], Batch],
+    draws: Draws,
+    settle_steps: int,
     steps: int,
 ) -> Iterator[Subject]:
     """All forms, full precision first.
@@ -41,9 +50,9 @@ def subjects(
     Args:
         teacher: the trained model.
         inputs: what its layers are fed.
-        draw: windows to tune the branches on, by step.
-        draw_calm: windows to settle the steady path on.
-        steps: of either.
+        draws: windows to tune on.
+        settle_steps: of tuning codes, scales and biases.
+        steps: of tuning the branches, each time.
     """
     both = Path.TRANSIENT, Path.TRANSIENT
     yield Subject("fp32", teacher, *both, weight_bytes(teacher, 32, 32))
@@ -51,7 +60,9 @@ def subjects(
         size = weight_bytes(teacher, how.core_bits, how.edge_bits)
         yield Subject(name, rounded(teacher, inputs, how), *both, size)
     qera = quantize(teacher, inputs)
-    settle(qera, teacher, draw_calm, steps)
+    settle(
+        qera, teacher, {Path.STEADY: draws.steady, Path.TRANSIENT: draws.transient}, settle_steps
+    )
     grams = {name: watched.gram for name, watched in inputs.items()}
     fit_branches(qera, teacher, grams)
     size = stored_bytes(qera, with_branches=True)
@@ -61,9 +72,12 @@ def subjects(
     yield Subject("routed-lqer", lqer, *routed, size)
     yield Subject("routed-qera", qera, *routed, size)
     tuned = deepcopy(qera)
-    adapt(tuned, draw, fidelity(teacher), steps)
+    adapt(tuned, draws.transient, fidelity(teacher), steps)
     yield Subject(OURS, tuned, *routed, size)
     yield Subject("always-on-adapter", tuned, *both, size)
     for_task = deepcopy(qera)
-    adapt(for_task, draw, task(teacher), steps)
+    adapt(for_task, draws.transient, task(teacher), steps)
     yield Subject("routed-task-tuned", for_task, *routed, size)
+    control = deepcopy(qera)  # what routing adds to an adapter that knows transients
+    adapt(control, draws.mixed, task(teacher), steps)
+    yield Subject("always-on-task-tuned", control, *both, size)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tao_lora_ros.bags.rows import Run
-from tao_lora_ros.benchmarks.subjects import Subject, subjects
+from tao_lora_ros.benchmarks.subjects import Draws, Subject, subjects
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
 from tao_lora_ros.router.calibration import uncalibrated
 from tao_lora_ros.router.router import Path as Route
@@ -84,6 +84,7 @@ def measure(
     trial: Trial,
     teacher: Mixer,
     cases: Callable[[WindowSet, Trial, Mixer], dict[str, Batch]],
+    settle_steps: int,
     steps: int,
 ) -> Iterator[Number]:
     """Score every form of the trial's model.
@@ -92,18 +93,23 @@ def measure(
         trial: the data.
         teacher: the trained model.
         cases: the `steady` and the `transient` windows of some runs.
+        settle_steps: of tuning codes, scales and biases.
         steps: of tuning the branches.
     """
     data = trial.windows(trial.training)
     rng = np.random.default_rng(trial.seed)
     calm = cases(data, trial, teacher)["steady"].windows[:CALIBRATION_WINDOWS]
-    draw = knocked_draws(data, trial.channels, teacher, trial.seed)
-    inputs = observe(teacher, calm, draw(int(rng.integers(2**31))).windows)
+    draws = Draws(
+        calm_draws(data, trial.seed),
+        knocked_draws(data, trial.channels, teacher, trial.seed),
+        knocked_draws(data, trial.channels, teacher, trial.seed, share=0.5),
+    )
+    inputs = observe(teacher, calm, draws.transient(int(rng.integers(2**31))).windows)
     test = cases(trial.windows(trial.test), trial, teacher)
     chosen = cases(trial.windows(trial.validation), trial, teacher)
     exact = {case: outputs(teacher, batch.windows, Route.TRANSIENT) for case, batch in test.items()}
     off: dict[tuple[str, str], float] = {}
-    for subject in subjects(teacher, inputs, draw, calm_draws(data, trial.seed), steps):
+    for subject in subjects(teacher, inputs, draws, settle_steps, steps):
         for case, batch in test.items():
             path = subject.steady if case == "steady" else subject.transient
             mine = outputs(subject.model, batch.windows, path)

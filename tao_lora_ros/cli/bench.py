@@ -43,7 +43,11 @@ def add_bench_parser(subparsers: Any) -> None:
     )
     precision.add_argument("--quick", action="store_true", help="little of it, badly trained")
     precision.add_argument(
-        "--part", action="append", default=[], help="borealtc, tcn, sim or hops alone (repeatable)"
+        "--part",
+        action="append",
+        default=[],
+        choices=("borealtc", "tcn", "sim", "hops"),
+        help="that alone (repeatable); --json keeps a file's other parts",
     )
 
     show = commands.add_parser("table", help="the measurements of a JSON file as tables")
@@ -117,9 +121,15 @@ def _accuracy(options: Namespace) -> None:
     rows = accuracy.bench_accuracy(
         size, default_cache(), _progress(), options.part or accuracy.PARTS
     )
-    command = "accuracy" + " --quick" * options.quick
-    command += "".join(f" --part {part}" for part in options.part)
-    _report(options, command, accuracy.PACKAGES, rows)
+    if options.json:
+        kept = read_results(options.json) if options.json.exists() else []
+        measured = {accuracy.part_of(row) for row in rows}
+        together = [row for row in kept if accuracy.part_of(row) not in measured] + rows
+        there = {accuracy.part_of(row) for row in together}
+        command = "accuracy" + " --quick" * options.quick
+        command += "".join(f" --part {part}" for part in accuracy.PARTS if part in there)
+        write_results(options.json, f"tao-lora bench {command}", accuracy.PACKAGES, together)
+    print(table(accuracy.without_spread(rows)))
     if options.plot:
         accuracy.plot(rows, options.plot)
 

@@ -1,30 +1,36 @@
-"""Short quantisation-aware tuning: the codes stay, what scales and shifts them settles."""
+"""Short quantisation-aware tuning: codes, and what scales and shifts them, settle together."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
-from tao_lora_ros.kernels.int4_linear import INT8_MAX
-from tao_lora_ros.model.layers import DualPathLinear, Int8Linear, QuantizedLinear
+from tao_lora_ros.kernels.int4_linear import INT8_MAX, pack_int4
+from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear, QuantizedLinear
 from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.quantization.rounding import INT4_MAX
 from tao_lora_ros.router.router import Path
 from tao_lora_ros.training.dataset import Batch
 from tao_lora_ros.training.fit import Progress
 
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 2e-3  # in steps of a code, and of logarithms of scales
+INSIDE = 0.45  # how far from its code, in steps, a weight may begin
 
 
 class _Settling(nn.Module):
-    """The steady path of a quantised layer with gradients: rounding counts as the identity."""
+    """A quantised layer without its branch, with gradients: rounding counts as the identity."""
 
-    def __init__(self, layer: DualPathLinear | Int8Linear) -> None:
+    def __init__(self, layer: DualPathLinear | Int8Linear, exact: FullLinear) -> None:
         super().__init__()
-        self.codes = layer._codes
+        codes, weight = layer._codes, exact.weight.detach() / layer._scales
+        dual = isinstance(layer, DualPathLinear)
+        self.range = (-INT4_MAX - 1, INT4_MAX) if dual else (-INT8_MAX, INT8_MAX)
+        # GPTQ's code at first, and the next one as near as the exact weight is to it
+        self.weight = nn.Parameter(torch.clamp(weight, codes - INSIDE, codes + INSIDE))
         self.log_gain = nn.Parameter(torch.zeros_like(layer._scales))
         self.start = layer._scales.clone()
         self.bias = nn.Parameter(layer.bias.clone())
@@ -35,29 +41,36 @@ class _Settling(nn.Module):
         """Of the output channels, float32 [N, 1]."""
         return self.start * self.log_gain.exp()
 
+    @property
+    def codes(self) -> Tensor:
+        """Of the weights, whole numbers [N, K]."""
+        inside = self.weight.clamp(*self.range)
+        return inside + (inside.round() - inside).detach()
+
     def forward(self, x: Tensor, path: Path) -> Tensor:
-        step = self.log_step.exp()
-        inside = torch.clamp(x / step, -INT8_MAX, INT8_MAX)
-        rounded = inside + (inside.round() - inside).detach()
-        return (rounded * step) @ (self.codes * self.scales).T + self.bias
+        if path is Path.STEADY:
+            step = self.log_step.exp()
+            inside = torch.clamp(x / step, -INT8_MAX, INT8_MAX)
+            x = (inside + (inside.round() - inside).detach()) * step
+        return x @ (self.codes * self.scales).T + self.bias
 
 
 def settle(
     student: Mixer,
     teacher: Mixer,
-    draw: Callable[[int], Batch],
+    draws: Mapping[Path, Callable[[int], Batch]],
     steps: int,
     progress: Progress = lambda step, loss: None,
 ) -> None:
-    """Tune a mixer's scales, biases and norms so that its steady path follows the teacher.
+    """Tune a mixer's codes, scales, biases and norms so that it follows the teacher.
 
-    Logits and forecast count alike, each as its squared deviation over its own square. The
-    branches fit no more and have to be fitted anew.
+    Both paths count alike, and of either the logits and the forecast, each as its squared
+    deviation over its own square. The branches fit no more and have to be fitted anew.
 
     Args:
         student: dual-path mixer, ready to infer; changed in place.
         teacher: full-precision mixer.
-        draw: windows of steady motion for a step, by its number.
+        draws: for each path, windows for a step by its number.
         steps: of Adam, with a cosine rate.
         progress: told step and loss.
     """
@@ -65,28 +78,34 @@ def settle(
     for name, layer in student.named_modules():
         if isinstance(layer, (DualPathLinear, Int8Linear)):
             parent, _, last = name.rpartition(".")
-            setattr(model.get_submodule(parent), last, _Settling(layer))
+            exact_layer = teacher.get_submodule(name)
+            assert isinstance(exact_layer, FullLinear)
+            setattr(model.get_submodule(parent), last, _Settling(layer, exact_layer))
     optimizer = torch.optim.Adam(model.parameters(), LEARNING_RATE)
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
-        windows = draw(step).windows
-        with torch.no_grad():
-            exact = teacher(windows, Path.TRANSIENT)
-        pairs = zip(model(windows, Path.STEADY), exact, strict=True)
-        value = sum(
-            (
-                (mine - his).square().sum() / his.square().sum()
-                for mine, his in pairs
-                if mine is not None
-            ),
-            start=torch.zeros(()),
-        )
+        value = torch.zeros(())
+        for path, draw in draws.items():
+            value = value + _deviation(model, teacher, draw(step).windows, path)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
         progress(step + 1, value.item())
     _take(student, model)
+
+
+def _deviation(model: Mixer, teacher: Mixer, windows: Tensor, path: Path) -> Tensor:
+    with torch.no_grad():
+        exact = teacher(windows, Path.TRANSIENT)
+    return sum(
+        (
+            (mine - his).square().sum() / his.square().sum()
+            for mine, his in zip(model(windows, path), exact, strict=True)
+            if mine is not None
+        ),
+        start=torch.zeros(()),
+    )
 
 
 @torch.no_grad()
@@ -96,6 +115,11 @@ def _take(student: Mixer, settled: Mixer) -> None:
         mine = student.get_submodule(name)
         if isinstance(module, _Settling):
             assert isinstance(mine, (DualPathLinear, Int8Linear))
+            codes = module.codes.round().to(torch.int8)
+            if isinstance(mine, DualPathLinear):
+                mine.packed.copy_(pack_int4(codes))
+            else:
+                mine.codes.copy_(codes)
             mine.scales.copy_(module.scales)
             mine.bias.copy_(module.bias)
             mine.x_scale.copy_(module.log_step.exp())

@@ -62,8 +62,12 @@ def quantize_step(
     rng = np.random.default_rng(data.seed)
     inputs = observe(teacher, calm, data.training.draw(CALIBRATION_WINDOWS, rng).windows)
     student = quantize(teacher, inputs, ROUNDINGS[rounding])
+    draws = {
+        Route.STEADY: calm_draws(data.quiet, data.seed),
+        Route.TRANSIENT: knocked_draws(data.training, data.channels, teacher, data.seed),
+    }
     with progress_bar("settling", settle_steps) as tell:
-        settle(student, teacher, calm_draws(data.quiet, data.seed), settle_steps, tell)
+        settle(student, teacher, draws, settle_steps, tell)
     fit_branches(student, teacher, {name: watched.gram for name, watched in inputs.items()})
     return student
 
@@ -83,15 +87,15 @@ def calm_draws(windows: WindowSet, seed: int) -> Callable[[int], Batch]:
 
 
 def knocked_draws(
-    windows: WindowSet, channels: tuple[str, ...], teacher: Mixer, seed: int
+    windows: WindowSet, channels: tuple[str, ...], teacher: Mixer, seed: int, share: float = 1.0
 ) -> Callable[[int], Batch]:
-    """Random windows for each step of tuning, an impact planted into half of them."""
+    """Random windows for each step of tuning, an impact planted into a share of them."""
 
     def draw(step: int) -> Batch:
         rng = np.random.default_rng((seed, step, 1))
         g = torch.Generator().manual_seed(int(rng.integers(2**62)))
         batch = windows.draw(ADAPT_BATCH, rng)
-        return augment(batch, channels, teacher.spread, replace(NONE, knock=0.5), g)
+        return augment(batch, channels, teacher.spread, replace(NONE, knock=share), g)
 
     return draw
 

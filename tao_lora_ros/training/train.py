@@ -40,7 +40,7 @@ class TrainingConfig:
         model_id: name of the model.
         size: of `SIZES`.
         fit: how to fit the full-precision model.
-        settle_steps: steps of tuning the scales and biases of the quantised model.
+        settle_steps: steps of tuning codes, scales and biases of the quantised model.
         adapt_steps: steps of tuning the low-rank branches.
         alarms_per_hour: false alarms that the router's thresholds aim at.
     """
@@ -48,8 +48,8 @@ class TrainingConfig:
     model_id: str
     size: str = "base"
     fit: FitConfig = field(default_factory=FitConfig)
-    settle_steps: int = 200
-    adapt_steps: int = 300
+    settle_steps: int = 600
+    adapt_steps: int = 400
     alarms_per_hour: float = 1.0
 
 

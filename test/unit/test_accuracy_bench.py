@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,13 +17,15 @@ from models import SMALL, full_precision, windows
 from tao_lora_ros.bags.record import Contact
 from tao_lora_ros.bags.rows import Run, Span
 from tao_lora_ros.benchmarks import accuracy, borealtc, forest, hops, subjects
+from tao_lora_ros.benchmarks.memory import activation_bytes, branch_bytes, steady_bytes
 from tao_lora_ros.benchmarks.precision import PRECISIONS, rounded, weight_bytes
-from tao_lora_ros.benchmarks.results import OURS, Measurement
+from tao_lora_ros.benchmarks.results import OURS, Measurement, read_results
 from tao_lora_ros.benchmarks.tcn import CausalTcn
+from tao_lora_ros.cli.main import main
 from tao_lora_ros.router.router import Path as Route
 from tao_lora_ros.training.dataset import Batch
 from tao_lora_ros.training.evaluate import classification, outputs, scores
-from tao_lora_ros.training.quantize import observe
+from tao_lora_ros.training.quantize import observe, quantize
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +72,8 @@ def test_every_subject_is_one_model_on_its_paths() -> None:
     teacher, inputs = full_precision(), windows(1)
     watched = observe(teacher, inputs, 20 * inputs)
     batch = Batch(inputs, inputs[:, :4], torch.zeros(len(inputs), dtype=torch.int64))
-    found = {s.name: s for s in subjects.subjects(teacher, watched, *[lambda step: batch] * 2, 20)}
+    draws = subjects.Draws(*[lambda step: batch] * 3)
+    found = {s.name: s for s in subjects.subjects(teacher, watched, draws, 20, 20)}
     assert set(PRECISIONS) | {"fp32", "routed-lqer", "routed-qera", OURS} <= set(found)
     assert found[OURS].steady is Route.STEADY
     assert found["always-on-adapter"].steady is Route.TRANSIENT
@@ -136,6 +141,7 @@ def found_of(decisions: list[tuple[float, bool]], impacts: list[Contact]) -> hop
     found.transient = np.zeros(len(decisions), dtype=bool)
     found.impacts = impacts
     found.duty = 0.0
+    found.bytes_moved = 0
     return found
 
 
@@ -158,6 +164,53 @@ def test_a_deaf_artifact_never_routes() -> None:
     deaf = hops._deaf(small_artifact())
     assert min(deaf.calibration.thresholds) == 1e9
     assert deaf.model is small_artifact().model
+
+
+def test_bytes_moved_count_the_branches_in_transients_alone() -> None:
+    model = quantize(full_precision(), observe(full_precision(), windows(1), windows(1)))
+    calm = hops._bytes_moved(model, np.zeros(5, dtype=bool))
+    mixed = hops._bytes_moved(model, np.array([True, False, True, False, False]))
+    assert calm == 5 * (steady_bytes(model) + activation_bytes(model.config))
+    assert mixed - calm == 2 * branch_bytes(model) > 0
+
+
+def test_every_row_is_of_the_part_that_gives_it() -> None:
+    rows = [
+        Measurement(subject, case, "accuracy", 0.9, "")
+        for subject, case in (
+            ("w8a8", "borealtc-steady"),
+            ("causal-tcn", "borealtc-steady"),
+            (OURS, "sim-transient"),
+            (OURS, "sim-routed"),
+            (OURS, "sim-hop16"),
+        )
+    ]
+    assert [accuracy.part_of(row) for row in rows] == ["borealtc", "tcn", "sim", "hops", "hops"]
+
+
+def test_a_part_leaves_the_other_parts_of_a_file_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "accuracy.json"
+    for part, case, value in (
+        ("sim", "sim-steady", 0.1),
+        ("hops", "sim-routed", 0.2),
+        ("sim", "sim-steady", 0.3),
+    ):
+        rows = [
+            Measurement(OURS, case, metric, value, "") for metric in ("accuracy", "accuracy_std")
+        ]
+        monkeypatch.setattr(accuracy, "bench_accuracy", lambda *_, rows=rows: rows)
+        monkeypatch.setattr(
+            sys, "argv", ["tao-lora", "bench", "accuracy", "--part", part, "--json", str(file)]
+        )
+        main()
+    found = {(row.case, row.metric): row.value for row in read_results(file)}
+    assert found["sim-steady", "accuracy"] == 0.3
+    assert found["sim-routed", "accuracy"] == 0.2
+    assert len(found) == 4
+    assert json.loads(file.read_text())["command"].endswith("--part sim --part hops")
+    assert "accuracy_std" not in capsys.readouterr().out
 
 
 def test_hops_of_the_cases() -> None:
