@@ -21,6 +21,7 @@ LEVERS = np.random.default_rng(7).normal(size=(7, 6))  # a Jacobian, as far as i
 IMPACTS_S = (0.7, 1.5, 2.3)
 PARAMETERS = {
     "wrenches": "['']",
+    "source_timeout_s": "2.0",  # whatever holds up a busy machine
     "joint_states": "[joint_states]",
     "joints": f"['{', '.join(JOINTS)}']",
 }
