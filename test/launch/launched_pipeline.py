@@ -5,12 +5,13 @@ from __future__ import annotations
 import unittest
 from pathlib import Path
 
-from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing import post_shutdown_test
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes
+
+from launch import LaunchDescription
 
 FILE = Path(__file__).resolve().parents[2] / "launch" / "pipeline.launch.py"
 START_S = 60.0
