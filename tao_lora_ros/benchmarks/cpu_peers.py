@@ -10,23 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from tao_lora_ros.benchmarks.reference import Reference, windows
-from tao_lora_ros.model.mixer import Mixer
-from tao_lora_ros.router.router import Path
-
-
-class SinglePath(nn.Module):
-    """A full-precision mixer, whose paths are one, as a module of windows alone."""
-
-    def __init__(self, mixer: Mixer) -> None:
-        super().__init__()
-        self.mixer = mixer
-
-    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, T, C] to logits and forecast."""
-        return self.mixer(inputs, Path.STEADY)
+from tao_lora_ros.benchmarks.single_path import SinglePath, write_onnx
 
 
 def _torch_call(module: Any) -> Callable[[NDArray[np.float32], Any], NDArray[np.float32]]:
@@ -77,16 +63,7 @@ def onnxruntime_int4(model: Reference, batch: int) -> Any:
 
 def _export(model: Reference, batch: int, folder: FilePath) -> FilePath:
     file = folder / "model.onnx"
-    example = torch.from_numpy(windows(batch, 0))
-    torch.onnx.export(
-        SinglePath(model.full).eval(),
-        (example,),
-        file,
-        input_names=["windows"],
-        output_names=["logits", "forecast"],
-        external_data=False,
-        verbose=False,
-    )
+    write_onnx(model.full, torch.from_numpy(windows(batch, 0)), file)
     return file
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tao_lora_ros.benchmarks.node_models import RATE_HZ, write_artifact, write_onnx
+from tao_lora_ros.benchmarks.node_models import RATE_HZ, write_artifact, write_plain
 from tao_lora_ros.benchmarks.results import OURS, Measurement
 from tao_lora_ros.benchmarks.signals import SPREAD, msgtype_of
 from tao_lora_ros.signal.cdr import IMU
@@ -60,14 +60,18 @@ CASES = (
 
 
 def bench_node(
-    cases: Sequence[str], seconds: float, progress: Callable[[str], None]
+    cases: Sequence[str],
+    seconds: float,
+    progress: Callable[[str], None],
+    subjects: Sequence[str] = (OURS, PEER),
 ) -> list[Measurement]:
-    """Measure our node and the plain one.
+    """Measure our node and the plain one, or the one of them.
 
     Args:
         cases: names of `CASES`; none: all.
         seconds: how long each case is measured, after it is warm.
         progress: told in a line what is going on.
+        subjects: which of the two.
 
     Raises:
         RuntimeError: a process failed; the text holds its last words.
@@ -75,7 +79,7 @@ def bench_node(
     rows: list[Measurement] = []
     with TemporaryDirectory(prefix="tao_lora_bench_") as folder:
         for case in (case for case in CASES if case.name in cases or not cases):
-            for subject in (OURS, PEER):
+            for subject in subjects:
                 progress(f"{case.name}: {subject}")
                 report = _measure(case, subject, seconds, Path(folder))
                 rows += _measurements(subject, case.name, report)
@@ -139,7 +143,7 @@ def _our_command(case: Case, folder: Path) -> list[str]:
 def _peer_command(case: Case, folder: Path) -> list[str]:
     model = folder / f"model_{len(case.channels)}.onnx"
     if not model.exists():
-        write_onnx(model, len(case.channels))
+        write_plain(model, len(case.channels))
     every = round(case.rate_hz / INFERENCES_HZ)
     command = [sys.executable, "-m", "tao_lora_ros.ros.bench_peer", str(model), str(every)]
     return [*command, *case.sources]

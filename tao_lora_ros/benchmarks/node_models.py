@@ -6,18 +6,16 @@ from pathlib import Path as FilePath
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
+from tao_lora_ros.benchmarks.single_path import write_onnx
 from tao_lora_ros.model.artifact import Artifact, save_artifact
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
 from tao_lora_ros.router.calibration import calibrated, uncalibrated
-from tao_lora_ros.router.router import Path
 from tao_lora_ros.training.quantize import observe, quantize
 
 RATE_HZ = 500.0
 LABELS = ("free", "impact", "contact", "slide")
 _STEADY_ROWS = 40_000
-_ONNX_OPSET = 17
 
 
 def config_of(channels: int) -> MixerConfig:
@@ -49,36 +47,8 @@ def write_artifact(folder: FilePath, channels: tuple[str, ...], spread: np.ndarr
     save_artifact(artifact, folder)
 
 
-class _Exportable(Mixer):
-    """The mixer for windows without gaps: ONNX has no `nanmean`."""
-
-    def level(self, windows: Tensor) -> Tensor:
-        return windows.mean(dim=1, keepdim=True)
-
-    def standardize(self, values: Tensor, level: Tensor) -> Tensor:
-        return torch.asinh((values - level) / self.spread)
-
-
-class _OnePath(nn.Module):
-    """A mixer as a function of the windows alone."""
-
-    def __init__(self, mixer: Mixer) -> None:
-        super().__init__()
-        self.mixer = mixer
-
-    def forward(self, windows: Tensor) -> tuple[Tensor | None, Tensor]:
-        return self.mixer(windows, Path.STEADY)
-
-
-def write_onnx(file: FilePath, channels: int) -> None:
+def write_plain(file: FilePath, channels: int) -> None:
     """The same model in FP32 as ONNX; input [1, T, C]."""
     torch.manual_seed(0)
-    mixer = _Exportable(config_of(channels)).eval()
-    example = torch.randn(1, mixer.config.window, channels)
-    # torch's exporter does not know the operator, ONNX does.
-    torch.onnx.register_custom_op_symbolic(
-        "aten::asinh", lambda graph, x: graph.op("Asinh", x), _ONNX_OPSET
-    )
-    torch.onnx.export(
-        _OnePath(mixer), (example,), str(file), dynamo=False, opset_version=_ONNX_OPSET
-    )
+    mixer = Mixer(config_of(channels)).eval()
+    write_onnx(mixer, torch.randn(1, mixer.config.window, channels), file)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tao_lora_ros.engine.parameter import Parameter, parameter
 from tao_lora_ros.hardware.choose import BACKENDS
 from tao_lora_ros.signal.source import WRENCH_TYPES
 
@@ -27,150 +28,80 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """What is known of one parameter. `live`: it may change while the node runs."""
-
-    name: str
-    default: Any
-    unit: str
-    description: str
-    minimum: float | None
-    maximum: float | None
-    live: bool
-
-    @property
-    def type_name(self) -> str:
-        """The type in words, such as `float` or `list of str`."""
-        if isinstance(self.default, tuple):
-            return f"list of {type(self.default[0]).__name__}"
-        return type(self.default).__name__
-
-    def problem(self, value: Any) -> str | None:
-        """Why the value will not do, or None."""
-        if not self._right_type(value):
-            return f"parameter '{self.name}' is {value!r}, expected {self.type_name}"
-        for number in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(number, str):
-                continue
-            low, high = self.minimum, self.maximum
-            # written so that a NaN fails too
-            if not ((low is None or number >= low) and (high is None or number <= high)):
-                return f"parameter '{self.name}' is {number!r}, expected {self.range}"
-        return None
-
-    @property
-    def range(self) -> str:
-        """The range in words; empty where there is none."""
-        if self.maximum is not None:
-            return f"{self.minimum:g} to {self.maximum:.15g}"
-        return "" if self.minimum is None else f"at least {self.minimum:g}"
-
-    def _right_type(self, value: Any) -> bool:
-        if isinstance(self.default, tuple):
-            kind = type(self.default[0])
-            return isinstance(value, list | tuple) and all(_is(item, kind) for item in value)
-        return _is(value, type(self.default))
-
-    def coerce(self, value: Any) -> Any:
-        """The value in the table's own type (whole numbers for a float, lists for a tuple)."""
-        if isinstance(self.default, tuple):
-            return tuple(type(self.default[0])(item) for item in value)
-        return type(self.default)(value)
-
-
-def _is(value: Any, kind: type) -> bool:
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-
-
-def _parameter(
-    default: Any,
-    unit: str,
-    description: str,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    live: bool = False,
-) -> Any:
-    meta = dict(unit=unit, description=description, minimum=minimum, maximum=maximum, live=live)
-    return field(default=default, metadata=meta)
-
-
-@dataclass(frozen=True)
 class Settings:
     """All parameters with their defaults; each field carries its row of the table."""
 
-    model: str = _parameter(
+    model: str = parameter(
         "", "", "artifact folder; empty: the one that ships; ~/reload takes a change on", live=True
     )
-    backend: str = _parameter(
+    backend: str = parameter(
         "auto", "", "what runs the model: auto (a GPU where one works), cpu or cuda"
     )
-    imus: tuple[str, ...] = _parameter(("imu",), "", "sensor_msgs/Imu topics, relative names")
-    imu_lags_s: tuple[float, ...] = _parameter(
+    imus: tuple[str, ...] = parameter(("imu",), "", "sensor_msgs/Imu topics, relative names")
+    imu_lags_s: tuple[float, ...] = parameter(
         (0.0,), "s", "how late each Imu is stamped against the others", -1.0, 1.0
     )
-    wrenches: tuple[str, ...] = _parameter(
+    wrenches: tuple[str, ...] = parameter(
         ("wrench",), "", "wrench and force topics, relative names"
     )
-    wrench_types: tuple[str, ...] = _parameter(
+    wrench_types: tuple[str, ...] = parameter(
         ("WrenchStamped",),
         "",
         "geometry_msgs type of each, or one for all: WrenchStamped, Wrench or Vector3Stamped",
     )
-    wrench_lags_s: tuple[float, ...] = _parameter(
+    wrench_lags_s: tuple[float, ...] = parameter(
         (0.0,), "s", "how late each wrench is stamped against the others", -1.0, 1.0
     )
-    joint_states: tuple[str, ...] = _parameter(
+    joint_states: tuple[str, ...] = parameter(
         ("",), "", "sensor_msgs/JointState topics whose efforts are read, relative names"
     )
-    joints: tuple[str, ...] = _parameter(
+    joints: tuple[str, ...] = parameter(
         ("",), "", "the joints of each, in the order of the channels, separated by commas"
     )
-    joint_state_lags_s: tuple[float, ...] = _parameter(
+    joint_state_lags_s: tuple[float, ...] = parameter(
         (0.0,), "s", "how late each JointState is stamped against the others", -1.0, 1.0
     )
-    hop_steady: int = _parameter(
+    hop_steady: int = parameter(
         16, "rows", "rows between inferences in steady motion", 1, 4096, live=True
     )
-    hop_transient: int = _parameter(
+    hop_transient: int = parameter(
         4, "rows", "rows between inferences in a transient", 1, 4096, live=True
     )
-    off_score: float = _parameter(
+    off_score: float = parameter(
         0.7, "", "a transient ends below this score (it begins at 1)", 0.05, 1.0, live=True
     )
-    hold_s: float = _parameter(
+    hold_s: float = parameter(
         0.064, "s", "how long the score stays below off_score before the end", 0.0, 10.0, live=True
     )
-    max_transient_s: float = _parameter(
+    max_transient_s: float = parameter(
         2.0, "s", "after this long a transient is accepted as the new steady state", 0.1, 60.0
     )
-    pre_roll_s: float = _parameter(0.25, "s", "raw samples kept from before an onset", 0.0, 10.0)
-    max_gap_s: float = _parameter(
+    pre_roll_s: float = parameter(0.25, "s", "raw samples kept from before an onset", 0.0, 10.0)
+    max_gap_s: float = parameter(
         0.05, "s", "longest hole in a source that is interpolated", 0.001, 1.0
     )
-    source_timeout_s: float = _parameter(
+    source_timeout_s: float = parameter(
         0.1, "s", "longest wait for a source that falls behind the others", 0.01, 2.0
     )
-    clock_jump_s: float = _parameter(
+    clock_jump_s: float = parameter(
         5.0, "s", "stamps that move further than this restart the pipeline", 0.5, 3600.0
     )
-    max_clock_offset_s: float = _parameter(
+    max_clock_offset_s: float = parameter(
         0.0, "s", "most that stamps may be off the node clock; 0: any, not checked", 0.0, 86_400.0
     )
-    store: str = _parameter(
+    store: str = parameter(
         "", "", "event store folder; empty: tao_lora/events in $ROS_HOME or ~/.ros"
     )
-    store_max_mb: int = _parameter(
+    store_max_mb: int = parameter(
         1024, "MiB", "most that stored events take, the oldest go first; 0: none kept", 0, 1_000_000
     )
-    store_min_free_mb: int = _parameter(
+    store_min_free_mb: int = parameter(
         512, "MiB", "least that the event store leaves free on its disk", 0, 1_000_000
     )
-    event_cloud: int = _parameter(
+    event_cloud: int = parameter(
         0, "", "newest events of a frame in ~/event_cloud; 0: there is no such topic", 0, 1000
     )
-    queue_depth: int = _parameter(2000, "messages", "depth of each input queue", 1, 100_000)
+    queue_depth: int = parameter(2000, "messages", "depth of each input queue", 1, 100_000)
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
@@ -224,7 +155,7 @@ class Settings:
 TABLE: tuple[Parameter, ...] = tuple(
     Parameter(name=row.name, default=row.default, **row.metadata) for row in fields(Settings)
 )
-_BY_NAME = {parameter.name: parameter for parameter in TABLE}
+_BY_NAME = {row.name: row for row in TABLE}
 
 
 def settings_from(values: Mapping[str, Any]) -> Settings:

@@ -5,8 +5,9 @@
 An event takes tens of milliseconds of Python. In a thread of the node these would be taken from the
 inference, by the interpreter's lock and just when things happen; here they are nobody's. Pickled
 records come on the standard input from the process that started this one, each answered by a line
-of JSON on the standard output: an empty string, or the reason why not. It ends with its input, so
-what it was given is written even when the node is killed.
+of JSON on the standard output: the reason why not (empty where it was written), and the bytes that
+the store takes. It ends with its input, so what it was given is written even when the node is
+killed.
 """
 
 from __future__ import annotations
@@ -54,11 +55,11 @@ class WritingProcess:
         """Its process id."""
         return self._process.pid
 
-    def write(self, record: EventRecord | None) -> str:
+    def write(self, record: EventRecord | None) -> tuple[str, int]:
         """Have a record written, or with None only the store opened, and wait for that.
 
         Returns:
-            What went wrong; empty where nothing did.
+            What went wrong, empty where nothing did, and the bytes that the store takes.
 
         Raises:
             OSError: the process is no more.
@@ -72,7 +73,8 @@ class WritingProcess:
         if not answer:
             self.close()
             raise ChildProcessError(f"it ended with status {self._process.returncode}")
-        return str(json.loads(answer))
+        reason, used_bytes = json.loads(answer)
+        return str(reason), int(used_bytes)
 
     def close(self) -> None:
         """End it and wait for that."""
@@ -102,6 +104,11 @@ class Keeper:
             return f"{self._arguments[0]}: {type(error).__name__}: {error}"
         return ""
 
+    @property
+    def used_bytes(self) -> int:
+        """What the store takes on the disk; 0 while it is not open."""
+        return self._store.bytes_used if self._store else 0
+
 
 def main() -> int:
     """Write events until the input ends; returns the exit status."""
@@ -114,7 +121,7 @@ def main() -> int:
             record = pickle.load(sys.stdin.buffer)
         except EOFError:
             return 0
-        answer = json.dumps(keeper.keep(record)) + "\n"
+        answer = json.dumps([keeper.keep(record), keeper.used_bytes]) + "\n"
         try:
             os.write(sys.stdout.fileno(), answer.encode())
         except BrokenPipeError:  # the node is gone; its last event is written

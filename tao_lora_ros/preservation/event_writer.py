@@ -28,6 +28,7 @@ class EventWriter:
         written: events on the disk.
         failed: events that the store did not take.
         dropped: events that found the queue full.
+        used_bytes: what the store took on the disk after the newest of them.
         reason: the newest trouble; empty while there was none.
     """
 
@@ -39,11 +40,11 @@ class EventWriter:
         report: Callable[[str], None] = lambda _: None,
         depth: int = 16,
     ) -> None:
-        self.written = self.failed = self.dropped = 0
+        self.written = self.failed = self.dropped = self.used_bytes = 0
         self.reason = ""
         self._store = folder, max_bytes, min_free_bytes
         self._report = report
-        self._depth = depth
+        self.depth = depth
         self._reported = 0
         self._process: WritingProcess | None = None
         self._queue: SimpleQueue[EventRecord | None] = SimpleQueue()
@@ -53,7 +54,7 @@ class EventWriter:
 
     def submit(self, record: EventRecord) -> bool:
         """Hand over an event; False where it is dropped. From one thread at a time."""
-        if self._queue.qsize() >= self._depth:
+        if self._queue.qsize() >= self.depth:
             self.dropped += 1
             return False
         self._queue.put(record)
@@ -85,7 +86,7 @@ class EventWriter:
         """Start the process where there is none, and have it write."""
         try:
             self._process = self._process or WritingProcess(*self._store)
-            reason = self._process.write(record)
+            reason, self.used_bytes = self._process.write(record)
         except OSError as error:
             self._process = None
             reason = f"{self._store[0]}: the process that writes events failed: {error}"

@@ -22,6 +22,8 @@ from tao_lora_ros.ros.outputs import Outputs
 from tao_lora_ros.signal.source import Source
 
 PERIOD_S = 1.0
+_FULL = 0.8  # of a queue: the next stall loses messages
+_HOPELESS = 0.5  # of the inferences late: the computer does not keep up
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -61,9 +63,10 @@ class Diagnostics:
         """All that only grows."""
         counts = Counter(self._pipeline.counts)
         counts["late"] = self._outputs.late
-        counts.update(
-            {f"refused: {s.config.name}": s.refused for s in self._pipeline.intake.sources}
-        )
+        sources = self._pipeline.intake.sources
+        counts.update({f"refused: {source.config.name}": source.refused for source in sources})
+        for source, subscription in zip(sources, self._inputs, strict=False):  # or inactive
+            counts[f"lost: {source.config.name}"] = subscription.lost
         if writer := self._outputs.writer:
             counts.update(written=writer.written, lost=writer.failed + writer.dropped)
         return counts
@@ -82,30 +85,44 @@ class Diagnostics:
 
     def _source(self, index: int, news: Counter[str], seconds: float) -> DiagnosticStatus:
         subscription, source = self._inputs[index], self._pipeline.intake.sources[index]
-        name = source.config.name
-        refused, stuck = news[f"refused: {name}"], self._pipeline.intake.stuck(index)
-        off_s = self._clock_offset_s(source)
-        level, summary = _OK, "receiving"
-        if trouble := subscription.trouble():
-            level, summary = _ERROR, trouble
-        elif refused:
-            level, summary = _WARN, f"{refused} refused, the last: {source.reason}"
-        elif off_s > source.jump_s:
-            level, summary = _WARN, f"stamps are {off_s:.1f} s ahead of the node clock"
-        elif stuck:
-            level, summary = _WARN, f"never changes: {', '.join(stuck)}"
+        queue, publishers = subscription.queue(), subscription.publishers
+        level, summary = self._judge(index, news, queue["queue_fill"], publishers)
         values: dict[str, Any] = {
             "topic": subscription.topic,
             "type": source.config.msgtype,
             "frame_id": source.frame_id,
-            "clock_offset_s": off_s,
+            "clock_offset_s": self._clock_offset_s(source),
             "received": subscription.received,
             **subscription.timing(seconds),
             **{f"refused: {kind}": count for kind, count in sorted(source.rejected.items())},
-            "queue_depth": subscription.depth,
+            "lost": subscription.lost,
+            **queue,
+            "publishers": publishers,
             "raw messages dropped": self._pipeline.intake.buffers[index].dropped,
         }
-        return self._status(name, level, summary, values)
+        return self._status(source.config.name, level, summary, values)
+
+    def _judge(
+        self, index: int, news: Counter[str], fill: int, publishers: int
+    ) -> tuple[bytes, str]:
+        """Level and summary of a source: the worst that is known of it."""
+        subscription, source = self._inputs[index], self._pipeline.intake.sources[index]
+        name, off_s = source.config.name, self._clock_offset_s(source)
+        if trouble := subscription.trouble():
+            return _ERROR, trouble
+        if publishers > 1:
+            return _WARN, f"{publishers} publishers on {subscription.topic}"
+        if lost := news[f"lost: {name}"]:
+            return _WARN, f"{lost} lost on the way"
+        if fill > _FULL * subscription.depth:
+            return _WARN, f"{fill} messages waited, the queue holds {subscription.depth}"
+        if refused := news[f"refused: {name}"]:
+            return _WARN, f"{refused} refused, the last: {source.reason}"
+        if off_s > source.jump_s:
+            return _WARN, f"stamps are {off_s:.1f} s ahead of the node clock"
+        if stuck := self._pipeline.intake.stuck(index):
+            return _WARN, f"never changes: {', '.join(stuck)}"
+        return _OK, "receiving"
 
     def _clock_offset_s(self, source: Source) -> float:
         """How far the newest stamp is ahead of the node clock; NaN where there is none."""
@@ -123,7 +140,7 @@ class Diagnostics:
         elif not len(latencies_ms):
             level, summary = _WARN, "no inference: the window is not full, or a source is missing"
         elif news["late"]:
-            level = _WARN
+            level = _ERROR if news["late"] > _HOPELESS * len(latencies_ms) else _WARN
             summary = f"{news['late']} of {len(latencies_ms)} inferences outlasted their hop"
         values: dict[str, Any] = {
             "model": f"{artifact.model_id} {artifact.version}",
@@ -151,7 +168,9 @@ class Diagnostics:
         }
         if writer:
             values |= {"written": writer.written, "failed": writer.failed}
-            values |= {"dropped": writer.dropped, "queued": writer.queued}
+            values |= {"dropped": writer.dropped}
+            values |= {"queue_depth": writer.depth, "queue_fill": writer.queued}
+            values |= {"store_mib": writer.used_bytes / (1 << 20)}
             if news["lost"]:
                 level, summary = _ERROR, f"{news['lost']} events lost: {writer.reason}"
             elif writer.reason:

@@ -42,13 +42,13 @@ class Input:
     Attributes:
         subscription: what rclpy knows of it.
         received: messages so far.
-        lost: messages that the publisher sent and DDS did not deliver, by their numbers.
+        lost: messages that the publisher sent and DDS did not deliver, by their numbers; holds for
+            a single publisher.
         depth: of its queue, in messages.
-        fill: most messages that a look found since the last report.
     """
 
     def __init__(self, node: LifecycleNode, config: SourceConfig, depth: int) -> None:
-        self.received = self.lost = self.fill = 0
+        self.received = self.lost = self._fill = 0
         self.depth = depth
         self._node = node
         self._config = config
@@ -98,7 +98,7 @@ class Input:
             arrived_ns += to_steady_ns
             self._arrivals_ns.append(arrived_ns)
             yield arrived_ns, came_ns, data
-        self.fill = max(self.fill, self.received - before)
+        self._fill = max(self._fill, self.received - before)
 
     def _count_lost(self, number: int | None) -> None:
         if number is None:
@@ -132,16 +132,23 @@ class Input:
             expected = self._config.msgtype
             return "mistyped", f"{self.topic} is {', '.join(wrong)}, expected {expected}"
         if not self.received:
-            return "not there", f"nothing yet on {self.topic}: {self._publishers()}"
-        return "silent", f"silent for {silent_s:.1f} s: {self._publishers()}"
+            return "not there", f"nothing yet on {self.topic}: {self.publishers} publishers"
+        return "silent", f"silent for {silent_s:.1f} s: {self.publishers} publishers"
 
-    def _publishers(self) -> str:
-        return f"{self._node.count_publishers(self.topic)} publishers"
+    @property
+    def publishers(self) -> int:
+        """How many publish on the topic."""
+        return self._node.count_publishers(self.topic)
 
     def _wrong_types(self) -> list[str]:
         """Types other than the expected one under which others publish on this topic."""
         found = {info.topic_type for info in self._node.get_publishers_info_by_topic(self.topic)}
         return sorted(found - {self._config.msgtype})
+
+    def queue(self) -> dict[str, int]:
+        """Depth of the queue, and the most messages that a look found since the last call."""
+        fill, self._fill = self._fill, 0
+        return {"queue_depth": self.depth, "queue_fill": fill}
 
     def timing(self, seconds: float) -> dict[str, float]:
         """Rate and regularity of arrival over the `seconds` since the last call."""

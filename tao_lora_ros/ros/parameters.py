@@ -5,7 +5,8 @@ from __future__ import annotations
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
-from tao_lora_ros.engine.settings import TABLE, Parameter, Settings, settings_from
+from tao_lora_ros.engine.parameter import Parameter
+from tao_lora_ros.engine.settings import TABLE, Settings, settings_from
 
 # Names that belong to ROS itself.
 _ROS_OWN = ("use_sim_time", "start_type_description_service")

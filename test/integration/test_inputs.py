@@ -122,3 +122,26 @@ def test_simulated_time_is_the_clock_and_may_start_anew(wire, start_node):
     assert {kind for report in watch.of("wrench") for kind in report if "refused" in kind} <= {
         "refused: undecodable", "refused: clock_jump", "refused: other_clock",
     }  # fmt: skip
+
+
+def test_what_is_lost_on_the_way_is_counted(wire, start_node):
+    watch = wire.watch()
+    start_node("queue_depth:=5")
+    for message in motion(2.0):  # at once: most find the queue full
+        wire.publishers[message.source].publish(message.data)
+    for name in ("imu", "wrench"):
+        watch.until(name, lambda r: r["level"] == WARN and r["message"].endswith("lost on the way"))
+    wire.play(motion(0.5, start_ns=START_NS + 2 * SECOND))
+    for name in ("imu", "wrench"):
+        watch.until(name, lambda r: int(r["received"]) + int(r["lost"]) >= 1250)
+
+
+def test_a_second_publisher_on_a_topic_is_told_of(wire, start_node):
+    from sensor_msgs.msg import Imu
+    from wire import DEEP
+
+    watch = wire.watch()
+    start_node()
+    wire.node.create_publisher(Imu, "/imu", DEEP)
+    wire.play(motion(4.0))
+    watch.until("imu", lambda r: r["level"] == WARN and r["message"] == "2 publishers on /imu")

@@ -141,6 +141,8 @@ BAD_FIELDS = [
     ("model_id", "", "$.model_id"),
     ("version", 3, "$.version"),
     ("rate_hz", 0, "$.rate_hz"),
+    ("rate_hz", 1e-300, "$.rate_hz"),
+    ("rate_hz", 1e300, "$.rate_hz"),
     ("rate_hz", "500", "$.rate_hz"),
     ("tensors_sha256", "abc", "$.tensors_sha256"),
     ("labels.1", 2, "$.labels[1]"),

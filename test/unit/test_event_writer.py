@@ -33,6 +33,8 @@ def test_events_are_written_and_close_waits_for_them(tmp_path):
     assert all(writer.submit(event(sequence)) for sequence in range(10))
     assert writer.close(20.0)
     assert (writer.written, writer.failed, writer.dropped, writer.reason) == (10, 0, 0, "")
+    with EventStore(tmp_path / "store") as store:
+        assert writer.used_bytes == store.bytes_used > 0
     for number in range(1, 11):
         assert_equal(read_event(tmp_path / "store", number)[1], event(number - 1))
 
@@ -157,8 +159,8 @@ def test_event_handed_over_outlives_the_node(tmp_path):
 def test_process_ends_with_its_input_only(tmp_path, sent):
     """The signals that stop a node reach its children too; they still have work to do."""
     process = WritingProcess(Path(tmp_path / "store"), BIG, 0)
-    assert process.write(None) == ""
+    assert process.write(None)[0] == ""
     os.kill(process.pid, sent)
-    assert process.write(event()) == ""
+    assert process.write(event())[0] == ""
     process.close()
     assert len(read_entries(tmp_path / "store")) == 1
