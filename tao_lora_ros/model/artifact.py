@@ -17,7 +17,8 @@ from safetensors.torch import load, save
 
 from tao_lora_ros.model.adapter import Adapter, set_adapter
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.router.analyzer import LAGS, Calibration
+from tao_lora_ros.router.analyzer import Calibration
+from tao_lora_ros.router.innovation import LAGS
 from tao_lora_ros.signal.source import unit_of
 
 SCHEMA_VERSION = 2

@@ -1,18 +1,9 @@
 """Score how much livelier the signals are than they have been, on several time scales at once.
 
-A row's *energy* is the mean square of its innovation: of the change of each channel from the row
-before, what neither the other channels nor the last `LAGS` changes explain, in units of what is
-usual. Differences leave slow motion and gravity's turning out. What is predictable cancels: the
-drives' vibration, which shakes the force sensor and the accelerometer alike and rings on from row
-to row. A blow on the tool is neither, and stands out (Basseville and Nikiforov 1993, Detection of
-Abrupt Changes, on innovations). The prediction comes from a slow covariance of the changes with
-part of the one that steady motion has had altogether, from the calibration: so the first motion
-after a rest is no surprise.
-
-The statistic is then STA/LTA's (Allen 1978): the logarithm of the energy of the newest few rows
-over its own recent mean. That mean is the largest of several memories: a robot that sets off grows
-livelier within hundredths of a second, which the short memories follow and an impact outruns; one
-that stops keeps the long ones high, so these count only as far as `REACH` lets them.
+The statistic is STA/LTA's (Allen 1978): the logarithm of the energy of the newest few rows (see
+`innovation`) over its own recent mean. That mean is the largest of several memories: a robot that
+sets off grows livelier within hundredths of a second, which the short memories follow and an impact
+outruns; one that stops keeps the long ones high, so these count only as far as `REACH` lets them.
 """
 
 from __future__ import annotations
@@ -23,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.router.innovation import LAGS, mean_squares, prior, take_in
 from tao_lora_ros.signal.compiled import compiled
 from tao_lora_ros.signal.covariance import (
     Array,
@@ -33,9 +25,6 @@ from tao_lora_ros.signal.covariance import (
     whiten,
 )
 
-LAGS = 2
-# Of the covariance of all steady motion, as against that of the last while.
-PRIOR_SHARE = 0.5
 # Of an energy that is 1 on average: keeps the ratio finite where a channel falls silent.
 ENERGY_FLOOR = 0.002
 # A row this many times livelier than usual counts less, so that an outlier stays one.
@@ -73,15 +62,6 @@ class Calibration:
     floors: tuple[float, ...]
     autocovariance: tuple[tuple[tuple[float, ...], ...], ...]
     alarms_per_hour: float
-
-
-def prior(calibration: Calibration) -> Array:
-    """Prior covariance of LAGS + 1 changes in turn, oldest first, [(LAGS + 1) C] squared."""
-    at = [np.array(lag) for lag in calibration.autocovariance]
-    steps = range(LAGS + 1)
-    blocks = [[at[i - j] if i >= j else at[j - i].T for j in steps] for i in steps]
-    variances = np.tile(np.array(calibration.floors) ** 2, LAGS + 1)
-    return np.ascontiguousarray(PRIOR_SHARE * np.block(blocks) + np.diag(variances))
 
 
 _NOW = np.dtype(
@@ -138,7 +118,9 @@ def new_analyzer(calibration: Calibration) -> Analyzer:
     state = Analyzer(
         now=np.zeros(1, _NOW),
         scales=np.zeros(scales, _SCALE),
-        covariance=new_covariance(calibration.covariance_rows, prior(calibration)),
+        covariance=new_covariance(
+            calibration.covariance_rows, prior(calibration.autocovariance, calibration.floors)
+        ),
         before=np.full(channels, np.nan),
         changes=np.full(stacked, np.nan),
         white=np.zeros(stacked),
@@ -158,7 +140,7 @@ def new_analyzer(calibration: Calibration) -> Analyzer:
 def recalibrate(state: Analyzer, calibration: Calibration) -> None:
     """Take the thresholds and the covariance of another calibration; the past stays."""
     state.scales["threshold"] = calibration.thresholds
-    state.covariance.prior[:] = prior(calibration)
+    state.covariance.prior[:] = prior(calibration.autocovariance, calibration.floors)
     factorize(state.covariance)
 
 
@@ -173,11 +155,11 @@ def analyze(state, values, frozen):
     """Score one row [C], NaN where a channel has no value; the baseline learns unless frozen."""
     now = state.now[0]
     now.score, now.scale, now.liveliness = 0.0, state.scales[-1].rows, 0.0
-    present = _difference(state, values)
+    present = take_in(state.before, values, state.changes, state.deviations, state.covariance)
     if present == 0:  # nothing to learn from; the past stays as it is
         return
     whiten(state.covariance, state.changes, state.white)
-    energy, surprise = _mean_squares(state.white, len(values), present)
+    energy, surprise = mean_squares(state.white, len(values), present)
     usual = _usual(state.means[:, 0]) + ENERGY_FLOOR
     _push(state, energy)
     if ready(state):
@@ -203,41 +185,6 @@ def log_ratios(state, rows, out):
                 out[count, s] = state.scales[s].log_ratio
             count += 1
     return count
-
-
-@compiled
-def _difference(state, values):
-    """Take in the changes of a row; how many channels have one."""
-    changes, covariance = state.changes, state.covariance
-    older = len(changes) - len(values)
-    for i in range(older):
-        changes[i] = changes[i + len(values)]
-    present = 0
-    for c in range(len(values)):
-        change = values[c] - state.before[c]
-        state.before[c] = values[c]
-        i = older + c
-        changes[i] = change
-        state.deviations[c] = 0.0
-        if not np.isnan(change):
-            present += 1
-            variance = covariance.value[i, i] + covariance.prior[i, i]
-            state.deviations[c] = abs(change) / np.sqrt(variance)
-    return present
-
-
-@compiled
-def _mean_squares(white, channels, present):
-    """Energy of a row, and the larger of it and of the mean over the changes before it too.
-
-    An outlier stays among the changes for `LAGS` rows more, in which it may be well predicted.
-    """
-    total, energy = 0.0, 0.0
-    for i in range(len(white)):
-        total += white[i] * white[i]
-        if i >= len(white) - channels:
-            energy += white[i] * white[i]
-    return energy / present, max(energy, total / (LAGS + 1)) / present
 
 
 @compiled

@@ -12,7 +12,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.router.analyzer import LAGS, Calibration, log_ratios, new_analyzer
+from tao_lora_ros.router.analyzer import Calibration, log_ratios, new_analyzer
+from tao_lora_ros.router.innovation import LAGS
 from tao_lora_ros.router.outliers import GlitchFilter
 from tao_lora_ros.signal.source import unit_of
 

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from tao_lora_ros.router import analyzer
 from tao_lora_ros.router.analyzer import (
     ENERGY_FLOOR,
-    LAGS,
-    PRIOR_SHARE,
     Calibration,
     analyze,
     log_ratios,
     new_analyzer,
     recalibrate,
 )
+from tao_lora_ros.router.innovation import LAGS, PRIOR_SHARE, prior
 
 CHANNELS = 6
 CALIBRATION = Calibration(
@@ -201,7 +200,9 @@ def test_the_prior_is_the_covariance_of_three_changes_in_turn() -> None:
     calibration = replace(CALIBRATION, autocovariance=tuple(tuple(map(tuple, m)) for m in lags))
     stacked = np.hstack([d[:-2], d[1:-1], d[2:]])
     expected = PRIOR_SHARE * stacked.T @ stacked / len(stacked) + 1e-6 * np.eye(3 * CHANNELS)
-    np.testing.assert_allclose(analyzer.prior(calibration), expected, atol=0.01)
+    np.testing.assert_allclose(
+        prior(calibration.autocovariance, calibration.floors), expected, atol=0.01
+    )
 
 
 def test_another_calibration_holds_at_once_and_the_past_stays() -> None:

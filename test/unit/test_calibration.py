@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tao_lora_ros.router.analyzer import Calibration, log_ratios, new_analyzer, prior
+from tao_lora_ros.router.analyzer import Calibration, log_ratios, new_analyzer
 from tao_lora_ros.router.calibration import (
     KEPT_S,
     SCALES,
@@ -21,6 +21,7 @@ from tao_lora_ros.router.calibration import (
     return_levels,
     uncalibrated,
 )
+from tao_lora_ros.router.innovation import prior
 
 CHANNELS = ("imu.accel_x", "imu.accel_y", "imu.gyro_z", "ft.force_x", "ft.force_y", "ft.torque_z")
 RATE_HZ = 500.0
@@ -132,7 +133,8 @@ def test_missing_channels_leave_a_prior_that_is_positive_definite() -> None:
     gaps = noise(10, 1)
     gaps[::7, 1] = np.nan
     gaps[:, 4] = np.nan
-    np.linalg.cholesky(prior(calibrate([gaps], 1.0)))
+    known = calibrate([gaps], 1.0)
+    np.linalg.cholesky(prior(known.autocovariance, known.floors))
 
 
 @given(counts=st.lists(st.integers(0, 40), max_size=8))
