@@ -3,8 +3,8 @@
 Corners, lengths and holds are those that gave the best F1 at ±50 ms on simulated recordings of
 their own, each candidate calibrated by the benchmark's rule. Tried: corners of 1 to 150 Hz, short
 averages of 4 to 32 ms, long ones of 32 ms to 2 s, windows of 24 to 128 ms, and holds of 64 to
-256 ms, which made no difference (seeds 80000 on). STA/LTA and the threshold were chosen again under
-the rule's confidence bound (seeds 210000 to 210009 and 230000 to 230003).
+256 ms, which made no difference (seeds 80000 on). All were chosen again under the rule's confidence
+bound (seeds 210000 to 210009 and 230000 to 230003).
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class ZDetect(StatisticPeer):
     It scales by mean and deviation over the whole recording, so it is not causal.
     """
 
-    highpass_hz: float = 40.0
+    highpass_hz: float = 80.0
     hold_s: float = 0.128
     short_s: float = 0.004
 
@@ -136,8 +136,8 @@ class RupturesWindow:
         jump: rows from one candidate to the next.
     """
 
-    highpass_hz: float = 20.0
-    width_s: float = 0.032
+    highpass_hz: float = 40.0
+    width_s: float = 0.048
     jump: int = 2
 
     name = "ruptures-window"
