@@ -9,7 +9,6 @@ from contextlib import suppress
 from types import FrameType
 
 NODE_NAME = "tao_lora"
-_HEAP = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -18,20 +17,8 @@ def _leave(number: int, frame: FrameType | None) -> None:
     os._exit(0)
 
 
-def _with_huge_pages() -> None:
-    """Start this process anew with its heap in huge pages, unless an environment asks otherwise.
-
-    Between two looks for messages the processor forgets which pages lie where. With the usual
-    4 KiB ones, finding the heap again takes a fifth of the node's time; Python's own allocator has
-    no others. A C library that does not know the setting passes over it.
-    """
-    if not _HEAP.keys() & os.environ.keys():
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | _HEAP)
-
-
 def main() -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit status."""
-    _with_huge_pages()
     for number in _SIGNALS:
         signal.signal(number, _leave)
     # Seconds of imports: a signal has to find its handler before them.
