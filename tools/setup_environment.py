@@ -28,6 +28,7 @@ PYTHON = VENV / "bin" / "python"
 SITE = VENV / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
 REQUIREMENTS = ROOT / "requirements"
 LINKED = ("tao_lora_ros", "kernels", "launch", "config")  # folders that CMakeLists.txt installs
+COMPILED = ("signal", "router", "hardware")  # folders with functions that numba compiles
 GENERATORS = ("CMakeLists.txt", "package.xml", "tools/executable.py.in", "msg/*.msg")
 RCLPY = importlib.util.find_spec("rclpy") if "ROS_DISTRO" in os.environ else None
 WHEELS = os.environ.get("ROS_WHEELS") or "jazzy"  # the distribution where none is sourced
@@ -149,10 +150,22 @@ def build() -> None:
         for link in folder.rglob("*"):
             if link.is_symlink() and not link.exists():  # its file was removed
                 link.unlink()
-    print("build: loops for this processor ...", flush=True)
-    call([PYTHON, "-c", COMPILE], VENV / "build.log")
     stamp.write_text(wanted)
     print(f"build: done in {time.monotonic() - begun:.0f} s", flush=True)
+
+
+def compile_loops() -> None:
+    """Compile what numba compiles for this processor, unless its sources are as they were."""
+    stamp = VENV / "loops.stamp"
+    files = (file for name in COMPILED for file in (ROOT / "tao_lora_ros" / name).glob("*.py"))
+    wanted = "\n".join([read(VENV / "setup.stamp"), digest(files)])
+    if read(stamp) == wanted:
+        return
+    begun = time.monotonic()
+    print("build: loops for this processor ...", flush=True)
+    call([PYTHON, "-c", COMPILE], VENV / "loops.log")
+    stamp.write_text(wanted)
+    print(f"build: loops done in {time.monotonic() - begun:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
@@ -161,3 +174,4 @@ if __name__ == "__main__":
         setup()
         if sys.argv[1:] == ["build"]:
             build()
+            compile_loops()

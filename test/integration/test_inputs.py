@@ -132,6 +132,8 @@ def test_what_is_lost_on_the_way_is_counted(wire, start_node):
     for name in ("imu", "wrench"):
         watch.until(name, lambda r: r["level"] == WARN and r["message"].endswith("lost on the way"))
     wire.play(motion(0.5, start_ns=START_NS + 2 * SECOND))
+    time.sleep(1.0)  # one that finds the queue empty tells of all that was lost before
+    wire.play(motion(0.002, start_ns=START_NS + 3 * SECOND))
     for name in ("imu", "wrench"):
         watch.until(name, lambda r: int(r["received"]) + int(r["lost"]) >= 1250)
 
