@@ -129,13 +129,13 @@ def test_what_is_lost_on_the_way_is_counted(wire, start_node):
     start_node("queue_depth:=5")
     for message in motion(2.0):  # at once: most find the queue full
         wire.publishers[message.source].publish(message.data)
+    wire.play(motion(3.0, start_ns=START_NS + 2 * SECOND))  # silence would be told of first
     for name in ("imu", "wrench"):
         watch.until(name, lambda r: r["level"] == WARN and r["message"].endswith("lost on the way"))
-    wire.play(motion(0.5, start_ns=START_NS + 2 * SECOND))
     time.sleep(1.0)  # one that finds the queue empty tells of all that was lost before
-    wire.play(motion(0.002, start_ns=START_NS + 3 * SECOND))
+    wire.play(motion(0.002, start_ns=START_NS + 6 * SECOND))
     for name in ("imu", "wrench"):
-        watch.until(name, lambda r: int(r["received"]) + int(r["lost"]) >= 1250)
+        watch.until(name, lambda r: int(r["received"]) + int(r["lost"]) >= 2500)
 
 
 def test_a_second_publisher_on_a_topic_is_told_of(wire, start_node):
