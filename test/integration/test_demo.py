@@ -118,6 +118,10 @@ def test_ctrl_c_ends_all(bag, tmp_path):
 def test_says_why_the_node_died(bag, tmp_path):
     process = start(bag, tmp_path)
     node, _ = wait_for_children(process, 2)
+    deadline = time.monotonic() + 60
+    while "model" not in (tmp_path / "node.log").read_text():  # it has something to say first
+        assert time.monotonic() < deadline, "the node says nothing"
+        time.sleep(0.05)
     os.kill(node, signal.SIGKILL)
     _, complaint = process.communicate(timeout=30)
     assert process.returncode == 1
