@@ -1,10 +1,10 @@
 """Programs of one launch add up what each of them has: without a barrier, in a fixed order.
 
-Every 32-bit word that a program publishes carries, in the low bits of its mantissa, a tag of the
-launch. A reader polls the words themselves until all of them have the tag, so there is neither
-a fence nor a flag to wait for (the idea of NCCL's low-latency protocol), and one trip through the
-L2 cache is enough. All programs add in the same order: their sums are the same, launch by
-launch. What the tag takes is 2⁻¹⁹ of a value.
+Every pair of values that a program publishes, one 64-bit word, carries a tag of the launch in the
+low bits of its second value's mantissa. A reader polls the words themselves until all of them have
+the tag, so there is neither a fence nor a flag to wait for (the idea of NCCL's low-latency
+protocol), and one trip through the L2 cache is enough. All programs add in the same order: their
+sums are the same, launch by launch. What the tag takes is 2⁻¹⁹ of that value.
 
 All programs have to be resident at once, so there may not be more than multiprocessors.
 """
@@ -29,7 +29,7 @@ _PUBLISH = tl.constexpr(
 
 
 class Poll(NamedTuple):
-    """PTX that polls and adds `pack` pairs of words at a time, and its constraints."""
+    """PTX that polls and adds `pack` pairs of values at a time, and its constraints."""
 
     text: str
     constraints: str
@@ -40,27 +40,25 @@ def collect_asm(slots: int, stride: int, pack: int) -> Poll:
     """What `collect` does in PTX.
 
     Args:
-        slots: words that are added up.
+        slots: pairs that are added up.
         stride: bytes from one slot to the next.
         pack: pairs whose loads are in flight together.
     """
-    words = [(e, s, h) for e in range(pack) for s in range(slots) for h in "ab"]
+    words = [(e, s) for e in range(pack) for s in range(slots)]
     tag = f"${3 * pack}"
+    clean = ~TAG.value & 0xFFFFFFFF
     lines = [".reg .pred again;", ".reg .b32 t;", ".reg .f32 x;"]
-    lines += [f".reg .b32 {h}{e}_{s};" for e, s, h in words]
-    lines += [f".reg .b64 w{e}_{s};" for e, s, _ in words[::2]]
+    lines += [f".reg .b32 a{e}_{s}, b{e}_{s};" for e, s in words]
+    lines += [f".reg .b64 w{e}_{s};" for e, s in words]
     lines += ["AGAIN:"]
     lines += [
-        f"ld.relaxed.gpu.global.b64 w{e}_{s}, [${2 * pack + e} + {s * stride}];"
-        for e, s, _ in words[::2]
+        f"ld.relaxed.gpu.global.b64 w{e}_{s}, [${2 * pack + e} + {s * stride}];" for e, s in words
     ]
-    lines += [f"mov.b64 {{a{e}_{s}, b{e}_{s}}}, w{e}_{s};" for e, s, _ in words[::2]]
+    lines += [f"mov.b64 {{a{e}_{s}, b{e}_{s}}}, w{e}_{s};" for e, s in words]
     lines += ["mov.b32 t, 0;"]
-    # t | (word ^ tag)
-    lines += [f"lop3.b32 t, t, b{e}_{s}, {tag}, 0xf6;" for e, s, _ in words[::2]]
+    lines += [f"lop3.b32 t, t, b{e}_{s}, {tag}, 0xf6;" for e, s in words]  # t | (b ^ tag)
     lines += [f"and.b32 t, t, {TAG.value};", "setp.ne.b32 again, t, 0;", "@again bra AGAIN;"]
-    clean = ~TAG.value & 0xFFFFFFFF
-    lines += [f"and.b32 b{e}_{s}, b{e}_{s}, {clean};" for e, s, _ in words[::2]]
+    lines += [f"and.b32 b{e}_{s}, b{e}_{s}, {clean};" for e, s in words]
     for place, half in ((0, "a"), (pack, "b")):
         for e in range(pack):
             lines += [f"mov.b32 ${place + e}, {half}{e}_0;"]
@@ -72,7 +70,11 @@ def collect_asm(slots: int, stride: int, pack: int) -> Poll:
 
 @triton.jit
 def publish(pointers, values, tag, M: tl.constexpr, N: tl.constexpr):
-    """Store values [M, N] as tagged words; `pointers` [M, N / 2] are those of the even columns."""
+    """Store values [M, N] as tagged words; `pointers` [M, N / 2] are those of the even columns.
+
+    Zeros [M, N / 2]: among the operands of what polls they fix its layout, for Triton makes a copy
+    of an operation for every layout that its result passes through, side effects or not.
+    """
     even, odd = tl.split(tl.reshape(values, (M, N // 2, 2)))
     return tl.inline_asm_elementwise(
         _PUBLISH,
