@@ -14,6 +14,7 @@ from tao_lora_ros.bags.reader import BagError, BagReader
 from tao_lora_ros.bags.record import Contact, labels_file, read_contacts
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.router.outliers import GlitchFilter
 from tao_lora_ros.signal.source import ClockJump
 
 FREE = "free"  # label of rows that no interval covers
@@ -51,7 +52,7 @@ def spans_of(labels: Sequence[str] | NDArray[np.str_]) -> tuple[Span, ...]:
 def read_run(
     bag: Path, settings: Settings, rate_hz: float, topics: Mapping[str, str] | None = None
 ) -> Run:
-    """Read, check and align a whole bag, and the labels in `<bag>.labels.csv` where it exists.
+    """Read a whole bag as the node does, and its labels from `<bag>.labels.csv` where that exists.
 
     `topics` gives the bag topic of a source, by its name, where it is not obvious.
 
@@ -66,12 +67,13 @@ def read_run(
 def read_rows(
     bag: Path, settings: Settings, rate_hz: float, topics: Mapping[str, str] | None = None
 ) -> Iterator[tuple[float, NDArray[np.float64]]]:
-    """The same row by row, as the node makes them: seconds from the first stamp, and values [C].
+    """The same row by row: seconds from the first stamp, and values [C], glitches mended.
 
     Raises:
         BagError: the bag cannot be read, its stamps jump, or it holds no usable row.
     """
     intake = Intake(settings, rate_hz)
+    glitches = GlitchFilter(tuple(intake.channels), rate_hz)
     first_ns = 0
     rows = 0
     with BagReader(bag, [source.config for source in intake.sources], topics) as reader:
@@ -81,11 +83,14 @@ def read_rows(
             except ClockJump as error:
                 raise BagError(f"{bag}: not one recording: {error}") from None
             first_ns = first_ns or intake.sources[index].newest_ns or 0
+            rows += len(ready)
             for row in ready:
-                rows += 1
-                yield (row.time_ns - first_ns) * 1e-9, row.values
+                for settled in glitches.push(row):
+                    yield (settled.time_ns - first_ns) * 1e-9, settled.values
     if not rows:
         raise BagError(f"{bag}: no usable message")
+    for settled in glitches.flush():
+        yield (settled.time_ns - first_ns) * 1e-9, settled.values
 
 
 def spans_in(bag: Path, times_s: NDArray[np.float64]) -> tuple[Span, ...]:

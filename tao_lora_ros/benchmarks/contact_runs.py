@@ -36,6 +36,6 @@ def _simulate(seed: int) -> tuple[np.ndarray, np.ndarray]:
     from tao_lora_ros.simulation import SimulationConfig, simulate
 
     recording = simulate(SimulationConfig(duration_s=SCENE_S, seed=seed))
-    times_s, rows = aligned(recording)
+    times_s, rows, _ = aligned(recording)
     contacts = [Contact(c.start_s, c.end_s, c.label, c.peak_sigma) for c in recording.contacts]
     return rows.astype(np.float32), row_labels(contacts, times_s)

@@ -56,10 +56,10 @@ def _read(folder: Path, name: str, impacts_s: Array) -> Scene:
             for index, _, data in reader.messages()
             if (sample := sources[index].accept(data)) is not None
         ]
-    times_s, rows = align(messages, settings)
+    times_s, rows, news = align(messages, settings)
     silent = np.isnan(rows)
     start = (silent & ~silent.all(axis=0)).any(axis=1).argmin()  # until then a source is not there
-    return _scene(name, times_s[start:], rows[start:], impacts_s)
+    return _scene(name, times_s[start:], rows[start:], news[start:], impacts_s)
 
 
 def planted(calm: Scene, struck: Scene, scale: float, copies: int) -> Iterator[Scene]:
@@ -72,13 +72,16 @@ def planted(calm: Scene, struck: Scene, scale: float, copies: int) -> Iterator[S
 
 
 def plant(calm: Scene, snippets: Iterable[tuple[float, Array]], scale: float) -> Scene:
-    """Add snippets [k, C], times `scale`, to a scene so that their onsets come at those times."""
+    """Add snippets [k, C], times `scale`, to a scene so that their onsets come at those times.
+
+    The sum is news row by row: of what was cut out on a grid nobody knows the samples.
+    """
     rows, impacts_s = calm.rows.copy(), []
     for onset_s, snippet in snippets:
         onset = int(np.searchsorted(calm.times_s, onset_s))
         rows[onset - _BEFORE : onset - _BEFORE + len(snippet)] += scale * snippet
         impacts_s.append(calm.times_s[onset])
-    return _scene(f"{calm.name} x {scale:g}", calm.times_s, rows, np.array(impacts_s))
+    return _scene(f"{calm.name} x {scale:g}", calm.times_s, rows, rows, np.array(impacts_s))
 
 
 def _onsets(end_s: float, rng: np.random.Generator) -> Iterator[float]:
@@ -100,6 +103,6 @@ def _cut_out(struck: Scene, onset_s: float) -> Array:
     return (struck.rows[start:end] - before - way * (after - before)) * fade[:, None]
 
 
-def _scene(name: str, times_s: Array, rows: Array, impacts_s: Array) -> Scene:
+def _scene(name: str, times_s: Array, rows: Array, news: Array, impacts_s: Array) -> Scene:
     unknown = np.full(len(impacts_s), np.nan)
-    return Scene(name, times_s, rows, impacts_s, unknown, np.empty((0, 2)))
+    return Scene(name, times_s, rows, news, impacts_s, unknown, np.empty((0, 2)))

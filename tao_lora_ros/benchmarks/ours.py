@@ -37,13 +37,13 @@ class TaoLora:
 
     def calibrate(self, steady: Sequence[Scene], alarms_per_hour: float) -> None:
         """Set covariance and thresholds."""
-        rows = [scene.rows for scene in steady]
+        rows = [self._glitch_filter().run(scene.rows, scene.news)[0] for scene in steady]
         self.calibration, _ = calibrated(self.calibration, rows, RATE_HZ, alarms_per_hour)
 
     def detect(self, scene: Scene) -> Detections:
         """Every onset; the dated-back onset is the reported time."""
-        rows, settled_at = self._glitch_filter().run(scene.rows)
-        times_ns = np.round(scene.times_s * 1e9).astype(np.int64)[: len(rows)]
+        rows, settled_at = self._glitch_filter().run(scene.rows, scene.news)
+        times_ns = np.round(scene.times_s * 1e9).astype(np.int64)
         alarms, events_ns = [], []
         transient = np.zeros(len(scene.rows), bool)
         done = 0
@@ -61,13 +61,12 @@ class TaoLora:
         times_ns = np.round(scene.times_s * 1e9).astype(np.int64).tolist()
         return sum(
             detector.push(settled.time_ns, settled.values).change is Change.ONSET
-            for time_ns, values in zip(times_ns, scene.rows, strict=True)
-            for settled in glitches.push(Row(time_ns, time_ns, values))
+            for time_ns, values, news in zip(times_ns, scene.rows, scene.news, strict=True)
+            for settled in glitches.push(Row(time_ns, time_ns, values, news))
         )
 
     def _glitch_filter(self) -> GlitchFilter:
-        calibration = self.calibration
-        return GlitchFilter(self._channels, calibration.floors, calibration.covariance_rows)
+        return GlitchFilter(self._channels, RATE_HZ)
 
     def _detector(self) -> Detector:
         return Detector(self.calibration, self._config)

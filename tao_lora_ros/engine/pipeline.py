@@ -63,7 +63,7 @@ class Pipeline:
         calibration, channels = artifact.calibration, artifact.channels
         self._detector = Detector(calibration, self._router_config(settings))
         self._steady = SteadyRows(artifact.rate_hz, len(channels))
-        self._glitches = GlitchFilter(channels, calibration.floors, calibration.covariance_rows)
+        self._glitches = GlitchFilter(channels, artifact.rate_hz)
         self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
         self._adopt(artifact)
         self._restart()
@@ -142,7 +142,6 @@ class Pipeline:
             results = self.reset()
             rows = self.intake.push(source, data, came_ns)
         for row in rows:
-            self._steady.push(row.values)
             for settled in self._glitches.push(row):
                 results += self._row(settled)
         return results
@@ -212,6 +211,7 @@ class Pipeline:
     def _row(self, row: Row) -> Iterator[Result]:
         self.counts["rows"] += 1
         self._last_ns = row.time_ns
+        self._steady.push(row.values)
         self._window.push(row.time_ns, row.values)
         step = self._detector.push(row.time_ns, row.values)
         self.counts["transient_rows"] += step.path is Path.TRANSIENT

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.router.analyzer import Calibration, log_ratios, new_analyzer
 from tao_lora_ros.router.innovation import LAGS
-from tao_lora_ros.router.outliers import GlitchFilter
-from tao_lora_ros.signal.source import unit_of
+from tao_lora_ros.router.outliers import MEMORY_S, resolutions
 
 SCALES = (1, 3)
-MEMORIES_S = (0.012, 0.048, 0.192)
+MEMORIES_S = (0.012, 0.048, MEMORY_S)
 COVARIANCE_S = 2.0
 START_S = 0.2
 LEAK_S = 0.5
@@ -30,8 +29,6 @@ PEAKS = 12
 CONFIDENCE = 0.95
 KEPT_S = 600.0
 _DIGITS = 8  # significant ones of the autocovariance
-# Changes below these are under the resolution of common sensors (m/s², rad/s, N, Nm).
-_RESOLUTION = {"m/s^2": 2e-3, "rad/s": 2e-4, "N": 1e-2, "Nm": 5e-4}
 
 
 class CalibrationError(ValueError):
@@ -39,7 +36,7 @@ class CalibrationError(ValueError):
 
 
 class SteadyRows:
-    """The newest `KEPT_S` seconds of rows, as the aligner gives them out: to calibrate on, live."""
+    """The newest `KEPT_S` seconds of rows, as the glitch filter gives them out: to calibrate on."""
 
     def __init__(self, rate_hz: float, channels: int) -> None:
         self._ring = np.empty((round(KEPT_S * rate_hz), channels))  # takes memory as it fills
@@ -64,7 +61,7 @@ class SteadyRows:
 
 def uncalibrated(channels: Iterable[str], rate_hz: float) -> Calibration:
     """What is known before the first recording; thresholds of 1."""
-    floors = tuple(_RESOLUTION[unit_of(channel)] for channel in channels)
+    floors = resolutions(channels)
     return Calibration(
         scales=SCALES,
         thresholds=(1.0,) * len(SCALES),
@@ -86,12 +83,12 @@ def calibrated(
 ) -> tuple[Calibration, NDArray[np.float64]]:
     """Set covariance and thresholds so that steady motion alarms at the target rate.
 
-    Rows go through the glitch filter first, as they do live. Each threshold is the return level
-    (see `return_levels`) for the target rate, which all scales share evenly.
+    Each threshold is the return level (see `return_levels`) for the target rate, which all scales
+    share evenly.
 
     Args:
         calibration: what to keep of: scales, memories, floors.
-        recordings: steady motion as the aligner gives it out, each float64 [n, C].
+        recordings: steady motion as the glitch filter gives it out, each float64 [n, C].
         rate_hz: of the rows.
         alarms_per_hour: target false-alarm rate of all scales together.
 
@@ -101,9 +98,10 @@ def calibrated(
     Raises:
         CalibrationError: fewer than `LEAST_BLOCKS` blocks, or no motion to learn from.
     """
-    settled = [_settled(rows, calibration) for rows in recordings]
-    known = replace(calibration, autocovariance=_autocovariance(settled, len(calibration.floors)))
-    maxima = block_maxima(settled, known, rate_hz)
+    known = replace(
+        calibration, autocovariance=_autocovariance(recordings, len(calibration.floors))
+    )
+    maxima = block_maxima(recordings, known, rate_hz)
     if len(maxima) < LEAST_BLOCKS:
         raise CalibrationError(
             f"{len(maxima) * BLOCK_S:g} s of steady motion with a baseline; "
@@ -115,11 +113,6 @@ def calibrated(
         raise CalibrationError("the signals never vary: a sensor is stuck or silent")
     rounded = tuple(float(round(level, 4)) for level in thresholds)
     return replace(known, thresholds=rounded, alarms_per_hour=alarms_per_hour), maxima
-
-
-def _settled(rows: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
-    names = tuple(str(c) for c in range(len(calibration.floors)))
-    return GlitchFilter(names, calibration.floors, calibration.covariance_rows).run(rows)[0]
 
 
 def _autocovariance(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -10,80 +11,95 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.signal.align import Row
 from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.source import unit_of
 
-# In units of the channel's usual change from row to row. The changes of Gaussian noise pass 8 σ
-# once in 10¹⁵; so false glitches come from heavier tails alone, and must also come back at once.
+# In units of the channel's usual change from sample to sample. The changes of Gaussian noise pass
+# 8 σ once in 10¹⁵; so false glitches come from heavier tails alone, and must also come back at
+# once.
 JUMP = 8.0
 OTHERS = 4.0
-START_ROWS = 100
+START_SAMPLES = 100
+# As the router's longest one: after a motion the filter is hard of hearing no longer than that.
+MEMORY_S = 0.192
+# Changes below these are under the resolution of common sensors (m/s², rad/s, N, Nm).
+_RESOLUTION = {"m/s^2": 2e-3, "rad/s": 2e-4, "N": 1e-2, "Nm": 5e-4}
 # Mean absolute value of a Gaussian to its standard deviation.
 _GAUSSIAN = np.sqrt(np.pi / 2.0)
+# What becomes of the rows that are held back.
+_KEPT, _RELEASED, _MENDED = 0, 1, 2
 
 _NOW = np.dtype(
     [
-        ("memory_rows", np.int64),
-        ("rows", np.int64),  # since the start
-        ("held", np.int64),  # channel that jumped in the row that is held back, -1: none is
-        ("mended", np.int64),  # whether the last row that had been held back was a glitch
+        ("memory", np.int64),  # of the usual change, in rows
+        ("channel", np.int64),  # that jumped in the rows that are held back, -1: none are
+        ("mended", np.int64),  # channel of the newest glitch
+        ("start", np.float64),  # its sample before that glitch
+        ("end", np.float64),  # and the one after
     ]
 )
 _CHANNEL = np.dtype(
     [
         ("floor", np.float64),
-        ("usual", np.float64),  # mean absolute change from row to row
-        ("before", np.float64),  # value in the last row that was let through
-        ("held", np.float64),  # value in the row that is held back
-        ("relative", np.float64),  # the newest change in standard deviations
+        ("usual", np.float64),  # mean absolute change from sample to sample
+        ("changes", np.int64),  # that it was learned from
+        ("sample", np.float64),  # the newest
+        ("before", np.float64),  # the one before
+        ("rows", np.int64),  # since the newest
+        ("relative", np.float64),  # its change in standard deviations, 0 where there is none
         ("sigma", np.float64),
+        ("instead", np.float64),  # of its value, until its next sample: after a glitch; NaN: none
         ("glitches", np.int64),
         ("jumps", np.int64),
     ]
 )
 
 
-class GlitchFilter:
-    """Mends rows in which one channel jumps alone and is back in the next row.
+def resolutions(channels: Iterable[str]) -> tuple[float, ...]:
+    """Standard deviation of each channel's resolution, in its unit."""
+    return tuple(_RESOLUTION[unit_of(channel)] for channel in channels)
 
-    A row in which a single channel changes by more than `JUMP` usual changes, and no other by more
-    than `OTHERS`, is held back until the next row comes. Where the channel is back, its value was a
-    glitch: it is counted and replaced by the mean of its neighbours. What several channels see, or
-    what lasts, is physical and passes as it is, at once.
+
+class GlitchFilter:
+    """Mends one sample of one channel that jumps alone and is back in the next.
+
+    A row to which a single channel has news of a change by more than `JUMP` usual ones, and no
+    other by more than `OTHERS`, is held back, and so are those after it until the channel's next
+    sample: one row where the sensor is as fast as the rows, several where it is slower, as the rows
+    between its samples are interpolated. Where the channel is back then, its sample was a glitch:
+    it is counted, and the rows that it went into are interpolated anew. What several channels see,
+    be it while rows are held back, or what lasts, is physical and passes as it is, at once.
 
     Args:
         channels: channel names.
-        floors: resolution of each channel in its unit, [C].
-        memory_rows: memory of the usual change.
+        rate_hz: of the rows.
     """
 
-    def __init__(
-        self, channels: tuple[str, ...], floors: tuple[float, ...], memory_rows: int
-    ) -> None:
+    def __init__(self, channels: tuple[str, ...], rate_hz: float) -> None:
         self._names = channels
         self._now = np.zeros(1, _NOW)
-        self._now["memory_rows"] = memory_rows
+        self._now["memory"] = round(MEMORY_S * rate_hz)
         self._channels = np.zeros(len(channels), _CHANNEL)
-        self._channels["floor"] = floors
-        self._out = np.zeros((2, len(channels)))
+        self._channels["floor"] = resolutions(channels)
+        self._values = np.zeros(len(channels))
         self.clear()
-        _settle(
-            self._now, self._channels, self._out[0], self._out
-        )  # compiles, if nobody did before
+        _follow(self._now, self._channels, self._values, self._values, self._values)  # compiles
         self.clear()
 
     def clear(self) -> None:
         """Forget the past; the counts stay."""
-        self._now["rows"], self._now["held"] = 0, -1
-        self._channels["usual"] = 0.0
-        self._held: Row | None = None
+        self._now["channel"] = -1
+        self._channels["usual"], self._channels["changes"] = 0.0, 0
+        self._channels["sample"] = self._channels["instead"] = np.nan
+        self._held: list[Row] = []
 
     @property
     def glitches(self) -> Counter[str]:
-        """Values that were mended, by channel."""
+        """Samples that were mended, by channel."""
         return self._counts("glitches")
 
     @property
     def jumps(self) -> Counter[str]:
-        """Values as far off that were let through as physical, by channel."""
+        """Samples as far off that were let through as physical, by channel."""
         return self._counts("jumps")
 
     def _counts(self, field: str) -> Counter[str]:
@@ -92,100 +108,160 @@ class GlitchFilter:
 
     def push(self, row: Row) -> list[Row]:
         """Take a row; give out those that are settled, oldest first."""
-        count = _settle(self._now, self._channels, row.values, self._out)
-        settled, self._held = self._held, row if self._now[0]["held"] >= 0 else None
-        if settled is None:
-            return [row] if count else []
-        if self._now[0]["mended"]:
-            settled = replace(settled, values=self._out[0].copy())
-        return [settled, row] if count == 2 else [settled]
+        changed, held, holds = _follow(
+            self._now, self._channels, row.values, row.news, self._values
+        )
+        if changed:
+            row = replace(row, values=self._values.copy())
+        settled: list[Row] = []
+        if held != _KEPT:
+            settled, self._held = self._held, []
+        if held == _MENDED:
+            values = np.array([row.values for row in settled])
+            _mend(self._now, values)
+            settled = [replace(old, values=new) for old, new in zip(settled, values, strict=True)]
+        (self._held if holds else settled).append(row)
+        return settled
 
     def flush(self) -> list[Row]:
-        """Give out the row that is held back at the end of the input."""
-        held, self._held = self._held, None
-        self._now["held"] = -1
-        return [] if held is None else [held]
+        """Give out the rows that are held back at the end of the input."""
+        held, self._held = self._held, []
+        self._now["channel"] = -1
+        return held
 
-    def run(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Take many rows [n, C]; their settled form, and the row at which each was settled."""
-        out, at = np.empty_like(rows, shape=(len(rows) + 1, rows.shape[1])), np.empty(len(rows) + 1)
-        count = _settle_all(self._now, self._channels, rows, out, at)
-        return out[:count], at[:count].astype(np.int64)
+    def run(
+        self, rows: NDArray[np.float64], news: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Settle a whole recording, both [n, C]; also the row at which each was settled, [n]."""
+        self.clear()
+        out, settled_at = np.empty_like(rows), np.empty(len(rows), np.int64)
+        _follow_all(self._now, self._channels, rows, news, out, settled_at)
+        return out, settled_at
 
 
 @compiled
-def _settle_all(state, channels, rows, out, at):
-    count = 0
+def _follow_all(state, channels, rows, news, out, settled_at):
+    waiting = 0
     for i in range(len(rows)):
-        more = _settle(state, channels, rows[i], out[count : count + 2])
-        at[count : count + more] = i
-        count += more
-    return count
+        _, held, holds = _follow(state, channels, rows[i], news[i], out[i])
+        if held == _MENDED:
+            _mend(state, out[waiting:i])
+        if held != _KEPT:
+            settled_at[waiting:i] = i
+            waiting = i
+        if not holds:
+            settled_at[i] = i
+            waiting = i + 1
+    settled_at[waiting:] = len(rows) - 1
 
 
 @compiled
-def _settle(state, channels, values, out):
-    """Write the settled rows, two at the most, to `out`; how many."""
+def _follow(state, channels, values, news, out):
+    """Take one row, and write to `out` what of it is no part of an older glitch.
+
+    Returns:
+        Whether that differs from `values`; what becomes of the rows that are held back; and whether
+        this one is held back.
+    """
     now = state[0]
-    count = 0
-    if now.held >= 0:
-        _release(state, channels, values, out[0])
-        count = 1
-    if _lone_jump(state, channels, values):
-        for c in range(len(values)):
-            channels[c].held = values[c]
-        return count
+    held = _KEPT
+    if now.channel >= 0:
+        held = _judge(state, channels, values, news)
+    changed = _leave_out(channels, values, news, out)
+    largest, moved = _learn(now.memory, channels, values, news)
+    if now.channel >= 0:
+        if not moved:
+            return changed, held, True
+        held = _release(state, channels)
+    elif moved == 1 and channels[largest].relative > JUMP:
+        now.channel = largest
+        return changed, held, True
     for c in range(len(values)):
-        channels[c].before = values[c]
-        out[count, c] = values[c]
-    return count + 1
+        channels[c].jumps += channels[c].relative > JUMP
+    return changed, held, False
 
 
 @compiled
-def _release(state, channels, following, out):
-    """Give out the row that is held back, mended where the channel is back in the row after it."""
-    jumped = channels[state[0].held]
-    before, after = jumped.before, following[state[0].held]
-    state[0].mended = abs(after - before) <= OTHERS * jumped.sigma
-    if state[0].mended:
-        jumped.glitches += 1
-        jumped.held = 0.5 * (before + after)
-    else:
-        jumped.jumps += 1
-    for c in range(len(out)):
-        channels[c].before = channels[c].held
-        out[c] = channels[c].held
-    state[0].held = -1
-
-
-@compiled
-def _lone_jump(state, channels, values):
-    """Whether one channel alone jumps in this row, then `held`; learns the usual change."""
+def _judge(state, channels, values, news):
+    """What the next row says of those that are held back."""
     now = state[0]
-    now.rows += 1
-    if now.rows == 1:
-        return False
-    started = now.rows > START_ROWS + 1
-    weight = 1.0 / min(now.rows - 1, now.memory_rows)
+    jumped = channels[now.channel]
+    after = news[now.channel]
+    if np.isnan(after):  # without a value it is a gap: nobody knows
+        return _release(state, channels) if np.isnan(values[now.channel]) else _KEPT
+    if not abs(after - jumped.before) <= OTHERS * jumped.sigma:
+        return _release(state, channels)
+    jumped.glitches += 1
+    jumped.sample = 0.5 * (jumped.before + after)
+    jumped.instead = after
+    now.mended, now.start, now.end = now.channel, jumped.before, after
+    now.channel = -1
+    return _MENDED
+
+
+@compiled
+def _release(state, channels):
+    """The rows that are held back pass as they are."""
+    channels[state[0].channel].jumps += 1
+    state[0].channel = -1
+    return _RELEASED
+
+
+@compiled
+def _mend(state, rows):
+    """Interpolate the newest glitch's channel in its rows [n, C]."""
+    now = state[0]
+    for i in range(len(rows)):
+        share = (i + 1) / (len(rows) + 1)
+        rows[i, now.mended] = (1.0 - share) * now.start + share * now.end
+
+
+@compiled
+def _leave_out(channels, values, news, out):
+    """Copy a row, but for what is interpolated between a glitch and the sample after it."""
+    changed = False
+    for c in range(len(values)):
+        instead = channels[c].instead
+        out[c] = values[c]
+        if not np.isnan(instead):
+            if np.isnan(values[c]) or not (np.isnan(news[c]) or news[c] == instead):
+                channels[c].instead = np.nan
+            elif values[c] != instead:
+                out[c] = instead
+                changed = True
+    return changed
+
+
+@compiled
+def _learn(memory, channels, values, news):
+    """Take the news, and learn the usual changes.
+
+    Returns:
+        The channel that changed most, and how many did by more than `OTHERS`.
+    """
     largest, moved = 0, 0
     for c in range(len(values)):
         channel = channels[c]
-        change = abs(values[c] - channel.before)
+        channel.relative = 0.0
+        channel.rows += 1
+        if np.isnan(news[c]):
+            if np.isnan(values[c]):  # a gap: what comes after it has nothing to be compared with
+                channel.sample = np.nan
+            continue
+        change = abs(news[c] - channel.sample)
+        channel.before, channel.sample = channel.sample, news[c]
+        rows, channel.rows = channel.rows, 0
         if np.isnan(change):
-            change = 0.0
+            continue
+        channel.changes += 1
         channel.sigma = _GAUSSIAN * channel.usual + channel.floor
-        channel.relative = change / channel.sigma
+        started = channel.changes > START_SAMPLES
         # Clipped: a jump must not raise what it is compared with.
         learned = min(change, OTHERS * channel.sigma) if started else change
-        channel.usual += weight * (learned - channel.usual)
+        channel.usual += (learned - channel.usual) / min(channel.changes, memory / rows)
+        if started:
+            channel.relative = change / channel.sigma
         moved += channel.relative > OTHERS
         if channel.relative > channels[largest].relative:
             largest = c
-    if not started or channels[largest].relative <= JUMP:
-        return False
-    if moved == 1:
-        now.held = largest
-        return True
-    for c in range(len(values)):
-        channels[c].jumps += channels[c].relative > JUMP
-    return False
+    return largest, moved

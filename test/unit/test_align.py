@@ -216,3 +216,40 @@ def test_long_streams_with_bounded_delays_give_the_same_rows(seed: int) -> None:
     assert len(first) > 140
     assert table(first) == table(second)
     assert [row.stamp_ns for row in first] == [row.stamp_ns for row in second]
+
+
+@given(
+    period_us=st.integers(300, 26_000),
+    jitter=st.floats(0, 0.9),
+    count=st.integers(5, 100),
+    seed=st.integers(0, 100),
+)
+def test_every_sample_is_news_once_in_the_first_row_that_it_goes_into(
+    period_us: int, jitter: float, count: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    subject = aligner()
+    times_us = (np.arange(count) + jitter * rng.random(count)) * period_us
+    stamps = 10**12 + (times_us * 1000).astype(int)
+    values = rng.normal(size=count)
+    given_out = [
+        row
+        for stamp, value in zip(stamps.tolist(), values, strict=True)
+        for row in subject.push(0, stamp, np.array([value]))
+    ]
+    told = 0
+    for row in given_out:
+        passed = int((stamps <= row.time_ns).sum())
+        own = (stamps[:passed] > row.time_ns - 10 * MS).any()
+        held = passed if own else passed + 1  # interpolated towards the next one
+        new = slice(max(told, int((stamps <= row.time_ns - 10 * MS).sum())), held)
+        told = held
+        if new.start < held:
+            assert row.news[0] == pytest.approx(values[new].mean(), rel=1e-9, abs=1e-12)
+        else:
+            assert np.isnan(row.news[0])
+
+
+def test_without_a_value_there_are_no_news() -> None:
+    given_out = rows(aligner(), [(0, 1000, 1.0), (0, 1200, 2.0)])
+    assert [np.isnan(row.news[0]) for row in given_out] == [False] + [True] * 19 + [False]

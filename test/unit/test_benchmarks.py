@@ -30,10 +30,12 @@ times = st.lists(st.integers(0, 300), max_size=7, unique=True).map(
 
 def scene(impacts_s=(), ignored_s=NONE, sigmas=None, seconds=4.0, rows=None) -> Scene:
     count = round(seconds * RATE_HZ)
+    rows = np.zeros((count, 12)) if rows is None else rows
     return Scene(
         "test",
         np.arange(count) / RATE_HZ,
-        np.zeros((count, 12)) if rows is None else rows,
+        rows,
+        rows,
         np.array(impacts_s, float),
         np.array(sigmas if sigmas is not None else [10.0] * len(impacts_s), float),
         np.asarray(ignored_s, float),

@@ -121,14 +121,6 @@ def test_the_autocovariance_is_that_of_the_changes_of_all_recordings() -> None:
         np.testing.assert_allclose(matrix, expected, rtol=1e-6, atol=1e-12)
 
 
-def test_a_glitch_in_steady_motion_moves_nothing() -> None:
-    clean, spoilt = noise(10, 1), noise(10, 1)
-    spoilt[2000, 3] = 1e3
-    a, b = calibrate([clean], 1.0), calibrate([spoilt], 1.0)
-    np.testing.assert_allclose(a.thresholds, b.thresholds, rtol=0.05)
-    np.testing.assert_allclose(a.autocovariance, b.autocovariance, rtol=0.05, atol=1e-3)
-
-
 def test_missing_channels_leave_a_prior_that_is_positive_definite() -> None:
     gaps = noise(10, 1)
     gaps[::7, 1] = np.nan

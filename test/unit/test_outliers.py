@@ -1,15 +1,18 @@
-"""One channel that jumps alone for one row is a glitch; anything else passes as it is."""
+"""One channel that jumps alone for one sample is a glitch; anything else passes as it is."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tao_lora_ros.router.outliers import START_ROWS, GlitchFilter
-from tao_lora_ros.signal.align import Row
+from tao_lora_ros.router.outliers import START_SAMPLES, GlitchFilter
+from tao_lora_ros.signal.align import Aligner, Row
 
+RATE_HZ = 500.0
 CHANNELS = ("imu.accel_x", "imu.accel_y", "ft.force_x")
 STD = np.array([0.05, 0.05, 0.2])
 
@@ -19,8 +22,9 @@ def noise(count: int = 300, seed: int = 0) -> np.ndarray:
 
 
 def filtered(values: np.ndarray, flush: bool = True) -> tuple[GlitchFilter, list[Row]]:
-    subject = GlitchFilter(CHANNELS, (2e-3, 2e-3, 1e-2), memory_rows=500)
-    out = [row for i, v in enumerate(values) for row in subject.push(Row(i, i, v))]
+    """Of a sensor as fast as the rows: each is news."""
+    subject = GlitchFilter(CHANNELS, RATE_HZ)
+    out = [row for i, v in enumerate(values) for row in subject.push(Row(i, i, v, v))]
     return subject, [*out, *subject.flush()] if flush else out
 
 
@@ -76,7 +80,7 @@ def test_a_jump_that_lasts_passes_as_it_is() -> None:
 
 def test_nothing_is_mended_before_it_knows_the_noise() -> None:
     values = noise()
-    values[START_ROWS // 2, 0] = 5.0
+    values[START_SAMPLES // 2, 0] = 5.0
     subject, out = filtered(values)
     assert not subject.glitches
     np.testing.assert_array_equal(table(out), values)
@@ -114,7 +118,8 @@ def test_clear_forgets_the_signals_but_no_counts() -> None:
     subject, _ = filtered(values)
     subject.clear()
     assert subject.glitches == {CHANNELS[0]: 1}
-    assert [row.time_ns for row in subject.push(Row(0, 0, np.full(3, 100.0)))] == [0]
+    far = np.full(3, 100.0)
+    assert [row.time_ns for row in subject.push(Row(0, 0, far, far))] == [0]
 
 
 def test_what_passes_as_physical_is_counted_apart() -> None:
@@ -128,24 +133,12 @@ def test_what_passes_as_physical_is_counted_apart() -> None:
 
 def test_gaussian_noise_has_no_false_glitch() -> None:
     values = np.random.default_rng(1).normal(0, 1, (2_000_000, 3)) * STD
-    subject = GlitchFilter(CHANNELS, (2e-3, 2e-3, 1e-2), memory_rows=500)
-    out, settled_at = subject.run(values)
+    subject = GlitchFilter(CHANNELS, RATE_HZ)
+    out, settled_at = subject.run(values, values)
     assert not subject.glitches
     assert not subject.jumps
     np.testing.assert_array_equal(out, values)
     np.testing.assert_array_equal(settled_at, np.arange(len(values)))
-
-
-@given(seed=st.integers(0, 500), share=st.floats(0, 0.2), cut=st.integers(0, 250))
-def test_many_rows_at_once_settle_as_each_alone(seed: int, share: float, cut: int) -> None:
-    rng = np.random.default_rng(seed)
-    values = noise(250, seed)
-    values[rng.random(values.shape) < share / 4] += 5.0
-    alone, out = filtered(values, flush=False)
-    together = GlitchFilter(CHANNELS, (2e-3, 2e-3, 1e-2), memory_rows=500)
-    pieces = [together.run(values[:cut]), together.run(values[cut:])]
-    np.testing.assert_array_equal(np.concatenate([rows for rows, _ in pieces]), table(out))
-    assert (together.glitches, together.jumps) == (alone.glitches, alone.jumps)
 
 
 @given(seed=st.integers(0, 500), share=st.floats(0, 0.2))
@@ -162,3 +155,133 @@ def test_every_row_comes_out_once_in_order_and_nothing_else_changes(
     changed = (table(out) != values) & ~np.isnan(values)
     assert changed.sum() == subject.glitches.total()
     np.testing.assert_array_equal(np.isnan(table(out)), np.isnan(values))
+
+
+# A sensor slower than the rows (accelerometer), and one as fast as they are (force).
+
+SLOW_HZ = st.sampled_from([60.0, 125.0, 254.0, 333.0, 499.0])
+BAD_S = 1.9
+Samples = list[tuple[int, int, np.ndarray]]  # source, stamp (ns), values
+
+
+def stream(slow_hz: float, seed: int, jitter: float = 0.0) -> Samples:
+    """Noise of both sensors, by time; stamps are off by a share of the period."""
+    rng = np.random.default_rng(seed)
+    out: Samples = []
+    for source, rate_hz in enumerate((slow_hz, RATE_HZ)):
+        count = round((BAD_S + 0.2) * rate_hz)
+        off = 0.5 + (jitter * rng.uniform(-0.5, 0.5, count) if source == 0 else 0.0)
+        stamps = np.round((np.arange(count) + off) / rate_hz * 1e9).astype(int).tolist()
+        std = STD[:2] if source == 0 else STD[2:]
+        values = rng.normal(0, 1, (count, len(std))) * std
+        out += [(source, stamp, v) for stamp, v in zip(stamps, values, strict=True)]
+    return sorted(out, key=lambda sample: sample[1])
+
+
+def aligned(samples: Samples) -> list[Row]:
+    aligner = Aligner([2, 1], [0.0, 0.0], RATE_HZ, 0.05, 0.1)
+    return [row for source, t, v in samples for row in aligner.push(source, t, v)]
+
+
+def struck(samples: Samples, source: int, axes: list[int], size: float, count: int = 1) -> Samples:
+    """The same with the first samples of a source from `BAD_S` on off by `size` on some axes."""
+    hit = [i for i, (s, t, _) in enumerate(samples) if s == source and t >= BAD_S * 1e9][:count]
+    out = [(s, t, v.copy()) for s, t, v in samples]
+    for i in hit:
+        out[i][2][axes] += size
+    return out
+
+
+def settled(rows: list[Row]) -> tuple[GlitchFilter, list[Row]]:
+    subject = GlitchFilter(CHANNELS, RATE_HZ)
+    return subject, [out for row in rows for out in subject.push(row)] + subject.flush()
+
+
+@given(SLOW_HZ, st.integers(0, 200), st.floats(0, 0.9), st.sampled_from([2.0, -1e6]))
+def test_a_slow_sensors_bad_sample_is_mended_in_all_rows_that_it_went_into(
+    slow_hz: float, seed: int, jitter: float, size: float
+) -> None:
+    clean = stream(slow_hz, seed, jitter)
+    came = aligned(struck(clean, 0, [1], size))
+    subject, out = settled(came)
+    assert subject.glitches == {CHANNELS[1]: 1}
+    assert not subject.jumps
+    known = ~np.isnan(table(came))
+    spoilt = (known & (table(came) != table(aligned(clean))))[:, 1]
+    assert spoilt.any()
+    np.testing.assert_array_equal(~np.isnan(table(out)), known)
+    changed = known & (table(out) != table(came))
+    assert not changed[:, [0, 2]].any()
+    assert changed[spoilt, 1].all()
+    # On from sample to sample, as everywhere: noise, and no more.
+    assert np.nanmax(np.abs(table(out)[:, 1])) <= 6 * STD[1]
+
+
+@given(SLOW_HZ, st.integers(0, 200), st.floats(0, 0.9))
+def test_a_blow_that_two_axes_of_a_slow_sensor_see_passes_at_once(
+    slow_hz: float, seed: int, jitter: float
+) -> None:
+    rows = aligned(struck(stream(slow_hz, seed, jitter), 0, [0, 1], 2.0))
+    subject = GlitchFilter(CHANNELS, RATE_HZ)
+    for row in rows:
+        assert subject.push(row) == [row]
+    assert not subject.glitches
+
+
+@given(st.sampled_from([60.0, 125.0, 254.0]), st.integers(0, 200))
+def test_rows_are_let_go_at_once_when_another_sensor_jumps_too(slow_hz: float, seed: int) -> None:
+    rows = aligned(struck(stream(slow_hz, seed), 0, [1], 2.0))
+    subject = GlitchFilter(CHANNELS, RATE_HZ)
+    held = next(i for i, row in enumerate(rows) if not subject.push(row))
+    following = rows[held + 1]
+    assume(np.isnan(following.news[1]))  # the next sample is further away
+    force = following.values + [0.0, 0.0, 5.0]
+    seen = replace(following, values=force, news=np.array([np.nan, np.nan, force[2]]))
+    assert subject.push(seen) == [rows[held], seen]
+    assert not subject.glitches
+    assert subject.jumps == {CHANNELS[1]: 1, CHANNELS[2]: 1}
+
+
+@given(SLOW_HZ, st.integers(0, 200), st.integers(2, 5))
+def test_what_lasts_for_two_samples_of_a_slow_sensor_is_physical(
+    slow_hz: float, seed: int, count: int
+) -> None:
+    rows = aligned(struck(stream(slow_hz, seed), 0, [0], 2.0, count))
+    subject, out = settled(rows)
+    assert not subject.glitches
+    assert subject.jumps[CHANNELS[0]] >= 1
+    assert out == rows
+
+
+def test_after_a_motion_it_is_hard_of_hearing_no_longer_than_the_router() -> None:
+    values = noise(2000)
+    values[:1000] *= 20.0
+    values[1450, 0] = 1.0  # 14 σ of the rest, less than 1 of the motion 0.9 s before
+    subject, _ = filtered(values)
+    assert subject.glitches == {CHANNELS[0]: 1}
+
+
+@given(SLOW_HZ, st.integers(0, 200), st.floats(0, 0.9), st.floats(0, 0.1))
+def test_many_rows_at_once_settle_as_each_alone(
+    slow_hz: float, seed: int, jitter: float, share: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    samples = [
+        (s, t, v + 5.0 * (rng.random(v.shape) < share / 4))
+        for s, t, v in stream(slow_hz, seed, jitter)
+        if rng.random() > share or (t // 10**8) % 3
+    ]
+    rows = aligned(samples)
+    alone, at = GlitchFilter(CHANNELS, RATE_HZ), []
+    out: list[Row] = []
+    for i, row in enumerate(rows):
+        given_out = alone.push(row)
+        out += given_out
+        at += [i] * len(given_out)
+    at += [len(rows) - 1] * (len(rows) - len(at))
+    out += alone.flush()
+    together = GlitchFilter(CHANNELS, RATE_HZ)
+    values, settled_at = together.run(table(rows), np.array([row.news for row in rows]))
+    np.testing.assert_array_equal(values, table(out))
+    np.testing.assert_array_equal(settled_at, at)
+    assert (together.glitches, together.jumps) == (alone.glitches, alone.jumps)

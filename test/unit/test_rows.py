@@ -97,6 +97,17 @@ def test_bad_messages_are_left_out(tmp_path: Path) -> None:
     assert len(run.values) == 500
 
 
+def test_glitches_are_mended_as_by_the_node(tmp_path: Path) -> None:
+    """One in mid-run, and none in the last row, of which nobody knows what follows."""
+    spoilt = list(MESSAGES)
+    for i in (600, 998):
+        stamp_ns = spoilt[i].stamp_ns
+        spoilt[i] = Message(0, stamp_ns, imu(stamp_ns, [50.0, 0, 9.81, 0, 0, 0]))
+    run = read_run(write_ros2(tmp_path / "run", spoilt), Settings(), 500.0)
+    assert len(run.values) == 500
+    assert np.flatnonzero(run.values[:, 0] > 1.0).tolist() == [499]
+
+
 def test_a_bag_without_a_usable_message_is_refused(tmp_path: Path) -> None:
     bag = write_ros2(tmp_path / "run", [Message(0, START_NS, b"\0\1")])
     with pytest.raises(BagError, match=f"{bag}: no usable message"):
