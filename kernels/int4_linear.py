@@ -1,9 +1,12 @@
 """Linear layer with INT4 weights, two to a byte, one FP16 scale per output channel.
 
-Steady path: activations INT8, an integer dot product, scaled afterwards, so every device that
-adds integers exactly gives the same sums:
+Steady path: activations are whole numbers of 12 bits, an integer dot product, scaled afterwards,
+so every device that adds integers exactly gives the same sums:
 
-    y[m, n] = s · S[n] · Σ_k q[n, k] · x̂[m, k],   x̂ = clip(round(x / s), -127, 127)
+    y[m, n] = s · S[n] · Σ_k q[n, k] · x̂[m, k],   x̂ = clip(round(x / s), -2047, 2047)
+
+Tensor cores take FP16, which holds all whole numbers to 2048, and add in FP32, exactly below 2²⁴:
+there 12 bits cost what 8 would.
 
 Transient path: activations FP16, weights dequantised, accumulation FP32, plus a low-rank branch:
 
@@ -15,7 +18,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-INT8_MAX = 127
+INT8_MAX = 127  # of weights
+STEADY_MAX = 2047  # of activations
 
 
 def pack_int4(codes: Tensor) -> Tensor:
@@ -34,9 +38,9 @@ def unpack_int4(packed: Tensor) -> Tensor:
     return torch.where(halves > 7, halves - 16, halves)
 
 
-def quantize_int8(x: Tensor, scale: Tensor | float) -> Tensor:
-    """INT8 codes of x, kept in float32: integers that small add exactly there."""
-    return torch.clamp(torch.round(x / scale), -INT8_MAX, INT8_MAX)
+def steady_codes(x: Tensor, scale: Tensor | float) -> Tensor:
+    """12-bit codes of x, kept in float32."""
+    return torch.clamp(torch.round(x / scale), -STEADY_MAX, STEADY_MAX)
 
 
 def int4_linear_steady(x: Tensor, codes: Tensor, scales: Tensor, x_scale: Tensor | float) -> Tensor:
@@ -49,10 +53,9 @@ def int4_linear_steady(x: Tensor, codes: Tensor, scales: Tensor, x_scale: Tensor
         x_scale: activation scale s.
 
     Returns:
-        float32 [M, N]. The sums stay below 2²⁴ for up to 16,000 inputs, so they are exact in
-        float32.
+        float32 [M, N]. Sums stay below 2²⁴ for up to 1,024 inputs, so they are exact in float32.
     """
-    return (quantize_int8(x, x_scale) @ codes.T) * (scales[:, 0] * x_scale)
+    return (steady_codes(x, x_scale) @ codes.T) * (scales[:, 0] * x_scale)
 
 
 def int4_linear_transient(x: Tensor, weight: Tensor, down: Tensor, up: Tensor) -> Tensor:

@@ -112,15 +112,15 @@ _ROUND = tl.constexpr(12582912.0)  # 1.5 · 2²³: in a sum with it whole number
 
 @triton.jit
 def activations(x, inverse_scale, steady):
-    """What the tensor cores are fed, FP16: INT8 codes while steady, the value in a transient.
+    """What the tensor cores are fed, FP16: 12-bit codes while steady, the value in a transient.
 
-    Codes are rounded to the nearest, halves to the even one. Whole numbers up to 127 and INT4 or
-    INT8 weights are exact in FP16 and their products add exactly in FP32, so the steady path is
-    an integer dot product.
+    Codes are rounded to the nearest, halves to the even one. Whole numbers up to 2047 and INT4 or
+    INT8 weights are exact in FP16 and their products add exactly in FP32 up to 2²⁴, so the steady
+    path is an integer dot product.
     """
     by = tl.where(steady, inverse_scale, 1.0)
     round_by = tl.where(steady, _ROUND, 0.0)
-    largest = tl.where(steady, 127.0, 65504.0)
+    largest = tl.where(steady, 2047.0, 65504.0)
     if not INTERPRETED:
         return tl.inline_asm_elementwise(
             _ACTIVATIONS,

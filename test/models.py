@@ -8,7 +8,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from tao_lora_ros.kernels.int4_linear import INT8_MAX, pack_int4
+from tao_lora_ros.kernels.int4_linear import INT8_MAX, STEADY_MAX, pack_int4
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
@@ -77,7 +77,7 @@ def quantized(teacher: Mixer, inputs: Tensor) -> Mixer:
 def _fill(target: torch.nn.Module, layer: FullLinear, rows: Tensor) -> None:
     weight = layer.weight.detach()
     target.bias.copy_(layer.bias)
-    target.x_scale.fill_(rows.abs().max() / INT8_MAX)
+    target.x_scale.fill_(rows.abs().max() / STEADY_MAX)
     if isinstance(target, Int8Linear):
         scales = channel_scales(weight, INT8_MAX)
         target.scales.copy_(scales)

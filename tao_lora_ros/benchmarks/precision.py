@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tao_lora_ros.kernels.int4_linear import INT8_MAX, quantize_int8
+from tao_lora_ros.kernels.int4_linear import INT8_MAX
 from tao_lora_ros.model.describe import layer_bytes
 from tao_lora_ros.model.layers import FullLinear, QuantizedLinear
 from tao_lora_ros.model.mixer import Mixer
@@ -53,7 +53,8 @@ def half(x: Tensor, inputs: LayerInputs) -> Tensor:
 
 def static8(x: Tensor, inputs: LayerInputs) -> Tensor:
     """INT8 in the fixed steps of steady motion."""
-    return quantize_int8(x, inputs.scale) * inputs.scale
+    step = inputs.largest / INT8_MAX
+    return torch.clamp(torch.round(x / step), -INT8_MAX, INT8_MAX) * step
 
 
 def dynamic8(x: Tensor, inputs: LayerInputs) -> Tensor:

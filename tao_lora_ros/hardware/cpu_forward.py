@@ -1,8 +1,8 @@
 """The forward pass of `Mixer` on the CPU, in one compiled call; the plain reference is the mixer.
 
-Products are of integers and exact. Steady: INT8 activations of the layer's fixed scale. Transient:
-the FP16 activations of the reference become int16 of a row's own scale (finer for its larger
-values, coarser below a thirtieth of the largest), and the weights' codes stay integers too.
+Products are of integers and exact. Steady: 12-bit activations of the layer's fixed scale.
+Transient: the FP16 activations of the reference become int16 of a row's own scale (finer for its
+larger values, coarser below a thirtieth of the largest), and the weights' codes stay integers too.
 """
 
 from __future__ import annotations

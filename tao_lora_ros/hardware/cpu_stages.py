@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from tao_lora_ros.hardware.cpu_math import bits, from_bits, gelu
+from tao_lora_ros.kernels.int4_linear import STEADY_MAX
 from tao_lora_ros.signal.compiled import compiled
 
 _f = np.float32
-_INT8_MAX = _f(127)
+_STEADY_MAX = _f(STEADY_MAX)
 _NORM_EPSILON = _f(1e-5)
 _TINY = _f(1e-30)  # so that rows of zeros divide by something
 
@@ -55,10 +56,10 @@ def _peak(values):
 def round_rows(x, per_unit, limit, transient, codes, units):
     """Codes of x, int16 [rows, K], for a product from the right, and what a code counts, [rows].
 
-    Steady: INT8 codes of the fixed scale 1 / per_unit. Transient: each row's largest value gets
+    Steady: 12-bit codes of the fixed scale 1 / per_unit. Transient: each row's largest value gets
     the code `limit`, so nothing is clipped and the step is finer than FP16's at that value.
     """
-    largest = limit if transient else _INT8_MAX
+    largest = limit if transient else _STEADY_MAX
     for i in range(x.shape[0]):
         row, to = x[i], codes[i]
         factor = per_unit
@@ -76,7 +77,7 @@ def round_pairs(x, per_unit, limit, transient, codes, units):
     A code of an even row is the lower half of the int32, that of the row after it the upper.
     """
     rows, columns = x.shape
-    largest = limit if transient else _INT8_MAX
+    largest = limit if transient else _STEADY_MAX
     factors = np.full(columns, per_unit)
     if transient:
         factors[:] = _TINY

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tao_lora_ros.kernels.int4_linear import (
     int4_linear_steady,
     int4_linear_transient,
-    quantize_int8,
+    steady_codes,
     unpack_int4,
 )
 from tao_lora_ros.quantization.rounding import dequantize
@@ -75,7 +75,7 @@ class Int8Linear(QuantizedLinear):
         self._weight = dequantize(self.codes, self._scales)
 
     def steady(self, rows: Tensor) -> Tensor:
-        sums = quantize_int8(rows, self.x_scale) @ self._codes.T
+        sums = steady_codes(rows, self.x_scale) @ self._codes.T
         return sums * (self._scales[:, 0] * self.x_scale)
 
     def transient(self, rows: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from tao_lora_ros.kernels.int4_linear import INT8_MAX, pack_int4
+from tao_lora_ros.kernels.int4_linear import INT8_MAX, STEADY_MAX, pack_int4
 from tao_lora_ros.model.adapter import Adapter, branches, set_adapter
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear, QuantizedLinear
 from tao_lora_ros.model.mixer import Mixer
@@ -19,7 +19,8 @@ from tao_lora_ros.quantization.rounding import (
 )
 from tao_lora_ros.router.router import Path
 
-STEADY_QUANTILE = 0.9999  # of the steady activations; what lies above saturates
+STEADY_QUANTILE = 0.9999  # of the steady activations
+REACH = 2.0  # of the codes, over that quantile; what lies above saturates
 
 Rounding = Callable[[Tensor, Tensor, Tensor], Tensor]  # weight, scales, gram to codes
 ROUNDINGS: dict[str, Rounding] = {
@@ -34,7 +35,7 @@ class LayerInputs:
     def __init__(self, layer: FullLinear) -> None:
         self._sum = torch.zeros(layer.in_features, layer.in_features, dtype=torch.float64)
         self._count = 0
-        self._largest = 0.0
+        self.largest = 1e-6  # activation of steady motion, but for rare ones
         self.steady = False
 
     def __call__(self, layer: nn.Module, arguments: tuple) -> None:
@@ -44,7 +45,7 @@ class LayerInputs:
         if self.steady:
             values = rows.abs().flatten()
             rank = max(1, int(STEADY_QUANTILE * values.numel()))
-            self._largest = max(self._largest, values.kthvalue(rank).values.item())
+            self.largest = max(self.largest, values.kthvalue(rank).values.item())
 
     @property
     def gram(self) -> Tensor:
@@ -53,8 +54,8 @@ class LayerInputs:
 
     @property
     def scale(self) -> float:
-        """Fixed INT8 step of the activations in steady motion."""
-        return max(self._largest, 1e-6) / INT8_MAX
+        """Fixed step of the activations in steady motion."""
+        return REACH * self.largest / STEADY_MAX
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from tao_lora_ros.kernels.int4_linear import INT8_MAX, pack_int4
+from tao_lora_ros.kernels.int4_linear import INT8_MAX, STEADY_MAX, pack_int4
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear, QuantizedLinear
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.quantization.rounding import INT4_MAX
@@ -50,7 +50,7 @@ class _Settling(nn.Module):
     def forward(self, x: Tensor, path: Path) -> Tensor:
         if path is Path.STEADY:
             step = self.log_step.exp()
-            inside = torch.clamp(x / step, -INT8_MAX, INT8_MAX)
+            inside = torch.clamp(x / step, -STEADY_MAX, STEADY_MAX)
             x = (inside + (inside.round() - inside).detach()) * step
         return x @ (self.codes * self.scales).T + self.bias
 

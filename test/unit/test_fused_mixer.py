@@ -25,7 +25,7 @@ CONFIG = MixerConfig(
 NUMBER = 23  # of the launch
 # Steady: sums are exact, what differs is a code whose value lies in the middle between two.
 # Transient: the branch's inner product is rounded to FP16.
-TOLERANCE = {Path.STEADY: 2e-2, Path.TRANSIENT: 2e-3}
+TOLERANCE = {Path.STEADY: 2e-3, Path.TRANSIENT: 2e-3}
 
 
 def model_of(seed: int = 0, **change: object) -> Mixer:
@@ -115,7 +115,7 @@ def test_windows_of_one_launch_go_their_own_paths() -> None:
     inputs = windows(seed=6, count=2, config=CONFIG)
     mixed = fused(model, inputs, [Path.TRANSIENT, Path.STEADY])
     assert deviations(mixed[:1], plain(model, inputs[:1], Path.TRANSIENT)).max() < 2e-3
-    assert deviations(mixed[1:], plain(model, inputs[1:], Path.STEADY)).max() < 2e-2
+    assert deviations(mixed[1:], plain(model, inputs[1:], Path.STEADY)).max() < 2e-3
     assert np.array_equal(mixed[1:], fused(model, inputs[1:], [Path.STEADY]))
 
 

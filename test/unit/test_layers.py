@@ -36,7 +36,7 @@ def test_full_precision_is_the_same_on_both_paths() -> None:
 
 def test_the_steady_path_rounds_the_input_and_leaves_the_branch_out() -> None:
     layer, weight = dual()
-    rounded = torch.round(X / 0.05).clamp(-127, 127) * 0.05
+    rounded = torch.round(X / 0.05).clamp(-2047, 2047) * 0.05
     torch.testing.assert_close(layer(X, Path.STEADY), rounded @ weight.T + layer.bias)
 
 
@@ -50,7 +50,7 @@ def test_the_transient_path_adds_the_branch() -> None:
 
 def test_at_rank_zero_the_paths_differ_by_the_inputs_rounding_alone() -> None:
     layer, _ = dual(rank=0)
-    on_grid = torch.round(X / 0.0625) * 0.0625  # values that INT8 and FP16 hold alike
+    on_grid = torch.round(X / 0.0625) * 0.0625  # values that both paths hold alike
     layer.x_scale.fill_(0.0625)
     torch.testing.assert_close(
         layer(on_grid, Path.STEADY), layer(on_grid, Path.TRANSIENT), rtol=1e-5, atol=1e-5
@@ -62,7 +62,7 @@ def test_int8_is_close_to_its_weights(path: Path) -> None:
     layer = Int8Linear(32, 6)
     layer.codes.copy_(torch.randint(-127, 128, (6, 32), generator=G, dtype=torch.int8))
     layer.scales.copy_(torch.rand(6, 1, generator=G) * 0.01)
-    layer.x_scale.fill_(4.0 / 127)
+    layer.x_scale.fill_(4.0 / 2047)
     layer.prepare()
     weight = layer.codes.float() * layer.scales.float()
     torch.testing.assert_close(layer(X, path), X @ weight.T, rtol=0.05, atol=0.1)

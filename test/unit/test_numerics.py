@@ -125,8 +125,8 @@ def test_every_nibble_is_its_code(rows: int, words: int, fill: float) -> None:
 
 
 def test_codes_round_halves_to_even_and_saturate() -> None:
-    x = torch.tensor([0.5, 1.5, 2.5, -0.5, -1.5, 126.4, 127.5, -300.0])
-    assert elementwise("steady", x).tolist() == [0, 2, 2, 0, -2, 126, 127, -127]
+    x = torch.tensor([0.5, 1.5, 2.5, -0.5, -1.5, 2046.4, 2047.5, -3000.0])
+    assert elementwise("steady", x).tolist() == [0, 2, 2, 0, -2, 2046, 2047, -2047]
 
 
 def test_a_transient_keeps_its_values_in_half_precision() -> None:
