@@ -8,7 +8,7 @@ import numpy as np
 from recordings import imu, wrench
 
 from tao_lora_ros.engine.event_bytes import event_bytes
-from tao_lora_ros.engine.results import Event, Phase
+from tao_lora_ros.engine.results import Event, Kept, Phase
 from tao_lora_ros.preservation.event_record import EventRecord, Topic
 from tao_lora_ros.preservation.outlier_buffer import RawMessages, RawSamples
 from tao_lora_ros.signal.cdr import IMU, WRENCH
@@ -65,11 +65,10 @@ def event(
         label="impact",
         probability=0.5,
         raw=tuple(sources),
-        received=tuple(received),
     )
     published = Event(**(fields | changes))
     topic = Topic("/robot/tao_lora/events", "tao_lora_ros/msg/TransientEvent")
-    return EventRecord.of(published, event_bytes(published), topics, topic)
+    return EventRecord.of(Kept(published, tuple(received)), event_bytes(published), topics, topic)
 
 
 def varied(sequence: int) -> EventRecord:

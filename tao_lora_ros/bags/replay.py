@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.results import Event, Inference, Phase
+from tao_lora_ros.engine.results import Event, Inference, Kept, Phase, Result
 from tao_lora_ros.signal.cdr import DecodeError
 
 
 @dataclass
 class Replay:
-    """What a bag gave; `events` holds both phases, in order."""
+    """What a bag gave; `events` holds both phases, `kept` what was received around each."""
 
     first_stamp_ns: int = 0
     inferences: list[Inference] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
 
 
 def replay(
@@ -39,7 +40,7 @@ def replay(
         _sort(pipeline.push(source, data, log_ns), result)
         if count % 1000 == 0:
             progress(count)
-    _sort(list(pipeline.flush()), result)
+    _sort(pipeline.flush(), result)
     return result
 
 
@@ -50,9 +51,14 @@ def _stamp_ns(pipeline: Pipeline, source: int, log_ns: int, data: bytes) -> int:
         return 0
 
 
-def _sort(results: list, into: Replay) -> None:
+def _sort(results: Iterable[Result], into: Replay) -> None:
     for result in results:
-        (into.inferences if isinstance(result, Inference) else into.events).append(result)
+        if isinstance(result, Inference):
+            into.inferences.append(result)
+        elif isinstance(result, Event):
+            into.events.append(result)
+        else:
+            into.kept.append(result)
 
 
 def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:

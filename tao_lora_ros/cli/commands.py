@@ -18,7 +18,6 @@ from tao_lora_ros.bags.record import record_replay
 from tao_lora_ros.bags.replay import replay, summary
 from tao_lora_ros.engine.event_bytes import event_bytes
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.results import Phase
 from tao_lora_ros.engine.settings import TABLE, Settings, parameter_file, read_settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
@@ -83,9 +82,8 @@ def replay_command(options: Namespace) -> None:
             options.json.write_text(json.dumps(numbers, indent=1) + "\n")
     if options.store:
         with EventStore(options.store) as store:
-            for event in result.events:
-                if event.phase is Phase.END:
-                    store.append(EventRecord.of(event, event_bytes(event), recorded))
+            for kept in result.kept:
+                store.append(EventRecord.of(kept, event_bytes(kept.event), recorded))
     if options.report:
         with _needs("plotly"):
             from tao_lora_ros.bags.report import write_report

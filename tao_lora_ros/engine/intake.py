@@ -42,10 +42,9 @@ class Intake:
         self.sources = [
             Source(config, settings.clock_jump_s, clock, offset_s) for config in configs
         ]
-        longest_s = settings.max_transient_s + settings.source_timeout_s + _MARGIN_S
-        self.buffers = [
-            OutlierBuffer(config, settings.pre_roll_s + longest_s) for config in configs
-        ]
+        event_s = settings.pre_roll_s + settings.max_transient_s + settings.post_roll_s
+        keep_s = event_s + settings.source_timeout_s + _MARGIN_S
+        self.buffers = [OutlierBuffer(config, keep_s) for config in configs]
         self.channels = [name for config in configs for name in config.channels]
         edges = np.cumsum([0, *(len(config.channels) for config in configs)])
         self._columns = [slice(*edges[i : i + 2]) for i in range(len(configs))]

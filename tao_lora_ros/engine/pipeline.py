@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from math import inf
 
 import numpy as np
 
@@ -74,7 +75,8 @@ class Pipeline:
         self.artifact = artifact
         self._window = SlidingWindow(artifact.model.config.window, len(artifact.channels))
         self._inferrer = Inferrer(self.runtime, artifact.model)
-        self._describer = EventDescriber(self.intake, artifact.labels, self._settings.pre_roll_s)
+        rolls_s = self._settings.pre_roll_s, self._settings.post_roll_s
+        self._describer = EventDescriber(self.intake, artifact.labels, *rolls_s)
 
     def warm(self) -> None:
         """Have the model's first calls behind us: they allocate and are slow."""
@@ -154,11 +156,15 @@ class Pipeline:
         return closed
 
     def flush(self) -> Iterator[Result]:
-        """Settle what is held back at the end of the input, and close the open event."""
+        """Settle what is held back at the end of the input, and close the open event.
+
+        Post-rolls end here too.
+        """
         for row in self._glitches.flush():
             yield from self._row(row)
         if transient := self._detector.stop():
             yield self._describer.describe(Phase.END, transient, self._last_ns)
+        yield from self._describer.kept(inf)
 
     def calibrate(self) -> Calibration:
         """Calibrate on the motion since the last reset, its newest ten minutes at most.
@@ -221,6 +227,7 @@ class Pipeline:
                 yield self._infer(row, step)
         if step.change is not Change.NONE:
             yield self._transition(step.change, row.time_ns)
+        yield from self._describer.kept(row.time_ns)
 
     def _infer(self, row: Row, step: Step) -> Inference:
         path = step.path

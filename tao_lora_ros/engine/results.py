@@ -52,9 +52,8 @@ class Event:
 
     `channels` holds (name, share), largest share first, those above 1 %. `end_ns` is 0 in the
     ONSET phase. `label` is empty where the model has no labels or its window was not full yet.
-    `regime_change`: it lasted so long that what it brought is now taken as steady. `raw` and
-    `received` have an entry a source: its samples, and its messages byte for byte, refused ones
-    too; an event that came as a message has none of these.
+    `regime_change`: it lasted so long that what it brought is now taken as steady. `raw` has the
+    samples of each source, from the pre-roll to the row that decided the phase.
     """
 
     phase: Phase
@@ -69,7 +68,6 @@ class Event:
     probability: float
     raw: tuple[RawSamples, ...]
     regime_change: bool = False
-    received: tuple[RawMessages, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -80,4 +78,16 @@ class Event:
         return Kind.IMPULSIVE if short else Kind.SUSTAINED
 
 
-Result = Inference | Event
+@dataclass(frozen=True)
+class Kept:
+    """An event that is over, once its post-roll has come.
+
+    `received` has the messages of each source byte for byte, refused ones too, from the pre-roll to
+    the end of the post-roll.
+    """
+
+    event: Event
+    received: tuple[RawMessages, ...]
+
+
+Result = Inference | Event | Kept

@@ -77,6 +77,9 @@ class Settings:
         2.0, "s", "after this long a transient is accepted as the new steady state", 0.1, 60.0
     )
     pre_roll_s: float = parameter(0.25, "s", "raw samples kept from before an onset", 0.0, 10.0)
+    post_roll_s: float = parameter(
+        0.25, "s", "messages that the event store keeps from after an end", 0.0, 10.0
+    )
     max_gap_s: float = parameter(
         0.05, "s", "longest hole in a source that is interpolated", 0.001, 1.0
     )

@@ -40,8 +40,8 @@ class EventRecord:
     """A transient that is over, with the raw data around it.
 
     Times are ns. `channels` holds (name, share), largest share first. `kind` and `regime_change`
-    are those of TransientEvent.msg. `raw` has one entry a source: pre-roll, event and post-roll at
-    the source's own rate and stamps. `received` has the messages of each topic, as they came.
+    are those of TransientEvent.msg. `raw` has an entry a source: pre-roll and event, at the rate
+    and stamps of its own. `received` has the messages of each topic as they came, post-roll too.
     `message` is the TransientEvent in CDR, as it was published on `topic`. Records are equal only
     to themselves: they hold arrays.
     """
@@ -64,21 +64,21 @@ class EventRecord:
 
     @classmethod
     def of(
-        cls, event: Any, message: bytes, sources: Sequence[Topic], topic: Topic = EVENTS
+        cls, kept: Any, message: bytes, sources: Sequence[Topic], topic: Topic = EVENTS
     ) -> EventRecord:
-        """The record of anything with the attributes of the engine's `Event`.
+        """The record of anything with the attributes of the engine's `Kept`.
 
         Args:
-            event: the event.
-            message: the same in CDR.
-            sources: the topics that `event.received` came from.
+            kept: the event and what was received.
+            message: the event in CDR.
+            sources: the topics that `kept.received` came from.
             topic: where the message was published.
         """
         known: dict[str, Any] = dict(
-            kind=int(event.kind),  # without the engine's enumeration
+            kind=int(kept.event.kind),  # without the engine's enumeration
             topic=topic,
             message=message,
-            received=tuple(zip(sources, event.received, strict=True)),
+            received=tuple(zip(sources, kept.received, strict=True)),
         )
         names = {field.name for field in fields(cls)} - known.keys()
-        return cls(**known, **{name: getattr(event, name) for name in names})
+        return cls(**known, **{name: getattr(kept.event, name) for name in names})

@@ -13,7 +13,7 @@ from visualization_msgs.msg import MarkerArray
 
 from tao_lora_ros.engine.event_bytes import event_bytes
 from tao_lora_ros.engine.inference_bytes import InferencePacker
-from tao_lora_ros.engine.results import Event, Inference, Phase, Result
+from tao_lora_ros.engine.results import Event, Inference, Kept, Phase, Result
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.msg import Inference as InferenceMessage
@@ -91,21 +91,21 @@ class Outputs:
                 self._inferences.publish(self._packer.pack(result, latency_ns))
                 self.latencies_ns.append(latency_ns)
                 self.late += latency_ns > self._hops_ns[result.path]
+            elif isinstance(result, Kept):
+                self._keep(result)
             else:
-                data = event_bytes(result)
-                self._events.publish(data)
-                if self.writer is not None and result.phase is Phase.END:
-                    self._keep(result, data)
+                self._events.publish(event_bytes(result))
                 self._markers.publish(event_markers(result))
                 if self._cloud is not None and result.phase is Phase.END:
                     self._cloud.add(result)
                 self._log(result)
 
-    def _keep(self, event: Event, data: bytes) -> None:
-        assert self.writer is not None
+    def _keep(self, kept: Kept) -> None:
+        if self.writer is None:
+            return
         sources = [input.described() for input in self._inputs]
         topic = Topic(self._events.topic_name, TRANSIENT_EVENT, (offered(_EVENTS_QOS),))
-        self.writer.submit(EventRecord.of(event, data, sources, topic))
+        self.writer.submit(EventRecord.of(kept, event_bytes(kept.event), sources, topic))
 
     def _log(self, event: Event) -> None:
         channels = ", ".join(f"{name} {share:.0%}" for name, share in event.channels[:3])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def describer(labels: tuple[str, ...] = ("free", "contact", "impact")) -> EventD
     intake = Intake(Settings(wrenches=("ft",)), rate_hz=500.0)
     for source, frame in zip(intake.sources, ("imu_link", "ft_link"), strict=True):
         source.frame_id = frame
-    return EventDescriber(intake, labels, pre_roll_s=0.02)
+    return EventDescriber(intake, labels, pre_roll_s=0.02, post_roll_s=0.04)
 
 
 def transient(lasts_ms: int = 20) -> Transient:
@@ -64,17 +66,39 @@ def test_channels_and_frame_are_those_of_the_largest_shares() -> None:
 
 def test_raw_samples_reach_from_the_pre_roll_to_the_row_of_the_end() -> None:
     subject = describer()
-    for stamp in range(0, 200, 10):
-        subject._intake.buffers[1].push(stamp * MS, bytes([stamp]), stamp * MS, np.zeros(6))
-    event = end(subject)
-    empty, raw = event.raw
+    fill(subject, 200)
+    empty, raw = end(subject).raw
     assert (raw.stamps_ns // MS).tolist() == list(range(80, 151, 10))
     assert not empty.stamps_ns.size
     assert (empty.frame_id, raw.frame_id) == ("imu_link", "ft_link")
-    assert [b"".join(messages.data) for messages in event.received] == [
-        b"",
-        bytes(range(80, 151, 10)),
-    ]
+
+
+def fill(subject: EventDescriber, until_ms: int) -> None:
+    """A wrench every 10 ms."""
+    for stamp in range(0, until_ms, 10):
+        subject._intake.buffers[1].push(stamp * MS, bytes([stamp]), stamp * MS, np.zeros(6))
+
+
+@pytest.mark.parametrize(("lasts_ms", "last_ms"), [(5, 150), (40, 180)])
+def test_messages_are_kept_until_the_post_roll_is_over_or_the_end_is_known(
+    lasts_ms: int, last_ms: int
+) -> None:
+    subject = describer()
+    event = subject.describe(Phase.END, transient(lasts_ms), 150 * MS)
+    fill(subject, 200)
+    assert list(subject.kept(last_ms * MS - 1)) == []
+    (kept,) = subject.kept(last_ms * MS)
+    assert kept.event is event
+    nothing, messages = kept.received
+    assert b"".join(messages.data) == bytes(range(80, last_ms + 1, 10))
+    assert nothing.data == ()
+    assert list(subject.kept(math.inf)) == []
+
+
+def test_at_the_end_all_are_given_out_in_their_order() -> None:
+    subject = describer()
+    first, second = end(subject), end(subject)
+    assert [kept.event for kept in subject.kept(math.inf)] == [first, second]
 
 
 def test_the_kind_follows_from_the_duration() -> None:

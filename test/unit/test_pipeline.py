@@ -7,13 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, replace
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from models import LABELS, SMALL, small_artifact, with_thresholds
 from recordings import PERIOD_NS, SECOND, START_NS, TOPICS, Message, imu, motion, wrench
 
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.results import Event, Inference, Kind, Phase, Result
+from tao_lora_ros.engine.results import Event, Inference, Kept, Kind, Phase, Result
 from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.router.calibration import CalibrationError
@@ -44,6 +47,10 @@ def events(given_out: Iterable[Result]) -> list[Event]:
     return [result for result in given_out if isinstance(result, Event)]
 
 
+def kept_of(given_out: Iterable[Result]) -> list[Kept]:
+    return [result for result in given_out if isinstance(result, Kept)]
+
+
 def delayed(messages: Sequence[Message], source: int, by_ns: int) -> list[Message]:
     """The messages with those of one source arriving later by so much."""
     return sorted(messages, key=lambda m: m.stamp_ns + (by_ns if m.source == source else 0))
@@ -62,7 +69,7 @@ def plain(result: Any) -> Any:
 
 def row(result: Result) -> Any:
     """All but what was received: refused messages are kept, and change nothing else."""
-    bare = replace(result, received=()) if isinstance(result, Event) else result
+    bare = replace(result, received=()) if isinstance(result, Kept) else result
     return plain(astuple(bare))
 
 
@@ -154,8 +161,6 @@ def test_raw_samples_are_complete_from_the_pre_roll_on_with_their_own_stamps(
         assert raw.stamps_ns.tolist() == [m.stamp_ns for m in sent]
         for message, values in zip(sent, raw.values, strict=True):
             np.testing.assert_array_equal(values, _values(message))
-        assert end.received[source].data == tuple(m.data for m in sent)
-        assert end.received[source].times_ns.tolist() == raw.stamps_ns.tolist()
 
 
 def test_the_onsets_raw_samples_are_the_first_of_the_ends(struck: list[Result]) -> None:
@@ -196,7 +201,10 @@ def test_flush_closes_the_event_that_is_open() -> None:
     subject = pipeline()
     cut = [m for m in STRUCK if m.stamp_ns < IMPACT_NS + 15 * MS]
     (onset,) = events(results(subject, cut, flush=False))
-    (end,) = subject.flush()
+    end, kept = subject.flush()
+    assert isinstance(end, Event)
+    assert isinstance(kept, Kept)
+    assert kept.event is end
     assert (end.phase, end.sequence, end.onset_ns) == (Phase.END, 0, onset.onset_ns)
     assert end.end_ns >= end.peak_ns
     assert list(subject.flush()) == []
@@ -218,17 +226,59 @@ def test_a_lasting_change_is_accepted_after_the_longest_transient() -> None:
     assert end.kind is Kind.SUSTAINED
 
 
-def assert_whole(event: Event, source: int, sent: list[bytes]) -> None:
+def assert_kept(settings: Settings, kept: Kept, sent: Sequence[Message]) -> None:
+    """Both sources' messages from the pre-roll to the end of the post-roll, each once."""
+    decided_ns = max(raw.stamps_ns[-1] for raw in kept.event.raw)
+    first_ns = kept.event.onset_ns - round(settings.pre_roll_s * 1e9)
+    last_ns = max(kept.event.end_ns + round(settings.post_roll_s * 1e9), decided_ns)
+    for source, messages in enumerate(kept.received):
+        there = [m for m in sent if m.source == source and first_ns <= m.stamp_ns <= last_ns]
+        assert messages.data == tuple(m.data for m in there)
+        assert messages.times_ns.tolist() == [m.stamp_ns for m in there]
+
+
+@pytest.mark.parametrize("post_roll_s", [0.0, 0.03, 0.25, 0.9])
+def test_the_post_roll_is_kept_and_delays_no_event(
+    post_roll_s: float, struck: list[Result]
+) -> None:
+    out = results(pipeline(post_roll_s=post_roll_s), STRUCK, flush=False)
+    others = [result for result in out if not isinstance(result, Kept)]
+    assert same(others, [result for result in struck if not isinstance(result, Kept)])
+    (kept,) = kept_of(out)
+    assert_kept(Settings(post_roll_s=post_roll_s), kept, STRUCK)
+
+
+@given(
+    gaps_s=st.lists(st.floats(0.02, 0.5), min_size=1, max_size=4),
+    pre_roll_s=st.floats(0.0, 0.5),
+    post_roll_s=st.floats(0.0, 1.0),
+)
+@hypothesis.settings(max_examples=10)
+def test_overlapping_and_back_to_back_events_lose_nothing(
+    gaps_s: list[float], pre_roll_s: float, post_roll_s: float
+) -> None:
+    sent = motion(5.0, 2.5 + np.cumsum([0.0, *gaps_s]) * 0.5, seed=2)
+    rolls = dict(pre_roll_s=pre_roll_s, post_roll_s=post_roll_s)
+    out = results(pipeline(**rolls), sent)
+    ends = [event for event in events(out) if event.phase is Phase.END]
+    kept = kept_of(out)
+    assert [one.event for one in kept] == ends
+    assert ends
+    for one in kept:
+        assert_kept(Settings(**rolls), one, sent)
+
+
+def assert_whole(kept: Kept, source: int, sent: list[bytes]) -> None:
     """All that came on a source from its first to its last sample of the event, in that order."""
-    kept = event.received[source].data
-    first_ns, last_ns = event.raw[source].stamps_ns[[0, -1]].tolist()
+    first_ns, last_ns = kept.event.raw[source].stamps_ns[[0, -1]].tolist()
     first, last = (
         next(m.data for m in STRUCK if m.source == source and m.stamp_ns == stamp_ns)
         for stamp_ns in (first_ns, last_ns)
     )
     came = sent[sent.index(first) : sent.index(last) + 1]
-    at = kept.index(first)
-    assert list(kept[at : at + len(came)]) == came
+    data = kept.received[source].data
+    at = data.index(first)
+    assert list(data[at : at + len(came)]) == came
 
 
 BAD: dict[str, bytes] = {
@@ -252,9 +302,9 @@ def test_bad_messages_are_counted_and_change_nothing_else(kind: str, struck: lis
     assert subject.counts["messages"] == len(STRUCK) + bad
     assert kind.replace("_", " ") in subject.intake.sources[0].reason
     assert same(struck, out)
-    for event in events(out):
-        for source in (0, 1):
-            assert_whole(event, source, [m.data for m in sent if m.source == source])
+    (kept,) = kept_of(out)
+    for source in (0, 1):
+        assert_whole(kept, source, [m.data for m in sent if m.source == source])
 
 
 def test_messages_that_were_overtaken_are_counted_and_change_nothing_else(
@@ -266,8 +316,8 @@ def test_messages_that_were_overtaken_are_counted_and_change_nothing_else(
     out = results(subject, heapq.merge(sent, wrenches, key=lambda m: m.stamp_ns))
     assert subject.intake.rejected == {"out_of_order": len(imus) - 1}
     assert same(struck, out)
-    for event in events(out):
-        assert_whole(event, 0, [m.data for m in sent])
+    (kept,) = kept_of(out)
+    assert_whole(kept, 0, [m.data for m in sent])
 
 
 def test_a_source_on_another_clock_is_refused_with_the_reason() -> None:
@@ -287,10 +337,9 @@ def test_every_message_twice_gives_the_same_as_once(struck: list[Result]) -> Non
     out = results(subject, [m for m in STRUCK for _ in range(2)])
     assert subject.intake.rejected == {"duplicate": len(STRUCK)}
     assert same(struck, out)
-    *_, end = events(out)
-    for messages, raw in zip(end.received, end.raw, strict=True):
-        assert messages.data[::2] == messages.data[1::2]
-        assert len(messages.data) == 2 * len(raw.stamps_ns)
+    (kept,), (once,) = kept_of(out), kept_of(struck)
+    for messages, single in zip(kept.received, once.received, strict=True):
+        assert messages.data[::2] == messages.data[1::2] == single.data
 
 
 @pytest.mark.parametrize("size", [1e6, 1e12, 1e300])
