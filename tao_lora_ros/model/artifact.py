@@ -217,6 +217,9 @@ def _check_lengths(file: FilePath, card: dict[str, Any]) -> None:
     ):
         if length != expected:
             raise ArtifactError(f"{file}: {name} has {length} entries, expected {expected}")
+    for name in ("scales", "memories"):
+        if router[name] != sorted(set(router[name])):
+            raise ArtifactError(f"{file}: router.{name} is {router[name]}, expected ascending")
     for i, channel in enumerate(card["channels"]):
         unit, expected_unit = channel["unit"], unit_of(channel["name"])
         if unit != expected_unit:

@@ -159,6 +159,9 @@ BAD_FIELDS = [
     ("config.channels", True, "$.config.channels"),
     ("router.scales", [], "$.router.scales"),
     ("router.scales.0", 0, "$.router.scales[0]"),
+    ("router.scales.1", 10**6, "$.router.scales[1]"),  # rows that the analyzer would allocate
+    ("router.scales", list(range(1, 18)), "$.router.scales"),
+    ("router.memories.0", 0, "$.router.memories[0]"),
     ("router.thresholds.0", 0.0, "$.router.thresholds[0]"),
     ("router.start_rows", 0, "$.router.start_rows"),
     ("router.leak_rows", 0, "$.router.leak_rows"),
@@ -226,6 +229,14 @@ def test_an_unknown_field_is_named(folder: FilePath, section: str | None) -> Non
             "router.autocovariance[2][0] has 11 entries, expected 12",
         ),
         (lambda c: c["router"]["scales"].append(64), "router.thresholds has 2 entries, expected 3"),
+        (
+            lambda c: c["router"]["scales"].reverse(),
+            "router.scales is [3, 1], expected ascending",
+        ),
+        (
+            lambda c: c["router"].update(memories=[6, 6]),
+            "router.memories is [6, 6], expected ascending",
+        ),
         (lambda c: c["config"].update(window=30), "config: patch 8 does not divide 30"),
         (lambda c: c["config"].update(width=33), "config: width 33 is odd"),
         (lambda c: c["config"].update(rank=64), "config: rank 64 is above width 32"),
