@@ -1,4 +1,7 @@
-"""What `fused_mixer` reads of one block; `mixer_buffers` lays it out."""
+"""What `fused_mixer` reads of one block; `mixer_buffers` lays it out.
+
+Hidden units of the channel mixing are read STEP at a time; `step` counts those of all programs.
+"""
 
 from __future__ import annotations
 
@@ -7,44 +10,51 @@ import triton.language as tl
 
 
 @triton.jit
-def load_weights(
-    codes4, codes8, block, split, T: tl.constexpr, TE: tl.constexpr, TC: tl.constexpr,
-    D: tl.constexpr, HS: tl.constexpr, SPLITS: tl.constexpr,
+def load_channel_weights(
+    codes4, block, step, D: tl.constexpr, E: tl.constexpr, STEP: tl.constexpr
 ):  # fmt: skip
-    """A block's codes as words: channel up [HS, D / 8] and down [D, HS / 8]; token up [TC, T / 4]
-    and down [T, TC / 4], the first and the last TC hidden units.
-    """
-    t, te, d, h = tl.arange(0, T), tl.arange(0, TC), tl.arange(0, D), tl.arange(0, HS)
-    t4, te4 = tl.arange(0, T // 4), tl.arange(0, TC // 4)
-    d8, h8 = tl.arange(0, D // 8), tl.arange(0, HS // 8)
-    up = codes4 + (block * SPLITS + split) * (D * HS // 4)
-    down = up + D * HS // 8
-    token_up = codes8 + block * (T * TE // 2)
-    token_down = token_up + T * TE // 4
-    rest: tl.constexpr = TE - TC
+    """Channel mixing's codes as words: up [STEP, D / 8] and down [D, STEP / 8]."""
+    d, h = tl.arange(0, D), tl.arange(0, STEP)
+    d8, h8 = tl.arange(0, D // 8), tl.arange(0, STEP // 8)
+    up = codes4 + (block * (E // STEP) + step) * (D * STEP // 4)
+    down = up + D * STEP // 8
     return (
         tl.load(up + h[:, None] * (D // 8) + d8[None, :]),
-        tl.load(down + d[:, None] * (HS // 8) + h8[None, :]),
-        tl.load(token_up + te[:, None] * (T // 4) + t4[None, :]),
-        tl.load(token_down + t[:, None] * (TE // 4) + te4[None, :]),
-        tl.load(token_up + (rest + te)[:, None] * (T // 4) + t4[None, :]),
-        tl.load(token_down + t[:, None] * (TE // 4) + rest // 4 + te4[None, :]),
+        tl.load(down + d[:, None] * (STEP // 8) + h8[None, :]),
+    )
+
+
+@triton.jit
+def load_token_weights(codes8, block, T: tl.constexpr, TE: tl.constexpr, TC: tl.constexpr):
+    """Token mixing's codes as words: up [TC, T / 4] and down [T, TC / 4], of the first and of the
+    last TC hidden units.
+    """
+    t, te = tl.arange(0, T), tl.arange(0, TC)
+    t4, te4 = tl.arange(0, T // 4), tl.arange(0, TC // 4)
+    up = codes8 + block * (T * TE // 2)
+    down = up + T * TE // 4
+    rest: tl.constexpr = TE - TC
+    return (
+        tl.load(up + te[:, None] * (T // 4) + t4[None, :]),
+        tl.load(down + t[:, None] * (TE // 4) + te4[None, :]),
+        tl.load(up + (rest + te)[:, None] * (T // 4) + t4[None, :]),
+        tl.load(down + t[:, None] * (TE // 4) + rest // 4 + te4[None, :]),
     )
 
 
 @triton.jit
 def load_vectors(
-    vectors, scales, block, split, steady, T: tl.constexpr, TE: tl.constexpr, TC: tl.constexpr,
-    D: tl.constexpr, E: tl.constexpr, HS: tl.constexpr, SCALARS: tl.constexpr,
+    vectors, scales, block, steady, T: tl.constexpr, TE: tl.constexpr, TC: tl.constexpr,
+    D: tl.constexpr, E: tl.constexpr, SCALARS: tl.constexpr,
 ):  # fmt: skip
-    """A block's norms, weight scales (times the activation's while steady), biases, and 1 / s."""
+    """A block's norms, weight scales (times the activation's while steady), biases, and 1 / s;
+    all but the scales and biases of the hidden units of the channel mixing.
+    """
     t, te, d = tl.arange(0, T), tl.arange(0, TC), tl.arange(0, D)
-    h = split * HS + tl.arange(0, HS)
     norms = vectors + block * (6 * D + 2 * TE + 2 * T + 2 * E)
     token_up = norms + 4 * D
     token_down = token_up + 2 * TE
-    up = token_down + 2 * T
-    down = up + 2 * E
+    down = token_down + 2 * T + 2 * E
     s = scales + 4 + 4 * block
     inverse = s + SCALARS
     return (
@@ -58,8 +68,6 @@ def load_vectors(
         tl.load(token_up + 2 * TE - TC + te),
         tl.load(token_down + t) * tl.where(steady, tl.load(s + 1), 1.0),
         tl.load(token_down + T + t),
-        tl.load(up + h) * tl.where(steady, tl.load(s + 2), 1.0),
-        tl.load(up + E + h),
         tl.load(down + d) * tl.where(steady, tl.load(s + 3), 1.0),
         tl.load(down + D + d),
         tl.load(inverse),
@@ -70,12 +78,24 @@ def load_vectors(
 
 
 @triton.jit
+def load_hidden_vectors(
+    vectors, scales, block, step, steady, T: tl.constexpr, TE: tl.constexpr, D: tl.constexpr,
+    E: tl.constexpr, STEP: tl.constexpr,
+):  # fmt: skip
+    """Weight scales (times the activation's while steady) and biases of hidden units, [STEP]."""
+    up = vectors + block * (6 * D + 2 * TE + 2 * T + 2 * E) + 4 * D + 2 * TE + 2 * T
+    h = step * STEP + tl.arange(0, STEP)
+    s = tl.load(scales + 4 + 4 * block + 2)
+    return tl.load(up + h) * tl.where(steady, s, 1.0), tl.load(up + E + h)
+
+
+@triton.jit
 def load_adapters(
-    adapters, block, split, wanted, D: tl.constexpr, E: tl.constexpr, HS: tl.constexpr,
-    R: tl.constexpr,
+    adapters, block, step, wanted, D: tl.constexpr, E: tl.constexpr, R: tl.constexpr,
+    STEP: tl.constexpr,
 ):  # fmt: skip
     """A and B of a block's up- and down-projection; nothing is read while steady."""
-    d, r, h = tl.arange(0, D), tl.arange(0, R), split * HS + tl.arange(0, HS)
+    d, r, h = tl.arange(0, D), tl.arange(0, R), step * STEP + tl.arange(0, STEP)
     up = adapters + block * (2 * R * (D + E))
     down = up + R * (D + E)
     return (

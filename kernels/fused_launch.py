@@ -65,6 +65,7 @@ def constants(sizes: Sizes, warps: int, waits: bool = False) -> dict[str, Any]:
         "NOUT": sizes.results,
         "NP": sizes.padded_results,
         "SCALARS": sizes.scalars,
+        "STEP": sizes.step,
         "SPLITS": splits,
         "WAITS": waits,
         "HOPS": hops,

@@ -2,8 +2,8 @@
 
 A window is worked on by SPLITS programs. Each of them does everything but the channel mixing,
 whose hidden units they share out: each takes its part of them from the up-projection through the
-GELU into its part of the down-projection's sums, which `exchange` adds up. The path is a number
-that the kernel reads; both paths are in the one launch, and the host waits for nothing.
+GELU into its part of the down-projection's sums, which `exchange` adds up; a large part in steps,
+the next step's weights loaded meanwhile. The path is a number that the kernel reads; both paths are in the one launch, and the host waits for nothing.
 
 The blocks are a loop, not unrolled: code that is run once has to be fetched as it is run, and
 costs more than what it does. What a block needs is loaded while the one before it exchanges.
@@ -16,7 +16,13 @@ import triton
 import triton.language as tl
 
 from .arrival import numbered, read_order, read_window
-from .block_loads import load_adapters, load_vectors, load_weights
+from .block_loads import (
+    load_adapters,
+    load_channel_weights,
+    load_hidden_vectors,
+    load_token_weights,
+    load_vectors,
+)
 from .dual_linear import dual_linear
 from .exchange import TAG, collect, publish
 from .numerics import (
@@ -39,12 +45,22 @@ def _token_mixing(h, up, down, scale, bias, inverse_scale, steady):
 
 
 @triton.jit
+def _channel_mixing(h, up, down, hidden, adapters, scale, inverse_scale, steady):
+    """Sums [T, D] of some hidden units of the channel mixing, on h [T, D]."""
+    scale_up, bias_up = hidden
+    a_up, b_up, a_down, b_down = adapters
+    u = gelu(dual_linear(h, up, scale_up, a_up, b_up, steady) + bias_up[None, :])
+    u = activations(u, inverse_scale, steady)
+    return dual_linear(u, down, scale, a_down, b_down, steady)
+
+
+@triton.jit
 def fused_mixer(
     records, outputs, seen, vectors, codes8, codes4, adapters, slots,
     RECORD: tl.constexpr, C: tl.constexpr, CP: tl.constexpr, WINDOW: tl.constexpr,
     T: tl.constexpr, TE: tl.constexpr, D: tl.constexpr, E: tl.constexpr, NB: tl.constexpr,
     R: tl.constexpr, L: tl.constexpr, NOUT: tl.constexpr, NP: tl.constexpr,
-    SCALARS: tl.constexpr, SPLITS: tl.constexpr, WAITS: tl.constexpr, HOPS: tl.constexpr,
+    SCALARS: tl.constexpr, STEP: tl.constexpr, SPLITS: tl.constexpr, WAITS: tl.constexpr, HOPS: tl.constexpr,
     ASM_1: tl.constexpr, FORM_1: tl.constexpr, PACK_1: tl.constexpr,
     ASM_2: tl.constexpr, FORM_2: tl.constexpr, PACK_2: tl.constexpr,
 ):  # fmt: skip
@@ -60,7 +76,7 @@ def fused_mixer(
         slots: int32, where the programs of a window meet.
     """
     split, b = tl.program_id(0), tl.program_id(1)
-    HS: tl.constexpr = E // SPLITS
+    STEPS: tl.constexpr = E // SPLITS // STEP
     P: tl.constexpr = WINDOW // T
     DS: tl.constexpr = D // SPLITS
     # The heads' results of a program; 16 would put all warps on the same ones.
@@ -82,7 +98,8 @@ def fused_mixer(
     features_at: tl.constexpr = P * CP * D // 4
     heads_at: tl.constexpr = features_at + CP * D // 2
     blocks_at: tl.constexpr = heads_at + D * NP // 4
-    weights = load_weights(codes4, codes8 + blocks_at, 0, split, T, TE, TC, D, HS, SPLITS)
+    weights = load_channel_weights(codes4, 0, split * STEPS, D, E, STEP)
+    token_weights = load_token_weights(codes8 + blocks_at, 0, T, TE, TC)
     level_mean = tl.load(vectors + channels)
     inverse_level_std = tl.load(vectors + CP + channels)
     inverse_spread = tl.load(vectors + 2 * CP + channels)
@@ -109,8 +126,9 @@ def fused_mixer(
         window = read_window(records, C, CP, WINDOW)
     steady = path == 0
     tag = number & TAG
-    block_vectors = load_vectors(vectors, scales, 0, split, steady, T, TE, TC, D, E, HS, SCALARS)
-    block_adapters = load_adapters(adapters, 0, split, not steady, D, E, HS, R)
+    block_vectors = load_vectors(vectors, scales, 0, steady, T, TE, TC, D, E, SCALARS)
+    hidden = load_hidden_vectors(vectors, scales, 0, split * STEPS, steady, T, TE, D, E, STEP)
+    low_rank = load_adapters(adapters, 0, split * STEPS, not steady, D, E, R, STEP)
 
     # Standardise each channel about its level, squash, embed.
     known = window == window
@@ -134,22 +152,31 @@ def fused_mixer(
     for block in tl.range(NB, num_stages=1):
         # fmt: off
         (gain_1, bias_1, gain_2, bias_2, scale_tu, bias_tu, scale_tu_2, bias_tu_2, scale_td,
-         bias_td, scale_up, bias_up, scale_down, bias_down, i_tu, i_td, i_up, i_down
-         ) = block_vectors
+         bias_td, scale_down, bias_down, i_tu, i_td, i_up, i_down) = block_vectors
         # fmt: on
         up, down = nibbles_to_half(weights[0]), nibbles_to_half(weights[1])
-        a_up, b_up, a_down, b_down = block_adapters
         # Token mixing from the left: every warp keeps to its own columns.
         h = activations(layer_norm(x, gain_1, bias_1, D), i_tu, steady)
-        sums = _token_mixing(h, weights[2], weights[3], scale_tu, bias_tu, i_td, steady)
+        sums = _token_mixing(h, token_weights[0], token_weights[1], scale_tu, bias_tu, i_td, steady)
         if TE > TC:
-            sums += _token_mixing(h, weights[4], weights[5], scale_tu_2, bias_tu_2, i_td, steady)
+            sums += _token_mixing(
+                h, token_weights[2], token_weights[3], scale_tu_2, bias_tu_2, i_td, steady
+            )
         x += sums * scale_td[:, None] + bias_td[:, None]
         # Channel mixing: this program's hidden units.
         h = activations(layer_norm(x, gain_2, bias_2, D), i_up, steady)
-        u = dual_linear(h, up, scale_up, a_up, b_up, steady)
-        h = activations(gelu(u + bias_up[None, :]), i_down, steady)
-        u = dual_linear(h, down, scale_down, a_down, b_down, steady)
+        u = tl.zeros((T, D), tl.float32)
+        for step in tl.range(1, STEPS, num_stages=1):
+            at = split * STEPS + step
+            weights = load_channel_weights(codes4, block, at, D, E, STEP)
+            next_hidden = load_hidden_vectors(
+                vectors, scales, block, at, steady, T, TE, D, E, STEP
+            )
+            next_low_rank = load_adapters(adapters, block, at, not steady, D, E, R, STEP)
+            u += _channel_mixing(h, up, down, hidden, low_rank, scale_down, i_down, steady)
+            up, down = nibbles_to_half(weights[0]), nibbles_to_half(weights[1])
+            hidden, low_rank = next_hidden, next_low_rank
+        u += _channel_mixing(h, up, down, hidden, low_rank, scale_down, i_down, steady)
         x += bias_down[None, :]
         mine = slots + (b * NB + block) * ((SPLITS + 1) * T * D)
         if HOPS == 1:
@@ -160,11 +187,13 @@ def fused_mixer(
             there = ((column // DS) * (SPLITS * T * DS) + column % DS)[None, :]
             token = publish(mine + split * (T * DS) + t[:, None] * DS + there, u, tag, T, D)
         following = tl.minimum(block + 1, NB - 1)
-        weights = load_weights(codes4, codes8, following, split, T, TE, TC, D, HS, SPLITS)
-        block_vectors = load_vectors(
-            vectors, scales, following, split, steady, T, TE, TC, D, E, HS, SCALARS
+        weights = load_channel_weights(codes4, following, split * STEPS, D, E, STEP)
+        token_weights = load_token_weights(codes8, following, T, TE, TC)
+        block_vectors = load_vectors(vectors, scales, following, steady, T, TE, TC, D, E, SCALARS)
+        hidden = load_hidden_vectors(
+            vectors, scales, following, split * STEPS, steady, T, TE, D, E, STEP
         )
-        block_adapters = load_adapters(adapters, following, split, not steady, D, E, HS, R)
+        low_rank = load_adapters(adapters, following, split * STEPS, not steady, D, E, R, STEP)
         if HOPS == 0:
             x += u
         if HOPS == 1:

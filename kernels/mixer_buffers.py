@@ -76,11 +76,10 @@ def _codes8(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
 
 def _codes4(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
     parts = []
-    hidden = sizes.hidden // sizes.splits
     for block in model.blocks:
-        for split in range(sizes.splits):
-            mine = slice(split * hidden, (split + 1) * hidden)
-            for codes in (block.channel_up.codes[mine], block.channel_down.codes[:, mine]):
+        for first in range(0, sizes.hidden, sizes.step):
+            units = slice(first, first + sizes.step)
+            for codes in (block.channel_up.codes[units], block.channel_down.codes[:, units]):
                 parts.append(nibble_words(codes).flatten())
     return parts
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 LEAST_DOT = 16  # rows and columns of the smallest product on tensor cores
+AT_ONCE = 128  # hidden units that a program works on at once; more of them in steps of `STEP`
+STEP = 64
 
 
 class Linear(NamedTuple):
@@ -96,6 +98,12 @@ class Sizes:
     labels: int
     results: int
     splits: int
+
+    @property
+    def step(self) -> int:
+        """Hidden units that a program works on at a time; it has `hidden / splits` of them."""
+        share = self.hidden // self.splits
+        return share if share <= AT_ONCE else STEP
 
     @property
     def padded_channels(self) -> int:

@@ -31,7 +31,6 @@ _LAST = 2**31 - 1  # number of a call
 _EARLY = 32 if platform.machine() in ("x86_64", "AMD64") else _LAST
 # More programs than that read a window from the device: each would fetch it across the bus.
 _FETCHES = 4
-_WEIGHTS = 32_768  # of each of both layers in FP16 in a program's shared memory, 128 KiB
 
 
 class Tuning(NamedTuple):
@@ -45,8 +44,7 @@ def tuning(gpu: str, multiprocessors: int, width: int, hidden: int, windows: int
     """What was found fastest on this GPU; on another one what is safe.
 
     The files in `kernels/tuned` name the GPU, the model's sizes, and up to how many windows a
-    row holds. Elsewhere programs share a window as far as there are multiprocessors for all, and
-    take more hidden units each where there are not, while their weights fit shared memory.
+    row holds. Elsewhere programs share a window as far as there are multiprocessors for all.
     """
     tuned = resources.files("tao_lora_ros.kernels") / "tuned"
     files = (file for file in tuned.iterdir() if file.name.endswith(".json"))
@@ -64,7 +62,7 @@ def tuning(gpu: str, multiprocessors: int, width: int, hidden: int, windows: int
     splits = 1
     while splits * _HIDDEN_A_PROGRAM < hidden and 2 * splits <= multiprocessors:
         splits *= 2
-    while splits * windows > multiprocessors and 2 * width * hidden <= splits * _WEIGHTS:
+    while splits > 1 and splits * windows > multiprocessors:
         splits //= 2
     return Tuning(splits, _WARPS)
 

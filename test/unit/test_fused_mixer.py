@@ -88,6 +88,7 @@ def deviations(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
         {"channels": 3, "patch": 2, "blocks": 1},
         {"expansion": 4, "blocks": 1},  # token mixing in two parts
         {"width": 64, "blocks": 1},
+        {"width": 64, "expansion": 4},  # hidden units in steps
     ],
     ids=str,
 )
