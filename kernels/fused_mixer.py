@@ -3,7 +3,8 @@
 A window is worked on by SPLITS programs. Each of them does everything but the channel mixing,
 whose hidden units they share out: each takes its part of them from the up-projection through the
 GELU into its part of the down-projection's sums, which `exchange` adds up; a large part in steps,
-the next step's weights loaded meanwhile. The path is a number that the kernel reads; both paths are in the one launch, and the host waits for nothing.
+the next step's weights loaded meanwhile. The path is a number that the kernel reads; both paths
+are in the one launch, and the host waits for nothing.
 
 The blocks are a loop, not unrolled: code that is run once has to be fetched as it is run, and
 costs more than what it does. What a block needs is loaded while the one before it exchanges.
@@ -60,7 +61,8 @@ def fused_mixer(
     RECORD: tl.constexpr, C: tl.constexpr, CP: tl.constexpr, WINDOW: tl.constexpr,
     T: tl.constexpr, TE: tl.constexpr, D: tl.constexpr, E: tl.constexpr, NB: tl.constexpr,
     R: tl.constexpr, L: tl.constexpr, NOUT: tl.constexpr, NP: tl.constexpr,
-    SCALARS: tl.constexpr, STEP: tl.constexpr, SPLITS: tl.constexpr, WAITS: tl.constexpr, HOPS: tl.constexpr,
+    SCALARS: tl.constexpr, STEP: tl.constexpr, SPLITS: tl.constexpr, WAITS: tl.constexpr,
+    HOPS: tl.constexpr,
     ASM_1: tl.constexpr, FORM_1: tl.constexpr, PACK_1: tl.constexpr,
     ASM_2: tl.constexpr, FORM_2: tl.constexpr, PACK_2: tl.constexpr,
 ):  # fmt: skip
@@ -169,9 +171,7 @@ def fused_mixer(
         for step in tl.range(1, STEPS, num_stages=1):
             at = split * STEPS + step
             weights = load_channel_weights(codes4, block, at, D, E, STEP)
-            next_hidden = load_hidden_vectors(
-                vectors, scales, block, at, steady, T, TE, D, E, STEP
-            )
+            next_hidden = load_hidden_vectors(vectors, scales, block, at, steady, T, TE, D, E, STEP)
             next_low_rank = load_adapters(adapters, block, at, not steady, D, E, R, STEP)
             u += _channel_mixing(h, up, down, hidden, low_rank, scale_down, i_down, steady)
             up, down = nibbles_to_half(weights[0]), nibbles_to_half(weights[1])

@@ -46,7 +46,7 @@ class _Graph:
         self._input = torch.zeros(shape).pin_memory()
         self._window = self._input.numpy()
         on_device = self._input.cuda()
-        self._kept = work, on_device  # the graph holds addresses alone
+        self.kept = work, on_device  # the graph holds addresses alone
         self._stream = torch.cuda.current_stream()  # one less switch in every call
         stream = torch.cuda.Stream()
         with torch.inference_mode(), torch.cuda.stream(stream):
