@@ -3,7 +3,7 @@
 The statistic is STA/LTA's (Allen 1978): the logarithm of the energy of the newest few rows (see
 `innovation`) over its own recent mean. That mean is the largest of several memories: a robot that
 sets off grows livelier within hundredths of a second, which the short memories follow and an impact
-outruns; one that stops keeps the long ones high, so these count only as far as `REACH` lets them.
+outruns; one that stops keeps the long ones high, so these count only so far (see `baseline`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.router.baseline import take_over, usual
 from tao_lora_ros.router.innovation import LAGS, mean_squares, prior, take_in
 from tao_lora_ros.signal.compiled import compiled
 from tao_lora_ros.signal.covariance import (
@@ -29,9 +30,6 @@ from tao_lora_ros.signal.covariance import (
 ENERGY_FLOOR = 0.002
 # A row this many times livelier than usual counts less, so that an outlier stays one.
 CLIP = 8.0
-# Most that a longer memory counts, in terms of the shorter ones: after a motion it would remember
-# too long how loud that was.
-REACH = 2.0
 
 
 @dataclass(frozen=True)
@@ -160,15 +158,15 @@ def analyze(state, values, frozen):
         return
     whiten(state.covariance, state.changes, state.white)
     energy, surprise = mean_squares(state.white, len(values), present)
-    usual = _usual(state.means[:, 0]) + ENERGY_FLOOR
+    recent = usual(state.means[:, 0]) + ENERGY_FLOOR
     _push(state, energy)
     if ready(state):
-        now.liveliness = energy / usual
+        now.liveliness = energy / recent
         _score(state)
     if not frozen:
-        trusted = now.rows <= now.start_rows or surprise <= CLIP * usual
-        learn(state.covariance, state.changes, 1.0 if trusted else CLIP * usual / surprise)
-    _learn(state, frozen)
+        trusted = now.rows <= now.start_rows or surprise <= CLIP * recent
+        learn(state.covariance, state.changes, 1.0 if trusted else CLIP * recent / surprise)
+    take_over(state, frozen)
 
 
 @compiled
@@ -185,15 +183,6 @@ def log_ratios(state, rows, out):
                 out[count, s] = state.scales[s].log_ratio
             count += 1
     return count
-
-
-@compiled
-def _usual(means):
-    """The largest of the means in all memories, shortest first, as far as they reach."""
-    usual = means[0]
-    for m in range(1, len(means)):
-        usual = max(usual, min(means[m], REACH * usual))
-    return usual
 
 
 @compiled
@@ -217,42 +206,7 @@ def _score(state):
     now.score = -np.inf
     for s in range(len(state.scales)):
         scale = state.scales[s]
-        mean = _usual(state.means[:, s])
+        mean = usual(state.means[:, s])
         scale.log_ratio = np.log((scale.fast + ENERGY_FLOOR) / (mean + ENERGY_FLOOR))
         if scale.log_ratio / scale.threshold > now.score:
             now.score, now.scale = scale.log_ratio / scale.threshold, scale.rows
-
-
-@compiled
-def _learn(state, frozen):
-    now, means, scales = state.now[0], state.means, state.scales
-    at, longest = now.rows % len(state.waiting), len(state.waiting)
-    weight = 1.0 / min(now.rows, state.memories.min())
-    now.since_frozen = 0 if frozen else now.since_frozen + 1
-    known = True
-    for s in range(len(scales)):
-        scales[s].lately += weight * (scales[s].fast - scales[s].lately)
-        known &= not np.isnan(state.waiting[(at - scales[s].rows) % longest, s])
-    learns = known and not frozen
-    now.learned += learns
-    for m in range(len(means)):
-        for s in range(len(scales)):
-            if frozen:
-                risen = min(means[m, s] * now.leak, scales[s].lately)
-                means[m, s] = max(means[m, s], risen)
-            elif learns:
-                leaving = state.waiting[(at - scales[s].rows) % longest, s]
-                means[m, s] += (leaving - means[m, s]) / min(now.learned, state.memories[m])
-    for s in range(len(scales)):
-        # Before the covariance knows the noise, and while what was frozen out is among the changes
-        # before, energies are hundreds: not to be learned either.
-        waits = now.since_frozen > LAGS and now.rows > now.start_rows
-        state.waiting[at, s] = scales[s].fast if waits else np.nan
-
-
-@compiled
-def accept(state):
-    """Take the energies of the last short memory as the new steady state."""
-    for s in range(len(state.scales)):
-        state.means[:, s] = state.scales[s].lately
-    state.now[0].learned = state.now[0].start_rows

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.router import analyzer, router, transients
+from tao_lora_ros.router import analyzer, baseline, router, transients
 from tao_lora_ros.router.analyzer import Analyzer, Calibration
 from tao_lora_ros.router.router import Change, Path, RouterConfig
 from tao_lora_ros.router.transients import Tracker, Transient
@@ -138,7 +138,7 @@ def _advance_one(state, time_ns, values, step):
         if change != _NONE:
             transients.finish(state.tracker)
         if change == _ACCEPTED:
-            analyzer.accept(state.analyzer)
+            baseline.accept(state.analyzer)
     step[0].score = now.score
     step[0].transient = route.transient == 1
     return change

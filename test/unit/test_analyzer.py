@@ -17,6 +17,7 @@ from tao_lora_ros.router.analyzer import (
     new_analyzer,
     recalibrate,
 )
+from tao_lora_ros.router.baseline import accept
 from tao_lora_ros.router.innovation import LAGS, PRIOR_SHARE, prior
 
 CHANNELS = 6
@@ -69,7 +70,7 @@ class VarianceAnalyzer:
         return bool(analyzer.ready(self.state))
 
     def accept(self) -> None:
-        analyzer.accept(self.state)
+        accept(self.state)
 
 
 def analyses(
