@@ -33,7 +33,7 @@ from tao_lora_ros.benchmarks.score import (
 PACKAGES = ("numpy", "scipy", "mujoco", "obspy", "river", "ruptures")
 ALARMS_PER_HOUR = 1.0
 # Training used the seeds below 10000; router and peers' filters were chosen on 80000 to 239999.
-_TEST_SEED, _CALIBRATION_SEED, _STEADY_SEED = 310_000, 320_000, 330_000
+_TEST_SEED, _CALIBRATION_SEED, _STEADY_SEED = 340_000, 350_000, 360_000
 _SIGMAS = (0.0, 5.0, 10.0, 20.0, 50.0, float("inf"))
 _SCALES = (0.0, 0.1, 0.2, 0.35, 0.5)  # 0: nothing is planted, all hits are by chance
 _TIMED_ROWS, _TIMED_ROUNDS = 5000, 5
@@ -166,7 +166,8 @@ def _calibrated(
 
 def _cpu_times(detectors: Sequence[Detector], scene: Scene) -> list[Measurement]:
     """Median time a row of each, taken in turns: all rows at once; of ours also row by row."""
-    piece = replace(scene, rows=scene.rows[:_TIMED_ROWS], times_s=scene.times_s[:_TIMED_ROWS])
+    parts = ("rows", "news", "times_s")
+    piece = replace(scene, **{part: getattr(scene, part)[:_TIMED_ROWS] for part in parts})
     ways: dict[tuple[str, str], Callable[[Scene], object]] = {}
     for detector in detectors:
         ways[detector.name, "us_per_sample"] = detector.detect

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tao_lora_ros.benchmarks import events
 from tao_lora_ros.benchmarks.detectors import begins, strictest, thresholds
 from tao_lora_ros.benchmarks.filters import _filled
 from tao_lora_ros.benchmarks.kuka import plant
@@ -216,3 +217,12 @@ def test_results_are_read_back_as_written_and_tabled_with_ours_first(tmp_path):
         "| tao-lora | 1 | – |",
         "| peer | 0.5 | – |",
     ]
+
+
+def test_ours_is_timed_both_ways_on_the_first_rows_of_a_scene() -> None:
+    rows = np.random.default_rng(1).normal(size=(6000, 12))
+    ours = TaoLora()
+    ours.calibrate([scene(seconds=12.0, rows=rows)], 1.0)
+    measured = values(events._cpu_times([ours], scene(seconds=12.0, rows=rows)))
+    assert measured.keys() == {"us_per_sample", "us_per_sample_row_by_row"}
+    assert min(measured.values()) > 0.0
