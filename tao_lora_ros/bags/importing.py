@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.writer import SourceRecording, write_bag
-from tao_lora_ros.signal.cdr import IMU, WRENCH
+from tao_lora_ros.signal.cdr import IMU, JOINT_STATE, WRENCH
 
 START_NS = 1_000_000_000  # stamps begin above zero, which would read as "not set"
 TIME = "time"
+EFFORT = "effort_"
 # sensor: topic, message type, frame, and the short and the long names of its columns
 _SENSORS = (
     (
@@ -36,8 +37,8 @@ def import_folder(source: Path, out: Path, columns: Sequence[str] | None = None)
     """Write a bag for each CSV file of a folder, or for each array of an NPZ file.
 
     Columns are `time` (s), `ax ay az` (m/s²), `wx wy wz` (rad/s), `fx fy fz` (N), `tx ty tz` (Nm),
-    or the channels' long names such as `accel_x`; others are left out. A file of the name
-    `NAME.labels.csv` goes along as the labels of `NAME`.
+    or the channels' long names such as `accel_x`, and `effort_JOINT` (Nm) of any joints; others are
+    left out. A file of the name `NAME.labels.csv` goes along as the labels of `NAME`.
 
     Args:
         source: folder of CSV files, or an NPZ file.
@@ -126,6 +127,12 @@ def _sources(name: str, table: Table) -> list[SourceRecording]:
                 raise BagError(f"{name}: column '{min(missing)}' is missing beside {present}")
             values = np.stack([table[axis] for axis in axes], axis=1)
             sources.append(SourceRecording(topic, msgtype, frame, stamps, values))
+    if efforts := [column for column in table if column.startswith(EFFORT)]:
+        values = np.stack([table[column] for column in efforts], axis=1)
+        joints = tuple(column.removeprefix(EFFORT) for column in efforts)
+        sources.append(
+            SourceRecording("/joint_states", JOINT_STATE, "base_link", stamps, values, joints)
+        )
     if not sources:
         raise BagError(f"{name}: no column of a sensor; there are: {', '.join(table)}")
     return sources

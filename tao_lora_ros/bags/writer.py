@@ -12,16 +12,18 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from tao_lora_ros.signal.cdr import IMU
+from tao_lora_ros.signal.cdr_writer import CdrWriter
 
 _STORE = get_typestore(Stores.ROS2_JAZZY)
 
 
 @dataclass(frozen=True)
 class SourceRecording:
-    """One sensor's messages: stamps_ns [n], increasing, and values [n, 6].
+    """One sensor's messages: stamps_ns [n], increasing, and values [n, 6], or [n, joints].
 
     Values of an IMU: specific force (m/s^2, +9.81 upward at rest, REP-145) and angular rate
-    (rad/s); of a wrench: force (N) and torque (Nm) of the tool on the sensor.
+    (rad/s); of a wrench: force (N) and torque (Nm) of the tool on the sensor; of a JointState the
+    efforts (Nm) of `joints`.
     """
 
     topic: str
@@ -29,6 +31,7 @@ class SourceRecording:
     frame_id: str
     stamps_ns: NDArray[np.int64]
     values: NDArray[np.float64]
+    joints: tuple[str, ...] = ()
 
 
 def write_bag(sources: Sequence[SourceRecording], path: Path) -> None:
@@ -46,28 +49,37 @@ def write_bag(sources: Sequence[SourceRecording], path: Path) -> None:
 
 
 def serialised(source: SourceRecording) -> NDArray[np.uint8]:
-    """CDR bytes [n, size] of an Imu's or a WrenchStamped's messages.
+    """CDR bytes [n, size] of an Imu's, a WrenchStamped's or a JointState's messages.
 
     They differ in stamp and values only, so all are laid out at once as one array.
     """
     doubles = _imu_doubles(source.values) if source.msgtype == IMU else source.values
-    frame = source.frame_id.encode() + b"\0"
-    padded = len(frame) + (-12 - len(frame)) % 8  # doubles align to 8, counted past the first 4
+    head = np.frombuffer(_head(source), np.uint8)
     layout = [
         ("encapsulation", "u1", 4),
         ("seconds", "<i4"),
         ("nanoseconds", "<u4"),
-        ("length", "<u4"),
-        ("frame", f"S{padded}"),
+        ("constant", "u1", len(head) - 12),
         ("doubles", "<f8", doubles.shape[1]),
     ]
     messages = np.zeros(len(doubles), dtype=layout)
-    messages["encapsulation"] = 0, 1, 0, 0  # plain CDR, little endian
+    messages["encapsulation"], messages["constant"] = head[:4], head[12:]
     messages["seconds"], messages["nanoseconds"] = np.divmod(source.stamps_ns, 1_000_000_000)
-    messages["length"] = len(frame)
-    messages["frame"] = frame
     messages["doubles"] = doubles
     return messages.view(np.uint8).reshape(len(doubles), messages.itemsize)
+
+
+def _head(source: SourceRecording) -> bytes:
+    """What comes before the values, at time 0."""
+    out = CdrWriter()
+    out.time(0)
+    out.text(source.frame_id)
+    if source.joints:
+        out.texts(source.joints)
+        for count in (0, 0, len(source.joints)):  # positions, velocities, efforts
+            out.put("I", count)
+    out.align(8)
+    return out.message
 
 
 def _imu_doubles(values: NDArray[np.float64]) -> NDArray[np.float64]:

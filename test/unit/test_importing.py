@@ -45,6 +45,23 @@ def test_the_arrays_of_an_npz_file_read_back(tmp_path: Path) -> None:
     np.testing.assert_allclose(run.values, VALUES, atol=1e-6)
 
 
+def test_efforts_read_back_by_the_names_of_their_joints(tmp_path: Path) -> None:
+    header = "time,effort_elbow,wx,effort_wrist_1,note"
+    table = TABLE[:, :5]
+    with pytest.raises(BagError, match="column 'ax' is missing beside"):
+        [*import_folder(csv(tmp_path / "half", header.replace("note", "ay"), table), tmp_path)]
+    header = header.replace("wx", "temperature")
+    (bag,) = import_folder(csv(tmp_path / "tables", header, table), tmp_path / "bags")
+    joints = Settings(
+        imus=("",),
+        wrenches=("",),
+        joint_states=("joint_states",),
+        joints=("wrist_1, elbow",),
+    )
+    run = read_run(bag, joints, 100.0)
+    np.testing.assert_allclose(run.values, table[:, [3, 1]], atol=1e-6)
+
+
 def test_a_wrench_alone_is_taken_by_its_long_names(tmp_path: Path) -> None:
     names = "force_x,force_y,force_z,torque_x,torque_y,torque_z"
     (bag,) = import_folder(csv(tmp_path / "tables", f"time,{names}"), tmp_path / "bags")
