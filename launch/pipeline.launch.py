@@ -25,6 +25,7 @@ ARGUMENTS = {
     "log_level": ("info", "debug, info, warn, error or fatal"),
     "imu_topic": ("imu", "topic to read where params_file says 'imu'"),
     "wrench_topic": ("wrench", "topic to read where params_file says 'wrench'"),
+    "joint_states_topic": ("joint_states", "topic to read where params_file says 'joint_states'"),
     "rviz": ("false", "show the events in RViz"),
     "fixed_frame": ("base_link", "frame that RViz holds still"),
     "record": ("", "folder of a bag to record inputs and outputs to; empty: none"),
@@ -94,7 +95,7 @@ def _recorder(given: dict[str, str]) -> ExecuteProcess:
 
 
 def _topics(given: dict[str, str]) -> dict[str, str]:
-    return {"imu": given["imu_topic"], "wrench": given["wrench_topic"]}
+    return {name: given[f"{name}_topic"] for name in ("imu", "wrench", "joint_states")}
 
 
 def _absolute(given: dict[str, str], topic: str) -> str:

@@ -85,8 +85,9 @@ class Diagnostics:
 
     def _source(self, index: int, news: Counter[str], seconds: float) -> DiagnosticStatus:
         subscription, source = self._inputs[index], self._pipeline.intake.sources[index]
-        queue, publishers = subscription.queue(), subscription.publishers
-        level, summary = self._judge(index, news, queue["queue_fill"], publishers)
+        subscription.look_around()
+        queue = subscription.queue()
+        level, summary = self._judge(index, news, queue["queue_fill"])
         values: dict[str, Any] = {
             "topic": subscription.topic,
             "type": source.config.msgtype,
@@ -97,21 +98,19 @@ class Diagnostics:
             **{f"refused: {kind}": count for kind, count in sorted(source.rejected.items())},
             "lost": subscription.lost,
             **queue,
-            "publishers": publishers,
+            "publishers": subscription.publishers,
             "raw messages dropped": self._pipeline.intake.buffers[index].dropped,
         }
         return self._status(source.config.name, level, summary, values)
 
-    def _judge(
-        self, index: int, news: Counter[str], fill: int, publishers: int
-    ) -> tuple[bytes, str]:
+    def _judge(self, index: int, news: Counter[str], fill: int) -> tuple[bytes, str]:
         """Level and summary of a source: the worst that is known of it."""
         subscription, source = self._inputs[index], self._pipeline.intake.sources[index]
         name, off_s = source.config.name, self._clock_offset_s(source)
         if trouble := subscription.trouble():
             return _ERROR, trouble
-        if publishers > 1:
-            return _WARN, f"{publishers} publishers on {subscription.topic}"
+        if subscription.publishers > 1:
+            return _WARN, f"{subscription.publishers} publishers on {subscription.topic}"
         if lost := news[f"lost: {name}"]:
             return _WARN, f"{lost} lost on the way"
         if fill > _FULL * subscription.depth:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from itertools import repeat
 from typing import cast
 
@@ -45,6 +44,7 @@ class Input:
         lost: messages that the publisher sent and DDS did not deliver, by their numbers; holds for
             a single publisher.
         depth: of its queue, in messages.
+        publishers: on the topic, when it was last looked around.
     """
 
     def __init__(self, node: LifecycleNode, config: SourceConfig, depth: int) -> None:
@@ -56,6 +56,8 @@ class Input:
         self._arrivals_ns: list[int] = []  # since the last report, and the one before, steady clock
         self._number = 0  # the publisher's, of the newest message
         self._troubled = ""
+        self.publishers = 0
+        self._wrong_types: list[str] = []
         self._offered: tuple[Qos, ...] = ()
         # Each its own profile: rclpy writes the overrides of a topic into the one it is given.
         qos = QoSProfile(
@@ -77,28 +79,28 @@ class Input:
         """The topic's full name, after remapping."""
         return self.subscription.topic_name
 
-    def take(self) -> Iterator[Message]:
+    def take(self) -> list[Message]:
         """What waits in the queue, oldest first."""
         clock = cast(ROSClock, self._node.get_clock()) if self._config.bare else None
-        handle, kind = self.subscription.handle, self.subscription.msg_type
+        take, kind = self.subscription.handle.take_message, self.subscription.msg_type
         # DDS tells of the arrival by the system clock.
         to_steady_ns = time.monotonic_ns() - time.time_ns()
-        before = self.received
+        messages: list[Message] = []
         for _ in repeat(None, self.depth):
-            taken = handle.take_message(kind, True)
+            taken = take(kind, True)
             if taken is None:
                 break
             data, info = taken
-            self.received += 1
             self._count_lost(info.get("publication_sequence_number"))  # Humble has none
             arrived_ns = info["received_timestamp"]
             came_ns = 0
             if clock is not None:
                 came_ns = clock.now().nanoseconds if clock.ros_time_is_active else arrived_ns
-            arrived_ns += to_steady_ns
-            self._arrivals_ns.append(arrived_ns)
-            yield arrived_ns, came_ns, data
-        self._fill = max(self._fill, self.received - before)
+            messages.append((arrived_ns + to_steady_ns, came_ns, data))
+        self.received += len(messages)
+        self._fill = max(self._fill, len(messages))
+        self._arrivals_ns += [arrived_ns for arrived_ns, _, _ in messages]
+        return messages
 
     def _count_lost(self, number: int | None) -> None:
         if number is None:
@@ -110,11 +112,19 @@ class Input:
 
     def described(self) -> Topic:
         """The topic and what its publishers offer, or offered when there last were any."""
-        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        if not self._offered:
+            self.look_around()
+        return Topic(self.topic, self._config.msgtype, self._offered)
+
+    def look_around(self) -> None:
+        """Ask DDS who publishes on the topic; too slow to do it when something happens."""
+        found = self._node.get_publishers_info_by_topic(self.topic)
         kind = self._config.msgtype
-        profiles = [info.qos_profile for info in publishers if info.topic_type == kind]
+        profiles = [info.qos_profile for info in found if info.topic_type == kind]
         self._offered = tuple(map(offered, profiles)) or self._offered
-        return Topic(self.topic, kind, self._offered)
+        self.publishers = len(found)
+        # Types other than the expected one under which others publish on this topic.
+        self._wrong_types = sorted({info.topic_type for info in found} - {kind})
 
     def trouble(self) -> str:
         """Why nothing comes, in words; empty where something does. What is new is logged."""
@@ -128,22 +138,12 @@ class Input:
         silent_s = (time.monotonic_ns() - self._arrivals_ns[-1]) * 1e-9 if self.received else 0.0
         if self.received and silent_s <= SILENT_S:
             return "", ""
-        if wrong := self._wrong_types():
+        if wrong := self._wrong_types:
             expected = self._config.msgtype
             return "mistyped", f"{self.topic} is {', '.join(wrong)}, expected {expected}"
         if not self.received:
             return "not there", f"nothing yet on {self.topic}: {self.publishers} publishers"
         return "silent", f"silent for {silent_s:.1f} s: {self.publishers} publishers"
-
-    @property
-    def publishers(self) -> int:
-        """How many publish on the topic."""
-        return self._node.count_publishers(self.topic)
-
-    def _wrong_types(self) -> list[str]:
-        """Types other than the expected one under which others publish on this topic."""
-        found = {info.topic_type for info in self._node.get_publishers_info_by_topic(self.topic)}
-        return sorted(found - {self._config.msgtype})
 
     def queue(self) -> dict[str, int]:
         """Depth of the queue, and the most messages that a look found since the last call."""

@@ -177,22 +177,21 @@ class PipelineNode(LifecycleNode):
             for arrived_ns, came_ns, data in input.take()
         ]
         waiting.sort(key=itemgetter(0))
-        found = False
-        for arrived_ns, source, came_ns, data in waiting:
-            found |= self._push(source, data, arrived_ns, came_ns)
-        self._pace.looked(now_s, found)
+        self._pace.looked(now_s, bool(waiting) and self._push(waiting))
 
-    def _push(self, source: int, data: bytes, arrived_ns: int, came_ns: int) -> bool:
-        """Deal with one message; whether it completed a row."""
+    def _push(self, waiting: list[tuple[int, int, int, bytes]]) -> bool:
+        """Deal with these messages; whether they completed a row."""
         pipeline, outputs = self._pipeline, self._outputs
         assert pipeline is not None, "there are inputs while there is a pipeline"
         assert outputs is not None
-        stream = pipeline.intake.sources[source]
-        refused, rows = stream.refused, pipeline.counts["rows"]
-        if results := pipeline.push(source, data, came_ns):
-            outputs.publish(results, arrived_ns)
-        if stream.refused > refused:
-            self._warnings[source].warning(f"refused: {stream.reason}", throttle_duration_sec=1.0)
+        streams = pipeline.intake.sources
+        refused, rows = [stream.refused for stream in streams], pipeline.counts["rows"]
+        for arrived_ns, source, came_ns, data in waiting:
+            if results := pipeline.push(source, data, came_ns):
+                outputs.publish(results, arrived_ns)
+        for stream, before, log in zip(streams, refused, self._warnings, strict=True):
+            if stream.refused > before:
+                log.warning(f"refused: {stream.reason}", throttle_duration_sec=1.0)
         return pipeline.counts["rows"] > rows
 
     def _reload(self) -> str:

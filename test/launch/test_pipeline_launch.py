@@ -17,7 +17,7 @@ def test_every_argument_is_described():
     arguments = declared("pipeline")
     assert set(arguments) == {
         "params_file", "model", "namespace", "use_sim_time", "log_level", "imu_topic",
-        "wrench_topic", "rviz", "fixed_frame", "record",
+        "wrench_topic", "joint_states_topic", "rviz", "fixed_frame", "record",
     }  # fmt: skip
     assert all(arguments.values())
 
