@@ -138,6 +138,32 @@ def test_what_is_lost_on_the_way_is_counted(wire, start_node):
         watch.until(name, lambda r: int(r["received"]) + int(r["lost"]) >= 2500)
 
 
+def test_a_queue_that_is_nearly_full_is_told_of(wire, start_node):
+    from std_srvs.srv import Trigger
+    from wire import LOSSLESS
+
+    watch = wire.watch()
+    start_node(*LOSSLESS, "queue_depth:=10")
+    reload = wire.node.create_client(Trigger, "/tao_lora/reload")
+    wire.until(reload.service_is_ready, "the service")
+
+    def told() -> bool:
+        return any(
+            report["level"] == WARN and "messages waited, the queue holds 10" in report["message"]
+            for report in watch.of("imu")
+        )
+
+    for second in range(0, 40, 2):
+        loaded = reload.call_async(Trigger.Request())
+        time.sleep(0.05)  # now it loads, and looks for nothing
+        wire.play(motion(0.018, start_ns=START_NS + second * SECOND), rate=1000.0)
+        wire.until(loaded.done, "another model")
+        wire.play(motion(1.2, start_ns=START_NS + second * SECOND + SECOND // 2), rate=1.0)
+        if told():
+            return
+    pytest.fail(f"not told of: {watch.of('imu')[-1]}")
+
+
 def test_a_second_publisher_on_a_topic_is_told_of(wire, start_node):
     from sensor_msgs.msg import Imu
     from wire import DEEP
