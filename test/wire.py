@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -9,7 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import rclpy
@@ -216,9 +219,23 @@ class Watch:
         self._wire.until(lambda: any(map(condition, self.of(name))), f"diagnostics of {name}")
 
 
+@cache
+def own_domain() -> int:
+    """A DDS domain that no other process of this machine gets here until this one ends."""
+    for domain in range(1, 102):
+        lock = os.open(Path(gettempdir(), f"tao_lora_domain_{domain}"), os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        return domain
+    raise RuntimeError("all DDS domains from 1 to 101 are taken by other test runs")
+
+
 def open_wire() -> Wire:
     """A wire on a domain of this process alone."""
-    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+    os.environ["ROS_DOMAIN_ID"] = str(own_domain())
     os.environ.update(LOCAL_ONLY)
     if not rclpy.ok():
         rclpy.init()

@@ -18,6 +18,7 @@ pytest.importorskip("mujoco", reason="the simulation, which writes the bag, need
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from wire import own_domain
 
 from tao_lora_ros.bags.reader import BagError, BagReader
 from tao_lora_ros.bags.writer import SourceRecording, write_bag
@@ -29,7 +30,7 @@ from tao_lora_ros.signal.cdr import IMU, WRENCH
 
 pytestmark = pytest.mark.ros
 
-DOMAIN = 1 + os.getpid() % 100
+DOMAIN = own_domain()
 RATES = {"imu": 500, "wrench": 1000}
 SOURCES = source_configs(Settings())
 START_NS = 1_700_000_000_000_000_000
