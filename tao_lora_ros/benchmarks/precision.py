@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tao_lora_ros.kernels.int4_linear import INT8_MAX
+from tao_lora_ros.kernels.int4_linear import INT8_MAX, steady_codes
 from tao_lora_ros.model.describe import layer_bytes
 from tao_lora_ros.model.layers import FullLinear, QuantizedLinear
 from tao_lora_ros.model.mixer import Mixer
@@ -57,6 +57,11 @@ def static8(x: Tensor, inputs: LayerInputs) -> Tensor:
     return torch.clamp(torch.round(x / step), -INT8_MAX, INT8_MAX) * step
 
 
+def static12(x: Tensor, inputs: LayerInputs) -> Tensor:
+    """Twelve bits in the fixed steps of steady motion, as the steady path has them."""
+    return steady_codes(x, inputs.scale) * inputs.scale
+
+
 def dynamic8(x: Tensor, inputs: LayerInputs) -> Tensor:
     """INT8 in steps of the window's own range."""
     return _dynamic(x, INT8_MAX)
@@ -98,6 +103,7 @@ PRECISIONS = {
     "w4a16-gptq": Precision(gptq4, gptq4, half, 4, 4),
     "w4a16-gptq-int8-edges": Precision(gptq4, int8, half, 4, 8),
     "w4a8-static": Precision(gptq4, int8, static8, 4, 8),
+    "w4a12-static": Precision(gptq4, int8, static12, 4, 8),
     "w4a8-dynamic": Precision(gptq4, int8, dynamic8, 4, 8),
     "w4a4-dynamic": Precision(gptq4, int8, dynamic4, 4, 8),
 }
