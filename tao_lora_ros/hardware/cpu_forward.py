@@ -89,7 +89,7 @@ def _normalize(x, out, numbers, at):
     normalize(x, gain, _take(numbers, at, x.shape[1]), out)
 
 
-@compiled(fastmath={"contract"}, error_model="numpy")
+@compiled(fastmath={"contract"}, error_model="numpy", forceinline=True)
 def _prepare(window, numbers, at, level):
     """Squashed standard units [T, C] and the window's features [1, 2 C]; level is written."""
     rows, channels = window.shape

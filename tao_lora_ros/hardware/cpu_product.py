@@ -137,7 +137,7 @@ def _add_products(builder: Any, total: Any, x: Any, y: Any) -> Any:
 _tall, _single = _tile(TALL), _tile(1)
 
 
-@compiled
+@compiled(forceinline=True)
 def multiply(a, b, c):
     """c = a · b.
 

@@ -1,7 +1,10 @@
 """What lies between two products: norm, rounding to codes, scaling back, the low-rank branch.
 
 Matrices are float32 [rows, columns] without NaN. Sums may be taken in any order (`reassoc`), which
-one machine does the same way every time; so a replay gives what the live node gave.
+one machine does the same way every time, as all that `cpu_forward.forward` calls is inlined into it
+(`forceinline`): of a function that is called there would be several copies, each optimised on its
+own, and a process that compiles would take others than one that loads. So a replay gives what the
+live node gave.
 """
 
 from __future__ import annotations
@@ -9,15 +12,16 @@ from __future__ import annotations
 import numpy as np
 
 from tao_lora_ros.hardware.cpu_math import bits, from_bits, gelu
-from tao_lora_ros.kernels.int4_linear import STEADY_MAX
 from tao_lora_ros.signal.compiled import compiled
 
 _f = np.float32
-_STEADY_MAX = _f(STEADY_MAX)
+_STEADY_MAX = _f(2047)
 _NORM_EPSILON = _f(1e-5)
 _TINY = _f(1e-30)  # so that rows of zeros divide by something
 
-stage = compiled(fastmath={"contract", "reassoc", "nnan", "nsz"}, error_model="numpy")
+stage = compiled(
+    fastmath={"contract", "reassoc", "nnan", "nsz"}, error_model="numpy", forceinline=True
+)
 
 
 @stage

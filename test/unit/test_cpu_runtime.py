@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path as FilePath
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -94,6 +95,28 @@ def test_a_window_gives_the_same_alone_and_in_a_batch() -> None:
     for window, path, together in zip(inputs, paths, batch, strict=True):
         alone = runtime.infer(window, Path(path))
         assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_who_compiles_and_who_loads_from_the_cache_get_the_same_bits(tmp_path: FilePath) -> None:
+    script = (
+        "from models import full_precision, quantized, windows\n"
+        "from tao_lora_ros.hardware import cpu, cpu_forward\n"
+        "from tao_lora_ros.router.router import Path\n"
+        "runtime = cpu.CpuRuntime(quantized(full_precision(), windows()))\n"
+        "print(len(cpu_forward.forward.stats.cache_misses))\n"
+        "for path in Path:\n"
+        "    for window in windows(seed=9).numpy():\n"
+        "        for part in runtime.infer(window, path):\n"
+        "            print(part.tobytes().hex())\n"
+    )
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    env = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": path}
+    compiled, loaded = (
+        subprocess.check_output([sys.executable, "-c", script], env=env, text=True).split("\n", 1)
+        for _ in range(2)
+    )
+    assert (compiled[0], loaded[0]) == ("1", "0")
+    assert compiled[1] == loaded[1]
 
 
 def test_a_window_of_another_shape_is_refused_by_name() -> None:
