@@ -185,12 +185,14 @@ class PipelineNode(LifecycleNode):
         assert pipeline is not None, "there are inputs while there is a pipeline"
         assert outputs is not None
         streams = pipeline.intake.sources
-        refused, rows = [stream.refused for stream in streams], pipeline.counts["rows"]
+        rows = pipeline.counts["rows"]
         for arrived_ns, source, came_ns, data in waiting:
+            stream = streams[source]
+            refused = stream.refused
             if results := pipeline.push(source, data, came_ns):
                 outputs.publish(results, arrived_ns)
-        for stream, before, log in zip(streams, refused, self._warnings, strict=True):
-            if stream.refused > before:
+            if stream.refused > refused:
+                log = self._warnings[source]
                 log.warning(f"refused: {stream.reason}", throttle_duration_sec=1.0)
         return pipeline.counts["rows"] > rows
 
