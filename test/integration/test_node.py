@@ -379,8 +379,11 @@ def test_inferences_that_come_too_late_for_their_hop_are_an_error(wire, start_no
     from wire import LOSSLESS
 
     watch = wire.watch()
-    start_node(*LOSSLESS, "hop_steady:=1", "hop_transient:=1")
-    wire.play(motion(4.0), rate=1e6)  # all at once: the last wait for the first
+    process = start_node(*LOSSLESS, "hop_steady:=1", "hop_transient:=1")
+    process.child.send_signal(signal.SIGSTOP)  # what comes meanwhile waits
+    for message in motion(1.0):
+        wire.publishers[message.source].publish(message.data)
+    process.child.send_signal(signal.SIGCONT)
     watch.until(
         "inference", lambda r: r["level"] == ERROR and r["message"].endswith("outlasted their hop")
     )
