@@ -12,6 +12,7 @@ from tao_lora_ros.signal.compiled import compiled
 JUMP = 8.0
 OTHERS = 4.0
 START_SAMPLES = 100
+LEAST_SAMPLES = 16  # that the usual change is a mean of
 # Mean absolute value of a Gaussian to its standard deviation.
 _GAUSSIAN = np.sqrt(np.pi / 2.0)
 # What becomes of the rows that are held back.
@@ -146,7 +147,8 @@ def _learn(memory, channels, values, news):
         started = channel.changes > START_SAMPLES
         # Clipped: a jump must not raise what it is compared with.
         learned = min(change, OTHERS * channel.sigma) if started else change
-        channel.usual += (learned - channel.usual) / min(channel.changes, memory / rows)
+        mean_of = max(memory / rows, LEAST_SAMPLES)  # of a slow sensor too: fewer say nothing
+        channel.usual += (learned - channel.usual) / min(channel.changes, mean_of)
         if started:
             channel.relative = change / channel.sigma
         moved += channel.relative > OTHERS

@@ -43,7 +43,7 @@ class GlitchFilter:
     def __init__(self, channels: tuple[str, ...], rate_hz: float) -> None:
         self._names = channels
         self._now = np.zeros(1, NOW)
-        self._now["memory"] = round(MEMORY_S * rate_hz)
+        self._now["memory"] = max(1, round(MEMORY_S * rate_hz))
         self._channels = np.zeros(len(channels), CHANNEL)
         self._channels["floor"] = resolutions(channels)
         self._values = np.zeros(len(channels))

@@ -40,6 +40,19 @@ def test_noise_passes_as_it_is() -> None:
     np.testing.assert_array_equal(table(out), values)
 
 
+@pytest.mark.parametrize("every", [50, 125, 250])  # rows; the filter remembers 96
+def test_samples_further_apart_than_the_memory_are_judged_too(every: int) -> None:
+    samples = 2 * START_SAMPLES
+    values = np.repeat(noise(samples), every, axis=0)
+    values[-2 * every : -every, 2] = 100.0  # one sample, then it is back
+    subject = GlitchFilter(CHANNELS, RATE_HZ)
+    for i, row in enumerate(values):
+        news = row if i % every == 0 else np.full(3, np.nan)
+        subject.push(Row(i, i, row, news))
+    subject.flush()
+    assert subject.glitches == {CHANNELS[2]: 1}
+
+
 @pytest.mark.parametrize("channel", range(3))
 @pytest.mark.parametrize("size", [20.0, -1e6])
 def test_a_lone_jump_that_comes_back_is_mended_and_counted(channel: int, size: float) -> None:
