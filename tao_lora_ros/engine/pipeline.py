@@ -166,6 +166,10 @@ class Pipeline:
             yield self._describer.describe(Phase.END, transient, self._last_ns)
         yield from self._describer.kept(inf)
 
+    def silent(self) -> list[Result]:
+        """Keep what waits for a post-roll that will not come: the sources have fallen silent."""
+        return list(self._describer.kept(inf))
+
     def calibrate(self) -> Calibration:
         """Calibrate on the motion since the last reset, its newest ten minutes at most.
 

@@ -121,6 +121,11 @@ class Settings:
         self._check_joints()
 
     @property
+    def longest_wait_s(self) -> float:
+        """How long an event waits for its post-roll after the last message of all."""
+        return self.post_roll_s + self.source_timeout_s
+
+    @property
     def joint_names(self) -> tuple[tuple[str, ...], ...]:
         """The joints of each JointState."""
         return tuple(

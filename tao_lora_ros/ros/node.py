@@ -64,6 +64,7 @@ class PipelineNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._triggers: Services | None = None
         self._diagnostics: Diagnostics | None = None
+        self._heard_s = 0.0  # when messages last came, steady clock
         self._inputs: list[Input] = []
         self._pace = Pace(_IDLE_S)
         self._settings = declare(self)
@@ -177,6 +178,11 @@ class PipelineNode(LifecycleNode):
             for arrived_ns, came_ns, data in input.take()
         ]
         waiting.sort(key=itemgetter(0))
+        if waiting:
+            self._heard_s = now_s
+        elif self._pipeline is not None and now_s > self._heard_s + self._settings.longest_wait_s:
+            assert self._outputs is not None
+            self._outputs.publish(self._pipeline.silent(), time.monotonic_ns())
         self._pace.looked(now_s, bool(waiting) and self._push(waiting))
 
     def _push(self, waiting: list[tuple[int, int, int, bytes]]) -> bool:

@@ -119,6 +119,14 @@ def test_finished_events_are_kept_on_disk(wire, start_node, tmp_path):
     assert verify(tmp_path / "store") == (1, [])
 
 
+def test_an_event_is_kept_though_all_sources_fall_silent_after_it(wire, start_node, tmp_path):
+    watch = wire.watch()
+    start_node(f"store:={tmp_path / 'store'}", "post_roll_s:=2.0")
+    wire.play(start_in(motion(2.6, impacts_s=(2.0,)), 1.0))  # no two seconds after it
+    wire.until(lambda: len(wire.events) == 2, "an event")
+    watch.until("events", lambda report: report["written"] == "1")
+
+
 def test_a_store_that_cannot_be_written_is_reported_and_stops_nothing(wire, start_node, tmp_path):
     (tmp_path / "store").write_text("a file, not a folder")
     process = start_node(f"store:={tmp_path / 'store'}")
