@@ -7,6 +7,8 @@ import os
 import triton
 import triton.language as tl
 
+from .int4_linear import STEADY_MAX
+
 # The interpreter knows no PTX, so there the same bits are moved by plain operations.
 INTERPRETED = tl.constexpr(os.environ.get("TRITON_INTERPRET") == "1")
 
@@ -107,6 +109,7 @@ _ACTIVATIONS = tl.constexpr(
     xor.b32 l, $7, 0x80008000;
     min.f16x2 h, h, $7; max.f16x2 $0, h, l; }"""
 )
+_LARGEST_CODE = tl.constexpr(float(STEADY_MAX))
 _ROUND = tl.constexpr(12582912.0)  # 1.5 · 2²³: in a sum with it whole numbers are all that is left
 
 
@@ -120,7 +123,7 @@ def activations(x, inverse_scale, steady):
     """
     by = tl.where(steady, inverse_scale, 1.0)
     round_by = tl.where(steady, _ROUND, 0.0)
-    largest = tl.where(steady, 2047.0, 65504.0)
+    largest = tl.where(steady, _LARGEST_CODE, 65504.0)
     if not INTERPRETED:
         return tl.inline_asm_elementwise(
             _ACTIVATIONS,

@@ -164,11 +164,11 @@ class Pipeline:
             yield from self._row(row)
         if transient := self._detector.stop():
             yield self._describer.describe(Phase.END, transient, self._last_ns)
-        yield from self._describer.kept(inf)
+        yield from self.end_post_rolls()
 
-    def silent(self) -> list[Result]:
-        """Keep what waits for a post-roll that will not come: the sources have fallen silent."""
-        return list(self._describer.kept(inf))
+    def end_post_rolls(self) -> Iterator[Result]:
+        """Give out the events that wait for their post-roll: no more of it will come."""
+        return self._describer.kept(inf)
 
     def calibrate(self) -> Calibration:
         """Calibrate on the motion since the last reset, its newest ten minutes at most.

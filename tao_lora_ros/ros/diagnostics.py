@@ -85,7 +85,7 @@ class Diagnostics:
 
     def _source(self, index: int, news: Counter[str], seconds: float) -> DiagnosticStatus:
         subscription, source = self._inputs[index], self._pipeline.intake.sources[index]
-        subscription.look_around()
+        subscription.find_publishers()
         queue = subscription.queue()
         level, summary = self._judge(index, news, queue["queue_fill"])
         values: dict[str, Any] = {

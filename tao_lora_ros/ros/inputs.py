@@ -44,7 +44,7 @@ class Input:
         lost: messages that the publisher sent and DDS did not deliver, by their numbers; holds for
             a single publisher.
         depth: of its queue, in messages.
-        publishers: on the topic, when it was last looked around.
+        publishers: on the topic, when they were last looked for.
     """
 
     def __init__(self, node: LifecycleNode, config: SourceConfig, depth: int) -> None:
@@ -113,10 +113,10 @@ class Input:
     def described(self) -> Topic:
         """The topic and what its publishers offer, or offered when there last were any."""
         if not self._offered:
-            self.look_around()
+            self.find_publishers()
         return Topic(self.topic, self._config.msgtype, self._offered)
 
-    def look_around(self) -> None:
+    def find_publishers(self) -> None:
         """Ask DDS who publishes on the topic; too slow to do it when something happens."""
         found = self._node.get_publishers_info_by_topic(self.topic)
         kind = self._config.msgtype

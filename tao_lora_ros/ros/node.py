@@ -182,7 +182,7 @@ class PipelineNode(LifecycleNode):
             self._heard_s = now_s
         elif self._pipeline is not None and now_s > self._heard_s + self._settings.longest_wait_s:
             assert self._outputs is not None
-            self._outputs.publish(self._pipeline.silent(), time.monotonic_ns())
+            self._outputs.publish(self._pipeline.end_post_rolls(), time.monotonic_ns())
         self._pace.looked(now_s, bool(waiting) and self._push(waiting))
 
     def _push(self, waiting: list[tuple[int, int, int, bytes]]) -> bool:

@@ -20,7 +20,7 @@ from tao_lora_ros.quantization.rounding import (
 from tao_lora_ros.router.router import Path
 
 STEADY_QUANTILE = 0.9999  # of the steady activations
-REACH = 2.0  # of the codes, over that quantile; what lies above saturates
+HEADROOM = 2.0  # of the codes, over that quantile; what lies above saturates
 
 Rounding = Callable[[Tensor, Tensor, Tensor], Tensor]  # weight, scales, gram to codes
 ROUNDINGS: dict[str, Rounding] = {
@@ -55,7 +55,7 @@ class LayerInputs:
     @property
     def scale(self) -> float:
         """Fixed step of the activations in steady motion."""
-        return REACH * self.largest / STEADY_MAX
+        return HEADROOM * self.largest / STEADY_MAX
 
 
 @torch.inference_mode()
