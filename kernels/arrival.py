@@ -5,6 +5,9 @@ the call in the upper, and `LEAD` values further the window. A record has cache 
 The host numbers its calls. A kernel that is launched ahead of its windows knows by the number that
 one has come; the host knows by it that a result is this call's. So neither waits for more than
 the words that it needs.
+
+Reads of one line of the host's memory by many multiprocessors queue. So programs that share a
+window fetch a part of its rows each, and pass it on as numbered words in the device's memory.
 """
 
 from __future__ import annotations
@@ -65,13 +68,52 @@ def read_order(record, seen, WAITS: tl.constexpr):
 
 @triton.jit
 def read_window(record, C: tl.constexpr, CP: tl.constexpr, WINDOW: tl.constexpr):
-    """A window's channels, float32 [CP, WINDOW].
+    """A window's channels, float32 [WINDOW, CP].
 
     Transposed and not vectorised: a thread has one channel, and most of a sum to itself.
     """
     rows, channels = tl.arange(0, WINDOW), tl.arange(0, CP)
     at = tl.max_contiguous(channels, 1)[:, None] + rows[None, :] * C
-    return tl.load(record + LEAD + at, mask=channels[:, None] < C, other=float("nan"))
+    return tl.trans(tl.load(record + LEAD + at, mask=channels[:, None] < C, other=float("nan")))
+
+
+@triton.jit
+def share_window(
+    record, words, number, split,
+    C: tl.constexpr, CP: tl.constexpr, WINDOW: tl.constexpr, SPLITS: tl.constexpr,
+):  # fmt: skip
+    """Fetch this program's rows of a window and pass them on: int64 words [WINDOW, CP]."""
+    ROWS: tl.constexpr = WINDOW // SPLITS
+    rows, channels = split * ROWS + tl.arange(0, ROWS), tl.arange(0, CP)
+    at = rows[:, None] * C + channels[None, :]
+    part = tl.load(record + LEAD + at, mask=channels[None, :] < C, other=float("nan"))
+    there = words + rows[:, None] * CP + channels[None, :]
+    tl.inline_asm_elementwise(
+        "{ st.relaxed.gpu.global.b64 [$1], $2; mov.u32 $0, 0; }",
+        "=r,l,l",
+        [there.to(tl.int64), numbered(part, number)],
+        dtype=tl.int32,
+        is_pure=False,
+        pack=1,
+    )
+
+
+@triton.jit
+def collect_window(
+    words, number, CP: tl.constexpr, WINDOW: tl.constexpr,
+    ASM: tl.constexpr, CONSTRAINTS: tl.constexpr, PACK: tl.constexpr,
+):  # fmt: skip
+    """Wait for all of a window, float32 [WINDOW, CP]."""
+    at = tl.arange(0, WINDOW)[:, None] * CP + tl.arange(0, CP)[None, :]
+    window, _ = tl.inline_asm_elementwise(
+        ASM,
+        CONSTRAINTS,
+        [(words + at).to(tl.int64), number],
+        dtype=(tl.float32, tl.float32),
+        is_pure=False,
+        pack=PACK,
+    )
+    return window
 
 
 @triton.jit

@@ -36,17 +36,19 @@ class Poll(NamedTuple):
     pack: int
 
 
-def collect_asm(slots: int, stride: int, pack: int) -> Poll:
+def collect_asm(slots: int, stride: int, pack: int, tag_bits: int = TAG_BITS) -> Poll:
     """What `collect` does in PTX.
 
     Args:
         slots: pairs that are added up.
         stride: bytes from one slot to the next.
         pack: pairs whose loads are in flight together.
+        tag_bits: of a pair's second value that are the tag.
     """
     words = [(e, s) for e in range(pack) for s in range(slots)]
     tag = f"${3 * pack}"
-    clean = ~TAG.value & 0xFFFFFFFF
+    mask = (1 << tag_bits) - 1
+    clean = ~mask & 0xFFFFFFFF
     lines = [".reg .pred again;", ".reg .b32 t;", ".reg .f32 x;"]
     lines += [f".reg .b32 a{e}_{s}, b{e}_{s};" for e, s in words]
     lines += [f".reg .b64 w{e}_{s};" for e, s in words]
@@ -57,7 +59,7 @@ def collect_asm(slots: int, stride: int, pack: int) -> Poll:
     lines += [f"mov.b64 {{a{e}_{s}, b{e}_{s}}}, w{e}_{s};" for e, s in words]
     lines += ["mov.b32 t, 0;"]
     lines += [f"lop3.b32 t, t, b{e}_{s}, {tag}, 0xf6;" for e, s in words]  # t | (b ^ tag)
-    lines += [f"and.b32 t, t, {TAG.value};", "setp.ne.b32 again, t, 0;", "@again bra AGAIN;"]
+    lines += [f"and.b32 t, t, {mask};", "setp.ne.b32 again, t, 0;", "@again bra AGAIN;"]
     lines += [f"and.b32 b{e}_{s}, b{e}_{s}, {clean};" for e, s in words]
     for place, half in ((0, "a"), (pack, "b")):
         for e in range(pack):

@@ -13,6 +13,7 @@ from .fused_mixer import fused_mixer
 from .mixer_buffers import Buffers
 from .mixer_tensors import Sizes
 
+NUMBER_BITS = 32  # of a word of a window; the value has the other half
 ONE_HOP_SPLITS = 4  # more programs than that first share out the columns they add up
 
 
@@ -20,24 +21,30 @@ class Room(NamedTuple):
     """What the programs of windows share on the device, zero before the first launch.
 
     Args:
-        slots: for their exchanges, int32 [windows, words]; nothing for a single program.
         seen: the last order of each program, int64 [windows, splits].
+        words: for the windows themselves, int64 [windows, values]; nothing for a single program.
+        slots: for its sums, int32 [windows, words]; the same.
     """
 
-    slots: Tensor
     seen: Tensor
+    words: Tensor
+    slots: Tensor
 
     def part(self, windows: slice) -> Room:
         """That of some of the windows."""
-        return Room(self.slots[windows], self.seen[windows])
+        return Room(self.seen[windows], self.words[windows], self.slots[windows])
 
 
 def room(sizes: Sizes, windows: int, device: str) -> Room:
     """Room for so many windows."""
-    words = sizes.blocks * (sizes.splits + 1) * sizes.tokens * sizes.width
+    values = words = 0
+    if sizes.splits > 1:
+        values = sizes.window * sizes.padded_channels
+        words = sizes.blocks * (sizes.splits + 1) * sizes.tokens * sizes.width
     return Room(
-        torch.zeros(windows, words if sizes.splits > 1 else 0, dtype=torch.int32, device=device),
         torch.zeros(windows, sizes.splits, dtype=torch.int64, device=device),
+        torch.zeros(windows, values, dtype=torch.int64, device=device),
+        torch.zeros(windows, words, dtype=torch.int32, device=device),
     )
 
 
@@ -48,6 +55,8 @@ def constants(sizes: Sizes, warps: int, waits: bool = False) -> dict[str, Any]:
     whole = max(tokens * width // 2 // (32 * warps), 1)  # pairs of a thread
     part = max(whole // splits, 1)
     stride = tokens * width * 4 if hops == 1 else tokens * width * 4 // splits
+    values = max(sizes.window * sizes.padded_channels // (32 * warps), 1)  # of a thread
+    window = collect_asm(1, 0, values, NUMBER_BITS)
     first = collect_asm(splits, stride, whole if hops == 1 else part)
     second = collect_asm(1, 0, whole)
     return {
@@ -69,6 +78,9 @@ def constants(sizes: Sizes, warps: int, waits: bool = False) -> dict[str, Any]:
         "SPLITS": splits,
         "WAITS": waits,
         "HOPS": hops,
+        "ASM_W": window.text,
+        "FORM_W": window.constraints,
+        "PACK_W": window.pack,
         "ASM_1": first.text,
         "FORM_1": first.constraints,
         "PACK_1": first.pack,
@@ -113,6 +125,7 @@ def launch(
         outputs,
         shared.seen,
         *model,
+        shared.words,
         shared.slots,
         **constants(sizes, warps, waits),
         num_warps=warps,

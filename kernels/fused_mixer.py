@@ -16,7 +16,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .arrival import numbered, read_order, read_window
+from .arrival import collect_window, numbered, read_order, read_window, share_window
 from .block_loads import (
     load_adapters,
     load_channel_weights,
@@ -57,12 +57,13 @@ def _channel_mixing(h, up, down, hidden, adapters, scale, inverse_scale, steady)
 
 @triton.jit
 def fused_mixer(
-    records, outputs, seen, vectors, codes8, codes4, adapters, slots,
+    records, outputs, seen, vectors, codes8, codes4, adapters, words, slots,
     RECORD: tl.constexpr, C: tl.constexpr, CP: tl.constexpr, WINDOW: tl.constexpr,
     T: tl.constexpr, TE: tl.constexpr, D: tl.constexpr, E: tl.constexpr, NB: tl.constexpr,
     R: tl.constexpr, L: tl.constexpr, NOUT: tl.constexpr, NP: tl.constexpr,
     SCALARS: tl.constexpr, STEP: tl.constexpr, SPLITS: tl.constexpr, WAITS: tl.constexpr,
     HOPS: tl.constexpr,
+    ASM_W: tl.constexpr, FORM_W: tl.constexpr, PACK_W: tl.constexpr,
     ASM_1: tl.constexpr, FORM_1: tl.constexpr, PACK_1: tl.constexpr,
     ASM_2: tl.constexpr, FORM_2: tl.constexpr, PACK_2: tl.constexpr,
 ):  # fmt: skip
@@ -75,7 +76,8 @@ def fused_mixer(
             value's bits in the lower half of a word, the call's number in the upper.
         seen: int64 [B, SPLITS], the last order of each program where a new one is waited for.
         vectors, codes8, codes4, adapters: the model.
-        slots: int32, where the programs of a window meet.
+        words: int64 [B, WINDOW, CP], where the programs of a window pass it on.
+        slots: int32, where they add up.
     """
     split, b = tl.program_id(0), tl.program_id(1)
     STEPS: tl.constexpr = E // SPLITS // STEP
@@ -89,9 +91,13 @@ def fused_mixer(
     t, d = tl.arange(0, T), tl.arange(0, D)
     records += b * RECORD
     seen += b * SPLITS + split
+    words += b * (WINDOW * CP)
     if not WAITS:
         path, number = read_order(records, seen, WAITS)
-        window = read_window(records, C, CP, WINDOW)
+        if SPLITS == 1:
+            window = read_window(records, C, CP, WINDOW)
+        else:
+            share_window(records, words, number, split, C, CP, WINDOW, SPLITS)
 
     # The model's part that does not depend on the window, while that crosses the bus. What goes
     # through shared memory comes last: its stores wait for it, and hold up all later loads.
@@ -125,7 +131,10 @@ def fused_mixer(
     codes8 += blocks_at
     if WAITS:
         path, number = read_order(records, seen, WAITS)
-        window = read_window(records, C, CP, WINDOW)
+        if SPLITS == 1:
+            window = read_window(records, C, CP, WINDOW)
+        else:
+            share_window(records, words, number, split, C, CP, WINDOW, SPLITS)
     steady = path == 0
     tag = number & TAG
     block_vectors = load_vectors(vectors, scales, 0, steady, T, TE, TC, D, E, SCALARS)
@@ -133,16 +142,21 @@ def fused_mixer(
     low_rank = load_adapters(adapters, 0, split * STEPS, not steady, D, E, R, STEP)
 
     # Standardise each channel about its level, squash, embed.
+    if SPLITS > 1:
+        window = collect_window(words, number, CP, WINDOW, ASM_W, FORM_W, PACK_W)
     known = window == window
-    total, count = tl.reduce((tl.where(known, window, 0.0), known.to(tl.float32)), 1, add_pairs)
+    total, count = tl.reduce((tl.where(known, window, 0.0), known.to(tl.float32)), 0, add_pairs)
     level = tl.where(count > 0, total / tl.maximum(count, 1.0), level_mean)
-    y = asinh(tl.where(known, (window - level[:, None]) * inverse_spread[:, None], 0.0))
-    total, squares = tl.reduce((y, y * y), 1, add_pairs)
+    outputs += b * (NP + CP)
+    levels = tl.where(split == 0, CP, 0)  # a branch would cost registers
+    tl.store(outputs + NP + channels, numbered(level, number), mask=channels < levels)
+    y = asinh(tl.where(known, (window - level[None, :]) * inverse_spread[None, :], 0.0))
+    total, squares = tl.reduce((y, y * y), 0, add_pairs)
     variance = (squares - total * total / WINDOW) / (WINDOW - 1)
     placed = asinh((level - level_mean) * inverse_level_std)
     features = tl.reshape(tl.join(placed, log(variance + 1e-4)), (2 * CP,))
     features = activations(tl.broadcast_to(features[None, :], (T, 2 * CP)), i_features, steady)
-    patches = activations(tl.reshape(tl.trans(y), (T, P * CP)), i_embed, steady)
+    patches = activations(tl.reshape(y, (T, P * CP)), i_embed, steady)
     x = tl.dot(patches, tl.trans(embed)) * (embed_scale * tl.where(steady, s_embed, 1.0))[None, :]
     x += (
         tl.dot(features, tl.trans(embed_features))
@@ -222,7 +236,4 @@ def fused_mixer(
         steady, tl.where(is_class, s_class, s_forecast), 1.0
     )
     y += tl.load(vectors + 2 * D + NP + n, mask=n < NOUT, other=0.0)
-    outputs += b * (NP + CP)
     tl.store(outputs + n, numbered(y, number), mask=n < NP)
-    if split == 0:
-        tl.store(outputs + NP + channels, numbered(level, number))

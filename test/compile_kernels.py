@@ -31,6 +31,7 @@ POINTERS = {
     "codes8": "*i32",
     "codes4": "*i32",
     "adapters": "*fp16",
+    "words": "*i64",
     "slots": "*i32",
 }
 

@@ -1,7 +1,7 @@
 """Windows to a GPU and results from it, through memory of the host that both see.
 
 Each side knows by a number that the other's words are those of this call, so neither has to wait
-for the end of anything else.
+for the end of anything else. A call is one piece of compiled code, without Python and its lock.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
 from numpy.typing import NDArray
@@ -17,6 +18,10 @@ from tao_lora_ros.signal.compiled import compiled
 
 intrinsic: Any = extending.intrinsic  # mypy takes its calls for those of what it decorates
 _SPINS = 3_000_000_000  # a second or so
+NOTHING_CAME = -1
+
+# Address of `cudaGraphLaunch`, the graph, the stream.
+Replay = tuple[int, int, int]
 
 
 @intrinsic
@@ -65,6 +70,19 @@ def _publish(typing_context: Any, words: Any, at: Any, word: Any) -> Any:
     return types.void(words, types.int64, types.int64), generate
 
 
+@intrinsic
+def _replay(typing_context: Any, launch: Any, graph: Any, stream: Any) -> Any:
+    """Call `cudaGraphLaunch`, given its address; its error code."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        word, code = context.get_value_type(types.int64), context.get_value_type(types.int32)
+        function = builder.inttoptr(values[0], ir.FunctionType(code, [word, word]).as_pointer())
+        return builder.call(function, values[1:])
+
+    whole = types.int64
+    return types.int32(whole, whole, whole), generate
+
+
 @compiled(nogil=True)
 def hand_over(
     windows: NDArray[np.float32],
@@ -107,3 +125,37 @@ def collect(words: NDArray[np.int64], number: int, results: NDArray[np.float32])
             word = _load(words, i)
         bits[i] = word & 0xFFFFFFFF
     return True
+
+
+@compiled(nogil=True)
+def call(
+    windows: NDArray[np.float32],
+    paths: NDArray[np.int32],
+    number: int,
+    records: NDArray[np.int64],
+    lead: int,
+    replay: Replay,
+    early: bool,
+    words: NDArray[np.int64],
+    results: NDArray[np.float32],
+) -> int:
+    """Hand windows over, replay a graph that infers on them, collect the results.
+
+    Args:
+        windows, paths, number, records, lead: see `hand_over`.
+        replay: of the graph.
+        early: replay it first; its kernel waits for the windows.
+        words, results: see `collect`.
+
+    Returns:
+        0, or CUDA's error code, or `NOTHING_CAME`.
+    """
+    error = 0
+    if early:
+        error = _replay(replay[0], replay[1], replay[2])
+    hand_over(windows, paths, number, records, lead)
+    if not early:
+        error = _replay(replay[0], replay[1], replay[2])
+    if error != 0:
+        return error
+    return 0 if collect(words, number, results) else NOTHING_CAME

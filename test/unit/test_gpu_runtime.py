@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -9,13 +10,14 @@ import pytest
 import torch
 from models import SMALL, full_precision, quantized, windows
 
-from tao_lora_ros.hardware.gpu import GpuRuntime, Tuning, tuning
+from tao_lora_ros.hardware.gpu import GpuRuntime
+from tao_lora_ros.hardware.tuning import Tuning, tuning
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.router.router import Path
 
 BASE, LARGE = (128, 256), (256, 1024)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-TOLERANCE = {Path.STEADY: 3e-2, Path.TRANSIENT: 2e-3}
+TOLERANCE = {Path.STEADY: 5e-3, Path.TRANSIENT: 2e-3}
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,17 @@ def test_every_call_is_answered_with_its_own_windows(count: int) -> None:
         again = runtime.infer_batch(parts[call % 4], Path.TRANSIENT)
         for found, expected in zip(again, once[call % 4], strict=True):
             assert np.array_equal(found, expected), call
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_another_thread_may_infer() -> None:
+    model = gpu_model()
+    runtime = GpuRuntime(model)
+    window = windows(seed=5, config=model.config).numpy()[0]
+    with ThreadPoolExecutor() as pool:
+        elsewhere = pool.submit(runtime.infer, window, Path.STEADY).result()
+    assert np.array_equal(elsewhere.forecast, runtime.infer(window, Path.STEADY).forecast)
 
 
 @pytest.mark.gpu

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import time
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tao_lora_ros.hardware import handover
-from tao_lora_ros.hardware.handover import collect, hand_over
+from tao_lora_ros.hardware.handover import NOTHING_CAME, call, collect, hand_over
 
 LEAD = 16
 
@@ -78,3 +80,62 @@ def test_results_that_do_not_come_are_given_up() -> None:
     values = np.zeros(2, np.float32)
     assert handover._SPINS > 1_000_000_000  # the call below takes about a second
     assert not collect(words_of(values, 6), 7, values.copy())
+
+
+LAUNCH = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+
+class Device:
+    """Launched as CUDA launches; a "graph" doubles its windows, on this thread or another."""
+
+    def __init__(self, count: int, size: int, early: bool, error: int = 0, answers: bool = True):
+        self.records, self.words = records_for(count, size), np.zeros(count * size, np.int64)
+        self.count, self.size, self.early = count, size, early
+        self.error, self.answers = error, answers
+        self.launched: list[tuple[int, int]] = []
+        self._launch = LAUNCH(self._launched)
+        self._thread = threading.Thread(target=self._run)
+
+    def call(self, windows: NDArray[np.float32], number: int) -> tuple[int, NDArray[np.float32]]:
+        results = np.full(windows.size, np.nan, np.float32)
+        address = ctypes.cast(self._launch, ctypes.c_void_p).value
+        paths = np.zeros(self.count, np.int32)
+        error = call(
+            windows.ravel(), paths, number, self.records, LEAD, (address, 11, 22), self.early,
+            self.words, results,
+        )  # fmt: skip
+        if self._thread.ident:
+            self._thread.join()
+        return error, results.reshape(windows.shape)
+
+    def _launched(self, graph: int, stream: int) -> int:
+        self.launched.append((graph, stream))
+        if self.answers:
+            self._thread.start() if self.early else self._run()
+        return self.error
+
+    def _run(self) -> None:
+        rows = self.records.reshape(self.count, -1)
+        while (rows[:, 0] < 0).any():  # no orders yet
+            time.sleep(0.001)
+        inputs = rows.view(np.float32)[:, LEAD : LEAD + self.size]
+        self.words[:] = words_of((2 * inputs).ravel(), rows[0, 0] >> 32)
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_call_hands_over_replays_and_collects(early: bool) -> None:
+    device = Device(count=3, size=10, early=early)
+    windows = np.arange(30, dtype=np.float32).reshape(3, 10)
+    error, results = device.call(windows, 5)
+    assert (error, device.launched) == (0, [(11, 22)])
+    assert np.array_equal(results, 2 * windows)
+
+
+def test_what_cuda_refuses_is_not_waited_for() -> None:
+    device = Device(count=1, size=4, early=False, error=700, answers=False)
+    assert device.call(np.zeros((1, 4), np.float32), 5)[0] == 700
+
+
+def test_a_launch_without_results_is_told_from_one_that_failed() -> None:
+    device = Device(count=1, size=4, early=False, answers=False)
+    assert device.call(np.zeros((1, 4), np.float32), 5)[0] == NOTHING_CAME
