@@ -26,6 +26,8 @@ PACKAGES = ("torch", "triton", "numpy", "numba", "onnxruntime", "gemlite")
 PATTERNS = {"steady": (0,), "transient": (1,), "alternating": (0, 1)}
 _INPUTS = 8  # different windows that a case goes round
 _ROUNDS = 10
+LOOP = "cpu-loop"
+_LOOP_NS = 50_000
 # name, level, and calls at least
 _PERCENTILES = (("p50_us", 50, 1), ("p99_us", 99, 200), ("p999_us", 99.9, 2000))
 
@@ -58,7 +60,8 @@ def bench_latency(size: Size, device: str, only: Sequence[str], say: Say) -> lis
         say: takes a line of progress, and of what could not be measured.
     """
     torch.set_num_threads(1)
-    builds = {name: build for name, build in _builds(device).items() if not only or name in only}
+    builds = {LOOP: _cpu_loop, **_builds(device)}
+    builds = {name: build for name, build in builds.items() if not only or name in only}
     prefix = "cpu-" if device == "cpu" else ""
     rows: list[Measurement] = []
     for name in CONFIGS:
@@ -70,6 +73,8 @@ def bench_latency(size: Size, device: str, only: Sequence[str], say: Say) -> lis
                 case = f"{prefix}{name}-b{batch}-{pattern}"
                 for subject, times in _times(calls, batch, cycle, size).items():
                     rows += _summary(subject, case, times)
+                if device == "cuda" and batch == 1 and OURS in calls:
+                    rows += _on_device(calls[OURS], case, cycle, size.calls, say)
                 say(case)
     return rows
 
@@ -82,6 +87,24 @@ def _builds(device: str) -> dict[str, Build]:
     from tao_lora_ros.benchmarks.gpu_peers import GPU_PEERS
 
     return {OURS: _ours_on_gpu, **GPU_PEERS}
+
+
+def _cpu_loop(model: Reference, batch: int) -> Call:
+    """A fixed piece of work for the processor alone: what the host itself does to such times."""
+
+    def loop(inputs: object, paths: object) -> None:
+        for _ in range(steps):
+            pass
+
+    def lasts() -> int:
+        begun = time.perf_counter_ns()
+        loop(None, None)
+        return time.perf_counter_ns() - begun
+
+    steps = 100
+    while min(lasts() for _ in range(5)) < _LOOP_NS:
+        steps += steps // 10
+    return loop
 
 
 def _ours_on_gpu(model: Reference, batch: int) -> Call:
@@ -117,8 +140,7 @@ def _times(
     calls: dict[str, Call], batch: int, cycle: tuple[int, ...], size: Size
 ) -> dict[str, list[int]]:
     """Nanoseconds of every call."""
-    inputs = [windows(batch, seed) for seed in range(_INPUTS)]
-    paths = [np.resize(np.roll(cycle, i), batch).astype(np.int32) for i in range(_INPUTS)]
+    inputs, paths = _inputs(batch, cycle)
     times: dict[str, list[int]] = {name: [] for name in calls}
     gc.collect()
     gc.disable()
@@ -148,13 +170,38 @@ def _round(
     return times
 
 
-def _summary(subject: str, case: str, times: list[int]) -> list[Measurement]:
+def _on_device(
+    call: Call, case: str, cycle: tuple[int, ...], calls: int, say: Say
+) -> list[Measurement]:
+    """What of our times is the kernel's."""
+    from tao_lora_ros.benchmarks.device_times import device_times
+
+    inputs, paths = _inputs(1, cycle)
+    try:
+        times = device_times(lambda i: call(inputs[i % _INPUTS], paths[i % _INPUTS]), calls)
+    except RuntimeError as error:
+        say(f"{case}: {error}")
+        return []
+    return _summary(OURS, case, times, "device_")
+
+
+def _inputs(
+    batch: int, cycle: tuple[int, ...]
+) -> tuple[list[NDArray[np.float32]], list[NDArray[np.int32]]]:
+    inputs = [windows(batch, seed) for seed in range(_INPUTS)]
+    paths = [np.resize(np.roll(cycle, i), batch).astype(np.int32) for i in range(_INPUTS)]
+    return inputs, paths
+
+
+def _summary(
+    subject: str, case: str, times: Sequence[float], prefix: str = ""
+) -> list[Measurement]:
     """Percentiles in µs; NaN where there are too few calls for one to mean anything."""
     return [
         Measurement(
             subject,
             case,
-            metric,
+            prefix + metric,
             float(np.percentile(times, level)) * 1e-3 if len(times) >= least else float("nan"),
             "us",
         )

@@ -12,13 +12,15 @@ from torch import nn
 
 from tao_lora_ros.benchmarks import latency
 from tao_lora_ros.benchmarks.cpu_peers import CPU_PEERS
+from tao_lora_ros.benchmarks.device_times import device_times
 from tao_lora_ros.benchmarks.gpu_peers import _int4
-from tao_lora_ros.benchmarks.latency import Size, bench_latency
+from tao_lora_ros.benchmarks.latency import LOOP, Size, bench_latency
 from tao_lora_ros.benchmarks.memory import bench_memory, branch_bytes, steady_bytes
 from tao_lora_ros.benchmarks.reference import CONFIGS, reference, windows
 from tao_lora_ros.benchmarks.results import OURS, read_results
 from tao_lora_ros.benchmarks.roofline import ORIN_NANO, multiplications, roofline
 from tao_lora_ros.cli.main import main
+from tao_lora_ros.hardware.gpu import GpuRuntime
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.router.router import Path as RouterPath
 
@@ -26,13 +28,30 @@ from tao_lora_ros.router.router import Path as RouterPath
 def test_latency_of_all_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "CONFIGS", {"base": CONFIGS["base"]})
     said: list[str] = []
-    rows = bench_latency(Size((1, 2), 20, 0.1), "cpu", [OURS, "torch-eager-fp32"], said.append)
+    rows = bench_latency(
+        Size((1, 2), 20, 0.1), "cpu", [OURS, LOOP, "torch-eager-fp32"], said.append
+    )
     cases = {f"cpu-base-b{b}-{p}" for b in (1, 2) for p in ("steady", "transient", "alternating")}
     assert {row.case for row in rows} == cases
-    assert {row.subject for row in rows} == {OURS, "torch-eager-fp32"}
+    assert {row.subject for row in rows} == {OURS, LOOP, "torch-eager-fp32"}
     for row in rows:
         assert (row.value > 0) == (row.metric == "p50_us")
         assert math.isnan(row.value) == (row.metric != "p50_us")  # of 20 calls no 99th percentile
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_a_profiler_without_a_gpu_is_told() -> None:
+    with pytest.raises(RuntimeError, match="sees no GPU here"):
+        device_times(lambda i: i, 3)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_every_launch_is_timed_on_the_gpu() -> None:
+    runtime, inputs = GpuRuntime(reference("base").dual), windows(1, 0)[0]
+    times = device_times(lambda i: runtime.infer(inputs, RouterPath.STEADY), 20)
+    assert len(times) == 20
+    assert min(times) > 1000  # ns
 
 
 def test_a_peer_that_cannot_be_built_is_named_and_left_out() -> None:
