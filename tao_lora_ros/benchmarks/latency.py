@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -89,22 +90,26 @@ def _builds(device: str) -> dict[str, Build]:
     return {OURS: _ours_on_gpu, **GPU_PEERS}
 
 
+@numba.njit(nogil=True)
+def _work(steps: int) -> int:
+    word = 1
+    for _ in range(steps):
+        word = word * 6364136223846793005 + 1442695040888963407
+    return word
+
+
 def _cpu_loop(model: Reference, batch: int) -> Call:
     """A fixed piece of work for the processor alone: what the host itself does to such times."""
 
-    def loop(inputs: object, paths: object) -> None:
-        for _ in range(steps):
-            pass
-
-    def lasts() -> int:
+    def lasts(steps: int) -> int:
         begun = time.perf_counter_ns()
-        loop(None, None)
+        _work(steps)
         return time.perf_counter_ns() - begun
 
-    steps = 100
-    while min(lasts() for _ in range(5)) < _LOOP_NS:
+    steps = 1000
+    while min(lasts(steps) for _ in range(5)) < _LOOP_NS:
         steps += steps // 10
-    return loop
+    return lambda inputs, paths: _work(steps)
 
 
 def _ours_on_gpu(model: Reference, batch: int) -> Call:
