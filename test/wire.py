@@ -223,7 +223,7 @@ class Watch:
 def own_domain() -> int:
     """A DDS domain that no other process of this machine gets here until this one ends."""
     for domain in range(1, 102):
-        lock = os.open(Path(gettempdir(), f"tao_lora_domain_{domain}"), os.O_RDWR | os.O_CREAT)
+        lock = _opened(Path(gettempdir(), f"tao_lora_domain_{domain}"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -231,6 +231,14 @@ def own_domain() -> int:
             continue
         return domain
     raise RuntimeError("all DDS domains from 1 to 101 are taken by other test runs")
+
+
+def _opened(file: Path) -> int:
+    """A file that is there or is made; another user's may be locked, but not be written to."""
+    try:
+        return os.open(file, os.O_RDONLY)
+    except FileNotFoundError:
+        return os.open(file, os.O_RDONLY | os.O_CREAT, 0o644)
 
 
 def open_wire() -> Wire:

@@ -26,7 +26,7 @@ def msgtype_of(name: str) -> str:
 
 
 class Stream:
-    """Messages of one source: noise, and an impact every `IMPACT_EVERY_S`; repeats after 4 s."""
+    """Messages of one source: noise, and an impact every `IMPACT_EVERY_S` but every fourth."""
 
     def __init__(self, name: str, rate_hz: float) -> None:
         self.name = name

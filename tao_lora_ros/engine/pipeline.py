@@ -66,12 +66,12 @@ class Pipeline:
         self._steady = SteadyRows(artifact.rate_hz, len(channels))
         self._glitches = GlitchFilter(channels, artifact.rate_hz)
         self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
-        self._adopt(artifact)
+        self._adopt(artifact, ChosenRuntime(artifact.model, settings.backend))
         self._restart()
 
-    def _adopt(self, artifact: Artifact) -> None:
-        """Make anew what runs the model."""
-        self.runtime = ChosenRuntime(artifact.model, self._settings.backend)
+    def _adopt(self, artifact: Artifact, runtime: ChosenRuntime) -> None:
+        """Make anew what depends on the model."""
+        self.runtime = runtime
         self.artifact = artifact
         self._window = SlidingWindow(artifact.model.config.window, len(artifact.channels))
         self._inferrer = Inferrer(self.runtime, artifact.model)
@@ -104,8 +104,9 @@ class Pipeline:
                     f"model {artifact.model_id} has {what} {theirs}, the pipeline {ours}: "
                     "configure the node anew"
                 )
+        runtime = ChosenRuntime(artifact.model, self._settings.backend)  # may fail: nothing is lost
         closed = list(self.flush())
-        self._adopt(artifact)
+        self._adopt(artifact, runtime)
         self.warm()
         self._detector.recalibrate(artifact.calibration)
         return closed

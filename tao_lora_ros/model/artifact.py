@@ -197,6 +197,10 @@ def _read_card(file: FilePath) -> dict[str, Any]:
         jsonschema.validate(card, schema)
     except jsonschema.ValidationError as error:
         raise ArtifactError(f"{file}: {error.json_path}: {error.message}") from None
+    try:
+        json.dumps(card, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:  # JSON can spell what is no character: "\ud800"
+        raise ArtifactError(f"{file}: a text in it is not Unicode: {error}") from None
     _check_lengths(file, card)
     return card
 

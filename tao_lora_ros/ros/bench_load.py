@@ -3,7 +3,7 @@
     python -m tao_lora_ros.ros.bench_load RATE SECONDS PID REPORT SOURCE...
 
 Publishes an Imu or a wrench (by the name) on each source's topic, RATE times a second: noise that
-an impact shakes once a second. All bytes are packed beforehand, but for the stamp. Latencies are
+impacts shake. All bytes are packed beforehand, but for the stamp. Latencies are
 differences of the times of publication, which DDS sends along: the clock is one, the host's.
 """
 

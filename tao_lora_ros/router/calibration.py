@@ -28,6 +28,8 @@ PEAKS = 12
 # That the true level lies below the one that is set.
 CONFIDENCE = 0.95
 KEPT_S = 600.0
+_LEAST_COVARIANCE = 50  # rows
+_LEAST_START = 5
 _DIGITS = 8  # significant ones of the autocovariance
 
 
@@ -60,15 +62,21 @@ class SteadyRows:
 
 
 def uncalibrated(channels: Iterable[str], rate_hz: float) -> Calibration:
-    """What is known before the first recording; thresholds of 1."""
+    """What is known before the first recording; thresholds of 1.
+
+    At a low rate all takes some rows at least, however long that is.
+    """
     floors = resolutions(channels)
+    memories: list[int] = []
+    for memory_s in MEMORIES_S:
+        memories.append(max(round(memory_s * rate_hz), 1 + max(memories, default=0)))
     return Calibration(
         scales=SCALES,
         thresholds=(1.0,) * len(SCALES),
-        memories=tuple(round(memory * rate_hz) for memory in MEMORIES_S),
-        covariance_rows=round(COVARIANCE_S * rate_hz),
-        start_rows=round(START_S * rate_hz),
-        leak_rows=round(LEAK_S * rate_hz),
+        memories=tuple(memories),
+        covariance_rows=max(round(COVARIANCE_S * rate_hz), _LEAST_COVARIANCE),
+        start_rows=max(round(START_S * rate_hz), _LEAST_START),
+        leak_rows=max(round(LEAK_S * rate_hz), 1),
         floors=floors,
         autocovariance=(((0.0,) * len(floors),) * len(floors),) * (LAGS + 1),
         alarms_per_hour=float("nan"),
@@ -104,10 +112,10 @@ def calibrated(
     maxima = block_maxima(recordings, known, rate_hz)
     if len(maxima) < LEAST_BLOCKS:
         raise CalibrationError(
-            f"{len(maxima) * BLOCK_S:g} s of steady motion with a baseline; "
-            f"at least {LEAST_BLOCKS * BLOCK_S:g} s are needed"
+            f"{len(maxima) * block_s(rate_hz):g} s of steady motion with a baseline; "
+            f"at least {LEAST_BLOCKS * block_s(rate_hz):g} s are needed"
         )
-    blocks_per_alarm = 3600.0 / BLOCK_S / (alarms_per_hour / len(calibration.scales))
+    blocks_per_alarm = 3600.0 / block_s(rate_hz) / (alarms_per_hour / len(calibration.scales))
     thresholds = return_levels(maxima, blocks_per_alarm)
     if not (thresholds > 0).all():
         raise CalibrationError("the signals never vary: a sensor is stuck or silent")
@@ -135,17 +143,26 @@ def _autocovariance(
     )
 
 
+def block_s(rate_hz: float) -> float:
+    """Seconds of a block: about `BLOCK_S`, of whole rows."""
+    return _block_rows(rate_hz) / rate_hz
+
+
+def _block_rows(rate_hz: float) -> int:
+    return max(round(BLOCK_S * rate_hz), 1)
+
+
 def block_maxima(
     recordings: Iterable[NDArray[np.float64]], calibration: Calibration, rate_hz: float
 ) -> NDArray[np.float64]:
-    """Largest log-ratios of each block of `BLOCK_S` seconds with a baseline, [blocks, scales].
+    """Largest log-ratios of each block of `block_s` seconds with a baseline, [blocks, scales].
 
     Args:
         recordings: settled rows, each float64 [n, C]; no block reaches from one into the next.
         calibration: its covariance is used, its thresholds are not.
         rate_hz: of the rows.
     """
-    length, scales = round(BLOCK_S * rate_hz), len(calibration.scales)
+    length, scales = _block_rows(rate_hz), len(calibration.scales)
     maxima = [np.empty((0, scales))]
     for rows in recordings:
         ratios = np.empty((len(rows), scales))

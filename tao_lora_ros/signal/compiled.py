@@ -42,10 +42,14 @@ def compiled(function: Function | None = None, **options: Any) -> Any:
 
 @cache
 def _folder(base: str) -> Path:
-    package = Path(__file__).parents[1]
-    digest = hashlib.sha256(numba.__version__.encode())
-    for name in _FOLDERS:
-        for file in sorted((package / name).glob("*.py")):
-            digest.update(file.read_bytes())
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base or Path(home) / "tao_lora_ros") / digest.hexdigest()[:16]
+    name = hashlib.sha256(f"{numba.__version__} {digest(_FOLDERS)}".encode()).hexdigest()[:16]
+    return Path(base or Path(home) / "tao_lora_ros") / name
+
+
+@cache
+def digest(folders: tuple[str, ...]) -> str:
+    """SHA-256 of the sources in some of the package's folders, by which a cache knows its code."""
+    package = Path(__file__).parents[1]
+    files = (file for name in folders for file in sorted((package / name).glob("*.py")))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -13,7 +13,7 @@ from tao_lora_ros.bags.rows import read_run
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import check_channels
 from tao_lora_ros.model.artifact import Artifact
-from tao_lora_ros.router.calibration import BLOCK_S, calibrated, return_levels
+from tao_lora_ros.router.calibration import block_s, calibrated, return_levels
 
 
 def recalibrate(
@@ -49,9 +49,10 @@ def plot_calibration(artifact: Artifact, maxima: NDArray[np.float64], file: Path
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    hours = len(maxima) * BLOCK_S / 3600.0
-    fitted_rates = np.geomspace(3600.0 / BLOCK_S, artifact.calibration.alarms_per_hour / 10, 50)
-    fit = np.array([return_levels(maxima, 3600.0 / BLOCK_S / rate) for rate in fitted_rates])
+    blocks_an_hour = 3600.0 / block_s(artifact.rate_hz)
+    hours = len(maxima) / blocks_an_hour
+    fitted_rates = np.geomspace(blocks_an_hour, artifact.calibration.alarms_per_hour / 10, 50)
+    fit = np.array([return_levels(maxima, blocks_an_hour / rate) for rate in fitted_rates])
     for i, (rows, threshold) in enumerate(
         zip(artifact.calibration.scales, artifact.calibration.thresholds, strict=True)
     ):

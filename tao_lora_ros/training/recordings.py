@@ -20,8 +20,10 @@ from tao_lora_ros.bags.rows import Run, Span, read_rows, row_labels, spans_in, s
 from tao_lora_ros.bags.topic_labels import topic_labels
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.signal.compiled import digest
 
 VALIDATION_SHARE = 0.2
+_CODE = ("bags", "engine", "router", "signal")  # what makes rows of bags
 _CHUNK = 100_000  # rows written at once
 
 
@@ -130,7 +132,7 @@ def _chunks(bag: Path, how: Reading) -> Iterable[NDArray[np.float32]]:
 
 
 def _key(bag: Path, how: Reading) -> str:
-    """Of the bag as it is now, and of how it is read."""
+    """Of the bag as it is now, of how it is read, and of the code that does it."""
     files = sorted(bag.rglob("*")) if bag.is_dir() else [bag]
     content = [
         str(bag.resolve()),
@@ -138,5 +140,6 @@ def _key(bag: Path, how: Reading) -> str:
         asdict(how.settings),
         how.rate_hz,
         sorted(how.topics.items()),
+        digest(_CODE),
     ]
     return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:32]

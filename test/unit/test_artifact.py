@@ -83,6 +83,11 @@ def test_the_shipped_artifact_loads() -> None:
     assert len(artifact.labels) == artifact.model.config.classes
 
 
+def test_a_text_that_is_not_unicode_is_refused(folder: FilePath) -> None:
+    edit(folder, lambda card: card.update(model_id="half a \ud83d"))
+    assert refusal(folder).startswith(f"{folder / CARD}: a text in it is not Unicode: ")
+
+
 def test_a_changed_tensor_is_refused(folder: FilePath) -> None:
     data = bytearray((folder / TENSORS).read_bytes())
     data[-1] ^= 1

@@ -21,7 +21,9 @@ from tao_lora_ros.router.calibration import (
     return_levels,
     uncalibrated,
 )
+from tao_lora_ros.router.detector import Detector
 from tao_lora_ros.router.innovation import prior
+from tao_lora_ros.router.router import Change, RouterConfig
 
 CHANNELS = ("imu.accel_x", "imu.accel_y", "imu.gyro_z", "ft.force_x", "ft.force_y", "ft.torque_z")
 RATE_HZ = 500.0
@@ -153,3 +155,17 @@ def test_fewer_blocks_set_a_stricter_level() -> None:
     maxima = np.random.default_rng(2).exponential(2.0, (16, 500))
     few, fewer = (return_levels(maxima[:count], 10_000.0).mean() for count in (16, 8))
     assert fewer > few > 2.0 * np.log(10_000.0)
+
+
+@pytest.mark.parametrize("rate_hz", [1.0, 5.0, 20.0, 41.0, 100.0])
+def test_slow_rows_are_calibrated_too(rate_hz: float) -> None:
+    g = np.random.default_rng(4)
+    calm, struck = (g.normal(0, 1, (2000, 6)) * STD for _ in range(2))
+    calibration, _ = calibrated(uncalibrated(CHANNELS, rate_hz), [calm], rate_hz, 1.0)
+    memories = calibration.memories
+    assert memories[0] >= 1
+    assert list(memories) == sorted(set(memories))
+    struck[1500] += 100 * STD
+    detector = Detector(calibration, RouterConfig(0.5, hold_rows=2, max_transient_rows=50))
+    steps = [detector.push(round(1e9 * i / rate_hz), row) for i, row in enumerate(struck)]
+    assert [i for i, step in enumerate(steps) if step.change is Change.ONSET] == [1500]

@@ -210,6 +210,24 @@ def test_flush_closes_the_event_that_is_open() -> None:
     assert list(subject.flush()) == []
 
 
+def test_a_model_that_cannot_run_leaves_the_open_event_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subject = pipeline()
+    cut = sum(m.stamp_ns < IMPACT_NS + 15 * MS for m in STRUCK)
+    (onset,) = events(results(subject, STRUCK[:cut], flush=False))
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no memory left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tao_lora_ros.engine.pipeline.ChosenRuntime", broken)
+        with pytest.raises(RuntimeError, match="no memory left"):
+            subject.use(subject.artifact)
+    (end,) = events(results(subject, STRUCK[cut:]))
+    assert (end.phase, end.sequence, end.onset_ns) == (Phase.END, 0, onset.onset_ns)
+
+
 def test_a_lasting_change_is_accepted_after_the_longest_transient() -> None:
     rng = np.random.default_rng(3)
     louder = [

@@ -56,6 +56,15 @@ def test_a_changed_bag_is_read_anew(bag: Path) -> None:
     assert len(read_runs([bag], reading(bag))[0].values) == 1000
 
 
+def test_other_code_reads_anew(bag: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    how = reading(bag)
+    read_runs([bag], how)
+    one = [(0.0, np.zeros(len(how.channels)))]
+    monkeypatch.setattr(recordings, "read_rows", lambda *_: iter(one))
+    monkeypatch.setattr(recordings, "digest", lambda _: "another")
+    assert len(read_runs([bag], how)[0].values) == 1
+
+
 def test_the_label_can_be_in_the_name(bag: Path) -> None:
     (run,) = read_runs([bag], reading(bag, name_label="^([a-z]+)_"))
     assert run.spans == (Span(0, 500, "ice"),)
