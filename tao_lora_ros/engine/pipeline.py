@@ -13,8 +13,8 @@ from tao_lora_ros.engine.inferrer import Inferrer
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.results import Event, Inference, Phase, Result
 from tao_lora_ros.engine.schedule import HopSchedule
-from tao_lora_ros.engine.settings import Settings, SettingsError
-from tao_lora_ros.engine.sources import check_channels
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import check_channels, check_successor
 from tao_lora_ros.hardware.choose import ChosenRuntime
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.router.analyzer import Calibration
@@ -27,12 +27,6 @@ from tao_lora_ros.signal.source import ClockJump, unit_of
 from tao_lora_ros.signal.window import SlidingWindow
 
 LOADS = ("N", "Nm")
-# What a model shares with the pipeline that it is loaded into.
-_STRUCTURE: dict[str, Callable[[Artifact], object]] = {
-    "rate": lambda artifact: artifact.rate_hz,
-    "scales": lambda artifact: artifact.calibration.scales,
-    "memories": lambda artifact: artifact.calibration.memories,
-}
 
 
 class TareError(ValueError):
@@ -97,13 +91,7 @@ class Pipeline:
                 scales, which takes a new pipeline.
         """
         check_channels(self._settings, artifact)
-        for what, of in _STRUCTURE.items():
-            ours, theirs = of(self.artifact), of(artifact)
-            if ours != theirs:
-                raise SettingsError(
-                    f"model {artifact.model_id} has {what} {theirs}, the pipeline {ours}: "
-                    "configure the node anew"
-                )
+        check_successor(self.artifact, artifact)
         runtime = ChosenRuntime(artifact.model, self._settings.backend)  # may fail: nothing is lost
         closed = list(self.flush())
         self._adopt(artifact, runtime)

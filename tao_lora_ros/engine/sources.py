@@ -45,6 +45,24 @@ def check_channels(settings: Settings, artifact: Artifact) -> None:
         )
 
 
+def check_successor(artifact: Artifact, other: Artifact) -> None:
+    """Make sure that a pipeline can go on with another model of the same channels.
+
+    Raises:
+        SettingsError: it takes a new pipeline; the text says why.
+    """
+    for what, ours, theirs in (
+        ("rate", artifact.rate_hz, other.rate_hz),
+        ("scales", artifact.calibration.scales, other.calibration.scales),
+        ("memories", artifact.calibration.memories, other.calibration.memories),
+    ):
+        if ours != theirs:
+            raise SettingsError(
+                f"model {other.model_id} has {what} {theirs}, the pipeline {ours}: "
+                "configure the node anew"
+            )
+
+
 def aligner_for(configs: list[SourceConfig], settings: Settings, rate_hz: float) -> Aligner:
     """An aligner of these sources."""
     return Aligner(

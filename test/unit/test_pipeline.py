@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, replace
 from typing import Any
@@ -208,6 +209,23 @@ def test_flush_closes_the_event_that_is_open() -> None:
     assert (end.phase, end.sequence, end.onset_ns) == (Phase.END, 0, onset.onset_ns)
     assert end.end_ns >= end.peak_ns
     assert list(subject.flush()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"rate_hz": 250.0}, "has rate 250.0, the pipeline 500.0: configure the node anew"),
+        ({"memories": (3, 5)}, "has memories (3, 5), the pipeline "),
+        ({"scales": (1, 7)}, "has scales (1, 7), the pipeline (1, 3)"),
+    ],
+)
+def test_a_model_of_another_structure_is_refused(change: dict[str, Any], words: str) -> None:
+    subject = pipeline()
+    other = subject.artifact
+    if "rate_hz" not in change:
+        change = {"calibration": replace(other.calibration, **change)}
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        subject.use(replace(other, **change))
 
 
 def test_a_model_that_cannot_run_leaves_the_open_event_open(
