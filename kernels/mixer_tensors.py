@@ -131,10 +131,11 @@ class Sizes:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least {LEAST_DOT}")
         if self.token_hidden > 64:
             raise ValueError(f"token_hidden is {self.token_hidden}, expected at most 64")
-        if self.hidden < LEAST_DOT * self.splits:
+        most = min(self.hidden // LEAST_DOT, self.window)
+        if self.splits > most:
             raise ValueError(
-                f"splits is {self.splits}, expected at most {self.hidden // LEAST_DOT} "
-                f"for {self.hidden} hidden units"
+                f"splits is {self.splits}, expected at most {most} for {self.hidden} hidden units "
+                f"and windows of {self.window}"
             )
 
 

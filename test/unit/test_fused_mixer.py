@@ -126,6 +126,11 @@ def test_windows_of_one_launch_go_their_own_paths() -> None:
         ({"width": 48}, 1, "width is 48, expected a power of two"),
         ({"patch": 4}, 1, "tokens is 8, expected at least 16"),
         ({}, 8, "splits is 8, expected at most 4 for 64 hidden units"),
+        (
+            {"width": 256, "expansion": 4, "window": 32, "patch": 2},
+            64,
+            "splits is 64, expected at most 32 for 1024 hidden units and windows of 32",
+        ),
         ({}, 3, "splits is 3, expected a power of two"),
         ({"expansion": 8}, 1, "token_hidden is 128, expected at most 64"),
     ],
