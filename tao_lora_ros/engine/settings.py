@@ -119,6 +119,10 @@ class Settings:
                 )
         self._check_wrench_types()
         self._check_joints()
+        try:
+            Path(self.store).expanduser()
+        except RuntimeError:
+            raise SettingsError(f"parameter 'store' is {self.store!r}: no such user") from None
 
     @property
     def longest_wait_s(self) -> float:

@@ -234,10 +234,9 @@ def _check_lengths(file: FilePath, card: dict[str, Any]) -> None:
 
 def _build(folder: FilePath, card: dict[str, Any], tensors: bytes) -> Mixer:
     try:
-        config = MixerConfig(**card["config"])
-    except ValueError as error:
-        raise ArtifactError(f"{folder / CARD}: config: {error}") from None
-    model = Mixer(config, quantized=True)
+        model = Mixer(MixerConfig(**card["config"]), quantized=True)
+    except (ValueError, RuntimeError) as error:  # RuntimeError: torch finds no memory for it
+        raise ArtifactError(f"{folder / CARD}: config: {' '.join(str(error).split())}") from None
     try:
         model.load_state_dict(load(tensors))
     except (SafetensorError, RuntimeError) as error:

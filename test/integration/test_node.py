@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import time
@@ -290,30 +289,28 @@ def test_failed_activation_leaves_a_node_that_can_be_mended(wire, start_node, tm
     assert wire.state() == "active"
 
 
-def test_an_error_in_a_transition_is_processed_and_the_node_can_be_mended(
-    wire, start_node, tmp_path
-):
-    """A model's name that is no Unicode raises where nobody expects it: in the log."""
-    model = tmp_path / "model"
-    shutil.copytree(default_artifact(), model)
-    process = start_node(f"model:={model}")
-    assert wire.change("deactivate")
-    assert wire.change("cleanup")
-    sound = (model / "model.json").read_text()
-    card = json.loads(sound)
-    card["model_id"] = "\ud800"
-    (model / "model.json").write_text(json.dumps(card))
-    assert wire.change("configure")
-    assert not wire.change("activate")
-    assert "cannot activate: " in process.log
-    assert wire.state() == "unconfigured"
-    assert not wire.node.count_publishers("/tao_lora/inference")
-    (model / "model.json").write_text(sound)
-    assert wire.change("configure")
-    assert wire.change("activate")
-    wire.until_listening(process)
-    wire.play(motion(0.5))
-    wire.until(lambda: wire.inferences, "inferences")
+def test_an_error_in_a_transition_is_processed_and_the_node_can_be_mended(wire, monkeypatch, capfd):
+    """The node in this process, so that one of its parts can be broken."""
+    from rclpy.lifecycle import TransitionCallbackReturn
+
+    from tao_lora_ros.ros.node import PipelineNode
+    from tao_lora_ros.ros.outputs import Outputs
+
+    def broken(*_):
+        raise LookupError("nobody expects this")
+
+    node = PipelineNode("tao_lora")
+    with monkeypatch.context() as patch:
+        patch.setattr(Outputs, "open_store", broken)
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert wire.node.count_publishers("/tao_lora/inference")
+        assert node.trigger_activate() == TransitionCallbackReturn.ERROR
+    assert "cannot activate: LookupError: nobody expects this" in capfd.readouterr().err
+    wire.until(lambda: not wire.node.count_publishers("/tao_lora/inference"), "its end")
+    assert node.start()
+    wire.until(lambda: wire.node.count_publishers("/tao_lora/inference"), "its topics")
+    node.trigger_shutdown()
+    node.destroy_node()
 
 
 def test_events_are_shown_as_markers_and_a_reset_clears_them(wire, start_node):

@@ -88,6 +88,11 @@ def test_a_text_that_is_not_unicode_is_refused(folder: FilePath) -> None:
     assert refusal(folder).startswith(f"{folder / CARD}: a text in it is not Unicode: ")
 
 
+def test_a_model_larger_than_memory_is_refused(folder: FilePath) -> None:
+    edit(folder, lambda card: card["config"].update(horizon=1 << 45))
+    assert refusal(folder).startswith(f"{folder / CARD}: config: ")
+
+
 def test_a_changed_tensor_is_refused(folder: FilePath) -> None:
     data = bytearray((folder / TENSORS).read_bytes())
     data[-1] ^= 1

@@ -97,6 +97,11 @@ def test_a_wrong_type_names_parameter_value_and_type(row) -> None:
         assert message == f"parameter '{row.name}' is {value!r}, expected {row.type_name}"
 
 
+def test_the_home_of_nobody_is_no_store() -> None:
+    message = "parameter 'store' is '~nobody_here/events': no such user"
+    assert refusal({"store": "~nobody_here/events"}) == message
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
 def test_a_number_that_is_none_is_refused(number: float) -> None:
     assert refusal({"hold_s": number}) == f"parameter 'hold_s' is {number}, expected 0 to 10"
