@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -289,28 +290,41 @@ def test_failed_activation_leaves_a_node_that_can_be_mended(wire, start_node, tm
     assert wire.state() == "active"
 
 
-def test_an_error_in_a_transition_is_processed_and_the_node_can_be_mended(wire, monkeypatch, capfd):
-    """The node in this process, so that one of its parts can be broken."""
-    from rclpy.lifecycle import TransitionCallbackReturn
+# The node, but that it cannot activate while a file is there.
+FRAGILE = """
+import sys
+from pathlib import Path
+from tao_lora_ros.ros.outputs import Outputs
+from tao_lora_ros.ros.run import main
 
-    from tao_lora_ros.ros.node import PipelineNode
-    from tao_lora_ros.ros.outputs import Outputs
+sound = Outputs.open_store
 
-    def broken(*_):
+def fragile(*arguments):
+    if Path({file!r}).exists():
         raise LookupError("nobody expects this")
+    sound(*arguments)
 
-    node = PipelineNode("tao_lora")
-    with monkeypatch.context() as patch:
-        patch.setattr(Outputs, "open_store", broken)
-        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
-        assert wire.node.count_publishers("/tao_lora/inference")
-        assert node.trigger_activate() == TransitionCallbackReturn.ERROR
-    assert "cannot activate: LookupError: nobody expects this" in capfd.readouterr().err
-    wire.until(lambda: not wire.node.count_publishers("/tao_lora/inference"), "its end")
-    assert node.start()
-    wire.until(lambda: wire.node.count_publishers("/tao_lora/inference"), "its topics")
-    node.trigger_shutdown()
-    node.destroy_node()
+Outputs.open_store = fragile
+sys.exit(main())
+"""
+
+
+def test_an_error_in_a_transition_is_processed_and_the_node_can_be_mended(wire, run, tmp_path):
+    fault = tmp_path / "fault"
+    process = run([sys.executable, "-c", FRAGILE.format(file=str(fault))])
+    wire.until_listening(process)
+    assert wire.change("deactivate")
+    fault.touch()
+    assert not wire.change("activate")
+    assert "cannot activate: LookupError: nobody expects this" in process.log
+    assert wire.state() == "unconfigured"
+    assert not wire.node.count_publishers("/tao_lora/inference")
+    fault.unlink()
+    assert wire.change("configure")
+    assert wire.change("activate")
+    wire.until_listening(process)
+    wire.play(motion(0.5))
+    wire.until(lambda: wire.inferences, "inferences")
 
 
 def test_events_are_shown_as_markers_and_a_reset_clears_them(wire, start_node):
