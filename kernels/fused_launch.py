@@ -14,6 +14,7 @@ from .mixer_buffers import Buffers
 from .mixer_tensors import Sizes
 
 NUMBER_BITS = 32  # of a word of a window; the value has the other half
+MOST_AT_ONCE = 16  # words that a thread asks for together: each takes registers
 ONE_HOP_SPLITS = 4  # more programs than that first share out the columns they add up
 
 
@@ -56,7 +57,7 @@ def constants(sizes: Sizes, warps: int, waits: bool = False) -> dict[str, Any]:
     part = max(whole // splits, 1)
     stride = tokens * width * 4 if hops == 1 else tokens * width * 4 // splits
     values = max(sizes.window * sizes.padded_channels // (32 * warps), 1)  # of a thread
-    window = collect_asm(1, 0, values, NUMBER_BITS)
+    window = collect_asm(1, 0, min(values, MOST_AT_ONCE), NUMBER_BITS)
     first = collect_asm(splits, stride, whole if hops == 1 else part)
     second = collect_asm(1, 0, whole)
     return {

@@ -223,7 +223,10 @@ class Watch:
 def own_domain() -> int:
     """A DDS domain that no other process of this machine gets here until this one ends."""
     for domain in range(1, 102):
-        lock = _opened(Path(gettempdir(), f"tao_lora_domain_{domain}"))
+        try:
+            lock = _opened(Path(gettempdir(), f"tao_lora_domain_{domain}"))
+        except PermissionError:  # another user's, who keeps it to himself
+            continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -13,7 +13,7 @@ from tao_lora_ros.engine.inferrer import Inferrer
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.results import Event, Inference, Phase, Result
 from tao_lora_ros.engine.schedule import HopSchedule
-from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.engine.sources import check_channels, check_successor
 from tao_lora_ros.hardware.choose import ChosenRuntime
 from tao_lora_ros.model.artifact import Artifact
@@ -87,12 +87,15 @@ class Pipeline:
         The new model's window begins with the next row; the router's past stays.
 
         Raises:
-            SettingsError: it reads other channels, or works at another rate or on other time
-                scales, which takes a new pipeline.
+            SettingsError: it reads other channels, works at another rate or on other time scales,
+                which takes a new pipeline, or it cannot run.
         """
         check_channels(self._settings, artifact)
         check_successor(self.artifact, artifact)
-        runtime = ChosenRuntime(artifact.model, self._settings.backend)  # may fail: nothing is lost
+        try:  # before anything is closed
+            runtime = ChosenRuntime(artifact.model, self._settings.backend)
+        except RuntimeError as error:
+            raise SettingsError(f"model {artifact.model_id} cannot run: {error}") from error
         closed = list(self.flush())
         self._adopt(artifact, runtime)
         self.warm()

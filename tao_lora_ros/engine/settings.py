@@ -122,7 +122,7 @@ class Settings:
         try:
             Path(self.store).expanduser()
         except RuntimeError:
-            raise SettingsError(f"parameter 'store' is {self.store!r}: no such user") from None
+            raise SettingsError(f"parameter 'store' is {self.store!r}: no such home") from None
 
     @property
     def longest_wait_s(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import platform
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from triton.errors import TritonError
 
 from tao_lora_ros.hardware.gpu_tensors import mixer_tensors
-from tao_lora_ros.hardware.handover import Replay, call, hand_over
+from tao_lora_ros.hardware.handover import NOTHING_CAME, Replay, call, hand_over
 from tao_lora_ros.hardware.runtime import Array, Output, check_window
 from tao_lora_ros.hardware.tuning import tuning
 from tao_lora_ros.kernels.arrival import LEAD, record_size
@@ -24,6 +25,8 @@ from tao_lora_ros.router.router import Path
 
 _DEVICE = "cuda"
 _LAST = 2**31 - 1  # number of a call
+_LAUNCH = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+_LAUNCH_FAILURE = 719  # cudaErrorLaunchFailure
 # From so many windows on they are launched first and copied while the kernel starts. A processor
 # that may show a device its stores in another order than that of the program does not do that.
 _EARLY = 32 if platform.machine() in ("x86_64", "AMD64") else _LAST
@@ -33,7 +36,7 @@ class GpuRuntime:
     """Runs a quantised model on the first CUDA device.
 
     Windows and results lie in pinned memory of the host that the kernel reads and writes in
-    place: a copy each way would take longer than what is copied.
+    place: a copy each way would take longer than what is copied. One call at a time.
 
     Args:
         model: the quantised model.
@@ -89,7 +92,8 @@ class _Plan:
         device = torch.cuda.get_device_properties(_DEVICE)
         width, hidden = len(model.norm.gain), len(model.blocks[0].channel_up.bias)
         chosen = tuning(device.name, device.multi_processor_count, width, hidden, count)
-        self.sizes = sizes_of(model, chosen.splits)
+        splits = min(chosen.splits, model.window)
+        self.sizes = sizes_of(model, splits)
         self._early = count >= _EARLY
         buffers = mixer_buffers(model, self.sizes, _DEVICE)
         shared = room(self.sizes, count, _DEVICE)
@@ -102,7 +106,7 @@ class _Plan:
         self._paths = [np.full(count, path, np.int32) for path in Path]
         self._number = 1
         # Programs that share a window have to be there all at once, one on each multiprocessor.
-        together = device.multi_processor_count // chosen.splits if chosen.splits > 1 else count
+        together = device.multi_processor_count // splits if splits > 1 else count
         parts = [slice(first, first + together) for first in range(0, count, together)]
 
         def launch_all() -> None:
@@ -125,7 +129,7 @@ class _Plan:
             raise RuntimeError(f"the kernel does not compile here: {error}") from error
         self._stream = torch.cuda.current_stream()
         self._stream.synchronize()
-        self._graph, self._replay = _captured(launch_all, self._stream)
+        self._launch = Launch(_captured(launch_all), self._stream.cuda_stream)
         self._kept = records, outputs, buffers, shared  # the graph knows addresses alone
 
     def run(self, windows: Array, paths: NDArray[np.int32] | Path) -> Array:
@@ -140,31 +144,46 @@ class _Plan:
             self._number,
             self._records,
             LEAD.value,
-            self._replay,
+            self._launch.replay,
             self._early,
             self._outputs,
             results,
         )
         if error:
             self._stream.synchronize()  # raises what the GPU failed with
-            raise RuntimeError(f"the GPU ended without a result, code {error}")
+            ended = "ended without a result" if error == NOTHING_CAME else f"refused, code {error}"
+            raise RuntimeError(f"the GPU {ended}")
         return results
 
 
-def _captured(
-    work: Callable[[], None], stream: torch.cuda.Stream
-) -> tuple[torch.cuda.CUDAGraph, Replay]:
-    """A graph of some work, and what it takes to replay it on a stream without torch.
-
-    Raises:
-        RuntimeError: this torch or its CUDA runtime does not let go of a graph.
-    """
+def _captured(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         work()
-    try:
-        runtime = ctypes.CDLL(f"libcudart.so.{str(torch.version.cuda).split('.')[0]}")
-        launch = ctypes.cast(runtime.cudaGraphLaunch, ctypes.c_void_p).value
-        return graph, (launch or 0, graph.raw_cuda_graph_exec(), stream.cuda_stream)
-    except (AttributeError, OSError) as error:
-        raise RuntimeError(f"torch {torch.__version__} keeps its graphs: {error}") from error
+    return graph
+
+
+class Launch:
+    """How compiled code replays a graph on a stream; lives as long as that is done.
+
+    By CUDA's own function; where torch does not give its graphs out (before
+    `CUDAGraph.raw_cuda_graph_exec`) or its runtime is built in, by torch's, which takes longer.
+    """
+
+    def __init__(self, graph: torch.cuda.CUDAGraph, stream: int) -> None:
+        self._graph = graph
+        self._function: Any  # kept, as its address alone is passed on
+        try:
+            library = ctypes.CDLL(f"libcudart.so.{str(torch.version.cuda).split('.')[0]}")
+            handle, self._function = graph.raw_cuda_graph_exec(), library.cudaGraphLaunch
+        except (AttributeError, OSError):
+            handle, self._function = 0, _LAUNCH(self._replayed)
+        address = ctypes.cast(self._function, ctypes.c_void_p).value or 0
+        self.replay: Replay = (address, handle, stream)
+
+    def _replayed(self, graph: int, stream: int) -> int:
+        try:
+            self._graph.replay()
+        except RuntimeError:
+            return _LAUNCH_FAILURE
+        return 0

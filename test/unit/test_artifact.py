@@ -89,8 +89,10 @@ def test_a_text_that_is_not_unicode_is_refused(folder: FilePath) -> None:
 
 
 def test_a_model_larger_than_memory_is_refused(folder: FilePath) -> None:
-    edit(folder, lambda card: card["config"].update(horizon=1 << 45))
+    edit(folder, lambda card: card["config"].update(width=1 << 20, expansion=1 << 20))
     assert refusal(folder).startswith(f"{folder / CARD}: config: ")
+    edit(folder, lambda card: card["config"].update(blocks=1025))
+    assert "$.config.blocks: 1025 is greater than the maximum of 1024" in refusal(folder)
 
 
 def test_a_changed_tensor_is_refused(folder: FilePath) -> None:

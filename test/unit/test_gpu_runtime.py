@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from models import SMALL, full_precision, quantized, windows
 
-from tao_lora_ros.hardware.gpu import GpuRuntime
+from tao_lora_ros.hardware.gpu import GpuRuntime, Launch
 from tao_lora_ros.hardware.tuning import Tuning, tuning
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.router.router import Path
@@ -42,6 +43,26 @@ def test_a_known_gpu_gets_what_was_measured() -> None:
     assert tuning("NVIDIA H200", 132, *BASE, 64).splits == 1
     assert tuning("Orin", 8, *BASE, 1) == Tuning(4, 8)
     assert tuning("Orin", 8, *LARGE, 1).splits == 8  # its row is for the one with 16
+
+
+class OldGraph:
+    """As torch had them before it gave them out."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.replays, self._error = 0, error
+
+    def replay(self) -> None:
+        self.replays += 1
+        if self._error:
+            raise self._error
+
+
+def test_a_graph_that_torch_keeps_is_replayed_by_torch() -> None:
+    for graph, code in ((OldGraph(), 0), (OldGraph(RuntimeError("no device")), 719)):
+        launch = Launch(graph, 5)  # type: ignore[arg-type]
+        address, handle, stream = launch.replay
+        assert ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64, ctypes.c_int64)(address)(0, 5) == code
+        assert (handle, stream, graph.replays) == (0, 5, 1)
 
 
 def gpu_model(**change: object) -> Mixer:

@@ -110,13 +110,15 @@ class Device:
 
     def _launched(self, graph: int, stream: int) -> int:
         self.launched.append((graph, stream))
+        self.ordered = bool((self.records.reshape(self.count, -1)[:, 0] >= 0).all())
         if self.answers:
             self._thread.start() if self.early else self._run()
         return self.error
 
     def _run(self) -> None:
         rows = self.records.reshape(self.count, -1)
-        while (rows[:, 0] < 0).any():  # no orders yet
+        deadline = time.monotonic() + 10.0
+        while (rows[:, 0] < 0).any() and time.monotonic() < deadline:  # no orders yet
             time.sleep(0.001)
         inputs = rows.view(np.float32)[:, LEAD : LEAD + self.size]
         self.words[:] = words_of((2 * inputs).ravel(), rows[0, 0] >> 32)
@@ -128,6 +130,7 @@ def test_a_call_hands_over_replays_and_collects(early: bool) -> None:
     windows = np.arange(30, dtype=np.float32).reshape(3, 10)
     error, results = device.call(windows, 5)
     assert (error, device.launched) == (0, [(11, 22)])
+    assert device.ordered == (not early)
     assert np.array_equal(results, 2 * windows)
 
 

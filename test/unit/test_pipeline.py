@@ -240,7 +240,7 @@ def test_a_model_that_cannot_run_leaves_the_open_event_open(
 
     with monkeypatch.context() as patch:
         patch.setattr("tao_lora_ros.engine.pipeline.ChosenRuntime", broken)
-        with pytest.raises(RuntimeError, match="no memory left"):
+        with pytest.raises(SettingsError, match="cannot run: no memory left"):
             subject.use(subject.artifact)
     (end,) = events(results(subject, STRUCK[cut:]))
     assert (end.phase, end.sequence, end.onset_ns) == (Phase.END, 0, onset.onset_ns)

@@ -98,7 +98,7 @@ def test_a_wrong_type_names_parameter_value_and_type(row) -> None:
 
 
 def test_the_home_of_nobody_is_no_store() -> None:
-    message = "parameter 'store' is '~nobody_here/events': no such user"
+    message = "parameter 'store' is '~nobody_here/events': no such home"
     assert refusal({"store": "~nobody_here/events"}) == message
 
 
