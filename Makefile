@@ -5,13 +5,17 @@ export ROS_WHEELS ?= jazzy
 BAG ?=
 ARGS ?=
 
-.PHONY: help setup build test lint demo model clean
+PART ?= events
+JSON ?=
+
+.PHONY: help setup build test lint demo bench model clean
 help:
 	@echo "make setup              .venv with ROS 2 (the sourced one, else from wheels) and all requirements"
 	@echo "make build              messages and package into .venv; .venv/bin/tao-lora then runs"
 	@echo "make test [ARGS=...]    build, then every test with coverage"
 	@echo "make lint               ruff and mypy"
 	@echo "make demo [BAG=...]     build, then the demonstration, on a bag of your own if given"
+	@echo "make bench PART=events|accuracy|latency|node [JSON=FILE] [ARGS=...]   ours beside peers"
 	@echo "make model              simulate and train the artifact that ships, anew"
 	@echo "make clean              remove everything made here"
 
@@ -33,6 +37,10 @@ lint: setup
 
 demo: build
 	@.venv/bin/tao-lora demo $(if $(BAG),"$(BAG)")
+
+bench: build
+	@.venv/bin/python -m pip install -q -c requirements/constraints.txt -r requirements/benchmark.txt
+	@PYTHONPATH=test .venv/bin/python -m benchmark.run $(PART) $(if $(JSON),--json "$(JSON)") $(ARGS)
 
 # One thread is the fastest where cores are shared, and makes the weights come out the same.
 MODEL := tao_lora_ros/model/artifacts/arm_base

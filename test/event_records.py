@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from recordings import imu, wrench
 
-from tao_lora_ros.engine.event_bytes import event_bytes
-from tao_lora_ros.engine.results import Event, Kept, Phase
+from tao_lora_ros.messages.event_bytes import event_bytes
+from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
+from tao_lora_ros.messages.results import Event, Kept, Phase
 from tao_lora_ros.preservation.event_record import EventRecord, Topic
-from tao_lora_ros.preservation.outlier_buffer import RawMessages, RawSamples
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
@@ -83,7 +83,14 @@ def message_count(record: EventRecord) -> int:
 
 def assert_equal(one: EventRecord, other: EventRecord) -> None:
     """Every field, every sample and every message, to the bit."""
-    exact = set(vars(one)) - {"raw", "received", "channels", "probability"}
+    assert (one.topic, one.message) == (other.topic, other.message)
+    assert_same_event(one.event, other.event)
+    assert_same_messages(one, other)
+
+
+def assert_same_event(one: Event, other: Event) -> None:
+    """Every field and every sample, to the bit; `one` may have been a message, so FP32 in parts."""
+    exact = set(vars(one)) - {"raw", "channels", "probability"}
     assert {n: getattr(one, n) for n in exact} == {n: getattr(other, n) for n in exact}
     assert one.probability == np.float32(other.probability)
     assert [name for name, _ in one.channels] == [name for name, _ in other.channels]
@@ -97,7 +104,6 @@ def assert_equal(one: EventRecord, other: EventRecord) -> None:
         assert left.channels == right.channels
         np.testing.assert_array_equal(left.stamps_ns, right.stamps_ns)
         np.testing.assert_array_equal(left.values, right.values)
-    assert_same_messages(one, other)
 
 
 def assert_same_messages(one: EventRecord, other: EventRecord) -> None:

@@ -8,14 +8,14 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.kernels.int4_linear import INT8_MAX, STEADY_MAX, pack_int4
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
 from tao_lora_ros.quantization.low_rank import fit_low_rank
 from tao_lora_ros.quantization.rounding import channel_scales, dequantize, round_nearest
-from tao_lora_ros.router.calibration import calibrated, uncalibrated
-from tao_lora_ros.router.router import Path
 
 CHANNELS = tuple(
     f"{source}_{axis}"
@@ -63,7 +63,7 @@ def quantized(teacher: Mixer, inputs: Tensor) -> Mixer:
         )
         for name, layer in layers.items()
     ]
-    teacher(inputs, Path.TRANSIENT)
+    teacher(inputs, Route.TRANSIENT)
     for hook in hooks:
         hook.remove()
     student = Mixer(teacher.config, quantized=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tao_lora_ros.engine.results import Event, Phase
-from tao_lora_ros.preservation.outlier_buffer import RawSamples
+from tao_lora_ros.messages.raw_data import RawSamples
+from tao_lora_ros.messages.results import Event, Phase
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 

@@ -21,6 +21,7 @@ import sysconfig
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -28,7 +29,6 @@ PYTHON = VENV / "bin" / "python"
 SITE = VENV / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
 REQUIREMENTS = ROOT / "requirements"
 LINKED = ("tao_lora_ros", "kernels", "launch", "config")  # folders that CMakeLists.txt installs
-COMPILED = ("signal", "router", "hardware")  # folders with functions that numba compiles
 GENERATORS = ("CMakeLists.txt", "package.xml", "tools/executable.py.in", "msg/*.msg")
 RCLPY = importlib.util.find_spec("rclpy") if "ROS_DISTRO" in os.environ else None
 WHEELS = os.environ.get("ROS_WHEELS") or "jazzy"  # the distribution where none is sourced
@@ -154,11 +154,20 @@ def build() -> None:
     print(f"build: done in {time.monotonic() - begun:.0f} s", flush=True)
 
 
+def package_code() -> ModuleType:
+    """The package's module that knows which sources are compiled; loaded alone, without numba."""
+    file = ROOT / "tao_lora_ros" / "signal" / "code_digest.py"
+    spec = importlib.util.spec_from_file_location("code_digest", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def compile_loops() -> None:
     """Compile what numba compiles for this processor, unless its sources are as they were."""
     stamp = VENV / "loops.stamp"
-    files = (file for name in COMPILED for file in (ROOT / "tao_lora_ros" / name).glob("*.py"))
-    wanted = "\n".join([read(VENV / "setup.stamp"), digest(files)])
+    code = package_code()
+    wanted = "\n".join([read(VENV / "setup.stamp"), code.digest(code.COMPILED)])
     if read(stamp) == wanted:
         return
     begun = time.monotonic()

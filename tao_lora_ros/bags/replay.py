@@ -8,7 +8,7 @@ from typing import Any
 
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.results import Event, Inference, Kept, Phase, Result
+from tao_lora_ros.messages.results import Event, Inference, Kept, Phase, Result
 from tao_lora_ros.signal.cdr import DecodeError
 
 

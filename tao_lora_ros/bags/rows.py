@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.bags.labels import labels_file, read_contacts
 from tao_lora_ros.bags.reader import BagError, BagReader
-from tao_lora_ros.bags.record import Contact, labels_file, read_contacts
+from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.router.outliers import GlitchFilter
+from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.signal.source import ClockJump
 
 FREE = "free"  # label of rows that no interval covers
@@ -100,7 +101,7 @@ def spans_in(bag: Path, times_s: NDArray[np.float64]) -> tuple[Span, ...]:
     return spans_of(row_labels(read_contacts(bag), times_s))
 
 
-def row_labels(contacts: Sequence[Contact], times_s: NDArray[np.float64]) -> NDArray[np.str_]:
+def row_labels(contacts: Sequence[LabelSpan], times_s: NDArray[np.float64]) -> NDArray[np.str_]:
     """Label of each row, [n], by its time from the recording's first message."""
     labels = np.full(len(times_s), FREE, dtype="U32")
     for contact in contacts:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from tao_lora_ros.messages.cdr_writer import CdrWriter
+from tao_lora_ros.messages.stamps import split_all
 from tao_lora_ros.signal.cdr import IMU
-from tao_lora_ros.signal.cdr_writer import CdrWriter
 
 _STORE = get_typestore(Stores.ROS2_JAZZY)
 
@@ -64,7 +65,7 @@ def serialised(source: SourceRecording) -> NDArray[np.uint8]:
     ]
     messages = np.zeros(len(doubles), dtype=layout)
     messages["encapsulation"], messages["constant"] = head[:4], head[12:]
-    messages["seconds"], messages["nanoseconds"] = np.divmod(source.stamps_ns, 1_000_000_000)
+    messages["seconds"], messages["nanoseconds"] = split_all(source.stamps_ns)
     messages["doubles"] = doubles
     return messages.view(np.uint8).reshape(len(doubles), messages.itemsize)
 

@@ -1,4 +1,4 @@
-"""`tao-lora bench latency`: host-to-host times of one inference call, side by side with peers.
+"""`tao-lora bench latency`: host-to-host times of one inference call.
 
 A call takes windows in host memory to logits in host memory. All subjects of a case take turns,
 round by round, so that a machine that slows down slows all of them.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.benchmarks.reference import CONFIGS, Reference, reference, windows
 from tao_lora_ros.benchmarks.results import OURS, Measurement
-from tao_lora_ros.hardware.cpu import CpuRuntime
-from tao_lora_ros.hardware.runtime import Runtime
-from tao_lora_ros.router.router import Path
+from tao_lora_ros.messages.route import Route
+from tao_lora_ros.runtime.cpu import CpuRuntime
+from tao_lora_ros.runtime.runtime import Runtime
 
 PACKAGES = ("torch", "triton", "numpy", "numba", "onnxruntime", "gemlite")
 PATTERNS = {"steady": (0,), "transient": (1,), "alternating": (0, 1)}
@@ -51,17 +51,21 @@ class Size:
 QUICK = Size(batches=(1, 64), calls=2000, seconds=0.4)
 
 
-def bench_latency(size: Size, device: str, only: Sequence[str], say: Say) -> list[Measurement]:
-    """Measure every subject on every case.
+def bench_latency(
+    size: Size, device: str, only: Sequence[str], say: Say, peers: Mapping[str, Build]
+) -> list[Measurement]:
+    """Measure every subject on every case: the loop, ours, and the peers.
 
     Args:
         size: how much.
         device: `cpu` or `cuda`.
         only: subjects to measure; empty for all.
         say: takes a line of progress, and of what could not be measured.
+        peers: what else does the same, by name.
     """
     torch.set_num_threads(1)
-    builds = {LOOP: _cpu_loop, **_builds(device)}
+    ours = _ours_on_cpu if device == "cpu" else _ours_on_gpu
+    builds: dict[str, Build] = {LOOP: _cpu_loop, OURS: ours, **peers}
     builds = {name: build for name, build in builds.items() if not only or name in only}
     prefix = "cpu-" if device == "cpu" else ""
     rows: list[Measurement] = []
@@ -78,16 +82,6 @@ def bench_latency(size: Size, device: str, only: Sequence[str], say: Say) -> lis
                     rows += _on_device(calls[OURS], case, cycle, size.calls, say)
                 say(case)
     return rows
-
-
-def _builds(device: str) -> dict[str, Build]:
-    if device == "cpu":
-        from tao_lora_ros.benchmarks.cpu_peers import CPU_PEERS
-
-        return {OURS: lambda model, batch: _ours(CpuRuntime(model.dual), batch), **CPU_PEERS}
-    from tao_lora_ros.benchmarks.gpu_peers import GPU_PEERS
-
-    return {OURS: _ours_on_gpu, **GPU_PEERS}
 
 
 @numba.njit(nogil=True)
@@ -112,8 +106,12 @@ def _cpu_loop(model: Reference, batch: int) -> Call:
     return lambda inputs, paths: _work(steps)
 
 
+def _ours_on_cpu(model: Reference, batch: int) -> Call:
+    return _ours(CpuRuntime(model.dual), batch)
+
+
 def _ours_on_gpu(model: Reference, batch: int) -> Call:
-    from tao_lora_ros.hardware.gpu import GpuRuntime
+    from tao_lora_ros.runtime.gpu import GpuRuntime
 
     return _ours(GpuRuntime(model.dual), batch)
 
@@ -121,7 +119,7 @@ def _ours_on_gpu(model: Reference, batch: int) -> Call:
 def _ours(runtime: Runtime, batch: int) -> Call:
     if batch > 1:
         return runtime.infer_batch
-    return lambda inputs, paths: runtime.infer(inputs[0], Path(paths[0]))
+    return lambda inputs, paths: runtime.infer(inputs[0], Route(paths[0]))
 
 
 def _built(builds: dict[str, Build], model: Reference, batch: int, say: Say) -> dict[str, Call]:
@@ -131,7 +129,7 @@ def _built(builds: dict[str, Build], model: Reference, batch: int, say: Say) -> 
         begun = time.monotonic()
         try:
             calls[name] = build(model, batch)
-            for path in Path:
+            for path in Route:
                 calls[name](windows(batch, 0), np.full(batch, path, np.int32))
         except Exception as error:  # whatever a peer raises, the others are still measured
             calls.pop(name, None)

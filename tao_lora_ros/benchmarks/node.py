@@ -1,4 +1,4 @@
-"""The node under load, over real DDS between two processes, side by side with a plain one."""
+"""`tao-lora bench node`: the node under load, over real DDS between two processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from tao_lora_ros.benchmarks.node_models import RATE_HZ, write_artifact, write_plain
-from tao_lora_ros.benchmarks.results import OURS, Measurement
+from tao_lora_ros.benchmarks.node_models import RATE_HZ, write_artifact
+from tao_lora_ros.benchmarks.results import Measurement
 from tao_lora_ros.benchmarks.signals import SPREAD, msgtype_of
 from tao_lora_ros.signal.cdr import IMU
 from tao_lora_ros.signal.source import SourceConfig
@@ -30,7 +30,6 @@ PACKAGES = (
     "ros-jazzy-rclpy",
     "ros-jazzy-rmw-fastrtps-cpp",
 )
-PEER = "plain-rclpy-onnxruntime"
 INFERENCES_HZ = 100.0
 _END_S = 20.0
 
@@ -59,19 +58,23 @@ CASES = (
 )
 
 
+# The command that runs a node on a case, given a folder for its files.
+Command = Callable[[Case, Path], list[str]]
+
+
 def bench_node(
     cases: Sequence[str],
     seconds: float,
     progress: Callable[[str], None],
-    subjects: Sequence[str] = (OURS, PEER),
+    subjects: Mapping[str, Command],
 ) -> list[Measurement]:
-    """Measure our node and the plain one, or the one of them.
+    """Measure some nodes on some cases.
 
     Args:
         cases: names of `CASES`; none: all.
         seconds: how long each case is measured, after it is warm.
         progress: told in a line what is going on.
-        subjects: which of the two.
+        subjects: the nodes by name.
 
     Raises:
         RuntimeError: a process failed; the text holds its last words.
@@ -79,15 +82,16 @@ def bench_node(
     rows: list[Measurement] = []
     with TemporaryDirectory(prefix="tao_lora_bench_") as folder:
         for case in (case for case in CASES if case.name in cases or not cases):
-            for subject in subjects:
+            for subject, command in subjects.items():
                 progress(f"{case.name}: {subject}")
-                report = _measure(case, subject, seconds, Path(folder))
+                report = _measure(case, subject, command(case, Path(folder)), seconds, Path(folder))
                 rows += _measurements(subject, case.name, report)
     return rows
 
 
-def _measure(case: Case, subject: str, seconds: float, folder: Path) -> dict[str, Any]:
-    command = (_our_command if subject == OURS else _peer_command)(case, folder)
+def _measure(
+    case: Case, subject: str, command: list[str], seconds: float, folder: Path
+) -> dict[str, Any]:
     report = folder / "report.json"
     environment = os.environ | {
         "ROS_DOMAIN_ID": str(1 + os.getpid() % 100),
@@ -118,7 +122,8 @@ def _running(command: list[str], environment: dict[str, str], log: Path) -> Iter
         process.wait()
 
 
-def _our_command(case: Case, folder: Path) -> list[str]:
+def our_command(case: Case, folder: Path) -> list[str]:
+    """Our node, with a model for the case's channels."""
     hop = round(RATE_HZ / INFERENCES_HZ)
     parameters = {"hop_steady": hop, "hop_transient": hop}
     kinds: dict[str, list[str]] = {"imu": [], "wrench": []}
@@ -138,15 +143,6 @@ def _our_command(case: Case, folder: Path) -> list[str]:
     }
     command = [sys.executable, "-m", "tao_lora_ros.ros.run", "--ros-args"]
     return command + [word for k, v in values.items() for word in ("-p", f"{k}:={v}")]
-
-
-def _peer_command(case: Case, folder: Path) -> list[str]:
-    model = folder / f"model_{len(case.channels)}.onnx"
-    if not model.exists():
-        write_plain(model, len(case.channels))
-    every = round(case.rate_hz / INFERENCES_HZ)
-    command = [sys.executable, "-m", "tao_lora_ros.ros.bench_peer", str(model), str(every)]
-    return [*command, *case.sources]
 
 
 def _spread(case: Case) -> np.ndarray:

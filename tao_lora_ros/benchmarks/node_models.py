@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path as FilePath
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from tao_lora_ros.benchmarks.single_path import write_onnx
+from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.model.artifact import Artifact, save_artifact
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.router.calibration import calibrated, uncalibrated
 from tao_lora_ros.training.quantize import observe, quantize
 
 RATE_HZ = 500.0
@@ -23,7 +22,7 @@ def config_of(channels: int) -> MixerConfig:
     return MixerConfig(channels=channels, classes=len(LABELS))
 
 
-def write_artifact(folder: FilePath, channels: tuple[str, ...], spread: np.ndarray) -> None:
+def write_artifact(folder: Path, channels: tuple[str, ...], spread: np.ndarray) -> None:
     """An artifact for these channels, its router calibrated on noise of this spread, [C]."""
     torch.manual_seed(0)
     teacher = Mixer(config_of(len(channels))).eval()
@@ -45,10 +44,3 @@ def write_artifact(folder: FilePath, channels: tuple[str, ...], spread: np.ndarr
         calibration=calibration,
     )
     save_artifact(artifact, folder)
-
-
-def write_plain(file: FilePath, channels: int) -> None:
-    """The same model in FP32 as ONNX; input [1, T, C]."""
-    torch.manual_seed(0)
-    mixer = Mixer(config_of(channels)).eval()
-    write_onnx(mixer, torch.randn(1, mixer.config.window, channels), file)

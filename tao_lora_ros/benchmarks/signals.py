@@ -7,6 +7,7 @@ import struct
 import numpy as np
 
 from tao_lora_ros.bags.writer import SourceRecording, serialised
+from tao_lora_ros.messages.stamps import split
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 
 # Standard deviations of noise, as of common sensors: m/s², rad/s; N, Nm.
@@ -45,5 +46,5 @@ class Stream:
 
     def message(self, stamp_ns: int, number: int) -> bytes:
         """The bytes of message `number`, stamped."""
-        stamp = _STAMP.pack(*divmod(stamp_ns, 1_000_000_000))
+        stamp = _STAMP.pack(*split(stamp_ns))
         return self._head + stamp + self._tails[number % len(self._tails)]

@@ -1,9 +1,8 @@
-"""`tao-lora bench`: measurements side by side with peers, as JSON and as tables."""
+"""`tao-lora bench`: what the model and the node cost on this machine, as JSON and as tables."""
 
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -11,17 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.benchmarks.results import Measurement, read_results, table, write_results
+from tao_lora_ros.benchmarks.results import OURS, Measurement, read_results, table, write_results
 
 
 def add_bench_parser(subparsers: Any) -> None:
     """Add `bench` and its own commands to the subparsers of `tao-lora`."""
-    bench = subparsers.add_parser("bench", help="measure, side by side with peers")
+    bench = subparsers.add_parser("bench", help="what model and node cost here")
     commands = bench.add_subparsers(required=True, metavar="COMMAND")
 
-    _add_command(
-        commands, "events", _events, "event detection: F1, delay, false alarms, cost"
-    ).add_argument("--quick", action="store_true", help="about a tenth of it")
     latency = _add_command(commands, "latency", _latency, "time of one inference, host to host")
     latency.add_argument("--quick", action="store_true", help="fewer batch sizes and calls")
     latency.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is")
@@ -33,21 +29,6 @@ def add_bench_parser(subparsers: Any) -> None:
     node.add_argument("--seconds", type=float, default=60.0, help="of each case (default 60)")
     node.add_argument(
         "--case", action="append", default=[], metavar="CASE", help="leave the others out"
-    )
-
-    precision = _add_command(
-        commands, "accuracy", _accuracy, "every precision; fixed and routed hops"
-    )
-    precision.add_argument(
-        "--plot", type=Path, metavar="FILE", help="plot error against bytes (PNG, SVG)"
-    )
-    precision.add_argument("--quick", action="store_true", help="little of it, badly trained")
-    precision.add_argument(
-        "--part",
-        action="append",
-        default=[],
-        choices=("borealtc", "tcn", "sim", "hops"),
-        help="that alone (repeatable); --json keeps a file's other parts",
     )
 
     show = commands.add_parser("table", help="the measurements of a JSON file as tables")
@@ -64,22 +45,14 @@ def _add_command(
     return parser
 
 
-def _events(options: Namespace) -> None:
-    from tao_lora_ros.benchmarks.events import PACKAGES, QUICK, Size, bench_events, default_cache
-
-    rows = bench_events(QUICK if options.quick else Size(), default_cache(), _progress())
-    _report(options, "events" + " --quick" * options.quick, PACKAGES, rows)
-
-
 def _latency(options: Namespace) -> None:
     import torch
 
-    logging.disable(logging.INFO)  # ONNX's exporter and quantiser tell of every node
     from tao_lora_ros.benchmarks.latency import PACKAGES, QUICK, Size, bench_latency
 
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     size = QUICK if options.quick else Size()
-    rows = bench_latency(size, device, options.only, _progress())
+    rows = bench_latency(size, device, options.only, progress(), peers={})
     command = f"latency --device {device}" + " --quick" * options.quick
     command += "".join(f" --only {subject}" for subject in options.only)
     _report(options, command, PACKAGES, rows)
@@ -92,15 +65,16 @@ def _memory(options: Namespace) -> None:
 
 
 def _node(options: Namespace) -> None:
-    from tao_lora_ros.benchmarks.node import PACKAGES, bench_node
+    from tao_lora_ros.benchmarks.node import PACKAGES, bench_node, our_command
 
-    rows = bench_node(options.case, options.seconds, _progress())
+    rows = bench_node(options.case, options.seconds, progress(), {OURS: our_command})
     command = f"node --seconds {options.seconds:g}"
     command += "".join(f" --case {case}" for case in options.case)
     _report(options, command, PACKAGES, rows)
 
 
-def _progress() -> Callable[[str], None]:
+def progress() -> Callable[[str], None]:
+    """Prints a line with the seconds that went by."""
     begun = time.monotonic()
     return lambda line: print(f"{time.monotonic() - begun:6.0f} s  {line}", flush=True)
 
@@ -111,27 +85,6 @@ def _report(
     if options.json:
         write_results(options.json, f"tao-lora bench {command}", packages, rows)
     print(table(rows))
-
-
-def _accuracy(options: Namespace) -> None:
-    from tao_lora_ros.benchmarks import accuracy
-    from tao_lora_ros.benchmarks.events import default_cache
-
-    size = accuracy.QUICK if options.quick else accuracy.Size()
-    rows = accuracy.bench_accuracy(
-        size, default_cache(), _progress(), options.part or accuracy.PARTS
-    )
-    if options.json:
-        kept = read_results(options.json) if options.json.exists() else []
-        measured = {accuracy.part_of(row) for row in rows}
-        together = [row for row in kept if accuracy.part_of(row) not in measured] + rows
-        there = {accuracy.part_of(row) for row in together}
-        command = "accuracy" + " --quick" * options.quick
-        command += "".join(f" --part {part}" for part in accuracy.PARTS if part in there)
-        write_results(options.json, f"tao-lora bench {command}", accuracy.PACKAGES, together)
-    print(table(accuracy.without_spread(rows)))
-    if options.plot:
-        accuracy.plot(rows, options.plot)
 
 
 def _table(options: Namespace) -> None:

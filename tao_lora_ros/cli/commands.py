@@ -14,16 +14,17 @@ import torch
 from rich.progress import Progress, TaskID
 
 from tao_lora_ros.bags.reader import BagReader, bag_topics
-from tao_lora_ros.bags.record import record_replay
 from tao_lora_ros.bags.replay import replay, summary
-from tao_lora_ros.engine.event_bytes import event_bytes
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import TABLE, Settings, parameter_file, read_settings
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.messages.event_bytes import event_bytes
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_store import EventStore
-from tao_lora_ros.training.calibrate import plot_calibration, recalibrate
+from tao_lora_ros.report.calibration_plot import plot_calibration
+from tao_lora_ros.report.record import record_replay
+from tao_lora_ros.training.calibrate import recalibrate
 
 
 class UsageError(ValueError):
@@ -86,7 +87,7 @@ def replay_command(options: Namespace) -> None:
                 store.append(EventRecord.of(kept, event_bytes(kept.event), recorded))
     if options.report:
         with _needs("plotly"):
-            from tao_lora_ros.bags.report import write_report
+            from tao_lora_ros.report.report import write_report
         record = record_replay(options.bag, result, pipeline, artifact, topics)
         with writing(options.report):
             write_report(record, options.report)

@@ -17,14 +17,14 @@ from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.progress import Progress
 
+from tao_lora_ros.bags.labels import read_contacts
 from tao_lora_ros.bags.reader import BagError, BagReader
-from tao_lora_ros.bags.record import read_contacts
-from tao_lora_ros.bags.report import tiles, write_report
-from tao_lora_ros.benchmarks.processes import usage
 from tao_lora_ros.cli.children import ENDINGS, Child, ChildError, Family
 from tao_lora_ros.cli.live import View, view_of
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.hardware.process import usage
+from tao_lora_ros.report.report import tiles, write_report
 from tao_lora_ros.ros.distro import LOCAL_ONLY
 from tao_lora_ros.ros.recorder import Recorder
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tao_lora_ros.benchmarks.roofline import ORIN_NANO, roofline
-from tao_lora_ros.hardware.choose import BACKENDS, ChosenRuntime
 from tao_lora_ros.hardware.device import Facts, advice, facts
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
 from tao_lora_ros.preservation.event_catalogue import default_store
+from tao_lora_ros.runtime.choice import BACKENDS, ChosenRuntime
 
 
 def add_doctor_parser(subparsers: Any) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from tao_lora_ros.messages.raw_data import RawSamples
+from tao_lora_ros.messages.results import Kind
+from tao_lora_ros.messages.stamps import split
 from tao_lora_ros.preservation.event_catalogue import (
     EVENTS,
     default_store,
@@ -18,10 +21,8 @@ from tao_lora_ros.preservation.event_catalogue import (
 )
 from tao_lora_ros.preservation.event_export import export_bag, export_csv
 from tao_lora_ros.preservation.event_index import Entry
-from tao_lora_ros.preservation.event_messages import KINDS
-from tao_lora_ros.preservation.event_plot import plot_event
 from tao_lora_ros.preservation.event_verify import verify
-from tao_lora_ros.preservation.outlier_buffer import RawSamples
+from tao_lora_ros.report.event_plot import plot_event
 from tao_lora_ros.signal.source import unit_of
 
 _TOP_CHANNELS = 3
@@ -84,7 +85,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
         _time(entry.onset_ns),
         f"{_seconds(entry.end_ns - entry.onset_ns):.3f} s",
         f"{entry.peak_score:.2f}",
-        KINDS[entry.kind],
+        Kind(entry.kind).name.lower(),
         entry.label or "-",
         _size(entry.size),
         ", ".join(f"{name} {share:.0%}" for name, share in entry.channels[:_TOP_CHANNELS]),
@@ -95,19 +96,20 @@ def show_event(options: Namespace) -> None:
     """`tao-lora events show`."""
     entry, record = read_event(options.store, options.number)
     label = f"{entry.label} {entry.probability:.0%}" if entry.label else "-"
-    print(f"event     {entry.number}, number {entry.sequence} of its run, frame {record.frame_id}")
+    frame_id, kind = record.event.frame_id, Kind(entry.kind).name.lower()
+    print(f"event     {entry.number}, number {entry.sequence} of its run, frame {frame_id}")
     print(f"onset     {_time(entry.onset_ns)} UTC ({entry.onset_ns} ns)")
     print(f"peak      {_seconds(entry.peak_ns - entry.onset_ns):.4f} s after the onset")
     print(f"end       {_seconds(entry.end_ns - entry.onset_ns):.4f} s after the onset")
     print(f"score     {entry.peak_score:.2f}")
-    print(f"kind      {KINDS[entry.kind]}{', a new steady state' * entry.regime_change}")
+    print(f"kind      {kind}{', a new steady state' * entry.regime_change}")
     print(f"label     {label}")
     print(f"channels  {', '.join(f'{name} {share:.0%}' for name, share in entry.channels)}")
     print(f"bag       {options.store / EVENTS / entry.folder}")
     print(f"          {entry.messages} messages, {_size(entry.size)}, sha256 {entry.sha256}")
     for topic, messages in record.received:
         print(f"topic     {topic.name} ({topic.msgtype}): {len(messages.data)} messages")
-    for raw in record.raw:
+    for raw in record.event.raw:
         _show_source(raw, entry.onset_ns)
 
 
@@ -141,7 +143,7 @@ def draw_event(options: Namespace) -> None:
     """`tao-lora events plot`."""
     entry, record = read_event(options.store, options.number)
     title = f"Event {entry.number}, {_time(entry.onset_ns)} UTC, score {entry.peak_score:.2f}"
-    plot_event(record, f"{title}, {entry.label}" if entry.label else title, options.out)
+    plot_event(record.event, f"{title}, {entry.label}" if entry.label else title, options.out)
     print(options.out)
 
 
@@ -155,7 +157,7 @@ def verify_events(options: Namespace) -> int:
 
 
 def _time(stamp_ns: int) -> str:
-    seconds, rest = divmod(stamp_ns, 1_000_000_000)
+    seconds, rest = split(stamp_ns)
     moment = datetime.fromtimestamp(seconds, timezone.utc)
     return f"{moment:%Y-%m-%d %H:%M:%S}.{rest // 1_000_000:03d}"
 

@@ -12,8 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tao_lora_ros.engine.results import Event, Inference, Phase
-from tao_lora_ros.router.router import Path
+from tao_lora_ros.messages.results import Event, Inference, Phase
+from tao_lora_ros.messages.route import Route
 
 _ROWS = 12
 _COLORS = ("bright_black", "red", "blue", "magenta", "green", "yellow")
@@ -106,7 +106,7 @@ class LiveView(View):
             grid.add_row("route", "waiting for the first full window")
             return grid
         newest = self._run.inferences[-1]
-        transient = newest.path is Path.TRANSIENT
+        transient = newest.path is Route.TRANSIENT
         style = "bold white on dark_orange3" if transient else "bold white on grey42"
         route = Text(f" {newest.path.name.lower():9} ", style)
         route.append(f"  score {newest.score:6.2f} ", "default")
@@ -162,5 +162,5 @@ def _bar(share: float, width: int = 20) -> str:
 
 
 def _count(inferences: list[Inference]) -> str:
-    transient = sum(inference.path is Path.TRANSIENT for inference in inferences)
+    transient = sum(inference.path is Route.TRANSIENT for inference in inferences)
     return f"{len(inferences)}, {len(inferences) - transient} steady, {transient} transient"

@@ -14,10 +14,10 @@ from tao_lora_ros.cli.bench import add_bench_parser
 from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
 from tao_lora_ros.cli.training import add_training_parsers
+from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.settings import SettingsError
 from tao_lora_ros.model.artifact import ArtifactError
 from tao_lora_ros.preservation.event_record import StoreError
-from tao_lora_ros.router.calibration import CalibrationError
 from tao_lora_ros.training.checkpoint import CheckpointError
 
 _EXPECTED = (

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.intake import Intake
-from tao_lora_ros.engine.results import Event, Kept, Phase
-from tao_lora_ros.preservation.outlier_buffer import RawMessages, RawSamples
-from tao_lora_ros.router.transients import Transient
+from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
+from tao_lora_ros.messages.results import Event, Kept, Phase
 
 _LEAST_SHARE = 0.01
 

@@ -7,10 +7,10 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.hardware.runtime import Array, Output, Runtime
-from tao_lora_ros.hardware.scores import forecast_error, softmax
+from tao_lora_ros.engine.scores import forecast_error, softmax
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer
-from tao_lora_ros.router.router import Path
+from tao_lora_ros.runtime.runtime import Array, Output, Runtime
 
 
 class Inferrer:
@@ -32,7 +32,7 @@ class Inferrer:
         self._forecasts.clear()
 
     def infer(
-        self, row: int, window: NDArray[np.float64], path: Path
+        self, row: int, window: NDArray[np.float64], path: Route
     ) -> tuple[tuple[float, ...], float]:
         """Infer on the window, float64 [T, C], that ends at row number `row`.
 

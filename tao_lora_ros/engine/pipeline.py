@@ -8,20 +8,21 @@ from math import inf
 
 import numpy as np
 
+from tao_lora_ros.detection.analyzer import Calibration
+from tao_lora_ros.detection.calibration import SteadyRows, calibrated
+from tao_lora_ros.detection.detector import Detector, Step
+from tao_lora_ros.detection.glitch_filter import GlitchFilter
+from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.engine.describer import EventDescriber
 from tao_lora_ros.engine.inferrer import Inferrer
 from tao_lora_ros.engine.intake import Intake
-from tao_lora_ros.engine.results import Event, Inference, Phase, Result
 from tao_lora_ros.engine.schedule import HopSchedule
 from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.engine.sources import check_channels, check_successor
-from tao_lora_ros.hardware.choose import ChosenRuntime
+from tao_lora_ros.messages.results import Event, Inference, Phase, Result
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact
-from tao_lora_ros.router.analyzer import Calibration
-from tao_lora_ros.router.calibration import SteadyRows, calibrated
-from tao_lora_ros.router.detector import Detector, Step
-from tao_lora_ros.router.outliers import GlitchFilter
-from tao_lora_ros.router.router import Change, Path, RouterConfig
+from tao_lora_ros.runtime.choice import ChosenRuntime
 from tao_lora_ros.signal.align import Row
 from tao_lora_ros.signal.source import ClockJump, unit_of
 from tao_lora_ros.signal.window import SlidingWindow
@@ -77,7 +78,7 @@ class Pipeline:
         window = np.zeros_like(self._window.values)
         horizon = self.artifact.model.config.horizon
         for row in range(0, 8 * horizon, horizon):
-            for path in Path:
+            for path in Route:
                 self._inferrer.infer(row, window, path)
         self._inferrer.clear()
 
@@ -115,8 +116,8 @@ class Pipeline:
         self._settings = settings
         self._detector.configure(self._router_config(settings))
         self._schedule.hops = {
-            Path.STEADY: settings.hop_steady,
-            Path.TRANSIENT: settings.hop_transient,
+            Route.STEADY: settings.hop_steady,
+            Route.TRANSIENT: settings.hop_transient,
         }
 
     def push(self, source: int, data: bytes, came_ns: int = 0) -> list[Result]:
@@ -183,7 +184,7 @@ class Pipeline:
         Raises:
             TareError: something is happening, or there is no full window yet.
         """
-        if self._detector.path is Path.TRANSIENT:
+        if self._detector.path is Route.TRANSIENT:
             raise TareError("cannot tare: a transient is going on")
         if not self._window.full:
             raise TareError("cannot tare: the window is not full yet")
@@ -216,7 +217,7 @@ class Pipeline:
         self._steady.push(row.values)
         self._window.push(row.time_ns, row.values)
         step = self._detector.push(row.time_ns, row.values)
-        self.counts["transient_rows"] += step.path is Path.TRANSIENT
+        self.counts["transient_rows"] += step.path is Route.TRANSIENT
         if self._window.full and not row.empty:
             self.counts["windows"] += 1
             if self._schedule.due(step.path, onset=step.change is Change.ONSET):
@@ -229,7 +230,7 @@ class Pipeline:
         path = step.path
         self.counts[path.name.lower()] += 1
         probabilities, error = self._inferrer.infer(self.counts["rows"], self._window.values, path)
-        if path is Path.TRANSIENT:
+        if path is Route.TRANSIENT:
             self._describer.hear(probabilities)
         times = self._window.times_ns
         return Inference(

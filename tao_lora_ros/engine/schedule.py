@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tao_lora_ros.router.router import Path
+from tao_lora_ros.messages.route import Route
 
 
 class HopSchedule:
@@ -14,14 +14,14 @@ class HopSchedule:
     """
 
     def __init__(self, hop_steady: int, hop_transient: int) -> None:
-        self.hops = {Path.STEADY: hop_steady, Path.TRANSIENT: hop_transient}
+        self.hops = {Route.STEADY: hop_steady, Route.TRANSIENT: hop_transient}
         self.clear()
 
     def clear(self) -> None:
         """The next row is due."""
         self._since: int | None = None
 
-    def due(self, path: Path, onset: bool) -> bool:
+    def due(self, path: Route, onset: bool) -> bool:
         """Whether this row is to be inferred on; called once a row."""
         if self._since is not None:
             self._since += 1

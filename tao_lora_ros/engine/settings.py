@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from tao_lora_ros.engine.parameter import Parameter, parameter
-from tao_lora_ros.hardware.choose import BACKENDS
+from tao_lora_ros.runtime.choice import BACKENDS
 from tao_lora_ros.signal.source import WRENCH_TYPES
 
 # Lists of topics, and lists with an entry for each of them.

@@ -8,17 +8,17 @@ import re
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from importlib import resources
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from tao_lora_ros.detection.analyzer import Calibration
+from tao_lora_ros.detection.innovation import LAGS
 from tao_lora_ros.model.adapter import Adapter, set_adapter
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.router.analyzer import Calibration
-from tao_lora_ros.router.innovation import LAGS
 from tao_lora_ros.signal.source import unit_of
 
 SCHEMA_VERSION = 2
@@ -53,12 +53,12 @@ class Artifact:
     adapters: dict[str, Adapter] = field(default_factory=dict)
 
 
-def default_artifact() -> FilePath:
+def default_artifact() -> Path:
     """Folder of the artifact that ships with the package."""
-    return FilePath(str(resources.files("tao_lora_ros.model"))) / "artifacts" / DEFAULT_ARTIFACT
+    return Path(str(resources.files("tao_lora_ros.model"))) / "artifacts" / DEFAULT_ARTIFACT
 
 
-def save_artifact(artifact: Artifact, folder: FilePath) -> None:
+def save_artifact(artifact: Artifact, folder: Path) -> None:
     """Write an artifact; the card last, so that a folder with a card is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous() for name, tensor in artifact.model.state_dict().items()}
@@ -89,7 +89,7 @@ def _on_one_line(numbers: re.Match[str]) -> str:
     return f"[{' '.join(numbers.group()[1:-1].split())}]"
 
 
-def load_artifact(folder: FilePath, adapter: str = "") -> Artifact:
+def load_artifact(folder: Path, adapter: str = "") -> Artifact:
     """Read and check an artifact.
 
     Args:
@@ -142,7 +142,7 @@ def adapter_file(name: str) -> str:
     return f"adapter.{name}.safetensors"
 
 
-def _save_adapter(adapter: Adapter, file: FilePath) -> str:
+def _save_adapter(adapter: Adapter, file: Path) -> str:
     """Write an adapter; returns its SHA-256."""
     tensors = save(
         {
@@ -155,7 +155,7 @@ def _save_adapter(adapter: Adapter, file: FilePath) -> str:
     return hashlib.sha256(tensors).hexdigest()
 
 
-def _load_adapter(file: FilePath, digest: str) -> Adapter:
+def _load_adapter(file: Path, digest: str) -> Adapter:
     try:
         tensors = load(_read_checked(file, digest))
         layers = dict.fromkeys(name.rpartition(".")[0] for name in tensors)
@@ -166,7 +166,7 @@ def _load_adapter(file: FilePath, digest: str) -> Adapter:
         raise ArtifactError(f"{file}: {error} is missing") from None
 
 
-def _read_checked(file: FilePath, digest: str) -> bytes:
+def _read_checked(file: Path, digest: str) -> bytes:
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -177,7 +177,7 @@ def _read_checked(file: FilePath, digest: str) -> bytes:
     return content
 
 
-def _read_card(file: FilePath) -> dict[str, Any]:
+def _read_card(file: Path) -> dict[str, Any]:
     try:
         card = json.loads(file.read_text())
     except OSError as error:
@@ -205,7 +205,7 @@ def _read_card(file: FilePath) -> dict[str, Any]:
     return card
 
 
-def _check_lengths(file: FilePath, card: dict[str, Any]) -> None:
+def _check_lengths(file: Path, card: dict[str, Any]) -> None:
     config, router = card["config"], card["router"]
     for name, length, expected in (
         ("channels", len(card["channels"]), config["channels"]),
@@ -232,7 +232,7 @@ def _check_lengths(file: FilePath, card: dict[str, Any]) -> None:
             )
 
 
-def _build(folder: FilePath, card: dict[str, Any], tensors: bytes) -> Mixer:
+def _build(folder: Path, card: dict[str, Any], tensors: bytes) -> Mixer:
     try:
         model = Mixer(MixerConfig(**card["config"]), quantized=True)
     except (ValueError, RuntimeError) as error:  # RuntimeError: torch finds no memory for it

@@ -14,14 +14,14 @@ from tao_lora_ros.kernels.int4_linear import (
     steady_codes,
     unpack_int4,
 )
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.quantization.rounding import dequantize
-from tao_lora_ros.router.router import Path
 
 
 class FullLinear(nn.Linear):
     """Full precision, the same on both paths; what is trained."""
 
-    def forward(self, x: Tensor, path: Path) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, path: Route) -> Tensor:  # type: ignore[override]
         return super().forward(x)
 
 
@@ -40,9 +40,9 @@ class QuantizedLinear(nn.Module):
         self.register_buffer("bias", torch.zeros(outputs))
         self.register_buffer("x_scale", torch.ones(()))
 
-    def forward(self, x: Tensor, path: Path) -> Tensor:
+    def forward(self, x: Tensor, path: Route) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        y = self.steady(rows) if path is Path.STEADY else self.transient(rows)
+        y = self.steady(rows) if path is Route.STEADY else self.transient(rows)
         return (y + self.bias).view(*x.shape[:-1], -1)
 
     def steady(self, rows: Tensor) -> Tensor:

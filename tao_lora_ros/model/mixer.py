@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear, QuantizedLinear
-from tao_lora_ros.router.router import Path
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Block(nn.Module):
         self.token_up, self.token_down = make.edge(t, t * e), make.edge(t * e, t)
         self.channel_up, self.channel_down = make.core(d, d * e), make.core(d * e, d)
 
-    def forward(self, x: Tensor, path: Path) -> Tensor:
+    def forward(self, x: Tensor, path: Route) -> Tensor:
         """[B, tokens, d] to [B, tokens, d]."""
         mixed = self.token_norm(x).transpose(1, 2)
         mixed = self.token_down(gelu(self.token_up(mixed, path)), path)
@@ -138,7 +138,7 @@ class Mixer(nn.Module):
         """Squashed standard units of raw values [B, n, C] about a level; 0 where there is none."""
         return torch.asinh(torch.nan_to_num((values - level) / self.spread, nan=0.0))
 
-    def forward(self, windows: Tensor, path: Path) -> tuple[Tensor | None, Tensor]:
+    def forward(self, windows: Tensor, path: Route) -> tuple[Tensor | None, Tensor]:
         """Infer.
 
         Args:

@@ -11,9 +11,10 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from tao_lora_ros.preservation.event_messages import message_types, record_from
+from tao_lora_ros.messages.decoding import event_from
+from tao_lora_ros.messages.raw_data import RawMessages
 from tao_lora_ros.preservation.event_record import TRANSIENT_EVENT, EventRecord, StoreError, Topic
-from tao_lora_ros.preservation.outlier_buffer import RawMessages
+from tao_lora_ros.preservation.message_types import message_types
 
 _FRAMING_BYTES = 64  # a message's mcap record and index entry, rounded up
 _TOPIC_BYTES = 1024  # a topic, and each offered QoS: twice in an mcap and once in the metadata
@@ -83,7 +84,7 @@ def _union(parts: list[list[_Timed]]) -> list[_Timed]:
 
 def _last_ns(record: EventRecord) -> int:
     times = [messages.times_ns for _, messages in record.received]
-    return max([record.end_ns, *(int(t[-1]) for t in times if len(t))])
+    return max([record.event.end_ns, *(int(t[-1]) for t in times if len(t))])
 
 
 def read_bag(folder: Path) -> EventRecord:
@@ -112,7 +113,8 @@ def count_and_read(folder: Path) -> tuple[int, EventRecord]:
         ((_, message),) = found.pop(event)
         received = tuple((topics[id], _messages(rows)) for id, rows in found.items())
         count = 1 + sum(map(len, found.values()))
-        return count, record_from(message, topics[event], received)
+        said = message_types().deserialize_cdr(message, TRANSIENT_EVENT)
+        return count, EventRecord(event_from(said), message, received, topics[event])
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise StoreError(f"{folder}: not readable: {reason}") from error

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.preservation.event_bag import write_bag
 from tao_lora_ros.preservation.event_record import EventRecord, StoreError
-from tao_lora_ros.preservation.outlier_buffer import RawSamples
 from tao_lora_ros.signal.source import unit_of
 
 
@@ -46,7 +46,7 @@ def export_csv(records: Sequence[EventRecord], folder: Path) -> list[Path]:
     files: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for raw in merged([raw for record in records for raw in record.raw]):
+        for raw in merged([raw for record in records for raw in record.event.raw]):
             files.append(
                 _free_name(folder / f"{raw.source.strip('/').replace('/', '_')}.csv", files)
             )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from rosbags.interfaces import Connection, Qos
 
-from tao_lora_ros.preservation.outlier_buffer import RawMessages, RawSamples
+from tao_lora_ros.messages.raw_data import RawMessages
+from tao_lora_ros.messages.results import Event, Kept
 
 TRANSIENT_EVENT = "tao_lora_ros/msg/TransientEvent"
 
@@ -37,48 +37,21 @@ EVENTS = Topic("/tao_lora/events", TRANSIENT_EVENT)  # where nothing else is kno
 
 @dataclass(frozen=True, eq=False)
 class EventRecord:
-    """A transient that is over, with the raw data around it.
+    """A transient that is over, with all that was received around it.
 
-    Times are ns. `channels` holds (name, share), largest share first. `kind` and `regime_change`
-    are those of TransientEvent.msg. `raw` has an entry a source: pre-roll and event, at the rate
-    and stamps of its own. `received` has the messages of each topic as they came, post-roll too.
-    `message` is the TransientEvent in CDR, as it was published on `topic`. Records are equal only
-    to themselves: they hold arrays.
+    `message` is the event in CDR, as it was published on `topic`. `received` has the messages of
+    each topic as they came, from the pre-roll to the post-roll. Records are equal only to
+    themselves: they hold arrays.
     """
 
-    sequence: int
-    frame_id: str
-    onset_ns: int
-    peak_ns: int
-    end_ns: int
-    peak_score: float
-    channels: tuple[tuple[str, float], ...]
-    kind: int
-    regime_change: bool
-    label: str
-    probability: float
-    raw: tuple[RawSamples, ...]
-    topic: Topic
+    event: Event
     message: bytes
     received: tuple[tuple[Topic, RawMessages], ...]
+    topic: Topic = EVENTS
 
     @classmethod
     def of(
-        cls, kept: Any, message: bytes, sources: Sequence[Topic], topic: Topic = EVENTS
+        cls, kept: Kept, message: bytes, sources: Sequence[Topic], topic: Topic = EVENTS
     ) -> EventRecord:
-        """The record of anything with the attributes of the engine's `Kept`.
-
-        Args:
-            kept: the event and what was received.
-            message: the event in CDR.
-            sources: the topics that `kept.received` came from.
-            topic: where the message was published.
-        """
-        known: dict[str, Any] = dict(
-            kind=int(kept.event.kind),  # without the engine's enumeration
-            topic=topic,
-            message=message,
-            received=tuple(zip(sources, kept.received, strict=True)),
-        )
-        names = {field.name for field in fields(cls)} - known.keys()
-        return cls(**known, **{name: getattr(kept.event, name) for name in names})
+        """The record of a kept event; `kept.received` came from the topics `sources`."""
+        return cls(kept.event, message, tuple(zip(sources, kept.received, strict=True)), topic)

@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
+from tao_lora_ros.messages.stamps import split
 from tao_lora_ros.preservation.event_bag import largest_size, write_bag
 from tao_lora_ros.preservation.event_catalogue import ENTRY_FILE, EVENTS, catalogue, sha256_of
 from tao_lora_ros.preservation.event_index import Entry, sync, write_durably
@@ -131,7 +132,8 @@ class EventStore:
         )
         if surplus > sum(self._sizes.values()):
             raise StoreError(
-                f"{self.folder}: event {record.sequence} refused: it takes up to {need} bytes; "
+                f"{self.folder}: event {record.event.sequence} refused: "
+                f"it takes up to {need} bytes; "
                 f"{self.max_bytes} are allowed, {free} are free, {self.min_free_bytes} stay free"
             )
         while surplus > 0:
@@ -150,8 +152,8 @@ class EventStore:
         return self._sizes.pop(number)
 
     def _write(self, record: EventRecord) -> Entry:
-        number = self._index.next
-        onset = datetime.fromtimestamp(record.onset_ns // 10**9, timezone.utc)
+        number, event = self._index.next, record.event
+        onset = datetime.fromtimestamp(split(event.onset_ns)[0], timezone.utc)
         name = f"{number:06d}_{onset:%Y%m%dT%H%M%SZ}"
         folder = self._writing / name
         messages = write_bag([record], folder)
@@ -159,16 +161,16 @@ class EventStore:
         entry = Entry(
             number=number,
             folder=name,
-            sequence=record.sequence,
-            onset_ns=record.onset_ns,
-            peak_ns=record.peak_ns,
-            end_ns=record.end_ns,
-            peak_score=record.peak_score,
-            kind=record.kind,
-            regime_change=record.regime_change,
-            label=record.label,
-            probability=record.probability,
-            channels=record.channels,
+            sequence=event.sequence,
+            onset_ns=event.onset_ns,
+            peak_ns=event.peak_ns,
+            end_ns=event.end_ns,
+            peak_score=event.peak_score,
+            kind=int(event.kind),
+            regime_change=event.regime_change,
+            label=event.label,
+            probability=event.probability,
+            channels=event.channels,
             messages=messages,
             size=mcap.stat().st_size,
             sha256=sha256_of(mcap),

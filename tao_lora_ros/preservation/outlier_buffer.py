@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice, takewhile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
 from tao_lora_ros.signal.source import SourceConfig
 
 # Most that a second of messages takes; an Imu's at 12 kHz.
@@ -18,29 +18,6 @@ _BYTES_A_SECOND = 4 << 20
 # Place, time, CDR bytes, and the values where the message was accepted. No object with a
 # dictionary or fields: Python's garbage collection passes over plain tuples.
 _Entry = tuple[int, int, bytes, NDArray[np.float64] | None]
-
-
-@dataclass(frozen=True)
-class RawSamples:
-    """A stretch of one source's samples: stamps int64 [n], values float64 [n, channels]."""
-
-    source: str
-    frame_id: str
-    channels: tuple[str, ...]
-    stamps_ns: NDArray[np.int64]
-    values: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class RawMessages:
-    """A stretch of one source's messages byte for byte, refused ones too, in order of arrival.
-
-    `times_ns` int64 [n] never falls: the stamp of what was accepted, for the rest the time of what
-    came next to it.
-    """
-
-    times_ns: NDArray[np.int64]
-    data: tuple[bytes, ...]
 
 
 class OutlierBuffer:

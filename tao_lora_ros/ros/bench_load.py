@@ -23,13 +23,12 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 
-from tao_lora_ros.benchmarks.processes import usage
 from tao_lora_ros.benchmarks.signals import Stream
+from tao_lora_ros.hardware.process import usage
+from tao_lora_ros.messages.stamps import SECOND_NS, stamp_of
 from tao_lora_ros.msg import Inference, TransientEvent
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
-from tao_lora_ros.ros.messages import stamp_of
 
-_SECOND = 1_000_000_000
 _WARM_S = 3.0
 _SETTLE_S = 2.5  # diagnostics come once a second
 _MATCH_S = 60.0
@@ -90,7 +89,7 @@ class Load:
             now = time.monotonic()
             due = min(count, int((now - begun) * self._rate_hz) + 1)
             for at in range(sent, due):
-                stamp_ns = first_ns + round(at * _SECOND / self._rate_hz)
+                stamp_ns = first_ns + round(at * SECOND_NS / self._rate_hz)
                 for publisher, stream in zip(self._publishers, self._streams, strict=True):
                     publisher.publish(stream.message(stamp_ns, at))
                 published_ns[at] = time.time_ns()
@@ -142,7 +141,7 @@ def latencies_ms(
             stamp_ns = max(stamp_of(raw.stamps[-1]) for raw in message.raw if raw.stamps)
         else:
             continue
-        sample = round((stamp_ns - first_ns) * rate_hz / _SECOND)
+        sample = round((stamp_ns - first_ns) * rate_hz / SECOND_NS)
         if 0 <= sample < len(published_ns):
             found[name].append((at_ns - int(published_ns[sample])) * 1e-6)
     return found
@@ -160,7 +159,7 @@ def run(rate_hz: float, seconds: float, pid: int, sources: list[str]) -> dict[st
     first_ns, published_ns = load.publish(seconds)
     spent = usage(pid)
     load.settle()
-    due_ns = first_ns + np.arange(len(published_ns)) * _SECOND / rate_hz
+    due_ns = first_ns + np.arange(len(published_ns)) * SECOND_NS / rate_hz
     report = {
         "sent": len(published_ns) * len(sources),
         "received": load.received() - received,

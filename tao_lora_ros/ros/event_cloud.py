@@ -16,9 +16,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from tao_lora_ros.engine.results import Event
+from tao_lora_ros.messages.results import Event
 from tao_lora_ros.ros.event_shapes import frame_of, push_of
-from tao_lora_ros.ros.messages import time_message
+from tao_lora_ros.ros.time_message import time_message
 
 TOPIC = "~/event_cloud"
 _QOS = QoSProfile(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.engine.results import Event, Phase
-from tao_lora_ros.preservation.outlier_buffer import RawSamples
+from tao_lora_ros.messages.raw_data import RawSamples
+from tao_lora_ros.messages.results import Event, Phase
 
 LONGEST_M = 1.0
 _M_PER_UNIT = {"force": 0.01, "accel": 0.02}  # of a force in N, of an acceleration in m/s²

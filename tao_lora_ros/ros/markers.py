@@ -11,9 +11,9 @@ from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from tao_lora_ros.engine.results import Event, Phase
+from tao_lora_ros.messages.results import Event, Phase
 from tao_lora_ros.ros.event_shapes import caption, diameter_m, frame_of, push_of
-from tao_lora_ros.ros.messages import time_message
+from tao_lora_ros.ros.time_message import time_message
 
 RING = 32  # events shown at once
 LIFETIME_S = 10

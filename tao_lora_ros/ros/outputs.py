@@ -11,10 +11,11 @@ from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from visualization_msgs.msg import MarkerArray
 
-from tao_lora_ros.engine.event_bytes import event_bytes
-from tao_lora_ros.engine.inference_bytes import InferencePacker
-from tao_lora_ros.engine.results import Event, Inference, Kept, Phase, Result
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.messages.event_bytes import event_bytes
+from tao_lora_ros.messages.inference_bytes import InferencePacker
+from tao_lora_ros.messages.results import Event, Inference, Kept, Phase, Result
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
@@ -25,7 +26,6 @@ from tao_lora_ros.ros.event_cloud import open_event_cloud
 from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.markers import event_markers, no_markers
 from tao_lora_ros.ros.topics import offered
-from tao_lora_ros.router.router import Path as Route
 
 _EVENTS_QOS = QoSProfile(
     depth=100,
@@ -64,7 +64,7 @@ class Outputs:
 
     def use(self, artifact: Artifact, settings: Settings) -> None:
         """Publish in the name of this artifact, and by these hops, from now on."""
-        self._packer = InferencePacker(artifact)
+        self._packer = InferencePacker(artifact.model_id, artifact.version, artifact.labels)
         hops = {Route.STEADY: settings.hop_steady, Route.TRANSIENT: settings.hop_transient}
         self._hops_ns = {route: hop * 1e9 / artifact.rate_hz for route, hop in hops.items()}
 

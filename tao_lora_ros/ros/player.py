@@ -26,7 +26,7 @@ from tao_lora_ros.bags.reader import BagError, BagReader, bag_topics
 from tao_lora_ros.engine.settings import Settings, SettingsError, read_settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
-from tao_lora_ros.ros.messages import time_message
+from tao_lora_ros.ros.time_message import time_message
 from tao_lora_ros.signal.source import SourceConfig
 
 # Reliable serves best-effort subscribers too.

@@ -15,13 +15,15 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 import tao_lora_ros.msg
-from tao_lora_ros.bags.record import Contact, RunRecord, collect_signals
-from tao_lora_ros.engine.results import Event, Inference, Phase
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.messages.decoding import event_from, inference_from
+from tao_lora_ros.messages.label_span import LabelSpan
+from tao_lora_ros.messages.results import Event, Inference, Phase
+from tao_lora_ros.messages.stamps import joined
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
+from tao_lora_ros.report.record import RunRecord, collect_signals
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
-from tao_lora_ros.ros.messages import event_from_message, inference_from_message
 from tao_lora_ros.signal.source import Source, SourceConfig
 
 _DEEP = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)
@@ -87,12 +89,12 @@ class Recorder:
 
     def _on_output(self, message: Any) -> None:
         if isinstance(message, TransientEvent):
-            self._on_event(event_from_message(message))
+            self._on_event(event_from(message))
             return
         self.labels = tuple(message.labels)
         self.model = (message.model_id, message.model_version)
         self._latencies_s.append(message.latency.sec + message.latency.nanosec * 1e-9)
-        self.inferences.append(inference_from_message(message))
+        self.inferences.append(inference_from(message))
 
     def _on_event(self, event: Event) -> None:
         self.events.append(event)
@@ -123,7 +125,7 @@ class Recorder:
         if index < len(self._sources) and self._sources[index].bare:
             return published_ns
         seconds, nanoseconds = struct.unpack_from("<iI" if data[1] else ">iI", data, 4)
-        return int(seconds) * 1_000_000_000 + int(nanoseconds)
+        return joined(seconds, nanoseconds)
 
     def write_bag(self, path: Path) -> None:
         """Write inputs and outputs, by time of publication, as an MCAP bag in the folder `path`."""
@@ -138,7 +140,7 @@ class Recorder:
             for index, published_ns, data in sorted(self._messages, key=lambda row: row[1]):
                 writer.write(connections[index], published_ns, data)
 
-    def record(self, title: str, contacts: list[Contact], notes: dict[str, str]) -> RunRecord:
+    def record(self, title: str, contacts: list[LabelSpan], notes: dict[str, str]) -> RunRecord:
         """Everything so far as the record of a run."""
         jump_s = Settings().clock_jump_s
         sources = [Source(config, jump_s) for config in self._sources]

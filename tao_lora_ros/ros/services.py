@@ -10,11 +10,11 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.service import Service
 from std_srvs.srv import Trigger
 
+from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.pipeline import Pipeline, TareError
 from tao_lora_ros.engine.settings import SettingsError
 from tao_lora_ros.model.artifact import ArtifactError
 from tao_lora_ros.ros.outputs import Outputs
-from tao_lora_ros.router.calibration import CalibrationError
 
 # What a caller is told; anything else is a fault of ours.
 _REFUSALS = (ArtifactError, CalibrationError, SettingsError, TareError)

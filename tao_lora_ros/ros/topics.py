@@ -13,7 +13,7 @@ from rosbags.interfaces import (
     QosTime,
 )
 
-_SECOND = 1_000_000_000
+from tao_lora_ros.messages.stamps import split
 
 
 def offered(profile: QoSProfile) -> Qos:
@@ -32,4 +32,4 @@ def offered(profile: QoSProfile) -> Qos:
 
 
 def _time(duration: Duration) -> QosTime:
-    return QosTime(*divmod(duration.nanoseconds, _SECOND))
+    return QosTime(*split(duration.nanoseconds))

@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.messages.stamps import SECOND_NS, joined
+
 _STAMP_AT, _STRING_AT, _TEXT_AT = 4, 12, 16
-_NANOSECONDS = 1_000_000_000
 _LAST_SECOND = 1 << 31  # a stamp's seconds are an int32
 _NOT_REPORTED = (float("nan"),) * 3
 
@@ -76,7 +77,7 @@ def read_header(data: bytes) -> tuple[Layout, int, str, int]:
         raise DecodeError(f"{len(data)} bytes are too few for a stamped message")
     layout = _layout(data)
     seconds, nanoseconds, length = layout.header.unpack_from(data, _STAMP_AT)
-    if seconds < 0 or nanoseconds >= _NANOSECONDS:
+    if seconds < 0 or nanoseconds >= SECOND_NS:
         raise DecodeError(f"stamp {seconds} s {nanoseconds} ns is out of range")
     end = _TEXT_AT + length
     if length == 0 or end > len(data) or data[end - 1] != 0:
@@ -85,7 +86,7 @@ def read_header(data: bytes) -> tuple[Layout, int, str, int]:
         frame_id = str(data[_TEXT_AT : end - 1], "utf-8")
     except UnicodeDecodeError as error:
         raise DecodeError(f"frame id is not UTF-8: {error.reason}") from None
-    return layout, seconds * _NANOSECONDS + nanoseconds, frame_id, end
+    return layout, joined(seconds, nanoseconds), frame_id, end
 
 
 def _doubles(data: bytes, end: int, layout: struct.Struct) -> tuple[float, ...]:
@@ -150,7 +151,7 @@ def decode_bare_wrench(data: bytes, came_ns: int) -> Sample:
     if len(data) < _STAMP_AT:
         raise DecodeError(f"{len(data)} bytes are too few for a message")
     doubles = _doubles(data, _STAMP_AT, _layout(data).wrench)
-    if not 0 <= came_ns < _LAST_SECOND * _NANOSECONDS:  # a bag may hold any
+    if not 0 <= came_ns < _LAST_SECOND * SECOND_NS:  # a bag may hold any
         raise DecodeError(f"stamp {came_ns} ns is out of range")
     return Sample(came_ns, "", np.array(doubles), sum(map(abs, doubles)))
 

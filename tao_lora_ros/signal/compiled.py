@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import numba
 from numba.core import config as numba_config
 
-Function = TypeVar("Function", bound=Callable)
+from tao_lora_ros.signal.code_digest import COMPILED, digest
 
-_FOLDERS = ("signal", "router", "hardware")  # in which functions are compiled
+Function = TypeVar("Function", bound=Callable)
 
 
 def compiled(function: Function | None = None, **options: Any) -> Any:
@@ -43,13 +43,5 @@ def compiled(function: Function | None = None, **options: Any) -> Any:
 @cache
 def _folder(base: str) -> Path:
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    name = hashlib.sha256(f"{numba.__version__} {digest(_FOLDERS)}".encode()).hexdigest()[:16]
+    name = hashlib.sha256(f"{numba.__version__} {digest(COMPILED)}".encode()).hexdigest()[:16]
     return Path(base or Path(home) / "tao_lora_ros") / name
-
-
-@cache
-def digest(folders: tuple[str, ...]) -> str:
-    """SHA-256 of the sources in some of the package's folders, by which a cache knows its code."""
-    package = Path(__file__).parents[1]
-    files = (file for name in folders for file in sorted((package / name).glob("*.py")))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

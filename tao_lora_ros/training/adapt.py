@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.adapter import Adapter, branches, set_adapter
 from tao_lora_ros.model.mixer import Mixer
-from tao_lora_ros.router.router import Path
 from tao_lora_ros.training.dataset import UNKNOWN, Batch
 from tao_lora_ros.training.fit import FORECAST_WEIGHT, Progress, forecast_target
 
@@ -49,7 +49,7 @@ def adapt(
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
         batch = draw(step)
-        logits, forecast = student(batch.windows, Path.TRANSIENT)
+        logits, forecast = student(batch.windows, Route.TRANSIENT)
         value = loss(logits, forecast, batch)
         optimizer.zero_grad()
         value.backward()
@@ -74,7 +74,7 @@ def fidelity(teacher: Mixer) -> Loss:
 
     def loss(logits: Tensor | None, forecast: Tensor, batch: Batch) -> Tensor:
         with torch.no_grad():
-            exact_logits, exact = teacher(batch.windows, Path.TRANSIENT)
+            exact_logits, exact = teacher(batch.windows, Route.TRANSIENT)
         off, size = (forecast - exact).square().sum(), exact.square().sum()
         if logits is not None and exact_logits is not None:
             off = off + (logits - exact_logits).square().sum()

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer
-from tao_lora_ros.router.router import Path
 from tao_lora_ros.training.dataset import UNKNOWN, Batch
 from tao_lora_ros.training.fit import forecast_target
 
@@ -32,7 +32,7 @@ class Outputs:
 
 
 @torch.no_grad()
-def outputs(model: Mixer, windows: Tensor, path: Path) -> Outputs:
+def outputs(model: Mixer, windows: Tensor, path: Route) -> Outputs:
     """Run a model on raw windows, [B, T, C]."""
     parts = [model(chunk, path) for chunk in windows.split(_CHUNK)]
     forecast = torch.cat([forecast for _, forecast in parts])
@@ -40,9 +40,9 @@ def outputs(model: Mixer, windows: Tensor, path: Path) -> Outputs:
     return Outputs(torch.cat(logits) if logits else None, forecast)
 
 
-def evaluate(model: Mixer, teacher: Mixer, batch: Batch, path: Path) -> dict[str, float]:
+def evaluate(model: Mixer, teacher: Mixer, batch: Batch, path: Route) -> dict[str, float]:
     """Scores of one path of a model on windows."""
-    reference = outputs(teacher, batch.windows, Path.TRANSIENT)
+    reference = outputs(teacher, batch.windows, Route.TRANSIENT)
     return scores(outputs(model, batch.windows, path), reference, batch, teacher)
 
 

@@ -8,16 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from tao_lora_ros.kernels.int4_linear import INT8_MAX, STEADY_MAX, pack_int4
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.adapter import Adapter, branches, set_adapter
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear, QuantizedLinear
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.quantization.low_rank import fit_low_rank
-from tao_lora_ros.quantization.rounding import (
-    channel_scales,
-    round_gptq,
-    round_nearest,
-)
-from tao_lora_ros.router.router import Path
+from tao_lora_ros.quantization.rounding import channel_scales, round_gptq, round_nearest
 
 STEADY_QUANTILE = 0.9999  # of the steady activations
 HEADROOM = 2.0  # of the codes, over that quantile; what lies above saturates
@@ -74,7 +70,7 @@ def observe(teacher: Mixer, steady: Tensor, transient: Tensor) -> dict[str, Laye
     for windows, is_steady in ((steady, True), (transient, False)):
         for watched in inputs.values():
             watched.steady = is_steady
-        teacher(windows, Path.TRANSIENT)
+        teacher(windows, Route.TRANSIENT)
     for hook in hooks:
         hook.remove()
     return inputs

@@ -14,16 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from tao_lora_ros.bags.labels import labels_file, topic_labels
 from tao_lora_ros.bags.reader import BagError
-from tao_lora_ros.bags.record import labels_file
 from tao_lora_ros.bags.rows import Run, Span, read_rows, row_labels, spans_in, spans_of
-from tao_lora_ros.bags.topic_labels import topic_labels
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
-from tao_lora_ros.signal.compiled import digest
+from tao_lora_ros.signal.code_digest import ROWS, digest
 
 VALIDATION_SHARE = 0.2
-_CODE = ("bags", "engine", "router", "signal")  # what makes rows of bags
 _CHUNK = 100_000  # rows written at once
 
 
@@ -140,6 +138,6 @@ def _key(bag: Path, how: Reading) -> str:
         asdict(how.settings),
         how.rate_hz,
         sorted(how.topics.items()),
-        digest(_CODE),
+        digest(ROWS),
     ]
     return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:32]

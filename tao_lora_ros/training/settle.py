@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from tao_lora_ros.kernels.int4_linear import INT8_MAX, STEADY_MAX, pack_int4
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear, QuantizedLinear
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.quantization.rounding import INT4_MAX
-from tao_lora_ros.router.router import Path
 from tao_lora_ros.training.dataset import Batch
 from tao_lora_ros.training.fit import Progress
 
@@ -47,8 +47,8 @@ class _Settling(nn.Module):
         inside = self.weight.clamp(*self.range)
         return inside + (inside.round() - inside).detach()
 
-    def forward(self, x: Tensor, path: Path) -> Tensor:
-        if path is Path.STEADY:
+    def forward(self, x: Tensor, path: Route) -> Tensor:
+        if path is Route.STEADY:
             step = self.log_step.exp()
             inside = torch.clamp(x / step, -STEADY_MAX, STEADY_MAX)
             x = (inside + (inside.round() - inside).detach()) * step
@@ -58,7 +58,7 @@ class _Settling(nn.Module):
 def settle(
     student: Mixer,
     teacher: Mixer,
-    draws: Mapping[Path, Callable[[int], Batch]],
+    draws: Mapping[Route, Callable[[int], Batch]],
     steps: int,
     progress: Progress = lambda step, loss: None,
 ) -> None:
@@ -95,9 +95,9 @@ def settle(
     _take(student, model)
 
 
-def _deviation(model: Mixer, teacher: Mixer, windows: Tensor, path: Path) -> Tensor:
+def _deviation(model: Mixer, teacher: Mixer, windows: Tensor, path: Route) -> Tensor:
     with torch.no_grad():
-        exact = teacher(windows, Path.TRANSIENT)
+        exact = teacher(windows, Route.TRANSIENT)
     return sum(
         (
             (mine - his).square().sum() / his.square().sum()

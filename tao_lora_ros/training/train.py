@@ -10,15 +10,15 @@ import torch
 
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import Run
+from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.model.artifact import Artifact, save_artifact
 from tao_lora_ros.model.mixer import MixerConfig
-from tao_lora_ros.router.calibration import calibrated, uncalibrated
+from tao_lora_ros.report.loss_plot import progress_bar
 from tao_lora_ros.training.dataset import WindowSet, label_names
 from tao_lora_ros.training.distributed import Workers
 from tao_lora_ros.training.fit import FitConfig, fit
 from tao_lora_ros.training.losses import LossLog
 from tao_lora_ros.training.recordings import Reading, hold_out, read_runs
-from tao_lora_ros.training.report import progress_bar
 from tao_lora_ros.training.steps import (
     TrainingData,
     adapt_step,

@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 import torch
 
-from tao_lora_ros.benchmarks.gpu_peers import torch_compiled
+from benchmark.gpu_peers import torch_compiled
 from tao_lora_ros.benchmarks.reference import CONFIGS, reference
-from tao_lora_ros.hardware.gpu import GpuRuntime
+from tao_lora_ros.runtime.gpu import GpuRuntime
 
 METRIC = "dram__bytes_read.sum"
 NCU = ["ncu", "--profile-from-start", "off", "--clock-control", "none", "--csv"]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tao_lora_ros.engine.event_bytes import event_bytes
-from tao_lora_ros.engine.results import Event, Phase
-from tao_lora_ros.preservation.outlier_buffer import RawSamples
+from tao_lora_ros.messages.event_bytes import event_bytes
+from tao_lora_ros.messages.raw_data import RawSamples
+from tao_lora_ros.messages.results import Event, Phase
 
 serialization = pytest.importorskip("rclpy.serialization", reason="rclpy is not installed")
 messages = pytest.importorskip("tao_lora_ros.msg", reason="the messages are not built")
@@ -48,11 +48,11 @@ events = st.builds(
 
 @given(event=events)
 def test_rclpy_reads_it(event: Event) -> None:
-    from tao_lora_ros.ros.messages import event_from_message
+    from tao_lora_ros.messages.decoding import event_from
 
     data = event_bytes(event)
     message = serialization.deserialize_message(data, messages.TransientEvent)
-    read = event_from_message(message)
+    read = event_from(message)
     for field in ("phase", "sequence", "frame_id", "onset_ns", "peak_ns", "end_ns", "peak_score"):
         assert getattr(read, field) == getattr(event, field)
     assert (read.channels, read.label) == (event.channels, event.label)

@@ -34,7 +34,7 @@ import sys
 from itertools import count
 from pathlib import Path
 from event_records import varied
-from tao_lora_ros.preservation.event_messages import message_types
+from tao_lora_ros.preservation.message_types import message_types
 from tao_lora_ros.preservation.event_store import EventStore
 first = int(sys.argv[3])
 events = [varied(sequence) for sequence in range(first, first + 30)]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from models import small_artifact
 
-from tao_lora_ros.engine.results import Inference
-from tao_lora_ros.router.router import Path
+from tao_lora_ros.messages.results import Inference
+from tao_lora_ros.messages.route import Route
 
 serialization = pytest.importorskip("rclpy.serialization", reason="rclpy is not installed")
 messages = pytest.importorskip("tao_lora_ros.msg", reason="the messages are not built")
@@ -24,7 +24,7 @@ inferences = st.builds(
     Inference,
     stamp_ns=stamps,
     frame_id=texts,
-    path=st.sampled_from(Path),
+    path=st.sampled_from(Route),
     score=st.floats(allow_nan=False),
     probabilities=st.tuples(*[singles] * len(ARTIFACT.labels)),
     forecast_error=st.one_of(singles, st.just(math.nan)),
@@ -35,15 +35,15 @@ inferences = st.builds(
 
 @given(inferences, texts, texts, stamps)
 def test_rclpy_reads_it(inference: Inference, model: str, version: str, latency_ns: int) -> None:
-    from tao_lora_ros.engine.inference_bytes import InferencePacker
-    from tao_lora_ros.ros.messages import inference_from_message, stamp_of
+    from tao_lora_ros.messages.decoding import inference_from, stamp_of
+    from tao_lora_ros.messages.inference_bytes import InferencePacker
 
     packer = InferencePacker(replace(ARTIFACT, model_id=model, version=version))
     for _ in range(2):  # the second from what is kept of the first
         message = serialization.deserialize_message(
             packer.pack(inference, latency_ns), messages.Inference
         )
-        found = inference_from_message(message)
+        found = inference_from(message)
         assert str(found) == str(inference)  # a NaN is not equal to itself
         assert (message.model_id, message.model_version) == (model, version)
         assert tuple(message.labels) == ARTIFACT.labels
@@ -51,11 +51,11 @@ def test_rclpy_reads_it(inference: Inference, model: str, version: str, latency_
 
 
 def test_a_model_without_labels() -> None:
-    from tao_lora_ros.engine.inference_bytes import InferencePacker
-    from tao_lora_ros.ros.messages import inference_from_message
+    from tao_lora_ros.messages.decoding import inference_from
+    from tao_lora_ros.messages.inference_bytes import InferencePacker
 
-    bare = Inference(1, "imu_link", Path.STEADY, 0.5, (), 0.25, 2, 3)
+    bare = Inference(1, "imu_link", Route.STEADY, 0.5, (), 0.25, 2, 3)
     data = InferencePacker(replace(ARTIFACT, labels=())).pack(bare, 4)
     message = serialization.deserialize_message(data, messages.Inference)
-    assert inference_from_message(message) == bare
+    assert inference_from(message) == bare
     assert message.latency.nanosec == 4

@@ -20,11 +20,11 @@ from tao_lora_ros.bags.replay import Replay
 from tao_lora_ros.bags.replay import replay as replay_bag
 from tao_lora_ros.benchmarks.node_models import write_artifact
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.results import Event, Inference, Phase
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.messages.raw_data import RawSamples
+from tao_lora_ros.messages.results import Event, Inference, Phase
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
-from tao_lora_ros.preservation.outlier_buffer import RawSamples
 from tao_lora_ros.signal.cdr import FORCE, WRENCH, decode_wrench
 
 pytestmark = pytest.mark.ros

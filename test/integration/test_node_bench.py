@@ -26,9 +26,11 @@ def test_the_plain_node_does_the_same_without_events() -> None:
 
 def measured(subject: str) -> dict[str, float]:
     """Metrics of one subject under 1 kHz + 1 kHz."""
-    from tao_lora_ros.benchmarks.node import bench_node
+    from benchmark.plain_node import PLAIN, plain_command
+    from tao_lora_ros.benchmarks.node import bench_node, our_command
 
-    rows = bench_node(["1khz+1khz"], 2.0, lambda _: None, subjects=(subject,))
+    command = {"tao-lora": our_command, PLAIN: plain_command}[subject]
+    rows = bench_node(["1khz+1khz"], 2.0, lambda _: None, {subject: command})
     found = {row.metric: row.value for row in rows}
     assert {row.subject for row in rows} == {subject}
     assert 0.0 < found["cpu_us_per_message"] < 1e4

@@ -119,7 +119,7 @@ def test_what_a_node_stores_is_what_was_published(robot, run, tmp_path):
     for source, (topic, messages) in enumerate(record.received):
         assert_stretch(messages.data, [m.data for m in sent if m.source == source])
         assert [qos.reliability.name for qos in topic.qos] == ["RELIABLE"]
-    assert {raw.frame_id for raw in record.raw} == {"imu_länk", "ft_link"}
+    assert {raw.frame_id for raw in record.event.raw} == {"imu_länk", "ft_link"}
 
 
 def test_what_a_replay_stores_is_what_the_bag_holds(tmp_path, capsys):
@@ -150,8 +150,8 @@ def test_a_stored_event_is_a_bag_to_replay(tmp_path, capsys):
         assert main(["replay", str(bag), *arguments, str(store)]) == 0
         (bag,) = (store / EVENTS).iterdir()
     first, again = map(stored, stores)
-    assert again.onset_ns == first.onset_ns
-    assert START_NS + 2990 * MS < first.onset_ns < START_NS + 3010 * MS
+    assert again.event.onset_ns == first.event.onset_ns
+    assert START_NS + 2990 * MS < first.event.onset_ns < START_NS + 3010 * MS
     for (_, left), (_, right) in zip(first.received, again.received, strict=True):
         count = len(right.data)  # the input ends here, and with it the event
         assert len(left.data) - 5 < count

@@ -14,15 +14,15 @@ import pytest
 import torch
 from models import SMALL, full_precision, windows
 
-from tao_lora_ros.bags.record import Contact
+from benchmark import accuracy, borealtc, forest, hops, subjects
+from benchmark.precision import PRECISIONS, rounded, weight_bytes
+from benchmark.tcn import CausalTcn
 from tao_lora_ros.bags.rows import Run, Span
-from tao_lora_ros.benchmarks import accuracy, borealtc, forest, hops, subjects
 from tao_lora_ros.benchmarks.memory import activation_bytes, branch_bytes, steady_bytes
-from tao_lora_ros.benchmarks.precision import PRECISIONS, rounded, weight_bytes
 from tao_lora_ros.benchmarks.results import OURS, Measurement, read_results
-from tao_lora_ros.benchmarks.tcn import CausalTcn
 from tao_lora_ros.cli.main import main
-from tao_lora_ros.router.router import Path as Route
+from tao_lora_ros.messages.label_span import LabelSpan
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.training.dataset import Batch
 from tao_lora_ros.training.evaluate import classification, outputs, scores
 from tao_lora_ros.training.quantize import observe, quantize
@@ -133,7 +133,7 @@ def test_the_forest_tells_rough_from_smooth() -> None:
     assert (predicted == labels[40:]).mean() > 0.9
 
 
-def found_of(decisions: list[tuple[float, bool]], impacts: list[Contact]) -> hops._Found:
+def found_of(decisions: list[tuple[float, bool]], impacts: list[LabelSpan]) -> hops._Found:
     """What a recording gave, from (time, whether it says impact) of each inference."""
     found = object.__new__(hops._Found)
     found.times_s = np.array([time for time, _ in decisions])
@@ -146,7 +146,7 @@ def found_of(decisions: list[tuple[float, bool]], impacts: list[Contact]) -> hop
 
 
 def test_delay_and_accuracy_within_impacts_by_hand() -> None:
-    impact = Contact(1.0, 1.1, "impact")
+    impact = LabelSpan(1.0, 1.1, "impact")
     found = found_of([(0.9, False), (1.019, True), (1.06, False), (1.2, True)], [impact])
     assert found.delay_s(impact) == pytest.approx(0.019)
     assert found.within(impact).mean() == pytest.approx(0.4, abs=0.02)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tao_lora_ros.router import analyzer
-from tao_lora_ros.router.analyzer import (
+from tao_lora_ros.detection import analyzer
+from tao_lora_ros.detection.analyzer import (
     ENERGY_FLOOR,
     Calibration,
     analyze,
@@ -17,8 +17,8 @@ from tao_lora_ros.router.analyzer import (
     new_analyzer,
     recalibrate,
 )
-from tao_lora_ros.router.baseline import accept
-from tao_lora_ros.router.innovation import LAGS, PRIOR_SHARE, prior
+from tao_lora_ros.detection.baseline import accept
+from tao_lora_ros.detection.innovation import LAGS, PRIOR_SHARE, prior
 
 CHANNELS = 6
 CALIBRATION = Calibration(

@@ -7,7 +7,7 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from models import small_artifact, windows
 from safetensors.torch import load_file, save
 
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.adapter import adapter_of
 from tao_lora_ros.model.artifact import (
     CARD,
@@ -26,29 +27,28 @@ from tao_lora_ros.model.artifact import (
     load_artifact,
     save_artifact,
 )
-from tao_lora_ros.router.router import Path
 
 
 @pytest.fixture
-def folder(tmp_path: FilePath) -> FilePath:
+def folder(tmp_path: Path) -> Path:
     """A good artifact to be spoilt."""
     save_artifact(small_artifact(), tmp_path / "small")
     return tmp_path / "small"
 
 
-def edit(folder: FilePath, change: Callable[[dict[str, Any]], object]) -> None:
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     card = json.loads((folder / CARD).read_text())
     change(card)
     (folder / CARD).write_text(json.dumps(card))
 
 
-def put_tensors(folder: FilePath, data: bytes) -> None:
+def put_tensors(folder: Path, data: bytes) -> None:
     """Replace the tensors, and the card's SHA-256 with them."""
     (folder / TENSORS).write_bytes(data)
     edit(folder, lambda card: card.update(tensors_sha256=hashlib.sha256(data).hexdigest()))
 
 
-def refusal(folder: FilePath) -> str:
+def refusal(folder: Path) -> str:
     with pytest.raises(ArtifactError) as caught:
         load_artifact(folder)
     message = str(caught.value)
@@ -56,7 +56,7 @@ def refusal(folder: FilePath) -> str:
     return message
 
 
-def test_what_is_saved_is_loaded(folder: FilePath) -> None:
+def test_what_is_saved_is_loaded(folder: Path) -> None:
     saved, loaded = small_artifact(), load_artifact(folder)
     for name in ("model_id", "version", "rate_hz", "channels", "labels", "provenance", "metrics"):
         assert getattr(loaded, name) == getattr(saved, name), name
@@ -64,14 +64,14 @@ def test_what_is_saved_is_loaded(folder: FilePath) -> None:
     assert loaded.model.config == saved.model.config
 
 
-def test_a_loaded_model_gives_the_same_outputs(folder: FilePath) -> None:
+def test_a_loaded_model_gives_the_same_outputs(folder: Path) -> None:
     saved, loaded = small_artifact().model, load_artifact(folder).model
-    for path in Path:
+    for path in Route:
         for a, b in zip(saved(windows(), path), loaded(windows(), path), strict=True):
             assert torch.equal(a, b)
 
 
-def test_saving_twice_gives_the_same_bytes(folder: FilePath, tmp_path: FilePath) -> None:
+def test_saving_twice_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     save_artifact(load_artifact(folder), tmp_path / "again")
     for name in (TENSORS, CARD):
         assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
@@ -83,19 +83,19 @@ def test_the_shipped_artifact_loads() -> None:
     assert len(artifact.labels) == artifact.model.config.classes
 
 
-def test_a_text_that_is_not_unicode_is_refused(folder: FilePath) -> None:
+def test_a_text_that_is_not_unicode_is_refused(folder: Path) -> None:
     edit(folder, lambda card: card.update(model_id="half a \ud83d"))
     assert refusal(folder).startswith(f"{folder / CARD}: a text in it is not Unicode: ")
 
 
-def test_a_model_larger_than_memory_is_refused(folder: FilePath) -> None:
+def test_a_model_larger_than_memory_is_refused(folder: Path) -> None:
     edit(folder, lambda card: card["config"].update(width=1 << 20, expansion=1 << 20))
     assert refusal(folder).startswith(f"{folder / CARD}: config: ")
     edit(folder, lambda card: card["config"].update(blocks=1025))
     assert "$.config.blocks: 1025 is greater than the maximum of 1024" in refusal(folder)
 
 
-def test_a_changed_tensor_is_refused(folder: FilePath) -> None:
+def test_a_changed_tensor_is_refused(folder: Path) -> None:
     data = bytearray((folder / TENSORS).read_bytes())
     data[-1] ^= 1
     (folder / TENSORS).write_bytes(data)
@@ -105,7 +105,7 @@ def test_a_changed_tensor_is_refused(folder: FilePath) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 5, 100, -1])
-def test_cut_tensors_are_refused(folder: FilePath, kept: int) -> None:
+def test_cut_tensors_are_refused(folder: Path, kept: int) -> None:
     data = (folder / TENSORS).read_bytes()[:kept]
     (folder / TENSORS).write_bytes(data)
     assert "SHA-256 is" in refusal(folder)
@@ -114,37 +114,37 @@ def test_cut_tensors_are_refused(folder: FilePath, kept: int) -> None:
 
 
 @pytest.mark.parametrize("name", [TENSORS, CARD])
-def test_a_missing_file_is_named(folder: FilePath, name: str) -> None:
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     assert refusal(folder) == f"{folder / name}: No such file or directory"
 
 
-def test_a_missing_folder_and_a_file_in_its_place_are_refused(tmp_path: FilePath) -> None:
+def test_a_missing_folder_and_a_file_in_its_place_are_refused(tmp_path: Path) -> None:
     assert "No such file" in refusal(tmp_path / "nothing")
     (tmp_path / "file").write_text("")
     assert "Not a directory" in refusal(tmp_path / "file")
 
 
 @pytest.mark.parametrize("text", ["", "{", "\x00", '{"schema_version": 2,', "not json"])
-def test_a_card_that_is_no_json_is_refused(folder: FilePath, text: str) -> None:
+def test_a_card_that_is_no_json_is_refused(folder: Path, text: str) -> None:
     (folder / CARD).write_text(text)
     assert refusal(folder).startswith(f"{folder / CARD}: not JSON: ")
 
 
-def test_a_card_that_is_no_text_is_refused(folder: FilePath) -> None:
+def test_a_card_that_is_no_text_is_refused(folder: Path) -> None:
     (folder / CARD).write_bytes(b"\xff\xfe{}")
     assert refusal(folder).startswith(f"{folder / CARD}: not JSON: ")
 
 
 @pytest.mark.parametrize("version", [0, 1, 3, "2", None, 1.5])
-def test_another_schema_version_is_refused(folder: FilePath, version: object) -> None:
+def test_another_schema_version_is_refused(folder: Path, version: object) -> None:
     edit(folder, lambda card: card.update(schema_version=version))
     expected = f"{folder / CARD}: schema_version is {version!r}, expected 2; "
     assert refusal(folder) == expected + "another release wrote it: train and calibrate anew"
 
 
 @pytest.mark.parametrize("text", ["[]", "1", '"text"', "null"])
-def test_a_card_that_is_no_object_is_refused(folder: FilePath, text: str) -> None:
+def test_a_card_that_is_no_object_is_refused(folder: Path, text: str) -> None:
     (folder / CARD).write_text(text)
     assert "schema_version is None" in refusal(folder)
 
@@ -184,7 +184,7 @@ BAD_FIELDS = [
 
 
 @pytest.mark.parametrize(("field", "value", "named"), BAD_FIELDS)
-def test_a_bad_field_is_named(folder: FilePath, field: str, value: object, named: str) -> None:
+def test_a_bad_field_is_named(folder: Path, field: str, value: object, named: str) -> None:
     *path, last = [int(part) if part.isdigit() else part for part in field.split(".")]
 
     def change(card: Any) -> None:
@@ -204,7 +204,7 @@ REQUIRED = [
 
 
 @pytest.mark.parametrize("field", REQUIRED)
-def test_a_missing_field_is_named(folder: FilePath, field: str) -> None:
+def test_a_missing_field_is_named(folder: Path, field: str) -> None:
     *path, last = [int(part) if part.isdigit() else part for part in field.split(".")]
 
     def change(card: Any) -> None:
@@ -217,7 +217,7 @@ def test_a_missing_field_is_named(folder: FilePath, field: str) -> None:
 
 
 @pytest.mark.parametrize("section", [None, "config", "router"])
-def test_an_unknown_field_is_named(folder: FilePath, section: str | None) -> None:
+def test_an_unknown_field_is_named(folder: Path, section: str | None) -> None:
     edit(folder, lambda card: (card[section] if section else card).update(colour="blue"))
     assert "'colour' was unexpected" in refusal(folder)
 
@@ -256,7 +256,7 @@ def test_an_unknown_field_is_named(folder: FilePath, section: str | None) -> Non
     ],
 )
 def test_lengths_and_sizes_that_do_not_fit_are_refused(
-    folder: FilePath, change: Callable[[dict[str, Any]], object], reason: str
+    folder: Path, change: Callable[[dict[str, Any]], object], reason: str
 ) -> None:
     edit(folder, change)
     assert refusal(folder) == f"{folder / CARD}: {reason}"
@@ -266,23 +266,23 @@ def test_lengths_and_sizes_that_do_not_fit_are_refused(
     ("sizes", "named"),
     [(dict(width=64), "size mismatch"), (dict(blocks=3), "Missing key"), (dict(rank=2), "down")],
 )
-def test_tensors_of_other_sizes_are_refused(folder: FilePath, sizes: dict, named: str) -> None:
+def test_tensors_of_other_sizes_are_refused(folder: Path, sizes: dict, named: str) -> None:
     edit(folder, lambda card: card["config"].update(sizes))
     message = refusal(folder)
     assert message.startswith(f"{folder / TENSORS}: ")
     assert named in message
 
 
-def test_a_tensor_too_many_is_refused(folder: FilePath) -> None:
+def test_a_tensor_too_many_is_refused(folder: Path) -> None:
     tensors = load_file(folder / TENSORS)
     put_tensors(folder, save(tensors | {"extra": torch.zeros(1)}))
     assert "extra" in refusal(folder)
 
 
-def test_a_pickle_is_refused_and_never_run(folder: FilePath, tmp_path: FilePath) -> None:
+def test_a_pickle_is_refused_and_never_run(folder: Path, tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self) -> tuple:
-            return FilePath.touch, (tmp_path / "boom",)
+            return Path.touch, (tmp_path / "boom",)
 
     put_tensors(folder, pickle.dumps(Bomb()))
     assert refusal(folder).startswith(f"{folder / TENSORS}: ")
@@ -303,7 +303,7 @@ def test_any_bytes_in_the_place_of_tensors_are_refused(
     refusal(folder)
 
 
-def with_adapter(tmp_path: FilePath) -> FilePath:
+def with_adapter(tmp_path: Path) -> Path:
     """An artifact with an adapter `tool` beside the model's own."""
     artifact = small_artifact()
     tool = {layer: (2 * down, up) for layer, (down, up) in adapter_of(artifact.model).items()}
@@ -311,27 +311,27 @@ def with_adapter(tmp_path: FilePath) -> FilePath:
     return tmp_path / "model"
 
 
-def test_a_named_adapter_changes_the_transient_path_alone(tmp_path: FilePath) -> None:
+def test_a_named_adapter_changes_the_transient_path_alone(tmp_path: Path) -> None:
     folder = with_adapter(tmp_path)
     own, tool = load_artifact(folder).model, load_artifact(folder, "tool").model
-    for path in Path:
+    for path in Route:
         a, b = (model(windows(), path)[1] for model in (own, tool))
-        assert torch.equal(a, b) == (path is Path.STEADY)
+        assert torch.equal(a, b) == (path is Route.STEADY)
 
 
-def test_adapters_survive_loading_and_saving(tmp_path: FilePath) -> None:
+def test_adapters_survive_loading_and_saving(tmp_path: Path) -> None:
     folder = with_adapter(tmp_path)
     save_artifact(load_artifact(folder), tmp_path / "again")
     for name in (TENSORS, CARD, "adapter.tool.safetensors"):
         assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
-def test_an_adapter_that_is_not_there_is_named(tmp_path: FilePath) -> None:
+def test_an_adapter_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no adapter 'drill'; there are: tool"):
         load_artifact(with_adapter(tmp_path), "drill")
 
 
-def test_a_changed_adapter_is_refused(tmp_path: FilePath) -> None:
+def test_a_changed_adapter_is_refused(tmp_path: Path) -> None:
     file = with_adapter(tmp_path) / "adapter.tool.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     assert "adapter.tool.safetensors: SHA-256 is" in refusal(file.parent)
@@ -346,9 +346,7 @@ def test_a_changed_adapter_is_refused(tmp_path: FilePath) -> None:
         ({"a.up": torch.zeros(1), "a.down": torch.zeros(1)}, "in the model or in the adapter"),
     ],
 )
-def test_an_adapter_of_another_model_is_refused(
-    tmp_path: FilePath, tensors: dict, told: str
-) -> None:
+def test_an_adapter_of_another_model_is_refused(tmp_path: Path, tensors: dict, told: str) -> None:
     folder = with_adapter(tmp_path)
     data = save(tensors)
     (folder / "adapter.tool.safetensors").write_bytes(data)
@@ -357,7 +355,7 @@ def test_an_adapter_of_another_model_is_refused(
     assert told in refusal(folder)
 
 
-def test_the_name_of_an_adapter_cannot_leave_the_folder(tmp_path: FilePath) -> None:
+def test_the_name_of_an_adapter_cannot_leave_the_folder(tmp_path: Path) -> None:
     folder = with_adapter(tmp_path)
     edit(folder, lambda card: card.update(adapters={"../tool": "0" * 64}))
     assert "adapters" in refusal(folder)

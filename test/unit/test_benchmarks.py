@@ -5,14 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tao_lora_ros.benchmarks import events
-from tao_lora_ros.benchmarks.detectors import begins, strictest, thresholds
-from tao_lora_ros.benchmarks.filters import _filled
-from tao_lora_ros.benchmarks.kuka import plant
-from tao_lora_ros.benchmarks.ours import TaoLora
-from tao_lora_ros.benchmarks.results import Measurement, read_results, table, write_results
-from tao_lora_ros.benchmarks.scenes import RATE_HZ, Scene
-from tao_lora_ros.benchmarks.score import (
+from benchmark import events
+from benchmark.detectors import begins, strictest, thresholds
+from benchmark.filters import _filled
+from benchmark.kuka import plant
+from benchmark.ours import TaoLora
+from benchmark.scenes import RATE_HZ, Scene
+from benchmark.score import (
     Detections,
     detection_metrics,
     f1,
@@ -22,6 +21,7 @@ from tao_lora_ros.benchmarks.score import (
     steady_metrics,
     unexplained,
 )
+from tao_lora_ros.benchmarks.results import Measurement, read_results, table, write_results
 
 NONE = np.empty((0, 2))
 times = st.lists(st.integers(0, 300), max_size=7, unique=True).map(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tao_lora_ros.router.analyzer import Calibration, log_ratios, new_analyzer
-from tao_lora_ros.router.calibration import (
+from tao_lora_ros.detection.analyzer import Calibration, log_ratios, new_analyzer
+from tao_lora_ros.detection.calibration import (
     KEPT_S,
     SCALES,
     CalibrationError,
@@ -21,9 +21,9 @@ from tao_lora_ros.router.calibration import (
     return_levels,
     uncalibrated,
 )
-from tao_lora_ros.router.detector import Detector
-from tao_lora_ros.router.innovation import prior
-from tao_lora_ros.router.router import Change, RouterConfig
+from tao_lora_ros.detection.detector import Detector
+from tao_lora_ros.detection.innovation import prior
+from tao_lora_ros.detection.router import Change, RouterConfig
 
 CHANNELS = ("imu.accel_x", "imu.accel_y", "imu.gyro_z", "ft.force_x", "ft.force_y", "ft.torque_z")
 RATE_HZ = 500.0

@@ -11,10 +11,10 @@ import torch
 from models import SMALL, small_artifact, windows
 
 from tao_lora_ros.engine.settings import Settings, SettingsError
-from tao_lora_ros.hardware.choose import ChosenRuntime
-from tao_lora_ros.hardware.cpu import CpuRuntime
-from tao_lora_ros.hardware.runtime import Output
-from tao_lora_ros.router.router import Path
+from tao_lora_ros.messages.route import Route
+from tao_lora_ros.runtime.choice import ChosenRuntime
+from tao_lora_ros.runtime.cpu import CpuRuntime
+from tao_lora_ros.runtime.runtime import Output
 
 WINDOW = windows(count=1)[0].numpy()
 
@@ -30,7 +30,7 @@ class FailingGpu:
             raise RuntimeError("CUDA error: out of memory")
         self._cpu, self._left = CpuRuntime(model), self.lasts
 
-    def infer(self, window: np.ndarray, path: Path) -> Output:
+    def infer(self, window: np.ndarray, path: Route) -> Output:
         if not self._left:
             raise RuntimeError("CUDA error: device lost\nmore")
         self._left -= 1
@@ -51,7 +51,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> type[FailingGpu]:
 
     module = ModuleType("gpu")
     module.GpuRuntime = Gpu  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tao_lora_ros.hardware.gpu", module)
+    monkeypatch.setitem(sys.modules, "tao_lora_ros.runtime.gpu", module)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
     return Gpu
@@ -89,9 +89,9 @@ def test_a_gpu_that_fails_at_the_start(gpu: type[FailingGpu]) -> None:
 
 def test_a_gpu_that_fails_later_loses_no_window(gpu: type[FailingGpu]) -> None:
     model = small_artifact().model
-    runtime, expected = ChosenRuntime(model), CpuRuntime(model).infer(WINDOW, Path.TRANSIENT)
+    runtime, expected = ChosenRuntime(model), CpuRuntime(model).infer(WINDOW, Route.TRANSIENT)
     for name in ("cuda", "cpu", "cpu"):
-        assert same(runtime.infer(WINDOW, Path.TRANSIENT), expected)
+        assert same(runtime.infer(WINDOW, Route.TRANSIENT), expected)
         assert runtime.name == name
     assert runtime.reason == "cuda failed while running: RuntimeError: CUDA error: device lost more"
 
@@ -109,7 +109,7 @@ def test_a_batch_that_fails_is_done_again(gpu: type[FailingGpu]) -> None:
 def test_what_the_caller_did_wrong_is_no_failure_of_the_gpu() -> None:
     runtime = ChosenRuntime(small_artifact().model, "cpu")
     with pytest.raises(ValueError, match="window of shape"):
-        runtime.infer(WINDOW[: SMALL.window - 1], Path.STEADY)
+        runtime.infer(WINDOW[: SMALL.window - 1], Route.STEADY)
 
 
 def test_an_unknown_backend_is_named() -> None:

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tao_lora_ros.signal.compiled import compiled
-from tao_lora_ros.signal.covariance import (
+from tao_lora_ros.detection.covariance import (
     REFRESH_ROWS,
     Covariance,
     factorize,
@@ -16,6 +15,7 @@ from tao_lora_ros.signal.covariance import (
     new_covariance,
     whiten,
 )
+from tao_lora_ros.signal.compiled import compiled
 
 PRIOR = np.diag([1e-6, 1e-6, 1e-4])
 

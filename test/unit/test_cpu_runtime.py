@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path as FilePath
+from pathlib import Path
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -17,17 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import SMALL, full_precision, quantized, windows
 
-from tao_lora_ros.hardware import cpu_math
-from tao_lora_ros.hardware.cpu import CpuRuntime
-from tao_lora_ros.hardware.cpu_product import COLUMNS, multiply, panels
-from tao_lora_ros.hardware.cpu_stages import normalize, round_pairs, round_rows
-from tao_lora_ros.hardware.runtime import Output
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.router.router import Path
+from tao_lora_ros.runtime import cpu_math
+from tao_lora_ros.runtime.cpu import CpuRuntime
+from tao_lora_ros.runtime.cpu_product import COLUMNS, multiply, panels
+from tao_lora_ros.runtime.cpu_stages import normalize, round_pairs, round_rows
+from tao_lora_ros.runtime.runtime import Output
 
 # Steady: sums are exact, so what differs is a code whose value lies within float32's error of
 # the middle between two. Transient: int16 of a row's own scale here, FP16 there.
-TOLERANCE = {Path.STEADY: 2e-3, Path.TRANSIENT: 2e-3}
+TOLERANCE = {Route.STEADY: 2e-3, Route.TRANSIENT: 2e-3}
 F32 = np.float32
 
 
@@ -41,7 +41,7 @@ def poisoned(config: MixerConfig, count: int = 6) -> torch.Tensor:
     return inputs
 
 
-def deviation(model: Mixer, inputs: torch.Tensor, path: Path) -> list[float]:
+def deviation(model: Mixer, inputs: torch.Tensor, path: Route) -> list[float]:
     """Of every output from the reference, over its largest value (0.3 at the least)."""
     runtime = CpuRuntime(model)
     outputs = runtime.infer_batch(inputs.numpy(), np.full(len(inputs), path, np.int32))
@@ -59,7 +59,7 @@ def deviation(model: Mixer, inputs: torch.Tensor, path: Path) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("path", list(Path))
+@pytest.mark.parametrize("path", list(Route))
 @pytest.mark.parametrize(
     "change",
     [
@@ -75,7 +75,7 @@ def deviation(model: Mixer, inputs: torch.Tensor, path: Path) -> list[float]:
     ],
     ids=str,
 )
-def test_every_shape_agrees_with_the_reference(change: dict, path: Path) -> None:
+def test_every_shape_agrees_with_the_reference(change: dict, path: Route) -> None:
     config = replace(SMALL, **change)
     model = quantized(full_precision(config, seed=1), windows(config=config))
     assert max(deviation(model, poisoned(config), path)) < TOLERANCE[path]
@@ -83,7 +83,7 @@ def test_every_shape_agrees_with_the_reference(change: dict, path: Path) -> None
 
 def test_most_steady_windows_agree_to_rounding() -> None:
     model = quantized(full_precision(seed=2), windows())
-    assert np.median(deviation(model, windows(seed=9, count=32), Path.STEADY)) < 1e-5
+    assert np.median(deviation(model, windows(seed=9, count=32), Route.STEADY)) < 1e-5
 
 
 def test_a_window_gives_the_same_alone_and_in_a_batch() -> None:
@@ -93,18 +93,18 @@ def test_a_window_gives_the_same_alone_and_in_a_batch() -> None:
     paths = np.array([0, 1, 0], np.int32)
     batch = zip(*runtime.infer_batch(inputs, paths), strict=True)
     for window, path, together in zip(inputs, paths, batch, strict=True):
-        alone = runtime.infer(window, Path(path))
+        alone = runtime.infer(window, Route(path))
         assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
-def test_who_compiles_and_who_loads_from_the_cache_get_the_same_bits(tmp_path: FilePath) -> None:
+def test_who_compiles_and_who_loads_from_the_cache_get_the_same_bits(tmp_path: Path) -> None:
     script = (
         "from models import full_precision, quantized, windows\n"
         "from tao_lora_ros.hardware import cpu, cpu_forward\n"
-        "from tao_lora_ros.router.router import Path\n"
+        "from tao_lora_ros.detection.router import Route\n"
         "runtime = cpu.CpuRuntime(quantized(full_precision(), windows()))\n"
         "print(len(cpu_forward.forward.stats.cache_misses))\n"
-        "for path in Path:\n"
+        "for path in Route:\n"
         "    for window in windows(seed=9).numpy():\n"
         "        for part in runtime.infer(window, path):\n"
         "            print(part.tobytes().hex())\n"
@@ -122,9 +122,9 @@ def test_who_compiles_and_who_loads_from_the_cache_get_the_same_bits(tmp_path: F
 def test_a_window_of_another_shape_is_refused_by_name() -> None:
     runtime = CpuRuntime(quantized(full_precision(), windows()))
     with pytest.raises(ValueError, match=r"window of shape \(31, 12\).*\(32, 12\)"):
-        runtime.infer(np.zeros((31, 12), np.float32), Path.STEADY)
+        runtime.infer(np.zeros((31, 12), np.float32), Route.STEADY)
     with pytest.raises(ValueError, match="float64"):
-        runtime.infer(np.zeros((32, 12)), Path.STEADY)
+        runtime.infer(np.zeros((32, 12)), Route.STEADY)
 
 
 def test_a_model_that_is_not_quantised_is_refused() -> None:

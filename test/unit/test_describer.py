@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
+from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.describer import EventDescriber
 from tao_lora_ros.engine.intake import Intake
-from tao_lora_ros.engine.results import IMPULSIVE_S, Event, Kind, Phase
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.router.transients import Transient
+from tao_lora_ros.messages.results import IMPULSIVE_S, Event, Kind, Phase
 
 MS = 1_000_000
 SHARES = np.array([0.0] * 7 + [0.8, 0.195, 0.005, 0.0, 0.0])

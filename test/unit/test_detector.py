@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tao_lora_ros.detection.calibration import calibrated, uncalibrated
+from tao_lora_ros.detection.detector import Detector
+from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.engine.schedule import HopSchedule
-from tao_lora_ros.router.calibration import calibrated, uncalibrated
-from tao_lora_ros.router.detector import Detector
-from tao_lora_ros.router.router import Change, Path, RouterConfig
+from tao_lora_ros.messages.route import Route
 
 RATE_HZ = 500.0
 CHANNELS = ("imu.accel_x", "imu.accel_y", "imu.accel_z", "ft.force_x", "ft.force_y", "ft.force_z")
@@ -58,7 +59,7 @@ def together(detector: Detector, rows: NDArray[np.float64], times: NDArray[np.in
     scores, paths, changes = [], [], []
     for steps, change, transient in detector.run(times, rows):
         scores += steps["score"].tolist()
-        paths += [Path(transient) for transient in steps["transient"]]
+        paths += [Route(transient) for transient in steps["transient"]]
         if change:
             changes.append((change, pickle.dumps(transient)))
     return scores, paths, changes
@@ -103,8 +104,8 @@ def test_back_to_back_blows_are_all_inside_a_transient(gaps: list[int], seed: in
     detector = Detector(CALIBRATION, CONFIG)
     _, paths, _ = together(detector, rows, times_ns(len(rows)))
     for onset in onsets:
-        assert Path.TRANSIENT in paths[onset : onset + 6]
-    assert detector.path is Path.STEADY
+        assert Route.TRANSIENT in paths[onset : onset + 6]
+    assert detector.path is Route.STEADY
     numbers = []
     again = Detector(CALIBRATION, CONFIG)
     for _, change, transient in again.run(times_ns(len(rows)), rows):
@@ -120,10 +121,10 @@ def test_a_lasting_change_is_accepted_as_steady() -> None:
     _, paths, changes = together(detector, rows, times_ns(4000))
     assert changes[0][0] is Change.ONSET
     assert changes[1][0] in (Change.END, Change.ACCEPTED)
-    assert paths.count(Path.TRANSIENT) < 2 * CONFIG.max_transient_rows
-    assert Path.TRANSIENT not in paths[2500:]
+    assert paths.count(Route.TRANSIENT) < 2 * CONFIG.max_transient_rows
+    assert Route.TRANSIENT not in paths[2500:]
     later = rows[-1] + BLOW[:, None] * STD * 10 * 3
-    assert Path.TRANSIENT in together(detector, later, times_ns(4) + 10**12)[1]
+    assert Route.TRANSIENT in together(detector, later, times_ns(4) + 10**12)[1]
 
 
 def test_minutes_of_unrest_keep_to_the_budget_of_inferences_and_end() -> None:
@@ -135,7 +136,7 @@ def test_minutes_of_unrest_keep_to_the_budget_of_inferences_and_end() -> None:
     transient, inferred, lasted, longest = [], 0, 0, 0
     for steps, change, _ in detector.run(times_ns(len(rows)), rows):
         for i, path in enumerate(steps["transient"].tolist()):
-            inferred += schedule.due(Path(path), change is Change.ONSET and i == len(steps) - 1)
+            inferred += schedule.due(Route(path), change is Change.ONSET and i == len(steps) - 1)
             lasted = lasted + 1 if path else 0
             longest = max(longest, lasted)
             transient.append(path)
@@ -150,18 +151,18 @@ def test_minutes_of_unrest_keep_to_the_budget_of_inferences_and_end() -> None:
 def test_no_alarm_while_the_baseline_fills_and_none_missed_soon_after() -> None:
     rows = struck(400, 260)
     _, paths, _ = together(Detector(CALIBRATION, CONFIG), rows, times_ns(400))
-    assert Path.TRANSIENT not in paths[:260]
-    assert Path.TRANSIENT in paths[260:266]
+    assert Route.TRANSIENT not in paths[:260]
+    assert Route.TRANSIENT in paths[260:266]
 
 
 def test_stop_ends_what_goes_on_and_nothing_else() -> None:
     detector = Detector(CALIBRATION, CONFIG)
     together(detector, struck(1003, 1000), times_ns(1003))
-    assert detector.path is Path.TRANSIENT
+    assert detector.path is Route.TRANSIENT
     stopped = detector.stop()
     assert stopped is not None
     assert stopped.end_ns >= stopped.peak_ns > 0
-    assert detector.path is Path.STEADY
+    assert detector.path is Route.STEADY
     assert detector.stop() is None
 
 
@@ -179,7 +180,7 @@ def test_another_hysteresis_holds_from_the_next_row_on() -> None:
     detector = Detector(CALIBRATION, CONFIG)
     together(detector, struck(1004, 1000), times_ns(1004))
     detector.configure(RouterConfig(off_score=0.7, hold_rows=1000, max_transient_rows=10_000))
-    assert Path.STEADY not in together(detector, noise(900, 5), times_ns(900) + 10**12)[1]
+    assert Route.STEADY not in together(detector, noise(900, 5), times_ns(900) + 10**12)[1]
 
 
 def test_a_long_past_leaves_no_trace() -> None:

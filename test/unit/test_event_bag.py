@@ -32,10 +32,10 @@ from rosbags.interfaces import (
     QosTime,
 )
 
+from tao_lora_ros.messages.raw_data import RawMessages
 from tao_lora_ros.preservation.event_bag import largest_size, read_bag, write_bag
-from tao_lora_ros.preservation.event_messages import message_types
 from tao_lora_ros.preservation.event_record import TRANSIENT_EVENT, StoreError
-from tao_lora_ros.preservation.outlier_buffer import RawMessages
+from tao_lora_ros.preservation.message_types import message_types
 from tao_lora_ros.signal.cdr import IMU
 
 NEVER = QosTime(9223372036, 854775807)

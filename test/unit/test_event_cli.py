@@ -38,7 +38,7 @@ def folder(tmp_path):
     with EventStore(tmp_path / "store", 2**30, 0) as store:
         first = event(0)
         store.append(first)
-        tails = [_tail(r, 20) for r in first.raw]
+        tails = [_tail(r, 20) for r in first.event.raw]
         store.append(event(1, onset_ns=T0 + 30 * MS, sources=tails))
         store.append(bare)
     return tmp_path / "store"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pushed_events import IMU_RAW, MS, STAMPS, WRENCH_RAW, event, raw
 
-from tao_lora_ros.engine.results import Phase
+from tao_lora_ros.messages.results import Phase
 from tao_lora_ros.ros.event_shapes import LONGEST_M, Push, caption, diameter_m, push_of
 from tao_lora_ros.signal.cdr import WRENCH
 

@@ -357,7 +357,7 @@ def test_every_sample_of_every_stretch_is_kept(tmp_path_factory, layout, pre_rol
             store.append(event(number, **changes))
     for number, (onset, end) in enumerate(stretches, start=1):
         _, record = read_event(folder, number)
-        rows = zip(stamps, record.raw, record.received, strict=True)
+        rows = zip(stamps, record.event.raw, record.received, strict=True)
         for kind, source, (_, messages) in rows:
             shift = lag * MS if kind == WRENCH else 0
             begun = stamps[kind] >= onset - pre_roll * MS + shift

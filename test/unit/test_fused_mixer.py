@@ -10,13 +10,13 @@ import torch
 from models import full_precision, quantized, windows
 from torch import Tensor
 
-from tao_lora_ros.hardware.gpu_tensors import mixer_tensors
 from tao_lora_ros.kernels.arrival import LEAD, record_size
 from tao_lora_ros.kernels.fused_launch import constants, launch, room
 from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
 from tao_lora_ros.kernels.mixer_tensors import sizes_of
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.router.router import Path
+from tao_lora_ros.runtime.gpu_tensors import mixer_tensors
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CONFIG = MixerConfig(
@@ -25,7 +25,7 @@ CONFIG = MixerConfig(
 NUMBER = 23  # of the launch
 # Steady: sums are exact, what differs is a code whose value lies in the middle between two.
 # Transient: the branch's inner product is rounded to FP16.
-TOLERANCE = {Path.STEADY: 2e-3, Path.TRANSIENT: 2e-3}
+TOLERANCE = {Route.STEADY: 2e-3, Route.TRANSIENT: 2e-3}
 
 
 def model_of(seed: int = 0, **change: object) -> Mixer:
@@ -33,7 +33,7 @@ def model_of(seed: int = 0, **change: object) -> Mixer:
     return quantized(full_precision(config, seed), windows(config=config))
 
 
-def records(inputs: Tensor, paths: list[Path]) -> Tensor:
+def records(inputs: Tensor, paths: list[Route]) -> Tensor:
     """Windows with their orders."""
     values = inputs[0].numel()
     made = torch.full((len(inputs), record_size(values)), torch.nan)
@@ -42,7 +42,7 @@ def records(inputs: Tensor, paths: list[Path]) -> Tensor:
     return made
 
 
-def fused(model: Mixer, inputs: Tensor, paths: list[Path], splits: int = 1) -> np.ndarray:
+def fused(model: Mixer, inputs: Tensor, paths: list[Route], splits: int = 1) -> np.ndarray:
     """Logits, forecast and level of each window, out of a poisoned buffer."""
     tensors = mixer_tensors(model)
     sizes = sizes_of(tensors, splits)
@@ -64,7 +64,7 @@ def fused(model: Mixer, inputs: Tensor, paths: list[Path], splits: int = 1) -> n
 
 
 @torch.inference_mode()
-def plain(model: Mixer, inputs: Tensor, path: Path) -> np.ndarray:
+def plain(model: Mixer, inputs: Tensor, path: Route) -> np.ndarray:
     logits, forecast = model(inputs, path)
     parts = [] if logits is None else [logits]
     return torch.cat([*parts, forecast.flatten(1), model.level(inputs)[:, 0]], dim=1).numpy()
@@ -75,7 +75,7 @@ def deviations(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)
 
 
-@pytest.mark.parametrize("path", list(Path))
+@pytest.mark.parametrize("path", list(Route))
 @pytest.mark.parametrize(
     "change",
     [
@@ -92,7 +92,7 @@ def deviations(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
     ],
     ids=str,
 )
-def test_every_shape_agrees_with_the_plain_model(change: dict, path: Path) -> None:
+def test_every_shape_agrees_with_the_plain_model(change: dict, path: Route) -> None:
     model = model_of(seed=1, **change)
     inputs = windows(seed=3, count=1, config=model.config)
     found = fused(model, inputs, [path])
@@ -106,7 +106,7 @@ def test_an_impact_gaps_and_silent_channels() -> None:
     inputs[1, 3:9, 2] = torch.nan
     inputs[1, :, 4] = torch.nan
     inputs[2] = torch.nan
-    for path in Path:
+    for path in Route:
         found = fused(model, inputs, [path] * 3)
         assert deviations(found, plain(model, inputs, path)).max() < TOLERANCE[path]
 
@@ -114,10 +114,10 @@ def test_an_impact_gaps_and_silent_channels() -> None:
 def test_windows_of_one_launch_go_their_own_paths() -> None:
     model = model_of()
     inputs = windows(seed=6, count=2, config=CONFIG)
-    mixed = fused(model, inputs, [Path.TRANSIENT, Path.STEADY])
-    assert deviations(mixed[:1], plain(model, inputs[:1], Path.TRANSIENT)).max() < 2e-3
-    assert deviations(mixed[1:], plain(model, inputs[1:], Path.STEADY)).max() < 2e-3
-    assert np.array_equal(mixed[1:], fused(model, inputs[1:], [Path.STEADY]))
+    mixed = fused(model, inputs, [Route.TRANSIENT, Route.STEADY])
+    assert deviations(mixed[:1], plain(model, inputs[:1], Route.TRANSIENT)).max() < 2e-3
+    assert deviations(mixed[1:], plain(model, inputs[1:], Route.STEADY)).max() < 2e-3
+    assert np.array_equal(mixed[1:], fused(model, inputs[1:], [Route.STEADY]))
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_programs_meet_once_or_twice_a_block() -> None:
 def test_programs_that_share_a_window_agree_with_the_plain_model(splits: int, count: int) -> None:
     model = model_of(width=128, window=128, patch=8, channels=12, rank=8)
     inputs = windows(seed=8, count=count, config=model.config)
-    for path in Path:
+    for path in Route:
         found = fused(model, inputs, [path] * count, splits)
         assert deviations(found, plain(model, inputs, path)).max() < TOLERANCE[path]
         assert np.array_equal(found, fused(model, inputs, [path] * count, splits))

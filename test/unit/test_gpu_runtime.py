@@ -11,14 +11,14 @@ import pytest
 import torch
 from models import SMALL, full_precision, quantized, windows
 
-from tao_lora_ros.hardware.gpu import GpuRuntime, Launch
-from tao_lora_ros.hardware.tuning import Tuning, tuning
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer
-from tao_lora_ros.router.router import Path
+from tao_lora_ros.runtime.gpu import GpuRuntime, Launch
+from tao_lora_ros.runtime.tuning import Tuning, tuning
 
 BASE, LARGE = (128, 256), (256, 1024)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-TOLERANCE = {Path.STEADY: 5e-3, Path.TRANSIENT: 2e-3}
+TOLERANCE = {Route.STEADY: 5e-3, Route.TRANSIENT: 2e-3}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def gpu_model(**change: object) -> Mixer:
 def test_every_window_agrees_with_the_plain_model(change: dict, count: int) -> None:
     model = gpu_model(**change)
     runtime, inputs = GpuRuntime(model), windows(seed=2, count=count, config=model.config)
-    for path in Path:
+    for path in Route:
         for _ in range(20):  # past every tag
             output = runtime.infer_batch(inputs.numpy(), np.full(count, path, np.int32))
         with torch.inference_mode():
@@ -100,9 +100,9 @@ def test_every_call_is_answered_with_its_own_windows(count: int) -> None:
     runtime = GpuRuntime(model)
     inputs = windows(seed=4, count=4 * count, config=model.config).numpy()
     parts = [inputs[i * count : (i + 1) * count] for i in range(4)]
-    once = [runtime.infer_batch(part, Path.TRANSIENT) for part in parts]
+    once = [runtime.infer_batch(part, Route.TRANSIENT) for part in parts]
     for call in range(400):
-        again = runtime.infer_batch(parts[call % 4], Path.TRANSIENT)
+        again = runtime.infer_batch(parts[call % 4], Route.TRANSIENT)
         for found, expected in zip(again, once[call % 4], strict=True):
             assert np.array_equal(found, expected), call
 
@@ -114,12 +114,12 @@ def test_another_thread_may_infer() -> None:
     runtime = GpuRuntime(model)
     window = windows(seed=5, config=model.config).numpy()[0]
     with ThreadPoolExecutor() as pool:
-        elsewhere = pool.submit(runtime.infer, window, Path.STEADY).result()
-    assert np.array_equal(elsewhere.forecast, runtime.infer(window, Path.STEADY).forecast)
+        elsewhere = pool.submit(runtime.infer, window, Route.STEADY).result()
+    assert np.array_equal(elsewhere.forecast, runtime.infer(window, Route.STEADY).forecast)
 
 
 @pytest.mark.gpu
 @needs_gpu
 def test_a_window_of_another_shape_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"window of shape \(31, 12\)"):
-        GpuRuntime(gpu_model()).infer(np.zeros((31, 12), np.float32), Path.STEADY)
+        GpuRuntime(gpu_model()).infer(np.zeros((31, 12), np.float32), Route.STEADY)

@@ -10,10 +10,10 @@ import torch
 from models import SMALL, full_precision, quantized, small_artifact, windows
 
 from tao_lora_ros.engine.inferrer import Inferrer
-from tao_lora_ros.hardware.cpu import CpuRuntime
-from tao_lora_ros.hardware.runtime import Output
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer
-from tao_lora_ros.router.router import Path
+from tao_lora_ros.runtime.cpu import CpuRuntime
+from tao_lora_ros.runtime.runtime import Output
 
 HORIZON = SMALL.horizon
 T = SMALL.window
@@ -27,7 +27,7 @@ class Foretells:
     def __init__(self, value: float) -> None:
         self._value = np.float32(value)
 
-    def infer(self, window: np.ndarray, path: Path) -> Output:
+    def infer(self, window: np.ndarray, path: Route) -> Output:
         logits = np.array([0.0, 1.0, 2.0], np.float32)
         return Output(logits, np.full((HORIZON, 12), self._value), np.nan_to_num(window[0]))
 
@@ -44,71 +44,71 @@ def test_probabilities_are_the_softmax_of_the_path() -> None:
     model = small_artifact().model
     x = windows(count=1)
     subject = Inferrer(CpuRuntime(model), model)
-    probabilities, _ = subject.infer(0, x[0].double().numpy(), Path.TRANSIENT)
-    expected = torch.softmax(model(x, Path.TRANSIENT)[0][0], dim=0).tolist()
+    probabilities, _ = subject.infer(0, x[0].double().numpy(), Route.TRANSIENT)
+    expected = torch.softmax(model(x, Route.TRANSIENT)[0][0], dim=0).tolist()
     assert probabilities == pytest.approx(expected, abs=1e-3)
     assert sum(probabilities) == pytest.approx(1.0)
 
 
 def test_the_forecast_error_comes_once_the_horizon_has_passed() -> None:
     subject = foretells()
-    errors = [subject.infer(row, window(), Path.STEADY)[1] for row in (0, 1, HORIZON - 1, HORIZON)]
+    errors = [subject.infer(row, window(), Route.STEADY)[1] for row in (0, 1, HORIZON - 1, HORIZON)]
     assert np.isnan(errors[:3]).all()
     assert errors[3] == 0.0
 
 
 def test_the_error_is_the_rms_about_the_level_of_the_forecasts_window() -> None:
     subject = foretells(value=0.5)
-    subject.infer(0, window(1.0), Path.STEADY)
+    subject.infer(0, window(1.0), Route.STEADY)
     later = window(1.0)
     later[-HORIZON:] = 3.0  # spread is 1: asinh(3 - 1)
-    _, error = subject.infer(HORIZON, later, Path.STEADY)
+    _, error = subject.infer(HORIZON, later, Route.STEADY)
     assert error == pytest.approx(np.arcsinh(2.0) - 0.5)
 
 
 def test_exactly_the_foretold_rows_are_compared() -> None:
     for row in range(HORIZON, T + 1):
         subject = foretells()
-        subject.infer(0, window(), Path.STEADY)
+        subject.infer(0, window(), Route.STEADY)
         later = window(100.0)
         first = T - row
         later[first : first + HORIZON] = 0.0
-        assert subject.infer(row, later, Path.STEADY)[1] == 0.0
+        assert subject.infer(row, later, Route.STEADY)[1] == 0.0
 
 
 def test_the_newest_forecast_that_is_due_counts() -> None:
     subject = foretells()
-    subject.infer(0, window(50.0), Path.STEADY)
-    subject.infer(2, window(0.0), Path.STEADY)
+    subject.infer(0, window(50.0), Route.STEADY)
+    subject.infer(2, window(0.0), Route.STEADY)
     later = window(0.0)
-    assert subject.infer(2 + HORIZON, later, Path.STEADY)[1] == 0.0
+    assert subject.infer(2 + HORIZON, later, Route.STEADY)[1] == 0.0
 
 
 def test_a_forecast_that_has_left_the_window_counts_no_more() -> None:
     subject = foretells()
-    subject.infer(0, window(), Path.STEADY)
-    assert np.isnan(subject.infer(T + 1, window(), Path.STEADY)[1])
+    subject.infer(0, window(), Route.STEADY)
+    assert np.isnan(subject.infer(T + 1, window(), Route.STEADY)[1])
 
 
 def test_missing_values_are_left_out_of_the_error() -> None:
     subject = foretells()
-    subject.infer(0, window(), Path.STEADY)
+    subject.infer(0, window(), Route.STEADY)
     later = window()
     later[-HORIZON:, 3:] = np.nan
     later[-HORIZON:, :3] = 1.0
-    assert subject.infer(HORIZON, later, Path.STEADY)[1] == pytest.approx(np.arcsinh(1.0))
-    subject.infer(2 * HORIZON, window(np.nan), Path.STEADY)
-    assert np.isnan(subject.infer(3 * HORIZON, window(np.nan), Path.STEADY)[1])
+    assert subject.infer(HORIZON, later, Route.STEADY)[1] == pytest.approx(np.arcsinh(1.0))
+    subject.infer(2 * HORIZON, window(np.nan), Route.STEADY)
+    assert np.isnan(subject.infer(3 * HORIZON, window(np.nan), Route.STEADY)[1])
 
 
 def test_without_classes_there_are_no_probabilities() -> None:
     config = replace(SMALL, classes=0)
     model = quantized(full_precision(config), windows(config=config))
-    assert Inferrer(CpuRuntime(model), model).infer(0, window(), Path.STEADY)[0] == ()
+    assert Inferrer(CpuRuntime(model), model).infer(0, window(), Route.STEADY)[0] == ()
 
 
 def test_clear_forgets_the_forecasts() -> None:
     subject = foretells()
-    subject.infer(0, window(), Path.STEADY)
+    subject.infer(0, window(), Route.STEADY)
     subject.clear()
-    assert np.isnan(subject.infer(HORIZON, window(), Path.STEADY)[1])
+    assert np.isnan(subject.infer(HORIZON, window(), Route.STEADY)[1])

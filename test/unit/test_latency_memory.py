@@ -10,19 +10,19 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.cpu_peers import CPU_PEERS
+from benchmark.gpu_peers import _int4
 from tao_lora_ros.benchmarks import latency
-from tao_lora_ros.benchmarks.cpu_peers import CPU_PEERS
 from tao_lora_ros.benchmarks.device_times import device_times
-from tao_lora_ros.benchmarks.gpu_peers import _int4
 from tao_lora_ros.benchmarks.latency import LOOP, Size, bench_latency
 from tao_lora_ros.benchmarks.memory import bench_memory, branch_bytes, steady_bytes
 from tao_lora_ros.benchmarks.reference import CONFIGS, reference, windows
 from tao_lora_ros.benchmarks.results import OURS, read_results
 from tao_lora_ros.benchmarks.roofline import ORIN_NANO, multiplications, roofline
 from tao_lora_ros.cli.main import main
-from tao_lora_ros.hardware.gpu import GpuRuntime
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer
-from tao_lora_ros.router.router import Path as RouterPath
+from tao_lora_ros.runtime.gpu import GpuRuntime
 
 
 def test_latency_of_all_cases(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,7 @@ def test_a_profiler_without_a_gpu_is_told() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_every_launch_is_timed_on_the_gpu() -> None:
     runtime, inputs = GpuRuntime(reference("base").dual), windows(1, 0)[0]
-    times = device_times(lambda i: runtime.infer(inputs, RouterPath.STEADY), 20)
+    times = device_times(lambda i: runtime.infer(inputs, Route.STEADY), 20)
     assert len(times) == 20
     assert min(times) > 1000  # ns
 
@@ -77,7 +77,7 @@ def test_peers_compute_the_model(peer: str, needs: str, tolerance: float) -> Non
     got = call(inputs, np.zeros(2, np.int32))
     logits = got[0] if isinstance(got, list) else got
     with torch.inference_mode():
-        expected = model.full(torch.from_numpy(inputs), RouterPath.STEADY)[0].numpy()
+        expected = model.full(torch.from_numpy(inputs), Route.STEADY)[0].numpy()
     assert np.abs(logits - expected).max() < tolerance * np.abs(expected).max()
 
 
@@ -121,7 +121,7 @@ def test_multiplications_are_those_of_the_linear_layers() -> None:
     for layer in model.modules():
         if isinstance(layer, nn.Linear):
             layer.register_forward_hook(count)
-    model(torch.zeros(1, model.config.window, model.config.channels), RouterPath.STEADY)
+    model(torch.zeros(1, model.config.window, model.config.channels), Route.STEADY)
     assert multiplications(model.config, 0) == counted
 
 

@@ -12,8 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "tao_lora_ros"
 # kernels lie beside the package and import nothing of ours
 LAYERS = [
-    *("kernels", "signal", "quantization", "router", "model", "preservation", "hardware"),
-    *("engine", "bags", "simulation", "training", "benchmarks", "ros", "cli"),
+    *("kernels", "messages", "signal", "quantization", "detection", "model", "preservation"),
+    *("runtime", "hardware", "engine", "bags", "report", "training", "simulation", "benchmarks"),
+    *("ros", "cli"),
 ]
 ROS = {
     *("rclpy", "launch", "launch_ros", "ament_index_python", "rosidl_runtime_py"),
@@ -75,6 +76,12 @@ def test_imports_only_what_lies_below(file: Path) -> None:
 def test_ros_is_imported_in_ros_and_cli_alone(file: Path) -> None:
     if layer_of(file) not in ("ros", "cli"):
         assert not {name.partition(".")[0] for name in imported(file)} & ROS
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_nothing_in_the_package_imports_tests_or_peers(file: Path) -> None:
+    beside = {path.stem for path in (ROOT / "test").iterdir()}
+    assert not {name.partition(".")[0] for name in imported(file)} & beside
 
 
 def test_a_wrong_import_would_be_seen(tmp_path: Path) -> None:

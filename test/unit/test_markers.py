@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from pushed_events import IMU_RAW, MS, WRENCH_RAW, event
 
-from tao_lora_ros.engine.results import Phase
+from tao_lora_ros.messages.results import Phase
 
 Marker = pytest.importorskip("visualization_msgs.msg", reason="ROS 2 is not installed").Marker
 from tao_lora_ros.ros.markers import LIFETIME_S, RING, event_markers, no_markers  # noqa: E402

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tao_lora_ros.detection.calibration import calibrated, uncalibrated
+from tao_lora_ros.detection.detector import Detector
+from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import aligner_for, source_configs
-from tao_lora_ros.router.calibration import calibrated, uncalibrated
-from tao_lora_ros.router.detector import Detector
-from tao_lora_ros.router.router import Change, RouterConfig
 
 GRID_HZ = 500.0
 SETTINGS = Settings(

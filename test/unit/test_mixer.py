@@ -9,9 +9,9 @@ import torch
 from models import SMALL, SPREAD, full_precision, quantized, windows
 from torch import Tensor
 
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.router.router import Path
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +25,20 @@ def student(teacher: Mixer) -> Mixer:
 
 
 @torch.inference_mode()
-def outputs(model: Mixer, x: Tensor, path: Path) -> Tensor:
+def outputs(model: Mixer, x: Tensor, path: Route) -> Tensor:
     """Logits and forecast in one, [B, ...]."""
     logits, forecast = model(x, path)
     return torch.cat((logits, forecast.flatten(1)), dim=1)
 
 
-def off(model: Mixer, teacher: Mixer, x: Tensor, path: Path) -> float:
+def off(model: Mixer, teacher: Mixer, x: Tensor, path: Route) -> float:
     """Relative deviation from full precision."""
-    exact = outputs(teacher, x, Path.TRANSIENT)
+    exact = outputs(teacher, x, Route.TRANSIENT)
     return float((outputs(model, x, path) - exact).norm() / exact.norm())
 
 
 def test_shapes_follow_the_configuration(student: Mixer) -> None:
-    logits, forecast = student(windows(count=5), Path.STEADY)
+    logits, forecast = student(windows(count=5), Route.STEADY)
     assert logits.shape == (5, 3)
     assert forecast.shape == (5, 4, 12)
 
@@ -47,7 +47,7 @@ def test_both_paths_are_close_to_full_precision_and_the_transient_one_closer(
     teacher: Mixer, student: Mixer
 ) -> None:
     fresh = windows(seed=1)
-    steady, transient = (off(student, teacher, fresh, path) for path in Path)
+    steady, transient = (off(student, teacher, fresh, path) for path in Route)
     assert steady < 0.15
     assert transient < 0.8 * steady
 
@@ -56,33 +56,33 @@ def test_more_rank_is_closer(teacher: Mixer) -> None:
     errors = []
     for rank in (0, 8, 32):
         ranked = full_precision(replace(SMALL, rank=rank))
-        errors.append(off(quantized(ranked, windows()), teacher, windows(seed=1), Path.TRANSIENT))
+        errors.append(off(quantized(ranked, windows()), teacher, windows(seed=1), Route.TRANSIENT))
     assert errors[0] > errors[1] > errors[2]
 
 
 def test_the_branch_does_not_touch_the_steady_path(teacher: Mixer, student: Mixer) -> None:
     bare = quantized(full_precision(replace(SMALL, rank=0)), windows())
     x = windows(seed=2)
-    assert torch.equal(outputs(bare, x, Path.STEADY), outputs(student, x, Path.STEADY))
-    assert not torch.equal(outputs(bare, x, Path.TRANSIENT), outputs(student, x, Path.TRANSIENT))
+    assert torch.equal(outputs(bare, x, Route.STEADY), outputs(student, x, Route.STEADY))
+    assert not torch.equal(outputs(bare, x, Route.TRANSIENT), outputs(student, x, Route.TRANSIENT))
 
 
 def test_rank_zero_still_has_a_transient_path(teacher: Mixer) -> None:
     bare = quantized(full_precision(replace(SMALL, rank=0)), windows())
-    assert off(bare, teacher, windows(seed=1), Path.TRANSIENT) < 0.15
+    assert off(bare, teacher, windows(seed=1), Route.TRANSIENT) < 0.15
 
 
 def test_a_batch_is_its_windows_one_by_one(student: Mixer) -> None:
     x = windows(seed=3, count=5)
-    for path in Path:
+    for path in Route:
         together = outputs(student, x, path)
         alone = torch.cat([outputs(student, window[None], path) for window in x])
         torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("missing", ["a value", "a channel", "a source", "all"])
-@pytest.mark.parametrize("path", Path)
-def test_missing_values_give_finite_outputs(student: Mixer, missing: str, path: Path) -> None:
+@pytest.mark.parametrize("path", Route)
+def test_missing_values_give_finite_outputs(student: Mixer, missing: str, path: Route) -> None:
     x = windows(seed=4, count=2)
     where = {
         "a value": (0, 3, 1),
@@ -99,7 +99,7 @@ def test_a_missing_value_counts_as_the_mean(student: Mixer) -> None:
     x[0, 10:20, 4] = torch.nan
     filled = x.clone()
     filled[0, 10:20, 4] = x[0, :, 4].nanmean()
-    for path in Path:
+    for path in Route:
         torch.testing.assert_close(
             outputs(student, x, path), outputs(student, filled, path), rtol=1e-3, atol=1e-4
         )
@@ -115,7 +115,7 @@ def test_a_missing_channel_counts_as_the_training_mean(student: Mixer) -> None:
 def test_an_impact_of_any_size_stays_finite(student: Mixer, size: float) -> None:
     x = windows(seed=6, count=1)
     x[0, 16:18] += size * SPREAD
-    for path in Path:
+    for path in Route:
         assert torch.isfinite(outputs(student, x, path)).all()
 
 
@@ -129,14 +129,14 @@ def test_values_are_squashed_standard_units(student: Mixer) -> None:
 
 def test_without_classes_there_is_a_forecast_alone() -> None:
     model = Mixer(replace(SMALL, classes=0))
-    logits, forecast = model(windows(count=1), Path.STEADY)
+    logits, forecast = model(windows(count=1), Route.STEADY)
     assert logits is None
     assert forecast.shape == (1, 4, 12)
 
 
 def test_the_full_model_is_the_same_on_both_paths(teacher: Mixer) -> None:
     x = windows(seed=7)
-    assert torch.equal(outputs(teacher, x, Path.STEADY), outputs(teacher, x, Path.TRANSIENT))
+    assert torch.equal(outputs(teacher, x, Route.STEADY), outputs(teacher, x, Route.TRANSIENT))
 
 
 def test_channel_mixing_alone_is_int4(student: Mixer) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tao_lora_ros.preservation.outlier_buffer import OutlierBuffer, RawMessages, RawSamples
+from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
+from tao_lora_ros.preservation.outlier_buffer import OutlierBuffer
 from tao_lora_ros.signal.cdr import IMU
 from tao_lora_ros.signal.source import SourceConfig
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tao_lora_ros.router.jumps import START_SAMPLES
-from tao_lora_ros.router.outliers import GlitchFilter
+from tao_lora_ros.detection.glitch_filter import GlitchFilter
+from tao_lora_ros.detection.glitch_rules import START_SAMPLES
 from tao_lora_ros.signal.align import Aligner, Row
 
 RATE_HZ = 500.0

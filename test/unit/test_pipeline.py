@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from models import LABELS, SMALL, small_artifact, with_thresholds
 from recordings import PERIOD_NS, SECOND, START_NS, TOPICS, Message, imu, motion, wrench
 
+from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.results import Event, Inference, Kept, Kind, Phase, Result
 from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.engine.sources import source_configs
-from tao_lora_ros.router.calibration import CalibrationError
-from tao_lora_ros.router.router import Path
+from tao_lora_ros.messages.results import Event, Inference, Kept, Kind, Phase, Result
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.signal.cdr import DECODERS
 
 MS = 1_000_000
@@ -99,7 +99,7 @@ def test_steady_noise_gives_inferences_at_the_slow_hop_and_no_event() -> None:
     subject = pipeline()
     out = results(subject, STEADY)
     assert events(out) == []
-    assert {inference.path for inference in out} == {Path.STEADY}
+    assert {inference.path for inference in out} == {Route.STEADY}
     ends = [inference.window_end_ns for inference in out]
     assert set(np.diff(ends).tolist()) == {16 * PERIOD_NS}
     assert subject.counts["steady"] == len(out) == -(-subject.counts["windows"] // 16)
@@ -175,7 +175,7 @@ def test_in_a_transient_the_hop_is_short_and_the_onset_is_inferred_at_once(
     struck: list[Result],
 ) -> None:
     onset, end = events(struck)
-    loud = [inference for inference in inferences(struck) if inference.path is Path.TRANSIENT]
+    loud = [inference for inference in inferences(struck) if inference.path is Route.TRANSIENT]
     assert set(np.diff([inference.window_end_ns for inference in loud]).tolist()) == {4 * PERIOD_NS}
     at_onset = struck[struck.index(onset) - 1]
     assert at_onset is loud[0]

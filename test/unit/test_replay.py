@@ -13,9 +13,9 @@ from recordings import Message, motion, write_ros2
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import Replay, replay, summary
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.results import Phase
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.messages.results import Phase
 
 NUMBER = {"type": "number"}
 COUNT = {"type": "integer", "minimum": 0}

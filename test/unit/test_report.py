@@ -1,4 +1,4 @@
-"""Tests of tao_lora_ros.bags.record and tao_lora_ros.bags.report."""
+"""Tests of tao_lora_ros.report.record and tao_lora_ros.report.report."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tao_lora_ros.bags.labels import read_contacts
 from tao_lora_ros.bags.reader import BagError
-from tao_lora_ros.bags.record import Contact, RunRecord, Signal, read_contacts
-from tao_lora_ros.engine.results import Event, Inference, Phase
-from tao_lora_ros.router.router import Path as Route
+from tao_lora_ros.messages.label_span import LabelSpan
+from tao_lora_ros.messages.results import Event, Inference, Phase
+from tao_lora_ros.messages.route import Route
+from tao_lora_ros.report.record import RunRecord, Signal
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
 pytest.importorskip("plotly", reason="plotly is not installed")
 
-from tao_lora_ros.bags import report
-from tao_lora_ros.bags.drawing import decimate
+from tao_lora_ros.report import report
+from tao_lora_ros.report.drawing import decimate
 
 START = 1_700_000_000_000_000_000
 LABELS = ("free", "impact")
@@ -78,10 +80,10 @@ def record() -> RunRecord:
         model_version="1",
         rejected={"not_finite": 3},
         contacts=[
-            Contact(0.99, 1.02, "impact", 8.0),
-            Contact(1.02, 1.5, "slide"),
-            Contact(2.0, 2.1, "impact", 1.0),
-            Contact(3.7, 3.8, "impact", 6.0),
+            LabelSpan(0.99, 1.02, "impact", 8.0),
+            LabelSpan(1.02, 1.5, "slide"),
+            LabelSpan(2.0, 2.1, "impact", 1.0),
+            LabelSpan(3.7, 3.8, "impact", 6.0),
         ],
     )
 

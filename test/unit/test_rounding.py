@@ -8,12 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tao_lora_ros.quantization.rounding import (
-    channel_scales,
-    dequantize,
-    round_gptq,
-    round_nearest,
-)
+from tao_lora_ros.quantization.rounding import channel_scales, dequantize, round_gptq, round_nearest
 
 
 def random(seed: int, *shape: int) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tao_lora_ros.router.router import Change, Path, RouterConfig, configure, follow, new_route
+from tao_lora_ros.detection.router import Change, RouterConfig, configure, follow, new_route
+from tao_lora_ros.messages.route import Route
 
 CONFIG = RouterConfig(off_score=0.7, hold_rows=3, max_transient_rows=10)
 
@@ -23,30 +24,30 @@ class Router:
         return [self.update(score) for score in scores]
 
     @property
-    def path(self) -> Path:
-        return Path(self.route[0]["transient"])
+    def path(self) -> Route:
+        return Route(self.route[0]["transient"])
 
 
 def test_steady_below_one_and_transient_at_one() -> None:
     router = Router()
     assert router.update(0.999) is Change.NONE
-    assert router.path is Path.STEADY
+    assert router.path is Route.STEADY
     assert router.update(1.0) is Change.ONSET
-    assert router.path is Path.TRANSIENT
+    assert router.path is Route.TRANSIENT
 
 
 def test_ends_after_the_hold_below_the_off_score() -> None:
     router = Router()
     assert router.changes(2.0, 0.5, 0.5) == [Change.ONSET, Change.NONE, Change.NONE]
-    assert router.path is Path.TRANSIENT
+    assert router.path is Route.TRANSIENT
     assert router.update(0.5) is Change.END
-    assert router.path is Path.STEADY
+    assert router.path is Route.STEADY
 
 
 def test_a_score_between_off_and_on_holds_the_transient() -> None:
     router = Router()
     assert router.changes(1.0, 0.7, 0.9, 0.7, 0.9)[1:] == [Change.NONE] * 4
-    assert router.path is Path.TRANSIENT
+    assert router.path is Route.TRANSIENT
 
 
 def test_a_loud_row_starts_the_hold_anew() -> None:
@@ -57,7 +58,7 @@ def test_a_loud_row_starts_the_hold_anew() -> None:
 def test_a_lasting_transient_is_accepted() -> None:
     router = Router()
     assert router.changes(*[2.0] * 11) == [Change.ONSET, *[Change.NONE] * 9, Change.ACCEPTED]
-    assert router.path is Path.STEADY
+    assert router.path is Route.STEADY
 
 
 def test_after_acceptance_it_counts_anew() -> None:
@@ -73,7 +74,7 @@ def test_without_a_hold_the_first_quiet_row_ends_it_and_a_loud_one_does_not() ->
 def test_a_score_that_is_no_number_alarms_nobody() -> None:
     router = Router()
     assert router.update(float("nan")) is Change.NONE
-    assert router.path is Path.STEADY
+    assert router.path is Route.STEADY
 
 
 def test_another_configuration_holds_from_the_next_row_on() -> None:
@@ -94,9 +95,9 @@ def test_onsets_and_ends_alternate_and_no_transient_lasts_too_long(scores, hold,
     for score in scores:
         before = router.path
         change = router.update(score)
-        lasted = lasted + 1 if before is Path.TRANSIENT else 0
+        lasted = lasted + 1 if before is Route.TRANSIENT else 0
         assert lasted <= longest
-        assert (change is Change.ONSET) == (before is Path.STEADY and score >= 1.0)
+        assert (change is Change.ONSET) == (before is Route.STEADY and score >= 1.0)
         assert (change in (Change.END, Change.ACCEPTED)) == (
-            before is Path.TRANSIENT and router.path is Path.STEADY
+            before is Route.TRANSIENT and router.path is Route.STEADY
         )

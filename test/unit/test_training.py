@@ -16,10 +16,10 @@ from recordings import motion, write_ros2
 
 from tao_lora_ros.bags.rows import FREE, Run, spans_of
 from tao_lora_ros.cli.main import main
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import load_artifact
 from tao_lora_ros.model.layers import DualPathLinear
 from tao_lora_ros.model.mixer import Mixer
-from tao_lora_ros.router.router import Path as Route
 from tao_lora_ros.training.adapt import adapt, fidelity
 from tao_lora_ros.training.dataset import Batch, WindowSet, label_names
 from tao_lora_ros.training.evaluate import evaluate, outputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tao_lora_ros.router.transients import (
+from tao_lora_ros.detection.transients import (
     NOISE,
     ONSET_LIVELINESS,
     Tracker,

@@ -1,0 +1,212 @@
+"""Score how much livelier the signals are than they have been, on several time scales at once.
+
+The statistic is STA/LTA's (Allen 1978): the logarithm of the energy of the newest few rows (see
+`innovation`) over its own recent mean. That mean is the largest of several memories: a robot that
+sets off grows livelier within hundredths of a second, which the short memories follow and an impact
+outruns; one that stops keeps the long ones high, so these count only so far (see `baseline`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tao_lora_ros.detection.baseline import take_over, usual
+from tao_lora_ros.detection.covariance import (
+    Array,
+    Covariance,
+    factorize,
+    learn,
+    new_covariance,
+    whiten,
+)
+from tao_lora_ros.detection.innovation import LAGS, mean_squares, prior, take_in
+from tao_lora_ros.signal.compiled import compiled
+
+# Of an energy that is 1 on average: keeps the ratio finite where a channel falls silent.
+ENERGY_FLOOR = 0.002
+# A row this many times livelier than usual counts less, so that an outlier stays one.
+CLIP = 8.0
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the analyzer needs to know, made by `router.calibration` and kept in the artifact.
+
+    Args:
+        scales: lengths of the fast windows in rows, ascending.
+        thresholds: log-ratio of each scale at which it alarms.
+        memories: lengths of the baseline's memories in rows, ascending.
+        covariance_rows: memory of the slow covariance in rows.
+        start_rows: rows that the covariance learns first, and then again the baseline before it
+            is compared with.
+        leak_rows: rows in which a frozen baseline rises by a factor e at the most, towards what
+            it is now: motion that has grown livelier lets go of a transient, a contact does not.
+        floors: standard deviation of each channel's resolution, in its unit, C of them.
+        autocovariance: of the changes from row to row in steady motion, [LAGS + 1][C][C]: the
+            mean product of a channel's change (second index) with one `lag` rows before (third).
+        alarms_per_hour: false-alarm rate that the thresholds were set for.
+    """
+
+    scales: tuple[int, ...]
+    thresholds: tuple[float, ...]
+    memories: tuple[int, ...]
+    covariance_rows: int
+    start_rows: int
+    leak_rows: int
+    floors: tuple[float, ...]
+    autocovariance: tuple[tuple[tuple[float, ...], ...], ...]
+    alarms_per_hour: float
+
+
+_NOW = np.dtype(
+    [
+        ("start_rows", np.int64),
+        ("leak", np.float64),  # most that a frozen baseline rises by in a row
+        ("rows", np.int64),  # seen
+        ("learned", np.int64),  # rows that the baseline holds
+        ("since_frozen", np.int64),
+        ("score", np.float64),
+        ("scale", np.int64),  # that gave the score, in rows
+        ("liveliness", np.float64),
+    ]
+)
+_SCALE = np.dtype(
+    [
+        ("rows", np.int64),
+        ("threshold", np.float64),
+        ("fast", np.float64),  # mean energy of the newest rows
+        ("lately", np.float64),  # mean of `fast` over the shortest memory; never freezes
+        ("log_ratio", np.float64),
+    ]
+)
+
+
+class Analyzer(NamedTuple):
+    """The analyzer's whole state, for C channels, S scales, M memories, L rows of longest scale.
+
+    Of the newest row, `now` [1] holds `score`, dimensionless and 1 at the threshold, the `scale`
+    (rows) that gave it, and `liveliness`, the row's own energy over the usual; `scales` [S] the
+    log-ratios; `deviations` [C] the changes from the row before in usual standard deviations, 0
+    where a channel has no value.
+    """
+
+    now: NDArray
+    scales: NDArray
+    covariance: Covariance
+    before: Array  # the row before, [C]
+    changes: Array  # the newest LAGS + 1, oldest first, [(LAGS + 1) C]
+    white: Array  # the same in units of what is usual: the last C are the innovation
+    deviations: Array
+    memories: NDArray[np.int64]  # rows, [M]
+    means: Array  # energies in each memory, [M, S]
+    energies: Array  # ring of the newest, [L]
+    # Energies wait here until their fast window has left them behind, so that an onset cannot
+    # raise the baseline that it is compared with; NaN: not to be learned. Ring, [L, S].
+    waiting: Array
+
+
+def new_analyzer(calibration: Calibration) -> Analyzer:
+    """One that has seen no row."""
+    channels, scales = len(calibration.floors), len(calibration.scales)
+    longest, stacked = max(calibration.scales), (LAGS + 1) * channels
+    state = Analyzer(
+        now=np.zeros(1, _NOW),
+        scales=np.zeros(scales, _SCALE),
+        covariance=new_covariance(
+            calibration.covariance_rows, prior(calibration.autocovariance, calibration.floors)
+        ),
+        before=np.full(channels, np.nan),
+        changes=np.full(stacked, np.nan),
+        white=np.zeros(stacked),
+        deviations=np.zeros(channels),
+        memories=np.array(calibration.memories),
+        means=np.zeros((len(calibration.memories), scales)),
+        energies=np.zeros(longest),
+        waiting=np.full((longest, scales), np.nan),
+    )
+    state.now["start_rows"] = calibration.start_rows
+    state.now["leak"] = np.exp(1.0 / calibration.leak_rows)
+    state.scales["rows"] = calibration.scales
+    state.scales["threshold"] = calibration.thresholds
+    return state
+
+
+def recalibrate(state: Analyzer, calibration: Calibration) -> None:
+    """Take the thresholds and the covariance of another calibration; the past stays."""
+    state.scales["threshold"] = calibration.thresholds
+    state.covariance.prior[:] = prior(calibration.autocovariance, calibration.floors)
+    factorize(state.covariance)
+
+
+@compiled
+def ready(state):
+    """Whether there is a baseline to compare with."""
+    return state.now[0].learned >= state.now[0].start_rows
+
+
+@compiled
+def analyze(state, values, frozen):
+    """Score one row [C], NaN where a channel has no value; the baseline learns unless frozen."""
+    now = state.now[0]
+    now.score, now.scale, now.liveliness = 0.0, state.scales[-1].rows, 0.0
+    present = take_in(state.before, values, state.changes, state.deviations, state.covariance)
+    if present == 0:  # nothing to learn from; the past stays as it is
+        return
+    whiten(state.covariance, state.changes, state.white)
+    energy, surprise = mean_squares(state.white, len(values), present)
+    recent = usual(state.means[:, 0]) + ENERGY_FLOOR
+    _push(state, energy)
+    if ready(state):
+        now.liveliness = energy / recent
+        _score(state)
+    if not frozen:
+        trusted = now.rows <= now.start_rows or surprise <= CLIP * recent
+        learn(state.covariance, state.changes, 1.0 if trusted else CLIP * recent / surprise)
+    take_over(state, frozen)
+
+
+@compiled
+def log_ratios(state, rows, out):
+    """Score rows [n, C] of steady motion, and write their log-ratios to `out`, [n, S].
+
+    Rows before there is a baseline are left out; how many are not.
+    """
+    count = 0
+    for i in range(len(rows)):
+        analyze(state, rows[i], False)
+        if ready(state):
+            for s in range(len(state.scales)):
+                out[count, s] = state.scales[s].log_ratio
+            count += 1
+    return count
+
+
+@compiled
+def _push(state, energy):
+    """Mean energy of the newest rows of each scale."""
+    longest = len(state.energies)
+    newest = state.now[0].rows % longest
+    state.energies[newest] = energy
+    state.now[0].rows += 1
+    total, taken = 0.0, 0
+    for scale in state.scales:
+        while taken < scale.rows:
+            total += state.energies[(newest - taken) % longest]
+            taken += 1
+        scale.fast = total / taken
+
+
+@compiled
+def _score(state):
+    now = state.now[0]
+    now.score = -np.inf
+    for s in range(len(state.scales)):
+        scale = state.scales[s]
+        mean = usual(state.means[:, s])
+        scale.log_ratio = np.log((scale.fast + ENERGY_FLOOR) / (mean + ENERGY_FLOOR))
+        if scale.log_ratio / scale.threshold > now.score:
+            now.score, now.scale = scale.log_ratio / scale.threshold, scale.rows

@@ -1,0 +1,145 @@
+"""Rows in, route and transients out: analyzer, router and tracker as one compiled step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tao_lora_ros.detection import analyzer, baseline, router, transients
+from tao_lora_ros.detection.analyzer import Analyzer, Calibration
+from tao_lora_ros.detection.router import Change, RouterConfig
+from tao_lora_ros.detection.transients import Tracker, Transient
+from tao_lora_ros.messages.route import Route
+from tao_lora_ros.signal.compiled import compiled
+
+_ONSET, _ACCEPTED, _NONE = int(Change.ONSET), int(Change.ACCEPTED), int(Change.NONE)
+_STEP = np.dtype([("score", np.float64), ("transient", np.bool_)])
+
+
+class _State(NamedTuple):
+    """All that a detector remembers; the loops below work on it in place."""
+
+    analyzer: Analyzer
+    route: NDArray
+    tracker: Tracker
+
+
+class Step(NamedTuple):
+    """What one row says: its score, the route from it on, and what it changed."""
+
+    score: float
+    path: Route
+    change: Change
+
+
+class Detector:
+    """Follows settled rows and says, of each, whether something physical happens.
+
+    A row given alone and the same row given among many lead to the same state, bit by bit.
+    """
+
+    def __init__(self, calibration: Calibration, config: RouterConfig) -> None:
+        self._calibration = calibration
+        self._config = config
+        self._steps = np.zeros(1, _STEP)
+        self._state = self._new_state()
+        self.push(0, np.full(len(calibration.floors), np.nan))  # compiles, if nobody did before
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all signals and go back to steady; sequence numbers go on."""
+        sequence = self._state.tracker.now["sequence"]
+        self._state = self._new_state()
+        self._state.tracker.now["sequence"] = sequence
+
+    def _new_state(self) -> _State:
+        calibration = self._calibration
+        return _State(
+            analyzer.new_analyzer(calibration),
+            router.new_route(self._config),
+            transients.new_tracker(max(calibration.scales), len(calibration.floors)),
+        )
+
+    def configure(self, config: RouterConfig) -> None:
+        """Take another hysteresis, between two rows."""
+        self._config = config
+        router.configure(self._state.route, config)
+
+    def recalibrate(self, calibration: Calibration) -> None:
+        """Take another calibration's thresholds and covariance; the past stays."""
+        self._calibration = calibration
+        analyzer.recalibrate(self._state.analyzer, calibration)
+
+    def stop(self) -> Transient | None:
+        """End the transient that goes on, if any, at its last row; the route is steady."""
+        route = self._state.route[0]
+        if not route["transient"]:
+            return None
+        route["transient"] = 0
+        transients.finish(self._state.tracker)
+        return self.transient
+
+    @property
+    def path(self) -> Route:
+        """The route of the newest row."""
+        return Route(self._state.route[0]["transient"])
+
+    @property
+    def transient(self) -> Transient:
+        """The newest transient; there must have been one."""
+        return transients.newest(self._state.tracker)
+
+    def push(self, time_ns: int, values: NDArray[np.float64]) -> Step:
+        """Take one row, float64 [C], NaN where a channel has no value."""
+        change = _advance_one(self._state, time_ns, values, self._steps)
+        score, transient = self._steps[0].item()
+        return Step(score, Route(transient), Change(change))
+
+    def run(
+        self, times_ns: NDArray[np.int64], rows: NDArray[np.float64]
+    ) -> Iterator[tuple[NDArray, Change, Transient | None]]:
+        """Take many rows [n, C]; give out pieces of them, each up to a row that changes the route.
+
+        Yields:
+            Scores and routes of the piece's rows (fields `score` and `transient`), what its last
+            row changed, and the transient that this began or ended.
+        """
+        start = 0
+        while start < len(rows):
+            steps = np.zeros(len(rows) - start, _STEP)
+            count, change = _advance(self._state, times_ns[start:], rows[start:], steps)
+            start += count
+            yield steps[:count], Change(change), self.transient if change else None
+
+
+@compiled
+def _advance(state, times_ns, rows, steps):
+    """Take rows until one changes the route; how many, and what the last one changed."""
+    for i in range(len(rows)):
+        change = _advance_one(state, times_ns[i], rows[i], steps[i : i + 1])
+        if change != _NONE:
+            return i + 1, change
+    return len(rows), _NONE
+
+
+@compiled
+def _advance_one(state, time_ns, values, step):
+    now, route = state.analyzer.now[0], state.route[0]
+    before = route.transient
+    analyzer.analyze(state.analyzer, values, before == 1)
+    transients.observe(state.tracker, time_ns, now.liveliness, state.analyzer.deviations)
+    change = router.follow(state.route, now.score)
+    if change == _ONSET:
+        transients.begin(state.tracker, now.score, now.scale)
+    elif before:
+        transients.go_on(state.tracker, now.score, route.off_score)
+        if change != _NONE:
+            transients.finish(state.tracker)
+        if change == _ACCEPTED:
+            baseline.accept(state.analyzer)
+    step[0].score = now.score
+    step[0].transient = route.transient == 1
+    return change

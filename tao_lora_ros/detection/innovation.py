@@ -1,0 +1,75 @@
+"""What of a row neither the other channels nor the rows before explain.
+
+A row's *energy* is the mean square of its innovation: of the change of each channel from the row
+before, what neither the other channels nor the last `LAGS` changes explain, in units of what is
+usual. Differences leave slow motion and gravity's turning out. What is predictable cancels: the
+drives' vibration, which shakes the force sensor and the accelerometer alike and rings on from row
+to row. A blow on the tool is neither, and stands out (Basseville and Nikiforov 1993, Detection of
+Abrupt Changes, on innovations). The prediction comes from a slow covariance of the changes with
+part of the one that steady motion has had altogether, from the calibration: so the first motion
+after a rest is no surprise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tao_lora_ros.detection.covariance import Array
+from tao_lora_ros.signal.compiled import compiled
+
+LAGS = 2
+# Of the covariance of all steady motion, as against that of the last while.
+PRIOR_SHARE = 0.5
+
+
+def prior(autocovariance: Sequence[Sequence[Sequence[float]]], floors: Sequence[float]) -> Array:
+    """Prior covariance of LAGS + 1 changes in turn, oldest first, [(LAGS + 1) C] squared.
+
+    Args:
+        autocovariance: of the changes in steady motion, [LAGS + 1][C][C].
+        floors: standard deviation of each channel's resolution, C of them.
+    """
+    at = [np.array(lag) for lag in autocovariance]
+    steps = range(LAGS + 1)
+    blocks = [[at[i - j] if i >= j else at[j - i].T for j in steps] for i in steps]
+    variances = np.tile(np.array(floors) ** 2, LAGS + 1)
+    return np.ascontiguousarray(PRIOR_SHARE * np.block(blocks) + np.diag(variances))
+
+
+@compiled
+def take_in(before, values, changes, deviations, covariance):
+    """Shift the changes [(LAGS + 1) C] by those of a row [C]; how many channels have one.
+
+    Also writes the new changes in usual standard deviations, and the row itself to `before`, [C].
+    """
+    older = len(changes) - len(values)
+    for i in range(older):
+        changes[i] = changes[i + len(values)]
+    present = 0
+    for c in range(len(values)):
+        change = values[c] - before[c]
+        before[c] = values[c]
+        i = older + c
+        changes[i] = change
+        deviations[c] = 0.0
+        if not np.isnan(change):
+            present += 1
+            variance = covariance.value[i, i] + covariance.prior[i, i]
+            deviations[c] = abs(change) / np.sqrt(variance)
+    return present
+
+
+@compiled
+def mean_squares(white, channels, present):
+    """Energy of a row, and the larger of it and of the mean over the changes before it too.
+
+    An outlier stays among the changes for `LAGS` rows more, in which it may be well predicted.
+    """
+    total, energy = 0.0, 0.0
+    for i in range(len(white)):
+        total += white[i] * white[i]
+        if i >= len(white) - channels:
+            energy += white[i] * white[i]
+    return energy / present, max(energy, total / (LAGS + 1)) / present

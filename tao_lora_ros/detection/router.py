@@ -1,0 +1,82 @@
+"""The route: steady or transient, with hysteresis, a hold and a longest freeze."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from tao_lora_ros.signal.compiled import compiled
+
+
+class Change(IntEnum):
+    """What a row changed."""
+
+    NONE = 0
+    ONSET = 1
+    END = 2
+    ACCEPTED = 3  # over because it lasted so long that it is the new steady state
+
+
+@dataclass(frozen=True)
+class RouterConfig:
+    """Hysteresis of the route.
+
+    Args:
+        off_score: a transient is over once the score stayed below this (the on-score is 1) ...
+        hold_rows: ... for this many rows, at least one.
+        max_transient_rows: after this many rows the new regime is accepted as steady. Without
+            it a baseline frozen below a lasting change would never let go.
+    """
+
+    off_score: float
+    hold_rows: int
+    max_transient_rows: int
+
+
+_ROUTE = np.dtype(
+    [
+        ("off_score", np.float64),
+        ("hold_rows", np.int64),
+        ("max_transient_rows", np.int64),
+        ("transient", np.int64),  # 1 or 0; the values of Route
+        ("lasted", np.int64),  # rows of this transient
+        ("quiet", np.int64),  # newest rows in turn that were below off_score
+    ]
+)
+_NONE, _ONSET, _END, _ACCEPTED = (int(change) for change in Change)
+
+
+def new_route(config: RouterConfig) -> np.ndarray:
+    """A steady route, [1]."""
+    route = np.zeros(1, _ROUTE)
+    configure(route, config)
+    return route
+
+
+def configure(route: np.ndarray, config: RouterConfig) -> None:
+    """Take another configuration, between two rows."""
+    route["off_score"] = config.off_score
+    route["hold_rows"] = max(config.hold_rows, 1)
+    route["max_transient_rows"] = config.max_transient_rows
+
+
+@compiled
+def follow(route, score):
+    """Take the score of one row and say what it changed, a value of `Change`."""
+    now = route[0]
+    if not now.transient:
+        if not score >= 1.0:  # a NaN is no alarm
+            return _NONE
+        now.transient, now.lasted, now.quiet = 1, 0, 0
+        return _ONSET
+    now.lasted += 1
+    now.quiet = now.quiet + 1 if score < now.off_score else 0
+    if now.quiet >= now.hold_rows:
+        now.transient = 0
+        return _END
+    if now.lasted >= now.max_transient_rows:
+        now.transient = 0
+        return _ACCEPTED
+    return _NONE

@@ -1,0 +1,64 @@
+"""Results out of messages: the way back from `event_bytes` and `inference_bytes`.
+
+A message is one of rclpy or of rosbags, which have the same fields. FP32 fields come back as FP32
+holds them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tao_lora_ros.messages.raw_data import RawSamples
+from tao_lora_ros.messages.results import Event, Inference, Phase
+from tao_lora_ros.messages.route import Route
+from tao_lora_ros.messages.stamps import stamp_of
+
+
+def inference_from(message: Any) -> Inference:
+    """The inference of an Inference message."""
+    return Inference(
+        stamp_ns=stamp_of(message.header.stamp),
+        frame_id=message.header.frame_id,
+        path=Route(message.path),
+        score=message.score,
+        probabilities=tuple(message.probabilities),
+        forecast_error=message.forecast_error,
+        window_start_ns=stamp_of(message.window_start),
+        window_end_ns=stamp_of(message.window_end),
+    )
+
+
+def event_from(message: Any) -> Event:
+    """The event of a TransientEvent message.
+
+    Raises:
+        ValueError: its phase is none, or its samples do not fit its channels.
+    """
+    return Event(
+        phase=Phase(message.phase),
+        sequence=message.sequence,
+        frame_id=message.header.frame_id,
+        onset_ns=stamp_of(message.onset),
+        peak_ns=stamp_of(message.peak),
+        end_ns=stamp_of(message.end),
+        peak_score=message.peak_score,
+        channels=tuple(zip(message.channels, map(float, message.shares), strict=True)),
+        label=message.label,
+        probability=message.probability,
+        raw=tuple(_raw_from(raw) for raw in message.raw),
+        regime_change=message.regime_change,
+    )
+
+
+def _raw_from(message: Any) -> RawSamples:
+    stamps_ns = [stamp_of(stamp) for stamp in message.stamps]
+    values = np.array(message.values, dtype=np.float64)
+    return RawSamples(
+        source=message.source,
+        frame_id=message.frame_id,
+        channels=tuple(message.channels),
+        stamps_ns=np.array(stamps_ns, dtype=np.int64),
+        values=values.reshape(-1, len(message.channels)),
+    )

@@ -1,0 +1,31 @@
+"""What was received, as it came: samples of one source, and its messages byte for byte."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class RawSamples:
+    """A stretch of one source's samples: stamps int64 [n], values float64 [n, channels]."""
+
+    source: str
+    frame_id: str
+    channels: tuple[str, ...]
+    stamps_ns: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RawMessages:
+    """A stretch of one source's messages byte for byte, refused ones too, in order of arrival.
+
+    `times_ns` int64 [n] never falls: the stamp of what was accepted, for the rest the time of what
+    came next to it.
+    """
+
+    times_ns: NDArray[np.int64]
+    data: tuple[bytes, ...]

@@ -1,0 +1,199 @@
+"""Everything that one run gave, live or replayed, and how it compares with the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tao_lora_ros.bags.labels import read_contacts
+from tao_lora_ros.bags.reader import BagReader
+from tao_lora_ros.bags.replay import Replay
+from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.messages.label_span import LabelSpan
+from tao_lora_ros.messages.results import Event, Inference
+from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.signal.source import ClockJump, Source
+
+TOLERANCE_S = 0.05  # an onset this near to a contact's start has found it
+_ABUTTING_S = 1e-3
+
+Outcome = Literal["found", "covered", "missed"]
+
+
+class Signal(NamedTuple):
+    """One source's accepted samples: stamps int64 [n] as sent, rising; values float64 [n, C]."""
+
+    stamps_ns: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run.
+
+    Args:
+        title: what was run, in a few words.
+        start_ns: stamp of the first message; all seconds count from it.
+        channels: channel names of all sources, in the order of `signals`.
+        signals: samples by source name.
+        lags_s: by source name, how much later than the others it stamps the same instant.
+        inferences: all inferences, in order.
+        events: both phases of all events, in order.
+        labels: names of the inferences' probabilities.
+        model_id: name of the model.
+        model_version: its version.
+        rejected: refused messages by kind.
+        contacts: the truth, in order of time; empty where nobody knows it.
+        inference_latencies_s: one an inference, from the newest sample's arrival to publishing;
+            empty for a replay.
+        onset_latencies_s: by event sequence, from the onset sample's publication to the event's;
+            empty for a replay.
+        notes: further facts by name, such as the node's load.
+    """
+
+    title: str
+    start_ns: int
+    channels: tuple[str, ...]
+    signals: dict[str, Signal]
+    lags_s: dict[str, float]
+    inferences: list[Inference]
+    events: list[Event]
+    labels: tuple[str, ...]
+    model_id: str
+    model_version: str
+    rejected: Mapping[str, int]
+    contacts: list[LabelSpan]
+    inference_latencies_s: list[float] = field(default_factory=list)
+    onset_latencies_s: dict[int, float] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def seconds(self, stamp_ns: int) -> float:
+        """Seconds of a stamp from the start."""
+        return (stamp_ns - self.start_ns) * 1e-9
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the first to the last sample."""
+        stamps = [signal.stamps_ns[-1] for signal in self.signals.values() if len(signal.stamps_ns)]
+        return self.seconds(int(max(stamps))) if stamps else 0.0
+
+    @property
+    def final_events(self) -> list[Event]:
+        """The last word on each event, by sequence; one still open at the end is an ONSET."""
+        return list({event.sequence: event for event in self.events}.values())
+
+    def span_s(self, event: Event) -> tuple[float, float]:
+        """Onset and end of an event in seconds; an open one lasts to the end of the run."""
+        end_s = self.seconds(event.end_ns) if event.end_ns else self.duration_s
+        return self.seconds(event.onset_ns), end_s
+
+    @property
+    def touches(self) -> list[LabelSpan]:
+        """Contacts that follow on each other without a break (impact, then slide) joined."""
+        joined: list[LabelSpan] = []
+        for contact in self.contacts:
+            if joined and contact.start_s - joined[-1].end_s < _ABUTTING_S:
+                joined[-1] = _join(joined[-1], contact)
+            else:
+                joined.append(contact)
+        return joined
+
+    def outcome(self, touch: LabelSpan) -> Outcome:
+        """Found by an onset of its own, covered by an event already open, or missed."""
+        spans = [self.span_s(event) for event in self.final_events]
+        if any(abs(onset - touch.start_s) <= TOLERANCE_S for onset, _ in spans):
+            return "found"
+        inside = any(onset <= touch.start_s <= end for onset, end in spans)
+        return "covered" if inside else "missed"
+
+    def touched(self, event: Event) -> bool:
+        """Whether there was contact at some time in the event, give or take the tolerance."""
+        onset, end = self.span_s(event)
+        return any(
+            onset - TOLERANCE_S <= contact.end_s and contact.start_s <= end + TOLERANCE_S
+            for contact in self.contacts
+        )
+
+    def nearest_truth(self, event: Event) -> tuple[str, float] | None:
+        """What truly happened nearest to the onset, and how much later the onset is, in seconds.
+
+        A contact begins, or one that lasted ends: letting go shakes the tool as well.
+        """
+        onset = self.seconds(event.onset_ns)
+        happened = [(contact.label, onset - contact.start_s) for contact in self.contacts]
+        lasting = [touch for touch in self.touches if touch.end_s - touch.start_s > 2 * TOLERANCE_S]
+        happened += [("end of contact", onset - touch.end_s) for touch in lasting]
+        return min(happened, key=lambda item: abs(item[1]), default=None)
+
+
+def _join(first: LabelSpan, second: LabelSpan) -> LabelSpan:
+    known = {first.label: None, second.label: None}
+    sigma = float(np.fmax(first.peak_sigma, second.peak_sigma))
+    return LabelSpan(first.start_s, second.end_s, ", ".join(known), sigma)
+
+
+def record_replay(
+    bag: Path,
+    result: Replay,
+    pipeline: Pipeline,
+    artifact: Artifact,
+    topics: Mapping[str, str] | None = None,
+) -> RunRecord:
+    """The record of a replay; the signals are read from the bag once more.
+
+    Raises:
+        BagError: the bag or its labels cannot be read.
+    """
+    sources = [Source(source.config, source.jump_s) for source in pipeline.intake.sources]
+    with BagReader(bag, [source.config for source in sources], topics) as reader:
+        signals, _ = collect_signals(reader.messages(), sources)
+    return RunRecord(
+        title=f"Replay of {bag.name}",
+        start_ns=result.first_stamp_ns,
+        channels=pipeline.artifact.channels,
+        signals=signals,
+        lags_s={source.config.name: source.config.lag_s for source in sources},
+        inferences=result.inferences,
+        events=result.events,
+        labels=artifact.labels,
+        model_id=artifact.model_id,
+        model_version=artifact.version,
+        rejected=pipeline.intake.rejected,
+        contacts=read_contacts(bag),
+    )
+
+
+def collect_signals(
+    messages: Iterable[tuple[int, int, bytes]], sources: Sequence[Source]
+) -> tuple[dict[str, Signal], int]:
+    """Decode (source number, time when it came in ns, CDR bytes) by fresh sources.
+
+    They count what they refuse.
+
+    Returns:
+        The signals by source name, and the stamp of the first message taken (0 without any).
+    """
+    stamps: list[list[int]] = [[] for _ in sources]
+    values: list[list[NDArray[np.float64]]] = [[] for _ in sources]
+    start_ns = 0
+    for index, came_ns, data in messages:
+        try:
+            sample = sources[index].accept(data, came_ns)
+        except ClockJump:
+            sources[index].restart()
+            sample = sources[index].accept(data, came_ns)
+        if sample is not None:
+            start_ns = start_ns or sample.stamp_ns
+            stamps[index].append(sample.stamp_ns)
+            values[index].append(sample.values)
+    signals = {}
+    for source, of_source, rows in zip(sources, stamps, values, strict=True):
+        order = np.argsort(of_source, kind="stable")
+        table = np.array(rows, dtype=np.float64).reshape(-1, len(source.config.channels))
+        signals[source.config.name] = Signal(np.array(of_source, np.int64)[order], table[order])
+    return signals, start_ns

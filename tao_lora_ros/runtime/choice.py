@@ -1,0 +1,89 @@
+"""Which runtime infers, and why; the CPU takes over where the GPU fails."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tao_lora_ros.messages.route import Route
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.runtime.cpu import CpuRuntime
+from tao_lora_ros.runtime.runtime import Array, Output, Runtime
+
+BACKENDS = ("auto", "cpu", "cuda")
+
+_log = logging.getLogger(__name__)
+
+
+class ChosenRuntime:
+    """A runtime that is there for as long as the process is: on the GPU while it works, else CPU.
+
+    Args:
+        model: the quantised model.
+        backend: one of `BACKENDS`; `auto` takes a GPU where there is one that works.
+
+    `reason` says why it is the one it is.
+    """
+
+    def __init__(self, model: Mixer, backend: str = "auto") -> None:
+        self._model = model
+        self._runtime, self.reason = _start(model, backend)
+
+    @property
+    def name(self) -> str:
+        """Of the runtime that infers now."""
+        return self._runtime.name
+
+    def infer(self, window: Array, path: Route) -> Output:
+        """See `Runtime`."""
+        try:
+            return self._runtime.infer(window, path)
+        except RuntimeError as error:
+            self._fall_back(error)
+            return self._runtime.infer(window, path)
+
+    def infer_batch(self, windows: Array, paths: NDArray[np.int32]) -> Output:
+        """See `Runtime`."""
+        try:
+            return self._runtime.infer_batch(windows, paths)
+        except RuntimeError as error:
+            self._fall_back(error)
+            return self._runtime.infer_batch(windows, paths)
+
+    def _fall_back(self, error: RuntimeError) -> None:
+        """Go on with the CPU after the GPU failed; an error of the CPU is the caller's."""
+        if isinstance(self._runtime, CpuRuntime):
+            raise error
+        self.reason = f"{self._runtime.name} failed while running: {_line(error)}"
+        _log.error("inference goes on with the CPU: %s", self.reason)
+        self._runtime = CpuRuntime(self._model)
+
+
+def _start(model: Mixer, backend: str) -> tuple[Runtime, str]:
+    if backend not in BACKENDS:
+        raise ValueError(f"backend is {backend!r}, expected one of {', '.join(BACKENDS)}")
+    if backend == "cpu":
+        return CpuRuntime(model), "backend is set to cpu"
+    if not torch.cuda.is_available():
+        return CpuRuntime(model), _why_no_cuda()
+    try:
+        from tao_lora_ros.runtime.gpu import GpuRuntime
+
+        return GpuRuntime(model), f"{torch.cuda.get_device_name()} works"
+    except (ImportError, RuntimeError, ValueError) as error:
+        reason = f"the GPU failed at the start: {_line(error)}"
+        _log.error("inference runs on the CPU: %s", reason)
+        return CpuRuntime(model), reason
+
+
+def _why_no_cuda() -> str:
+    if torch.version.cuda is None:
+        return "this torch is built without CUDA"
+    return f"torch (CUDA {torch.version.cuda}) finds no usable device or driver"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,0 +1,134 @@
+"""`make bench PART=events|accuracy|latency|node JSON=FILE`: ours side by side with peers."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tao_lora_ros.benchmarks.results import OURS, Measurement, read_results, table, write_results
+from tao_lora_ros.cli.bench import progress
+
+
+def _parser() -> ArgumentParser:
+    parser = argparse.ArgumentParser(prog="benchmark.run", description=__doc__)
+    parts = parser.add_subparsers(required=True, metavar="PART")
+
+    events = _add(parts, "events", _events, "event detection: F1, delay, false alarms, cost")
+    events.add_argument("--quick", action="store_true", help="about a tenth of it")
+
+    latency = _add(parts, "latency", _latency, "time of one inference, host to host")
+    latency.add_argument("--quick", action="store_true", help="fewer batch sizes and calls")
+    latency.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is")
+    latency.add_argument(
+        "--only", action="append", default=[], metavar="SUBJECT", help="leave the others out"
+    )
+
+    node = _add(parts, "node", _node, "the node under load: CPU, latency, loss, memory")
+    node.add_argument("--seconds", type=float, default=60.0, help="of each case (default 60)")
+    node.add_argument(
+        "--case", action="append", default=[], metavar="CASE", help="leave the others out"
+    )
+
+    accuracy = _add(parts, "accuracy", _accuracy, "every precision; fixed and routed hops")
+    accuracy.add_argument(
+        "--plot", type=Path, metavar="FILE", help="plot error against bytes (PNG, SVG)"
+    )
+    accuracy.add_argument("--quick", action="store_true", help="little of it, badly trained")
+    accuracy.add_argument(
+        "--part",
+        action="append",
+        default=[],
+        choices=("borealtc", "tcn", "sim", "hops"),
+        help="that alone (repeatable); --json keeps a file's other parts",
+    )
+    return parser
+
+
+def _add(parts: Any, name: str, run: Callable[[Namespace], None], what: str) -> ArgumentParser:
+    parser: ArgumentParser = parts.add_parser(name, help=what)
+    parser.set_defaults(run=run)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements as JSON")
+    return parser
+
+
+def _events(options: Namespace) -> None:
+    from benchmark.events import PACKAGES, QUICK, Size, bench_events, default_cache
+
+    rows = bench_events(QUICK if options.quick else Size(), default_cache(), progress())
+    _report(options, "events", ["--quick"] * options.quick, PACKAGES, rows)
+
+
+def _latency(options: Namespace) -> None:
+    import torch
+
+    logging.disable(logging.INFO)  # ONNX's exporter and quantiser report every node
+    from tao_lora_ros.benchmarks.latency import PACKAGES, QUICK, Size, bench_latency
+
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cpu":
+        from benchmark.cpu_peers import CPU_PEERS as PEERS
+    else:
+        from benchmark.gpu_peers import GPU_PEERS as PEERS
+    size = QUICK if options.quick else Size()
+    rows = bench_latency(size, device, options.only, progress(), PEERS)
+    arguments = [f"--device {device}", *["--quick"] * options.quick]
+    arguments += [f"--only {subject}" for subject in options.only]
+    _report(options, "latency", arguments, PACKAGES, rows)
+
+
+def _node(options: Namespace) -> None:
+    from benchmark.plain_node import PLAIN, plain_command
+    from tao_lora_ros.benchmarks.node import PACKAGES, bench_node, our_command
+
+    subjects = {OURS: our_command, PLAIN: plain_command}
+    rows = bench_node(options.case, options.seconds, progress(), subjects)
+    arguments = [f"--seconds {options.seconds:g}", *(f"--case {case}" for case in options.case)]
+    _report(options, "node", arguments, PACKAGES, rows)
+
+
+def _accuracy(options: Namespace) -> None:
+    from benchmark import accuracy
+    from benchmark.events import default_cache
+
+    size = accuracy.QUICK if options.quick else accuracy.Size()
+    rows = accuracy.bench_accuracy(
+        size, default_cache(), progress(), options.part or accuracy.PARTS
+    )
+    if options.json:
+        kept = read_results(options.json) if options.json.exists() else []
+        measured = {accuracy.part_of(row) for row in rows}
+        together = [row for row in kept if accuracy.part_of(row) not in measured] + rows
+        there = {accuracy.part_of(row) for row in together}
+        arguments = ["--quick"] * options.quick
+        arguments += [f"--part {part}" for part in accuracy.PARTS if part in there]
+        command = _command("accuracy", arguments)
+        write_results(options.json, command, accuracy.PACKAGES, together)
+    print(table(accuracy.without_spread(rows)))
+    if options.plot:
+        accuracy.plot(rows, options.plot)
+
+
+def _report(
+    options: Namespace,
+    part: str,
+    arguments: Sequence[str],
+    packages: Iterable[str],
+    rows: Sequence[Measurement],
+) -> None:
+    if options.json:
+        write_results(options.json, _command(part, arguments), packages, rows)
+    print(table(rows))
+
+
+def _command(part: str, arguments: Sequence[str]) -> str:
+    words = " ".join(arguments)
+    return f"make bench PART={part}" + (f' ARGS="{words}"' if words else "")
+
+
+if __name__ == "__main__":
+    parsed = _parser().parse_args()
+    parsed.run(parsed)
