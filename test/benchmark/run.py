@@ -129,6 +129,11 @@ def _command(part: str, arguments: Sequence[str]) -> str:
     return f"make bench PART={part}" + (f' ARGS="{words}"' if words else "")
 
 
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure one part."""
+    options = _parser().parse_args(arguments)
+    options.run(options)
+
+
 if __name__ == "__main__":
-    parsed = _parser().parse_args()
-    parsed.run(parsed)
+    main()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,13 +13,12 @@ import pytest
 import torch
 from models import SMALL, full_precision, windows
 
-from benchmark import accuracy, borealtc, forest, hops, subjects
+from benchmark import accuracy, borealtc, forest, hops, run, subjects
 from benchmark.precision import PRECISIONS, rounded, weight_bytes
 from benchmark.tcn import CausalTcn
 from tao_lora_ros.bags.rows import Run, Span
 from tao_lora_ros.benchmarks.memory import activation_bytes, branch_bytes, steady_bytes
 from tao_lora_ros.benchmarks.results import OURS, Measurement, read_results
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.training.dataset import Batch
@@ -201,15 +199,12 @@ def test_a_part_leaves_the_other_parts_of_a_file_alone(
             Measurement(OURS, case, metric, value, "") for metric in ("accuracy", "accuracy_std")
         ]
         monkeypatch.setattr(accuracy, "bench_accuracy", lambda *_, rows=rows: rows)
-        monkeypatch.setattr(
-            sys, "argv", ["tao-lora", "bench", "accuracy", "--part", part, "--json", str(file)]
-        )
-        main()
+        run.main(["accuracy", "--part", part, "--json", str(file)])
     found = {(row.case, row.metric): row.value for row in read_results(file)}
     assert found["sim-steady", "accuracy"] == 0.3
     assert found["sim-routed", "accuracy"] == 0.2
     assert len(found) == 4
-    assert json.loads(file.read_text())["command"].endswith("--part sim --part hops")
+    assert json.loads(file.read_text())["command"].endswith('ARGS="--part sim --part hops"')
     assert "accuracy_std" not in capsys.readouterr().out
 
 

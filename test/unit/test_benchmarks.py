@@ -207,7 +207,7 @@ def test_results_are_read_back_as_written_and_tabled_with_ours_first(tmp_path):
         Measurement("peer", "a", "delay_median_ms", float("nan"), "ms"),
     ]
     file = tmp_path / "new" / "events.json"
-    write_results(file, "tao-lora bench events", ("numpy", "no-such-package"), rows)
+    write_results(file, "make bench PART=events", ("numpy", "no-such-package"), rows)
     again = read_results(file)
     assert again[:2] == rows[:2]
     assert np.isnan(again[2].value)

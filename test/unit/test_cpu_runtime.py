@@ -100,8 +100,8 @@ def test_a_window_gives_the_same_alone_and_in_a_batch() -> None:
 def test_who_compiles_and_who_loads_from_the_cache_get_the_same_bits(tmp_path: Path) -> None:
     script = (
         "from models import full_precision, quantized, windows\n"
-        "from tao_lora_ros.hardware import cpu, cpu_forward\n"
-        "from tao_lora_ros.detection.router import Route\n"
+        "from tao_lora_ros.runtime import cpu, cpu_forward\n"
+        "from tao_lora_ros.messages.route import Route\n"
         "runtime = cpu.CpuRuntime(quantized(full_precision(), windows()))\n"
         "print(len(cpu_forward.forward.stats.cache_misses))\n"
         "for path in Route:\n"
@@ -153,7 +153,7 @@ def test_products_are_exact_on_lesser_cpus(features: str, lanes: int) -> None:
         pytest.skip("this CPU has no AVX2")
     check = (
         "import numpy as np\n"
-        "from tao_lora_ros.hardware import cpu_product as p\n"
+        "from tao_lora_ros.runtime import cpu_product as p\n"
         f"assert p.LANES == {lanes}\n"
         "a, b = np.arange(-99, 99).reshape(11, 18).astype(np.int16) * 331, np.arange(18 * 37) % 256"
         " - 128\n"

@@ -112,7 +112,7 @@ def test_export_csv(folder, tmp_path):
     with (tmp_path / "csv" / "imu.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
     assert header[:2] == ["stamp_ns", "imu.accel_x [m/s^2]"]
-    source = event(0).raw[0]
+    source = event(0).event.raw[0]
     assert [int(row[0]) for row in rows[:50]] == source.stamps_ns.tolist()
     assert [[float(v) for v in row[1:]] for row in rows[:50]] == source.values.tolist()
     assert rows[50][4:] == ["", "", ""]
@@ -121,7 +121,9 @@ def test_export_csv(folder, tmp_path):
 
 def test_export_csv_of_odd_names(tmp_path):
     one = raw("/arm/left", IMU, T0 + np.arange(3))
-    record = replace(event(), raw=(one, replace(one, frame_id="other")))
+    record = event()
+    two = replace(record.event, raw=(one, replace(one, frame_id="other")))
+    record = replace(record, event=two)
     files = export_csv([record], tmp_path)
     assert [file.name for file in files] == ["arm_left.csv", "arm_left_2.csv"]
 

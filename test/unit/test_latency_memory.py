@@ -29,7 +29,7 @@ def test_latency_of_all_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "CONFIGS", {"base": CONFIGS["base"]})
     said: list[str] = []
     rows = bench_latency(
-        Size((1, 2), 20, 0.1), "cpu", [OURS, LOOP, "torch-eager-fp32"], said.append
+        Size((1, 2), 20, 0.1), "cpu", [OURS, LOOP, "torch-eager-fp32"], said.append, CPU_PEERS
     )
     cases = {f"cpu-base-b{b}-{p}" for b in (1, 2) for p in ("steady", "transient", "alternating")}
     assert {row.case for row in rows} == cases
