@@ -10,11 +10,12 @@ from typing import Any
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
+from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.preservation.event_record import Topic
 from tao_lora_ros.signal.source import SourceConfig
 
 
-class BagError(ValueError):
+class BagError(TaoLoraError):
     """The bag cannot be read, or lacks a topic; the text names the bag and what is wrong."""
 
 

@@ -18,6 +18,7 @@ from tao_lora_ros.bags.replay import replay, summary
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import TABLE, Settings, parameter_file, read_settings
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.event_bytes import event_bytes
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
 from tao_lora_ros.preservation.event_record import EventRecord
@@ -27,7 +28,7 @@ from tao_lora_ros.report.record import record_replay
 from tao_lora_ros.training.calibrate import recalibrate
 
 
-class UsageError(ValueError):
+class UsageError(TaoLoraError):
     """An argument will not do; the text names it."""
 
 

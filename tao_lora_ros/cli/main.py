@@ -7,28 +7,13 @@ import os
 import sys
 from pathlib import Path
 
-from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.cli import commands
 from tao_lora_ros.cli.arguments import add_topic_argument
 from tao_lora_ros.cli.bench import add_bench_parser
 from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
 from tao_lora_ros.cli.training import add_training_parsers
-from tao_lora_ros.detection.calibration import CalibrationError
-from tao_lora_ros.engine.settings import SettingsError
-from tao_lora_ros.model.artifact import ArtifactError
-from tao_lora_ros.preservation.event_record import StoreError
-from tao_lora_ros.training.checkpoint import CheckpointError
-
-_EXPECTED = (
-    BagError,
-    SettingsError,
-    ArtifactError,
-    CalibrationError,
-    StoreError,
-    CheckpointError,
-    commands.UsageError,
-)
+from tao_lora_ros.messages.errors import TaoLoraError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options) or 0)
-    except _EXPECTED as error:
+    except TaoLoraError as error:
         print(f"tao-lora: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ from tao_lora_ros.model.adapter import adapter_of, set_adapter
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
 from tao_lora_ros.model.describe import describe
 from tao_lora_ros.training.dataset import label_names
-from tao_lora_ros.training.fit import FitConfig
+from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.quantize import ROUNDINGS
 from tao_lora_ros.training.recordings import Reading, default_cache, read_runs
 from tao_lora_ros.training.steps import (

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.detection.analyzer import Calibration, log_ratios, new_analyzer
 from tao_lora_ros.detection.glitch_filter import MEMORY_S, resolutions
 from tao_lora_ros.detection.innovation import LAGS
+from tao_lora_ros.messages.errors import TaoLoraError
 
 SCALES = (1, 3)
 MEMORIES_S = (0.012, 0.048, MEMORY_S)
@@ -33,7 +34,7 @@ _LEAST_START = 5
 _DIGITS = 8  # significant ones of the autocovariance
 
 
-class CalibrationError(ValueError):
+class CalibrationError(TaoLoraError):
     """The recording does not serve; the text says what is missing."""
 
 

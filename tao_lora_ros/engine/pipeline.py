@@ -19,6 +19,7 @@ from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.schedule import HopSchedule
 from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.engine.sources import check_channels, check_successor
+from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.results import Event, Inference, Phase, Result
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact
@@ -30,7 +31,7 @@ from tao_lora_ros.signal.window import SlidingWindow
 LOADS = ("N", "Nm")
 
 
-class TareError(ValueError):
+class TareError(TaoLoraError):
     """There is no steady load to take as zero; the text says why."""
 
 

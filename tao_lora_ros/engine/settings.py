@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from tao_lora_ros.engine.parameter import Parameter, parameter
+from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.runtime.choice import BACKENDS
 from tao_lora_ros.signal.source import WRENCH_TYPES
 
@@ -23,7 +24,7 @@ _ONE_EACH = (
 )
 
 
-class SettingsError(ValueError):
+class SettingsError(TaoLoraError):
     """A parameter is unknown, of the wrong type or out of range; the text names it."""
 
 

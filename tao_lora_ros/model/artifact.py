@@ -17,6 +17,7 @@ from safetensors.torch import load, save
 
 from tao_lora_ros.detection.analyzer import Calibration
 from tao_lora_ros.detection.innovation import LAGS
+from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.model.adapter import Adapter, set_adapter
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
 from tao_lora_ros.signal.source import unit_of
@@ -29,7 +30,7 @@ DEFAULT_ARTIFACT = "arm_base"
 _NUMBERS = re.compile(r"\[[\s\d.eE+,-]+\]")
 
 
-class ArtifactError(ValueError):
+class ArtifactError(TaoLoraError):
     """The folder is not a usable artifact; the text names the file, the field and what is wrong."""
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from rosbags.interfaces import Connection, Qos
 
+from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.raw_data import RawMessages
 from tao_lora_ros.messages.results import Event, Kept
 
 TRANSIENT_EVENT = "tao_lora_ros/msg/TransientEvent"
 
 
-class StoreError(Exception):
+class StoreError(TaoLoraError):
     """The store cannot do what it was asked; the text names the path and the reason."""
 
 

@@ -22,8 +22,8 @@ from rclpy.utilities import remove_ros_args
 from rich.progress import Progress
 from rosgraph_msgs.msg import Clock
 
-from tao_lora_ros.bags.reader import BagError, BagReader, bag_topics
-from tao_lora_ros.engine.settings import Settings, SettingsError, read_settings
+from tao_lora_ros.bags.reader import BagReader, bag_topics
+from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
 from tao_lora_ros.ros.time_message import time_message
@@ -137,7 +137,7 @@ def main() -> int:
         settings = read_settings(options.params_file) if options.params_file else Settings()
         sources, topics = source_configs(settings), bag_topics(options.topic)
         play(options.bag, sources, topics, options.rate, options.subscribers, options.clock)
-    except (BagError, SettingsError, ValueError, TimeoutError) as error:
+    except (ValueError, TimeoutError) as error:
         print(f"player: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

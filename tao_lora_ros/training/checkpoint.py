@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, optim
 
+from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.model.mixer import Mixer
-
-if TYPE_CHECKING:
-    from tao_lora_ros.training.fit import FitConfig
+from tao_lora_ros.training.fit_config import FitConfig
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
-class CheckpointError(ValueError):
+class CheckpointError(TaoLoraError):
     """The checkpoint cannot be resumed; the text names the file and why."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,12 @@ from torch.nn import functional as F
 
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.training.augment import Augmentation, augment
+from tao_lora_ros.training.augment import augment
 from tao_lora_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from tao_lora_ros.training.dataset import UNKNOWN, Batch, WindowSet
 from tao_lora_ros.training.distributed import Workers
+from tao_lora_ros.training.fit_config import FitConfig
 
-BATCH = 128
 LEARNING_RATE = 2e-3
 WARM_UP = 0.15  # share of the steps
 WEIGHT_DECAY = 1e-2
@@ -29,23 +28,6 @@ AVERAGING = 0.998  # of the weights, step by step; the average is the model
 CHECKPOINT_STEPS = 200
 
 Progress = Callable[[int, float], None]
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """How to fit.
-
-    Args:
-        steps: optimiser steps of `batch` windows.
-        seed: of weights, draws and variations.
-        batch: windows of a step, all workers together.
-        augmentation: how far windows are varied.
-    """
-
-    steps: int = 1500
-    seed: int = 0
-    batch: int = BATCH
-    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 def fit(

@@ -16,7 +16,8 @@ from tao_lora_ros.model.mixer import MixerConfig
 from tao_lora_ros.report.loss_plot import progress_bar
 from tao_lora_ros.training.dataset import WindowSet, label_names
 from tao_lora_ros.training.distributed import Workers
-from tao_lora_ros.training.fit import FitConfig, fit
+from tao_lora_ros.training.fit import fit
+from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.losses import LossLog
 from tao_lora_ros.training.recordings import Reading, hold_out, read_runs
 from tao_lora_ros.training.steps import (

@@ -31,7 +31,7 @@ from tao_lora_ros.model.artifact import default_artifact, load_artifact
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.training.dataset import Batch, WindowSet, label_names
 from tao_lora_ros.training.evaluate import classification, evaluate
-from tao_lora_ros.training.fit import FitConfig
+from tao_lora_ros.training.fit_config import FitConfig
 
 PACKAGES = ("numpy", "torch", "scikit-learn", "mujoco")
 PARTS = ("borealtc", "tcn", "sim", "hops")

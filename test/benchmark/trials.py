@@ -19,7 +19,8 @@ from tao_lora_ros.model.mixer import Mixer, MixerConfig
 from tao_lora_ros.training.augment import knock
 from tao_lora_ros.training.dataset import Batch, WindowSet
 from tao_lora_ros.training.evaluate import outputs, scores
-from tao_lora_ros.training.fit import FitConfig, fit
+from tao_lora_ros.training.fit import fit
+from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.quantize import observe
 from tao_lora_ros.training.steps import CALIBRATION_WINDOWS, calm_draws, knocked_draws
 

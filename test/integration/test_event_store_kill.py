@@ -43,7 +43,7 @@ print("opening", flush=True)
 store = EventStore(Path(sys.argv[1]), int(sys.argv[2]), 0)
 for record in events:
     entry = store.append(record)
-    print(entry.number, record.sequence, flush=True)
+    print(entry.number, record.event.sequence, flush=True)
 """
 
 

@@ -16,7 +16,8 @@ from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.training import fit as fit_module
 from tao_lora_ros.training.checkpoint import CheckpointError
 from tao_lora_ros.training.dataset import WindowSet
-from tao_lora_ros.training.fit import FitConfig, fit, learning_rate
+from tao_lora_ros.training.fit import fit, learning_rate
+from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.losses import LossLog
 
 SIZES = replace(SMALL, classes=0)
