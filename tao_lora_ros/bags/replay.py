@@ -37,7 +37,7 @@ def replay(
         if not result.first_stamp_ns:
             result.first_stamp_ns = _stamp_ns(pipeline, *message)
         source, log_ns, data = message
-        _sort(pipeline.push(source, data, log_ns), result)
+        _sort(pipeline.push(source, data, log_ns).results, result)
         if count % 1000 == 0:
             progress(count)
     _sort(pipeline.flush(), result)
@@ -65,15 +65,15 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
     """The replay in numbers, ready for JSON; times in seconds from the first message's stamp."""
     counts = pipeline.counts
     return {
-        "messages": counts["messages"],
-        "windows": counts["windows"],
+        "messages": counts.messages,
+        "windows": counts.windows,
         "inferences": len(result.inferences),
-        "paths": {"steady": counts["steady"], "transient": counts["transient"]},
-        "duty": counts["transient_rows"] / max(counts["rows"], 1),
+        "paths": {"steady": counts.steady, "transient": counts.transient},
+        "duty": counts.duty,
         "rejected": dict(pipeline.intake.rejected),
         "glitches": dict(pipeline.glitches),
         "jumps": dict(pipeline.jumps),
-        "regime_changes": counts["regime_changes"],
+        "regime_changes": counts.regime_changes,
         "events": [
             _event_row(event, result.first_stamp_ns)
             for event in result.events

@@ -80,7 +80,7 @@ def read_rows(
     with BagReader(bag, [source.config for source in intake.sources], topics) as reader:
         for index, log_ns, data in reader.messages():
             try:
-                ready = intake.push(index, data, log_ns)
+                ready = intake.push(index, data, log_ns).rows
             except ClockJump as error:
                 raise BagError(f"{bag}: not one recording: {error}") from None
             first_ns = first_ns or intake.sources[index].newest_ns or 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,18 @@ from tao_lora_ros.signal.source import ClockJump, Source
 _STUCK_SAMPLES = 32
 # A transient is told of after its end, and sources may run ahead of the row that ended it.
 _MARGIN_S = 1.0
+
+
+class Taken(NamedTuple):
+    """What became of one message.
+
+    Args:
+        rows: that became complete, oldest first.
+        refusal: why the message was refused; empty where it was taken.
+    """
+
+    rows: list[Row]
+    refusal: str
 
 
 class Intake:
@@ -54,10 +67,8 @@ class Intake:
         self._jump_ns = round(settings.clock_jump_s * 1e9)
         self._newest_ns = 0  # of all sources, less their lags
 
-    def push(self, source: int, data: bytes, came_ns: int = 0) -> list[Row]:
-        """Take one message of a source and give out the rows that became complete, oldest first.
-
-        `came_ns` is as for `Source.accept`.
+    def push(self, source: int, data: bytes, came_ns: int = 0) -> Taken:
+        """Take one message of a source; `came_ns` is as for `Source.accept`.
 
         Raises:
             ClockJump: the stamps moved to another time. Nothing was taken: `restart`, and push the
@@ -66,11 +77,11 @@ class Intake:
         sample = self.sources[source].accept(data, came_ns)
         if sample is None or not self._timely(source, sample):
             self.buffers[source].push(self._newest_ns, data)
-            return []
+            return Taken([], self.sources[source].reason)
         self.buffers[source].push(self._newest_ns, data, sample.stamp_ns, sample.values)
         offset = self._offsets[source]
         values = sample.values if offset is None else sample.values - offset
-        return self._aligner.push(source, sample.stamp_ns, values)
+        return Taken(self._aligner.push(source, sample.stamp_ns, values), "")
 
     def _timely(self, source: int, sample: Sample) -> bool:
         """Whether a sample is of the same time as those of the other sources."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from math import inf
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from tao_lora_ros.detection.calibration import SteadyRows, calibrated
 from tao_lora_ros.detection.detector import Detector, Step
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.detection.router import Change, RouterConfig
+from tao_lora_ros.engine.counts import Counts
 from tao_lora_ros.engine.describer import EventDescriber
 from tao_lora_ros.engine.inferrer import Inferrer
 from tao_lora_ros.engine.intake import Intake
@@ -35,6 +37,20 @@ class TareError(TaoLoraError):
     """There is no steady load to take as zero; the text says why."""
 
 
+class Pushed(NamedTuple):
+    """What one message brought.
+
+    Args:
+        results: what became known, oldest first.
+        rows: of the grid, that it settled.
+        refusal: why it was refused; empty where it was taken.
+    """
+
+    results: list[Result]
+    rows: int
+    refusal: str
+
+
 class Pipeline:
     """Messages in, inferences and events out, in the order of their times.
 
@@ -53,7 +69,7 @@ class Pipeline:
         self, settings: Settings, artifact: Artifact, now_ns: Callable[[], int] | None = None
     ) -> None:
         check_channels(settings, artifact)
-        self.counts: Counter[str] = Counter()
+        self.counts = Counts()
         self.intake = Intake(settings, artifact.rate_hz, now_ns)
         self._settings = settings
         self.artifact = artifact
@@ -98,7 +114,7 @@ class Pipeline:
             runtime = ChosenRuntime(artifact.model, self._settings.backend)
         except RuntimeError as error:
             raise SettingsError(f"model {artifact.model_id} cannot run: {error}") from error
-        closed = list(self.flush())
+        closed = self.flush()
         self._adopt(artifact, runtime)
         self.warm()
         self._detector.recalibrate(artifact.calibration)
@@ -121,48 +137,44 @@ class Pipeline:
             Route.TRANSIENT: settings.hop_transient,
         }
 
-    def push(self, source: int, data: bytes, came_ns: int = 0) -> list[Result]:
+    def push(self, source: int, data: bytes, came_ns: int = 0) -> Pushed:
         """Take one message of a source (its place among the settings' sources).
 
-        `came_ns` is when it came, which is the stamp of what has no header.
-
-        Returns:
-            What became known, oldest first. A bad message gives nothing and is counted in
-            `intake.sources[source].rejected`.
+        `came_ns` is when it came, which is the stamp of what has no header. A message that is
+        refused is counted in `intake.sources[source].rejected`.
         """
-        self.counts["messages"] += 1
+        self.counts.messages += 1
         results: list[Result] = []
         try:
-            rows = self.intake.push(source, data, came_ns)
+            rows, refusal = self.intake.push(source, data, came_ns)
         except ClockJump:
             results = self.reset()
-            rows = self.intake.push(source, data, came_ns)
-        for row in rows:
-            for settled in self._glitches.push(row):
-                results += self._row(settled)
-        return results
+            rows, refusal = self.intake.push(source, data, came_ns)
+        settled = [row for aligned in rows for row in self._glitches.push(aligned)]
+        for row in settled:
+            results += self._row(row)
+        return Pushed(results, len(settled), refusal)
 
     def reset(self) -> list[Result]:
         """Close the open event, if any, and forget all signals; counts and sequence go on."""
-        closed = list(self.flush())
-        self.counts["resets"] += 1
+        closed = self.flush()
+        self.counts.resets += 1
         self._restart()
         return closed
 
-    def flush(self) -> Iterator[Result]:
+    def flush(self) -> list[Result]:
         """Settle what is held back at the end of the input, and close the open event.
 
         Post-rolls end here too.
         """
-        for row in self._glitches.flush():
-            yield from self._row(row)
+        results = [result for row in self._glitches.flush() for result in self._row(row)]
         if transient := self._detector.stop():
-            yield self._describer.describe(Phase.END, transient, self._last_ns)
-        yield from self.end_post_rolls()
+            results.append(self._describer.describe(Phase.END, transient, self._last_ns))
+        return results + self.end_post_rolls()
 
-    def end_post_rolls(self) -> Iterator[Result]:
+    def end_post_rolls(self) -> list[Result]:
         """Give out the events that wait for their post-roll: no more of it will come."""
-        return self._describer.kept(inf)
+        return list(self._describer.kept(inf))
 
     def calibrate(self) -> Calibration:
         """Calibrate on the motion since the last reset, its newest ten minutes at most.
@@ -213,14 +225,14 @@ class Pipeline:
         self._last_ns = 0
 
     def _row(self, row: Row) -> Iterator[Result]:
-        self.counts["rows"] += 1
+        self.counts.rows += 1
         self._last_ns = row.time_ns
         self._steady.push(row.values)
         self._window.push(row.time_ns, row.values)
         step = self._detector.push(row.time_ns, row.values)
-        self.counts["transient_rows"] += step.path is Route.TRANSIENT
+        self.counts.transient_rows += step.path is Route.TRANSIENT
         if self._window.full and not row.empty:
-            self.counts["windows"] += 1
+            self.counts.windows += 1
             if self._schedule.due(step.path, onset=step.change is Change.ONSET):
                 yield self._infer(row, step)
         if step.change is not Change.NONE:
@@ -229,10 +241,12 @@ class Pipeline:
 
     def _infer(self, row: Row, step: Step) -> Inference:
         path = step.path
-        self.counts[path.name.lower()] += 1
-        probabilities, error = self._inferrer.infer(self.counts["rows"], self._window.values, path)
+        probabilities, error = self._inferrer.infer(self.counts.rows, self._window.values, path)
         if path is Route.TRANSIENT:
+            self.counts.transient += 1
             self._describer.hear(probabilities)
+        else:
+            self.counts.steady += 1
         times = self._window.times_ns
         return Inference(
             stamp_ns=row.stamp_ns,
@@ -248,8 +262,8 @@ class Pipeline:
     def _transition(self, change: Change, time_ns: int) -> Event:
         transient = self._detector.transient
         if change is Change.ONSET:
-            self.counts["events"] += 1
+            self.counts.events += 1
             return self._describer.describe(Phase.ONSET, transient, time_ns)
         accepted = change is Change.ACCEPTED
-        self.counts["regime_changes"] += accepted
+        self.counts.regime_changes += accepted
         return self._describer.describe(Phase.END, transient, time_ns, accepted)

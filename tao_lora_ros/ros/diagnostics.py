@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class Diagnostics:
 
     def _count(self) -> Counter[str]:
         """All that only grows."""
-        counts = Counter(self._pipeline.counts)
+        counts = Counter(asdict(self._pipeline.counts))
         counts["late"] = self._outputs.late
         sources = self._pipeline.intake.sources
         counts.update({f"refused: {source.config.name}": source.refused for source in sources})
@@ -147,12 +148,12 @@ class Diagnostics:
             "why": self._pipeline.runtime.reason,
             "rate_hz": len(latencies_ms) / seconds,
             **_percentiles("latency", latencies_ms),
-            "steady": counts["steady"],
-            "transient": counts["transient"],
-            "duty": counts["transient_rows"] / max(counts["rows"], 1),
-            "late": counts["late"],
+            "steady": counts.steady,
+            "transient": counts.transient,
+            "duty": counts.duty,
+            "late": self._outputs.late,
             "glitches mended": self._pipeline.glitches.total(),
-            "resets": counts["resets"],
+            "resets": counts.resets,
             "cpu_share": load,
             "rss_mib": resident_mib(),
         }
@@ -162,8 +163,8 @@ class Diagnostics:
         counts, writer = self._pipeline.counts, self._outputs.writer
         level, summary = _OK, "keeping events" if writer else "keeping none"
         values: dict[str, Any] = {
-            "events": counts["events"],
-            "regime_changes": counts["regime_changes"],
+            "events": counts.events,
+            "regime_changes": counts.regime_changes,
         }
         if writer:
             values |= {"written": writer.written, "failed": writer.failed}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 
@@ -10,14 +11,9 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.service import Service
 from std_srvs.srv import Trigger
 
-from tao_lora_ros.detection.calibration import CalibrationError
-from tao_lora_ros.engine.pipeline import Pipeline, TareError
-from tao_lora_ros.engine.settings import SettingsError
-from tao_lora_ros.model.artifact import ArtifactError
+from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.ros.outputs import Outputs
-
-# What a caller is told; anything else is a fault of ours.
-_REFUSALS = (ArtifactError, CalibrationError, SettingsError, TareError)
 
 
 class Services:
@@ -62,9 +58,12 @@ class Services:
             response.message = action()
             response.success = True
             self._node.get_logger().info(response.message)
-        except _REFUSALS as error:
+        except TaoLoraError as error:
             response.message = str(error)
             self._node.get_logger().warning(f"refused: {error}")
+        except Exception as error:  # a fault of ours must not end the node
+            response.message = f"{type(error).__name__}: {error}"
+            self._node.get_logger().error(traceback.format_exc())
         return response
 
     def _calibrate(self) -> str:

@@ -84,7 +84,7 @@ class _Found:
         self.is_impact = np.array(labels) == IMPACT
         self.transient = np.array([i.path is Route.TRANSIENT for i in result.inferences])
         self.impacts = [c for c in read_contacts(bag) if c.label == IMPACT]
-        self.duty = pipeline.counts["transient_rows"] / max(1, pipeline.counts["rows"])
+        self.duty = pipeline.counts.duty
         self.bytes_moved = _bytes_moved(artifact.model, self.transient)
 
     def delay_s(self, impact: LabelSpan) -> float:

@@ -36,7 +36,7 @@ def pipeline(**settings: Any) -> Pipeline:
 
 
 def results(subject: Pipeline, messages: Iterable[Message], flush: bool = True) -> list[Result]:
-    out = [result for m in messages for result in subject.push(m.source, m.data)]
+    out = [result for m in messages for result in subject.push(m.source, m.data).results]
     return [*out, *subject.flush()] if flush else out
 
 
@@ -102,9 +102,9 @@ def test_steady_noise_gives_inferences_at_the_slow_hop_and_no_event() -> None:
     assert {inference.path for inference in out} == {Route.STEADY}
     ends = [inference.window_end_ns for inference in out]
     assert set(np.diff(ends).tolist()) == {16 * PERIOD_NS}
-    assert subject.counts["steady"] == len(out) == -(-subject.counts["windows"] // 16)
-    assert subject.counts["windows"] == subject.counts["rows"] - SMALL.window + 1
-    assert subject.counts["messages"] == len(STEADY)
+    assert subject.counts.steady == len(out) == -(-subject.counts.windows // 16)
+    assert subject.counts.windows == subject.counts.rows - SMALL.window + 1
+    assert subject.counts.messages == len(STEADY)
     assert not subject.intake.rejected
 
 
@@ -335,7 +335,7 @@ def test_bad_messages_are_counted_and_change_nothing_else(kind: str, struck: lis
     out = results(subject, sent)
     bad = len(range(20, len(STRUCK), 5))
     assert subject.intake.rejected == {kind: bad}
-    assert subject.counts["messages"] == len(STRUCK) + bad
+    assert subject.counts.messages == len(STRUCK) + bad
     assert kind.replace("_", " ") in subject.intake.sources[0].reason
     assert same(struck, out)
     (kept,) = kept_of(out)
@@ -365,7 +365,7 @@ def test_a_source_on_another_clock_is_refused_with_the_reason() -> None:
         subject.push(1, wrench(START_NS + i * MS))
     assert subject.intake.sources[0].rejected["other_clock"] > 0
     assert "behind the others'" in subject.intake.sources[0].reason
-    assert 0 < subject.counts["rows"] < 400
+    assert 0 < subject.counts.rows < 400
 
 
 def test_every_message_twice_gives_the_same_as_once(struck: list[Result]) -> None:
@@ -405,7 +405,7 @@ def test_a_bag_that_loops_resets_and_goes_on() -> None:
     subject = pipeline(clock_jump_s=1.0)
     first = results(subject, STRUCK, flush=False)
     second = results(subject, STRUCK)
-    assert subject.counts["resets"] == 1
+    assert subject.counts.resets == 1
     assert subject.intake.rejected == {
         "clock_jump": 2
     }  # one a source, the confirming ones are taken
@@ -433,9 +433,9 @@ def test_a_clock_jump_closes_the_open_event_before_anything_new() -> None:
 def test_reset_forgets_the_signals_but_no_counts() -> None:
     subject = pipeline()
     results(subject, STEADY[:1000])
-    rows = subject.counts["rows"]
+    rows = subject.counts.rows
     assert subject.reset() == []
-    assert subject.counts["rows"] == rows
+    assert subject.counts.rows == rows
     out = results(subject, motion(1.0, start_ns=START_NS - 50 * SECOND))
     assert not subject.intake.rejected
     assert inferences(out)[0].window_start_ns >= START_NS - 50 * SECOND

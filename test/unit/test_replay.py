@@ -73,7 +73,7 @@ def test_times_are_seconds_from_the_first_message(tmp_path: Path) -> None:
 def test_the_pipeline_gives_the_same_without_a_bag(tmp_path: Path) -> None:
     result, _ = run(tmp_path, STRUCK)
     pipeline = Pipeline(Settings(), small_artifact())
-    direct = [r for m in STRUCK for r in pipeline.push(m.source, m.data)]
+    direct = [r for m in STRUCK for r in pipeline.push(m.source, m.data).results]
     stamps = [r.window_end_ns for r in direct if hasattr(r, "window_end_ns")]
     assert [inference.window_end_ns for inference in result.inferences] == stamps
 

@@ -1,0 +1,145 @@
+"""What a configured node consists of: its pipeline, inputs, outputs, services and diagnostics."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from operator import itemgetter
+from pathlib import Path
+
+from rclpy.lifecycle import LifecycleNode
+
+from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
+from tao_lora_ros.ros import garbage
+from tao_lora_ros.ros.diagnostics import Diagnostics
+from tao_lora_ros.ros.inputs import Input
+from tao_lora_ros.ros.outputs import Outputs
+from tao_lora_ros.ros.pace import Pace
+from tao_lora_ros.ros.services import Services
+
+IDLE_S = 0.1  # from look to look without inputs
+
+
+class Session:
+    """Lives from a node's configuration to its cleanup; with inputs while the node is active.
+
+    Args:
+        node: the node.
+        settings: the parameters; `apply` takes others.
+
+    Raises:
+        ArtifactError: the model cannot be loaded.
+        SettingsError: the sources do not give what it reads.
+    """
+
+    def __init__(self, node: LifecycleNode, settings: Settings) -> None:
+        self._node = node
+        self._settings = settings
+        artifact = _load(settings)
+        clock = node.get_clock()
+        self._pipeline = Pipeline(settings, artifact, lambda: clock.now().nanoseconds)
+        self._pipeline.warm()
+        # A logger each, or the throttling of one source would silence the others.
+        names = (source.config.name for source in self._pipeline.intake.sources)
+        self._loggers = [node.get_logger().get_child(name) for name in names]
+        self.inputs: list[Input] = []
+        self._pace = Pace(IDLE_S)
+        self._last_message_s = 0.0  # when messages last came, steady clock
+        with ExitStack() as parts:  # what is there is given up where a later one cannot be made
+            self._outputs = Outputs(node, artifact, settings)
+            parts.callback(self._outputs.close)
+            services = Services(node, self._pipeline, self._outputs, self.take, self._reload)
+            parts.callback(services.close)
+            diagnostics = Diagnostics(node, self._pipeline, self._outputs, self.inputs)
+            parts.callback(diagnostics.close)
+            self._parts = parts.pop_all()
+
+    def open(self) -> None:
+        """Subscribe to the sources, and start keeping events."""
+        self._outputs.open_store(self._settings, self.inputs)
+        for config in source_configs(self._settings):
+            self.inputs.append(Input(self._node, config, self._settings.queue_depth))
+        artifact = self._pipeline.artifact
+        self._pace = Pace(1.0 / artifact.rate_hz)
+        self._node.get_logger().info(
+            f"model {artifact.model_id} {artifact.version}, "
+            f"reading {', '.join(input.topic for input in self.inputs)}"
+        )
+        garbage.quiet()
+
+    def stop(self) -> None:
+        """Deal with what came, close the open event, unsubscribe."""
+        self.take()
+        self._outputs.publish(self._pipeline.reset(), time.monotonic_ns())
+        self._outputs.close_store()
+        self._unsubscribe()
+
+    def drain(self) -> None:
+        """Wait until the events have arrived, for a second at most."""
+        self._outputs.drain()
+
+    def close(self) -> None:
+        """Let go of the model and the topics."""
+        self._unsubscribe()
+        self._parts.close()
+
+    def _unsubscribe(self) -> None:
+        while self.inputs:
+            self.inputs.pop().close()
+        self._pace = Pace(IDLE_S)
+        garbage.usual()
+
+    def rest_s(self) -> float:
+        """How long an executor may take until the next `take`."""
+        return self._pace.rest_s(time.monotonic())
+
+    def take(self) -> None:
+        """Deal with all messages that came, in the order of their arrival."""
+        now_s = time.monotonic()
+        waiting = [
+            (arrived_ns, source, came_ns, data)
+            for source, input in enumerate(self.inputs)
+            for arrived_ns, came_ns, data in input.take()
+        ]
+        waiting.sort(key=itemgetter(0))
+        if waiting:
+            self._last_message_s = now_s
+        elif now_s > self._last_message_s + self._settings.longest_wait_s:
+            self._outputs.publish(self._pipeline.end_post_rolls(), time.monotonic_ns())
+        self._pace.looked(now_s, bool(waiting) and self._push(waiting))
+
+    def _push(self, waiting: list[tuple[int, int, int, bytes]]) -> bool:
+        """Deal with these messages; whether they completed a row."""
+        rows = 0
+        for arrived_ns, source, came_ns, data in waiting:
+            pushed = self._pipeline.push(source, data, came_ns)
+            rows += pushed.rows
+            if pushed.results:
+                self._outputs.publish(pushed.results, arrived_ns)
+            if pushed.refusal:
+                log = self._loggers[source]
+                log.warning(f"refused: {pushed.refusal}", throttle_duration_sec=1.0)
+        return rows > 0
+
+    def apply(self, settings: Settings) -> None:
+        """Take the live parameters of new settings, after what came before the change."""
+        self.take()
+        self._settings = settings
+        self._pipeline.apply(settings)
+        self._outputs.use(self._pipeline.artifact, settings)
+
+    def _reload(self) -> str:
+        """Load the artifact that parameter `model` names now; what comes meanwhile waits."""
+        artifact = _load(self._settings)
+        self._outputs.publish(self._pipeline.use(artifact), time.monotonic_ns())
+        self._outputs.use(artifact, self._settings)
+        garbage.usual()
+        garbage.quiet()
+        return f"model {artifact.model_id} {artifact.version}"
+
+
+def _load(settings: Settings) -> Artifact:
+    return load_artifact(Path(settings.model) if settings.model else default_artifact())
