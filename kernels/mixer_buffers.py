@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .mixer_tensors import Linear, MixerTensors, Sizes
+from .mixer_tensors import MixerTensors, Sizes
 from .packing import byte_words, nibble_words
 
 
@@ -32,9 +32,8 @@ def mixer_buffers(model: MixerTensors, sizes: Sizes, device: str) -> Buffers:
 
 def _vectors(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
     channels, results = sizes.padded_channels, sizes.padded_results
-    heads = _heads(model)
-    layers = [model.embed, model.embed_features, model.class_head or model.forecast_head]
-    layers += [model.forecast_head]
+    # The kernel looks for two heads' scales.
+    layers = [model.embed, model.embed_features, model.heads[0], model.heads[-1]]
     for block in model.blocks:
         layers += [block.token_up, block.token_down, block.channel_up, block.channel_down]
     scales = torch.tensor([layer.x_scale for layer in layers], dtype=torch.float64)
@@ -53,8 +52,8 @@ def _vectors(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
         for layer in (block.token_up, block.token_down, block.channel_up, block.channel_down):
             parts += [layer.scales, layer.bias]
     parts += [*model.norm]
-    parts += [_padded(torch.cat([head.scales for head in heads]), results)]
-    parts += [_padded(torch.cat([head.bias for head in heads]), results)]
+    parts += [_padded(torch.cat([head.scales for head in model.heads]), results)]
+    parts += [_padded(torch.cat([head.bias for head in model.heads]), results)]
     return [part.double().flatten() for part in parts]
 
 
@@ -67,7 +66,7 @@ def _codes8(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
     features = torch.zeros(width, padded, 2, dtype=torch.int16)
     features[:, :channels] = model.embed_features.codes.reshape(width, 2, channels).mT
     heads = torch.zeros(sizes.padded_results, width, dtype=torch.int16)
-    heads[: sizes.results] = torch.cat([head.codes for head in _heads(model)])
+    heads[: sizes.results] = torch.cat([head.codes for head in model.heads])
     parts = [embed, features, heads]
     for block in model.blocks:
         parts += [block.token_up.codes, block.token_down.codes]
@@ -95,10 +94,6 @@ def _adapters(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
                 up[: len(layer.down)] = layer.up.T
             parts += [down.flatten(), up.flatten()]
     return parts
-
-
-def _heads(model: MixerTensors) -> list[Linear]:
-    return [head for head in (model.class_head, model.forecast_head) if head is not None]
 
 
 def _padded(values: Tensor, length: int) -> Tensor:

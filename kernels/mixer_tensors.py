@@ -60,7 +60,8 @@ class MixerTensors:
         window: rows of a window.
         patch: rows of a patch.
         level_mean: of the channels, [C]; with `level_std` and `spread` it standardises windows.
-        class_head: None in a model without classes.
+        labels: outputs of the first head, which reads the mean of the tokens; the last head reads
+            the last token. A model of 0 labels has that one alone.
     """
 
     window: int
@@ -72,8 +73,8 @@ class MixerTensors:
     embed_features: Linear
     blocks: Sequence[BlockTensors]
     norm: Norm
-    class_head: Linear | None
-    forecast_head: Linear
+    labels: int
+    heads: Sequence[Linear]
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,6 @@ def sizes_of(model: MixerTensors, splits: int) -> Sizes:
         ValueError: one that the kernel cannot take.
     """
     block = model.blocks[0]
-    labels = 0 if model.class_head is None else len(model.class_head.bias)
     ranks = [_rank(layer) for b in model.blocks for layer in (b.channel_up, b.channel_down)]
     sizes = Sizes(
         window=model.window,
@@ -157,8 +157,8 @@ def sizes_of(model: MixerTensors, splits: int) -> Sizes:
         token_hidden=len(block.token_up.bias),
         blocks=len(model.blocks),
         rank=max(_power_of_two(max(ranks)), LEAST_DOT),
-        labels=labels,
-        results=labels + len(model.forecast_head.bias),
+        labels=model.labels,
+        results=sum(len(head.bias) for head in model.heads),
         splits=splits,
     )
     sizes.check()

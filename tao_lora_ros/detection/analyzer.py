@@ -3,7 +3,7 @@
 The statistic is STA/LTA's (Allen 1978): the logarithm of the energy of the newest few rows (see
 `innovation`) over its own recent mean. That mean is the largest of several memories: a robot that
 sets off grows livelier within hundredths of a second, which the short memories follow and an impact
-outruns; one that stops keeps the long ones high, so these count only so far (see `baseline`).
+outruns; one that stops keeps the long ones high, so these count only so far.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.detection.baseline import take_over, usual
 from tao_lora_ros.detection.covariance import (
     Array,
-    Covariance,
+    CovarianceState,
     factorize,
     learn,
     new_covariance,
@@ -28,6 +27,9 @@ from tao_lora_ros.signal.compiled import compiled
 
 # Of an energy that is 1 on average: keeps the ratio finite where a channel falls silent.
 ENERGY_FLOOR = 0.002
+# Most that a longer memory counts, in terms of the shorter ones: after a motion it would remember
+# too long how loud that was.
+REACH = 2.0
 # A row this many times livelier than usual counts less, so that an outlier stays one.
 CLIP = 8.0
 
@@ -85,7 +87,7 @@ _SCALE = np.dtype(
 )
 
 
-class Analyzer(NamedTuple):
+class AnalyzerState(NamedTuple):
     """The analyzer's whole state, for C channels, S scales, M memories, L rows of longest scale.
 
     Of the newest row, `now` [1] holds `score`, dimensionless and 1 at the threshold, the `scale`
@@ -96,7 +98,7 @@ class Analyzer(NamedTuple):
 
     now: NDArray
     scales: NDArray
-    covariance: Covariance
+    covariance: CovarianceState
     before: Array  # the row before, [C]
     changes: Array  # the newest LAGS + 1, oldest first, [(LAGS + 1) C]
     white: Array  # the same in units of what is usual: the last C are the innovation
@@ -109,11 +111,11 @@ class Analyzer(NamedTuple):
     waiting: Array
 
 
-def new_analyzer(calibration: Calibration) -> Analyzer:
+def new_analyzer(calibration: Calibration) -> AnalyzerState:
     """One that has seen no row."""
     channels, scales = len(calibration.floors), len(calibration.scales)
     longest, stacked = max(calibration.scales), (LAGS + 1) * channels
-    state = Analyzer(
+    state = AnalyzerState(
         now=np.zeros(1, _NOW),
         scales=np.zeros(scales, _SCALE),
         covariance=new_covariance(
@@ -135,7 +137,7 @@ def new_analyzer(calibration: Calibration) -> Analyzer:
     return state
 
 
-def recalibrate(state: Analyzer, calibration: Calibration) -> None:
+def recalibrate(state: AnalyzerState, calibration: Calibration) -> None:
     """Take the thresholds and the covariance of another calibration; the past stays."""
     state.scales["threshold"] = calibration.thresholds
     state.covariance.prior[:] = prior(calibration.autocovariance, calibration.floors)
@@ -158,7 +160,7 @@ def analyze(state, values, frozen):
         return
     whiten(state.covariance, state.changes, state.white)
     energy, surprise = mean_squares(state.white, len(values), present)
-    recent = usual(state.means[:, 0]) + ENERGY_FLOOR
+    recent = _usual(state.means[:, 0]) + ENERGY_FLOOR
     _push(state, energy)
     if ready(state):
         now.liveliness = energy / recent
@@ -166,7 +168,7 @@ def analyze(state, values, frozen):
     if not frozen:
         trusted = now.rows <= now.start_rows or surprise <= CLIP * recent
         learn(state.covariance, state.changes, 1.0 if trusted else CLIP * recent / surprise)
-    take_over(state, frozen)
+    _take_over(state, frozen)
 
 
 @compiled
@@ -206,7 +208,52 @@ def _score(state):
     now.score = -np.inf
     for s in range(len(state.scales)):
         scale = state.scales[s]
-        mean = usual(state.means[:, s])
+        mean = _usual(state.means[:, s])
         scale.log_ratio = np.log((scale.fast + ENERGY_FLOOR) / (mean + ENERGY_FLOOR))
         if scale.log_ratio / scale.threshold > now.score:
             now.score, now.scale = scale.log_ratio / scale.threshold, scale.rows
+
+
+@compiled
+def _usual(means):
+    """The largest of the means in all memories, shortest first, as far as they reach."""
+    largest = means[0]
+    for m in range(1, len(means)):
+        largest = max(largest, min(means[m], REACH * largest))
+    return largest
+
+
+@compiled
+def _take_over(state, frozen):
+    """Learn the energies that their fast window has left behind; frozen, rise a little."""
+    now, means, scales = state.now[0], state.means, state.scales
+    at, longest = now.rows % len(state.waiting), len(state.waiting)
+    weight = 1.0 / min(now.rows, state.memories.min())
+    now.since_frozen = 0 if frozen else now.since_frozen + 1
+    known = True
+    for s in range(len(scales)):
+        scales[s].lately += weight * (scales[s].fast - scales[s].lately)
+        known &= not np.isnan(state.waiting[(at - scales[s].rows) % longest, s])
+    learns = known and not frozen
+    now.learned += learns
+    for m in range(len(means)):
+        for s in range(len(scales)):
+            if frozen:
+                risen = min(means[m, s] * now.leak, scales[s].lately)
+                means[m, s] = max(means[m, s], risen)
+            elif learns:
+                leaving = state.waiting[(at - scales[s].rows) % longest, s]
+                means[m, s] += (leaving - means[m, s]) / min(now.learned, state.memories[m])
+    for s in range(len(scales)):
+        # Before the covariance knows the noise, and while what was frozen out is among the changes
+        # before, energies are hundreds: not to be learned either.
+        waits = now.since_frozen > LAGS and now.rows > now.start_rows
+        state.waiting[at, s] = scales[s].fast if waits else np.nan
+
+
+@compiled
+def accept(state):
+    """Take the energies of the last short memory as the new steady state."""
+    for s in range(len(state.scales)):
+        state.means[:, s] = state.scales[s].lately
+    state.now[0].learned = state.now[0].start_rows

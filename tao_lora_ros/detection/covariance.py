@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 REFRESH_ROWS = 16
 
 
-class Covariance(NamedTuple):
+class CovarianceState(NamedTuple):
     """Exponentially weighted covariance about zero of rows [N], float64; lower triangles alone.
 
     Old rows fade by the weight of every new one, so rounding errors fade with them and cannot pile
@@ -39,10 +39,10 @@ class Covariance(NamedTuple):
     rows: NDArray[np.int64]
 
 
-def new_covariance(memory_rows: int, prior: Array) -> Covariance:
+def new_covariance(memory_rows: int, prior: Array) -> CovarianceState:
     """One that has seen no row; `prior` [N, N] is symmetric and positive definite."""
     factor: Array = np.linalg.cholesky(prior).astype(np.float64)
-    return Covariance(memory_rows, prior, np.zeros_like(prior), factor, np.zeros(1, np.int64))
+    return CovarianceState(memory_rows, prior, np.zeros_like(prior), factor, np.zeros(1, np.int64))
 
 
 @compiled

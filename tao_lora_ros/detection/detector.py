@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.detection import analyzer, baseline, router, transients
-from tao_lora_ros.detection.analyzer import Analyzer, Calibration
+from tao_lora_ros.detection import analyzer, router, transients
+from tao_lora_ros.detection.analyzer import AnalyzerState, Calibration
 from tao_lora_ros.detection.router import Change, RouterConfig
-from tao_lora_ros.detection.transients import Tracker, Transient
+from tao_lora_ros.detection.transients import TrackerState, Transient
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.signal.compiled import compiled
 
@@ -22,9 +22,9 @@ _STEP = np.dtype([("score", np.float64), ("transient", np.bool_)])
 class _State(NamedTuple):
     """All that a detector remembers; the loops below work on it in place."""
 
-    analyzer: Analyzer
+    analyzer: AnalyzerState
     route: NDArray
-    tracker: Tracker
+    tracker: TrackerState
 
 
 class Step(NamedTuple):
@@ -139,7 +139,7 @@ def _advance_one(state, time_ns, values, step):
         if change != _NONE:
             transients.finish(state.tracker)
         if change == _ACCEPTED:
-            baseline.accept(state.analyzer)
+            analyzer.accept(state.analyzer)
     step[0].score = now.score
     step[0].transient = route.transient == 1
     return change

@@ -46,7 +46,7 @@ _NOW = np.dtype(
 _PAST = np.dtype([("time_ns", np.int64), ("liveliness", np.float64)])
 
 
-class Tracker(NamedTuple):
+class TrackerState(NamedTuple):
     """Describes the transient that the router reports, for C channels; L rows of longest scale.
 
     Onset: an alarm comes some rows late, so it is dated back to the first row of the alarming
@@ -61,9 +61,9 @@ class Tracker(NamedTuple):
     changes: Array  # of the transient, summed, [C]
 
 
-def new_tracker(longest_scale: int, channels: int) -> Tracker:
+def new_tracker(longest_scale: int, channels: int) -> TrackerState:
     """One that has seen no transient."""
-    tracker = Tracker(
+    tracker = TrackerState(
         np.zeros(1, _NOW),
         np.zeros(longest_scale, _PAST),
         np.zeros((longest_scale, channels)),
@@ -73,7 +73,7 @@ def new_tracker(longest_scale: int, channels: int) -> Tracker:
     return tracker
 
 
-def newest(tracker: Tracker) -> Transient:
+def newest(tracker: TrackerState) -> Transient:
     """The transient that goes on, or that has just ended."""
     now = tracker.now[0]
     return Transient(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tao_lora_ros.kernels.int4_linear import (
     int4_linear_steady,
     int4_linear_transient,
+    pack_int4,
     steady_codes,
     unpack_int4,
 )
@@ -34,6 +35,9 @@ class QuantizedLinear(nn.Module):
 
     bias: Tensor
     x_scale: Tensor
+    scales: Tensor
+    _codes: Tensor
+    _scales: Tensor
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
@@ -57,6 +61,14 @@ class QuantizedLinear(nn.Module):
         """Unpack the weights once, after they were loaded, into the form the CPU computes in."""
         raise NotImplementedError
 
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """Codes [N, K] and scales of the output channels [N, 1], float32, once prepared."""
+        return self._codes, self._scales
+
+    def set_codes(self, codes: Tensor) -> None:
+        """Take other codes, int8 [N, K]; they count from the next `prepare` on."""
+        raise NotImplementedError
+
 
 class Int8Linear(QuantizedLinear):
     """INT8 weights, one scale per output channel; no adapter.
@@ -66,7 +78,6 @@ class Int8Linear(QuantizedLinear):
     """
 
     codes: Tensor
-    scales: Tensor
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(outputs)
@@ -77,6 +88,9 @@ class Int8Linear(QuantizedLinear):
         self._codes = self.codes.float()
         self._scales = self.scales.float()
         self._weight = dequantize(self.codes, self._scales)
+
+    def set_codes(self, codes: Tensor) -> None:
+        self.codes.copy_(codes)
 
     def steady(self, rows: Tensor) -> Tensor:
         sums = steady_codes(rows, self.x_scale) @ self._codes.T
@@ -90,7 +104,6 @@ class DualPathLinear(QuantizedLinear):
     """INT4 weights, one scale per output channel; transients add the low-rank branch B (A x)."""
 
     packed: Tensor
-    scales: Tensor
     down: Tensor
     up: Tensor
 
@@ -107,10 +120,25 @@ class DualPathLinear(QuantizedLinear):
         self._weight = dequantize(self._codes, self._scales)
         self._down, self._up = self.down.float(), self.up.float()
 
+    def set_codes(self, codes: Tensor) -> None:
+        self.packed.copy_(pack_int4(codes))
+
     @property
     def weight(self) -> Tensor:
         """Q(W), float32 [N, K], once prepared."""
         return self._weight
+
+    @property
+    def branch(self) -> tuple[Tensor, Tensor]:
+        """A [r, K] and B [N, r] as transients use them, float32, once prepared.
+
+        Others can be set, to be tuned; `prepare` takes the stored ones again.
+        """
+        return self._down, self._up
+
+    @branch.setter
+    def branch(self, factors: tuple[Tensor, Tensor]) -> None:
+        self._down, self._up = factors
 
     def steady(self, rows: Tensor) -> Tensor:
         return int4_linear_steady(rows, self._codes, self._scales, self.x_scale)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tao_lora_ros.messages.route import Route
+from tao_lora_ros.model.heads import HEADS
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear, QuantizedLinear
 
 
@@ -113,6 +114,8 @@ class Mixer(nn.Module):
     level_mean: Tensor
     level_std: Tensor
     spread: Tensor
+    class_head: nn.Module | None
+    forecast_head: nn.Module
 
     def __init__(self, config: MixerConfig, quantized: bool = False) -> None:
         super().__init__()
@@ -126,8 +129,9 @@ class Mixer(nn.Module):
         self.embed_features = make.edge(2 * config.channels, config.width)
         self.blocks = nn.ModuleList(Block(config, make) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(config.width)
-        self.class_head = make.edge(config.width, config.classes) if config.classes else None
-        self.forecast_head = make.edge(config.width, config.horizon * config.channels)
+        for head in HEADS:
+            outputs = head.outputs(config)
+            setattr(self, head.name, make.edge(config.width, outputs) if outputs else None)
 
     def level(self, windows: Tensor) -> Tensor:
         """Mean of each channel, [B, 1, C] of raw [B, T, C]; the training mean where it has none."""

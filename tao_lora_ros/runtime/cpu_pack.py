@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tao_lora_ros.kernels.int4_linear import unpack_int4
+from tao_lora_ros.model.heads import heads_of
 from tao_lora_ros.model.layers import DualPathLinear
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.runtime.cpu_product import panels
@@ -71,9 +72,8 @@ def _parts(model: Mixer) -> Iterator[_Part]:
         yield _columns(block.channel_up)
         yield _columns(block.channel_down)
     yield [], _norm(model.norm)
-    if model.class_head is not None:
-        yield _columns(model.class_head)
-    yield _columns(model.forecast_head)
+    for head in heads_of(model):
+        yield _columns(head)
 
 
 # mypy takes what is in a ModuleList, and its attributes, for tensors: hence Any

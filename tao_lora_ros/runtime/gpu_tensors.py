@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from tao_lora_ros.kernels.int4_linear import unpack_int4
 from tao_lora_ros.kernels.mixer_tensors import BlockTensors, Linear, MixerTensors, Norm
+from tao_lora_ros.model.heads import heads_of
 from tao_lora_ros.model.layers import DualPathLinear, Int8Linear
 from tao_lora_ros.model.mixer import Block, Mixer
 
@@ -24,8 +25,8 @@ def mixer_tensors(model: Mixer) -> MixerTensors:
         embed_features=_linear(model.embed_features),
         blocks=[_block(cast(Block, block)) for block in model.blocks],
         norm=_norm(model.norm),
-        class_head=None if model.class_head is None else _linear(model.class_head),
-        forecast_head=_linear(model.forecast_head),
+        labels=model.config.classes,
+        heads=[_linear(head) for head in heads_of(model)],
     )
 
 

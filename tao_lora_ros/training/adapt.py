@@ -42,8 +42,8 @@ def adapt(
     layers = branches(student)
     tuned: list[Tensor] = []
     for layer in layers.values():
-        layer._down, layer._up = _balanced(layer._down, layer._up)
-        tuned += [layer._down.requires_grad_(), layer._up.requires_grad_()]
+        layer.branch = _balanced(*layer.branch)
+        tuned += [factor.requires_grad_() for factor in layer.branch]
     optimizer = torch.optim.Adam(tuned, LEARNING_RATE)
     for step in range(steps):
         for group in optimizer.param_groups:
@@ -55,10 +55,10 @@ def adapt(
         value.backward()
         optimizer.step()
         progress(step + 1, value.item())
-    adapter = {
-        name: (layer._down.detach().half(), layer._up.detach().half())
-        for name, layer in layers.items()
-    }
+    adapter: Adapter = {}
+    for name, layer in layers.items():
+        down, up = layer.branch
+        adapter[name] = down.detach().half(), up.detach().half()
     set_adapter(student, adapter)
     return adapter
 

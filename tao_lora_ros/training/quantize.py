@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from tao_lora_ros.kernels.int4_linear import INT8_MAX, STEADY_MAX, pack_int4
+from tao_lora_ros.kernels.int4_linear import INT8_MAX, STEADY_MAX
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.adapter import Adapter, branches, set_adapter
-from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear, QuantizedLinear
+from tao_lora_ros.model.layers import FullLinear, Int8Linear, QuantizedLinear
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.quantization.low_rank import fit_low_rank
 from tao_lora_ros.quantization.rounding import channel_scales, round_gptq, round_nearest
@@ -129,10 +129,9 @@ def _fill(
     target.x_scale.fill_(watched.scale)
     if isinstance(target, Int8Linear):
         scales = channel_scales(weight, INT8_MAX)
-        target.scales.copy_(scales)
-        target.codes.copy_(torch.round(weight / scales).clamp(-INT8_MAX, INT8_MAX))
-        return
-    assert isinstance(target, DualPathLinear)
-    scales = channel_scales(weight)
-    target.packed.copy_(pack_int4(rounding(weight, scales, watched.gram)))
+        codes = torch.round(weight / scales).clamp(-INT8_MAX, INT8_MAX)
+    else:
+        scales = channel_scales(weight)
+        codes = rounding(weight, scales, watched.gram)
+    target.set_codes(codes)
     target.scales.copy_(scales)

@@ -9,7 +9,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from tao_lora_ros.kernels.int4_linear import INT8_MAX, STEADY_MAX, pack_int4
+from tao_lora_ros.kernels.int4_linear import INT8_MAX, STEADY_MAX
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear, QuantizedLinear
 from tao_lora_ros.model.mixer import Mixer
@@ -26,13 +26,14 @@ class _Settling(nn.Module):
 
     def __init__(self, layer: DualPathLinear | Int8Linear, exact: FullLinear) -> None:
         super().__init__()
-        codes, weight = layer._codes, exact.weight.detach() / layer._scales
+        codes, scales = layer.weights()
+        weight = exact.weight.detach() / scales
         dual = isinstance(layer, DualPathLinear)
         self.range = (-INT4_MAX - 1, INT4_MAX) if dual else (-INT8_MAX, INT8_MAX)
         # GPTQ's code at first, and the next one as near as the exact weight is to it
         self.weight = nn.Parameter(torch.clamp(weight, codes - INSIDE, codes + INSIDE))
-        self.log_gain = nn.Parameter(torch.zeros_like(layer._scales))
-        self.start = layer._scales.clone()
+        self.log_gain = nn.Parameter(torch.zeros_like(scales))
+        self.start = scales.clone()
         self.bias = nn.Parameter(layer.bias.clone())
         self.log_step = nn.Parameter(layer.x_scale.log())
 
@@ -114,12 +115,8 @@ def _take(student: Mixer, settled: Mixer) -> None:
     for name, module in settled.named_modules():
         mine = student.get_submodule(name)
         if isinstance(module, _Settling):
-            assert isinstance(mine, (DualPathLinear, Int8Linear))
-            codes = module.codes.round().to(torch.int8)
-            if isinstance(mine, DualPathLinear):
-                mine.packed.copy_(pack_int4(codes))
-            else:
-                mine.codes.copy_(codes)
+            assert isinstance(mine, QuantizedLinear)
+            mine.set_codes(module.codes.round().to(torch.int8))
             mine.scales.copy_(module.scales)
             mine.bias.copy_(module.bias)
             mine.x_scale.copy_(module.log_step.exp())

@@ -113,7 +113,7 @@ def test_finished_events_are_kept_on_disk(wire, start_node, tmp_path):
     end = wire.events[1]
     assert entry.onset_ns == end.onset.sec * SECOND + end.onset.nanosec
     _, kept = read_event(tmp_path / "store", entry.number)
-    for sent, stored in zip(end.raw, kept.raw, strict=True):
+    for sent, stored in zip(end.raw, kept.event.raw, strict=True):
         assert stored.source == sent.source
         np.testing.assert_array_equal(stored.values.ravel(), sent.values)
     assert verify(tmp_path / "store") == (1, [])

@@ -12,12 +12,12 @@ from tao_lora_ros.detection import analyzer
 from tao_lora_ros.detection.analyzer import (
     ENERGY_FLOOR,
     Calibration,
+    accept,
     analyze,
     log_ratios,
     new_analyzer,
     recalibrate,
 )
-from tao_lora_ros.detection.baseline import accept
 from tao_lora_ros.detection.innovation import LAGS, PRIOR_SHARE, prior
 
 CHANNELS = 6

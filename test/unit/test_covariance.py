@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tao_lora_ros.detection.covariance import (
     REFRESH_ROWS,
-    Covariance,
+    CovarianceState,
     factorize,
     learn,
     new_covariance,
@@ -26,17 +26,17 @@ def learn_all(state, rows, weights):
         learn(state, rows[i], weights[i])
 
 
-def fed(rows: np.ndarray, memory: int, weights: np.ndarray | None = None) -> Covariance:
+def fed(rows: np.ndarray, memory: int, weights: np.ndarray | None = None) -> CovarianceState:
     subject = new_covariance(memory, PRIOR)
     learn_all(subject, rows, np.ones(len(rows)) if weights is None else weights)
     return subject
 
 
-def value(subject: Covariance) -> np.ndarray:
+def value(subject: CovarianceState) -> np.ndarray:
     return np.tril(subject.value) + np.tril(subject.value, -1).T
 
 
-def white(subject: Covariance, row: np.ndarray) -> np.ndarray:
+def white(subject: CovarianceState, row: np.ndarray) -> np.ndarray:
     out = np.empty(len(row))
     whiten(subject, row, out)
     return out

@@ -7,7 +7,7 @@ import numpy as np
 from tao_lora_ros.detection.transients import (
     NOISE,
     ONSET_LIVELINESS,
-    Tracker,
+    TrackerState,
     Transient,
     begin,
     finish,
@@ -21,7 +21,9 @@ OFF = 0.7
 QUIET = (1.0, 1.0)
 
 
-def add(tracker: Tracker, time_ns: int, liveliness: float, score: float, parts=QUIET) -> Transient:
+def add(
+    tracker: TrackerState, time_ns: int, liveliness: float, score: float, parts=QUIET
+) -> Transient:
     """One more row of the transient that goes on."""
     observe(tracker, time_ns, liveliness, np.array(parts))
     go_on(tracker, score, OFF)
@@ -34,7 +36,7 @@ def alarmed(
     score: float = 1.5,
     parts: tuple[float, float] = (3.0, 1.0),
     scale: int = 4,
-) -> tuple[Tracker, Transient]:
+) -> tuple[TrackerState, Transient]:
     """A tracker that saw these rows at 0, 10, 20, ... ns and then an alarm; and its transient."""
     tracker = new_tracker(8, 2)
     for i, past in enumerate(before):

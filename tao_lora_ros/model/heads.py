@@ -1,0 +1,34 @@
+"""The heads of the mixer, in the one order in which every runtime computes and returns them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tao_lora_ros.model.mixer import MixerConfig
+
+
+@dataclass(frozen=True)
+class Head:
+    """One linear layer at the end of the mixer.
+
+    Args:
+        name: of the layer in the model and in its tensors.
+        outputs: how many values it gives in a model of these sizes; with 0 it is left out.
+    """
+
+    name: str
+    outputs: Callable[[MixerConfig], int]
+
+
+CLASSES = Head("class_head", lambda sizes: sizes.classes)
+FORECAST = Head("forecast_head", lambda sizes: sizes.horizon * sizes.channels)
+HEADS = (CLASSES, FORECAST)
+
+
+def heads_of(model: Any) -> list[Any]:
+    """The layers of a mixer's heads, in order; those that its sizes leave out are missing."""
+    layers = (getattr(model, head.name) for head in HEADS)
+    return [layer for layer in layers if layer is not None]
