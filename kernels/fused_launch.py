@@ -1,4 +1,4 @@
-"""Launch `fused_mixer`: its compile-time arguments, its grid, and the room its programs meet in."""
+"""Launch `fused_mixer`: its compile-time arguments, its grid, and its workspace."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .mixer_tensors import Sizes
 
 NUMBER_BITS = 32  # of a word of a window; the value has the other half
 MOST_AT_ONCE = 16  # words that a thread asks for together: each takes registers
-ONE_HOP_SPLITS = 4  # more programs than that first share out the columns they add up
+ONE_ROUND_SPLITS = 4  # more programs than that first share out the columns they add up
 
 
-class Room(NamedTuple):
+class Workspace(NamedTuple):
     """What the programs of windows share on the device, zero before the first launch.
 
     Args:
@@ -31,18 +31,18 @@ class Room(NamedTuple):
     words: Tensor
     slots: Tensor
 
-    def part(self, windows: slice) -> Room:
+    def part(self, windows: slice) -> Workspace:
         """That of some of the windows."""
-        return Room(self.seen[windows], self.words[windows], self.slots[windows])
+        return Workspace(self.seen[windows], self.words[windows], self.slots[windows])
 
 
-def room(sizes: Sizes, windows: int, device: str) -> Room:
-    """Room for so many windows."""
+def workspace(sizes: Sizes, windows: int, device: str) -> Workspace:
+    """A workspace for so many windows."""
     values = words = 0
     if sizes.splits > 1:
         values = sizes.window * sizes.padded_channels
         words = sizes.blocks * (sizes.splits + 1) * sizes.tokens * sizes.width
-    return Room(
+    return Workspace(
         torch.zeros(windows, sizes.splits, dtype=torch.int64, device=device),
         torch.zeros(windows, values, dtype=torch.int64, device=device),
         torch.zeros(windows, words, dtype=torch.int32, device=device),
@@ -52,13 +52,13 @@ def room(sizes: Sizes, windows: int, device: str) -> Room:
 def constants(sizes: Sizes, warps: int, waits: bool = False) -> dict[str, Any]:
     """Compile-time arguments of `fused_mixer`."""
     splits, width, tokens = sizes.splits, sizes.width, sizes.tokens
-    hops = 0 if splits == 1 else 1 if splits <= ONE_HOP_SPLITS else 2
+    rounds = 0 if splits == 1 else 1 if splits <= ONE_ROUND_SPLITS else 2
     whole = max(tokens * width // 2 // (32 * warps), 1)  # pairs of a thread
     part = max(whole // splits, 1)
-    stride = tokens * width * 4 if hops == 1 else tokens * width * 4 // splits
+    stride = tokens * width * 4 if rounds == 1 else tokens * width * 4 // splits
     values = max(sizes.window * sizes.padded_channels // (32 * warps), 1)  # of a thread
     window = collect_asm(1, 0, min(values, MOST_AT_ONCE), NUMBER_BITS)
-    first = collect_asm(splits, stride, whole if hops == 1 else part)
+    first = collect_asm(splits, stride, whole if rounds == 1 else part)
     second = collect_asm(1, 0, whole)
     return {
         "RECORD": record_size(sizes.window * sizes.channels),
@@ -78,7 +78,7 @@ def constants(sizes: Sizes, warps: int, waits: bool = False) -> dict[str, Any]:
         "STEP": sizes.step,
         "SPLITS": splits,
         "WAITS": waits,
-        "HOPS": hops,
+        "ROUNDS": rounds,
         "ASM_W": window.text,
         "FORM_W": window.constraints,
         "PACK_W": window.pack,
@@ -92,7 +92,7 @@ def constants(sizes: Sizes, warps: int, waits: bool = False) -> dict[str, Any]:
 
 
 def launch(
-    records: Tensor, outputs: Tensor, model: Buffers, shared: Room, sizes: Sizes, warps: int,
+    records: Tensor, outputs: Tensor, model: Buffers, shared: Workspace, sizes: Sizes, warps: int,
     waits: bool = False,
 ) -> None:  # fmt: skip
     """Infer on windows into outputs [B, padded results + padded channels].
@@ -102,7 +102,7 @@ def launch(
             host's. The numbers of the calls grow by one from launch to launch.
         outputs: int64; the same.
         model: the model.
-        shared: what `room` gave for this many windows.
+        shared: what `workspace` gave for this many windows.
         sizes: of the model.
         warps: of each program.
         waits: for each record to have another number than at the launch before.

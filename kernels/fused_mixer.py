@@ -62,7 +62,7 @@ def fused_mixer(
     T: tl.constexpr, TE: tl.constexpr, D: tl.constexpr, E: tl.constexpr, NB: tl.constexpr,
     R: tl.constexpr, L: tl.constexpr, NOUT: tl.constexpr, NP: tl.constexpr,
     SCALARS: tl.constexpr, STEP: tl.constexpr, SPLITS: tl.constexpr, WAITS: tl.constexpr,
-    HOPS: tl.constexpr,
+    ROUNDS: tl.constexpr,
     ASM_W: tl.constexpr, FORM_W: tl.constexpr, PACK_W: tl.constexpr,
     ASM_1: tl.constexpr, FORM_1: tl.constexpr, PACK_1: tl.constexpr,
     ASM_2: tl.constexpr, FORM_2: tl.constexpr, PACK_2: tl.constexpr,
@@ -78,6 +78,23 @@ def fused_mixer(
         vectors, codes8, codes4, adapters: the model.
         words: int64 [B, WINDOW, CP], where the programs of a window pass it on.
         slots: int32, where they add up.
+
+    Compile-time arguments (see `fused_launch.constants`); padded ones are powers of two.
+        RECORD: float32 values of a record.
+        C, CP: channels, and padded.
+        WINDOW, T: rows and tokens of a window; WINDOW / T rows are a patch.
+        D, E, TE: width, hidden units of the channel mixing and of the token mixing.
+        NB: blocks.
+        R: rank of the low-rank branches, padded.
+        L, NOUT, NP: logits, all results (logits and forecast), and these padded.
+        SCALARS: activation scales, padded.
+        STEP: hidden units that a program works on at a time.
+        SPLITS: programs that share a window.
+        WAITS: whether the kernel is launched ahead of its windows.
+        ROUNDS: of the exchange of partial sums: 0 for a single program, 1 where each reads all
+            others' sums, 2 where each first adds up its own columns.
+        ASM, FORM, PACK: PTX that polls, its constraints, and words at a time: of the window (W),
+            of the first (1) and of the second round (2).
     """
     split, b = tl.program_id(0), tl.program_id(1)
     STEPS: tl.constexpr = E // SPLITS // STEP
@@ -193,9 +210,9 @@ def fused_mixer(
         u += _channel_mixing(h, up, down, hidden, low_rank, scale_down, i_down, steady)
         x += bias_down[None, :]
         mine = slots + (b * NB + block) * ((SPLITS + 1) * T * D)
-        if HOPS == 1:
+        if ROUNDS == 1:
             token = publish(mine + split * (T * D) + pairs, u, tag, T, D)
-        if HOPS == 2:
+        if ROUNDS == 2:
             # To each program its own columns of all partial sums; then everybody's sums to all.
             column = 2 * tl.arange(0, D // 2)
             there = ((column // DS) * (SPLITS * T * DS) + column % DS)[None, :]
@@ -208,11 +225,11 @@ def fused_mixer(
             vectors, scales, following, split * STEPS, steady, T, TE, D, E, STEP
         )
         low_rank = load_adapters(adapters, following, split * STEPS, not steady, D, E, R, STEP)
-        if HOPS == 0:
+        if ROUNDS == 0:
             x += u
-        if HOPS == 1:
+        if ROUNDS == 1:
             x += collect(mine + pairs, tag + token, T, D, ASM_1, FORM_1, PACK_1)
-        if HOPS == 2:
+        if ROUNDS == 2:
             own = t[:, None] * DS + 2 * tl.arange(0, DS // 2)[None, :]
             part = collect(
                 mine + split * (SPLITS * T * DS) + own, tag, T, DS, ASM_1, FORM_1, PACK_1

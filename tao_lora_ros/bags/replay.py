@@ -30,7 +30,7 @@ def replay(
     Args:
         reader: the bag, opened for the pipeline's sources.
         pipeline: a fresh pipeline.
-        progress: told the number of messages read so far, once a thousand.
+        progress: called with the number of messages read so far, once a thousand.
     """
     result = Replay()
     for count, message in enumerate(reader.messages(), start=1):

@@ -86,12 +86,12 @@ def read_rows(
             first_ns = first_ns or intake.sources[index].newest_ns or 0
             rows += len(ready)
             for row in ready:
-                for settled in glitches.push(row):
-                    yield (settled.time_ns - first_ns) * 1e-9, settled.values
+                for released in glitches.push(row):
+                    yield (released.time_ns - first_ns) * 1e-9, released.values
     if not rows:
         raise BagError(f"{bag}: no usable message")
-    for settled in glitches.flush():
-        yield (settled.time_ns - first_ns) * 1e-9, settled.values
+    for released in glitches.flush():
+        yield (released.time_ns - first_ns) * 1e-9, released.values
 
 
 def spans_in(bag: Path, times_s: NDArray[np.float64]) -> tuple[Span, ...]:

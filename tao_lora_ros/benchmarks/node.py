@@ -73,7 +73,7 @@ def bench_node(
     Args:
         cases: names of `CASES`; none: all.
         seconds: how long each case is measured, after it is warm.
-        progress: told in a line what is going on.
+        progress: called with a line of what is going on.
         subjects: the nodes by name.
 
     Raises:

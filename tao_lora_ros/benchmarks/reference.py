@@ -31,8 +31,8 @@ def reference(name: str) -> Reference:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         full = Mixer(CONFIGS[name]).eval()
-    calm = torch.from_numpy(windows(16, 1))
-    return Reference(name, full, quantize(full, observe(full, calm, 10 * calm)))
+    steady = torch.from_numpy(windows(16, 1))
+    return Reference(name, full, quantize(full, observe(full, steady, 10 * steady)))
 
 
 def windows(count: int, seed: int) -> NDArray[np.float32]:

@@ -33,7 +33,7 @@ SIMULATED_S = 30.0
 _SEED = 7
 _START_S = 60.0  # to import torch and load the model, on a slow machine
 _STEP_S = 0.1
-_QUIET_S = 0.5  # without an output for so long, the node has dealt with all
+_IDLE_S = 0.5  # without an output for so long, the node has dealt with all
 
 
 def run_demo(bag: Path | None, out: Path, rate: float = 1.0) -> int:
@@ -47,10 +47,10 @@ def run_demo(bag: Path | None, out: Path, rate: float = 1.0) -> int:
     Returns:
         The exit status; 0 where all went well. What went wrong is said on standard error.
     """
-    # A robot on this network must not hear simulated impacts.
+    # A robot on this network must not receive simulated impacts.
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     os.environ.update(LOCAL_ONLY | os.environ)
-    # SIGINT too: a shell's background job is started deaf to it.
+    # SIGINT too: a shell's background job is started ignoring it.
     for ending in ENDINGS:
         signal.signal(ending, signal.default_int_handler)
     console = Console()
@@ -136,9 +136,9 @@ def _start(ros: Node, node: Child, view: View) -> None:
 
 def _drain(recorder: Recorder, node: Child, view: View) -> None:
     """Let the node deal with what it still has in its queues."""
-    quiet_steps = 0
-    while quiet_steps * _STEP_S < _QUIET_S:
-        quiet_steps = 0 if _step(recorder, view, "finishing") else quiet_steps + 1
+    idle_steps = 0
+    while idle_steps * _STEP_S < _IDLE_S:
+        idle_steps = 0 if _step(recorder, view, "finishing") else idle_steps + 1
         node.check()
     if not recorder.inferences:
         raise ChildError(f"the node gave no inference\n{node.last_lines()}")

@@ -40,9 +40,9 @@ def _doctor(options: Namespace) -> None:
     _section("ROS 2", ros)
     store = _store(options.store or default_store())
     _section("event store", store)
-    told = advice(machine) + _ros_advice(ros) + _store_advice(store)
+    lines = advice(machine) + _ros_advice(ros) + _store_advice(store)
     print("what to change")
-    for line in told or ["nothing"]:
+    for line in lines or ["nothing"]:
         print(f"  {line}")
 
 
@@ -84,9 +84,9 @@ def _store(folder: Path) -> Facts:
 
 
 def _store_advice(found: Facts) -> list[str]:
-    told = []
+    lines = []
     if found["writable"] == "no":
-        told.append(f"{found['folder']}: not writable, so no event is kept; set `store`")
+        lines.append(f"{found['folder']}: not writable, so no event is kept; set `store`")
     if int(found["free MiB"]) < 1024:
-        told.append(f"{found['folder']}: only {found['free MiB']} MiB free; events may be dropped")
-    return told
+        lines.append(f"{found['folder']}: only {found['free MiB']} MiB free; events may be dropped")
+    return lines

@@ -143,7 +143,7 @@ class LiveView(View):
 
 def _cells(run: Run, event: Event) -> list[str]:
     """Sequence, onset, label, score, length, latency and channels of an event, as text."""
-    heard = run.onset_latencies_s.get(event.sequence)
+    latency_s = run.onset_latencies_s.get(event.sequence)
     lasts = f"{(event.end_ns - event.onset_ns) * 1e-6:.0f} ms" if event.end_ns else "open"
     return [
         f"{event.sequence}",
@@ -151,7 +151,7 @@ def _cells(run: Run, event: Event) -> list[str]:
         f"{event.label} {event.probability:.0%}" if event.label else "-",
         f"{event.peak_score:.2f}",
         lasts,
-        "" if heard is None else f"{1e3 * heard:.1f} ms",
+        "" if latency_s is None else f"{1e3 * latency_s:.1f} ms",
         ", ".join(f"{name} {share:.0%}" for name, share in event.channels[:3]),
     ]
 

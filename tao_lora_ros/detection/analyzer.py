@@ -1,8 +1,8 @@
-"""Score how much livelier the signals are than they have been, on several time scales at once.
+"""Score how much energy the signals have against what they had, on several time scales at once.
 
 The statistic is STA/LTA's (Allen 1978): the logarithm of the energy of the newest few rows (see
 `innovation`) over its own recent mean. That mean is the largest of several memories: a robot that
-sets off grows livelier within hundredths of a second, which the short memories follow and an impact
+sets off gains energy within hundredths of a second, which the short memories follow and an impact
 outruns; one that stops keeps the long ones high, so these count only so far.
 """
 
@@ -28,9 +28,9 @@ from tao_lora_ros.signal.compiled import compiled
 # Of an energy that is 1 on average: keeps the ratio finite where a channel falls silent.
 ENERGY_FLOOR = 0.002
 # Most that a longer memory counts, in terms of the shorter ones: after a motion it would remember
-# too long how loud that was.
+# its energy too long.
 REACH = 2.0
-# A row this many times livelier than usual counts less, so that an outlier stays one.
+# A row of this many times the usual energy counts less, so that an outlier stays one.
 CLIP = 8.0
 
 
@@ -39,14 +39,14 @@ class Calibration:
     """What the analyzer needs to know, made by `router.calibration` and kept in the artifact.
 
     Args:
-        scales: lengths of the fast windows in rows, ascending.
+        scales: lengths of the STA windows in rows, ascending.
         thresholds: log-ratio of each scale at which it alarms.
-        memories: lengths of the baseline's memories in rows, ascending.
+        memories: lengths of the LTA windows, the baseline's memories, in rows, ascending.
         covariance_rows: memory of the slow covariance in rows.
         start_rows: rows that the covariance learns first, and then again the baseline before it
             is compared with.
         leak_rows: rows in which a frozen baseline rises by a factor e at the most, towards what
-            it is now: motion that has grown livelier lets go of a transient, a contact does not.
+            it is now: motion of more energy than before lets go of a transient, a contact does not.
         floors: standard deviation of each channel's resolution, in its unit, C of them.
         autocovariance: of the changes from row to row in steady motion, [LAGS + 1][C][C]: the
             mean product of a channel's change (second index) with one `lag` rows before (third).
@@ -73,7 +73,7 @@ _NOW = np.dtype(
         ("since_frozen", np.int64),
         ("score", np.float64),
         ("scale", np.int64),  # that gave the score, in rows
-        ("liveliness", np.float64),
+        ("energy_ratio", np.float64),
     ]
 )
 _SCALE = np.dtype(
@@ -91,7 +91,7 @@ class AnalyzerState(NamedTuple):
     """The analyzer's whole state, for C channels, S scales, M memories, L rows of longest scale.
 
     Of the newest row, `now` [1] holds `score`, dimensionless and 1 at the threshold, the `scale`
-    (rows) that gave it, and `liveliness`, the row's own energy over the usual; `scales` [S] the
+    (rows) that gave it, and `energy_ratio`, the row's own energy over the usual; `scales` [S] the
     log-ratios; `deviations` [C] the changes from the row before in usual standard deviations, 0
     where a channel has no value.
     """
@@ -154,7 +154,7 @@ def ready(state):
 def analyze(state, values, frozen):
     """Score one row [C], NaN where a channel has no value; the baseline learns unless frozen."""
     now = state.now[0]
-    now.score, now.scale, now.liveliness = 0.0, state.scales[-1].rows, 0.0
+    now.score, now.scale, now.energy_ratio = 0.0, state.scales[-1].rows, 0.0
     present = take_in(state.before, values, state.changes, state.deviations, state.covariance)
     if present == 0:  # nothing to learn from; the past stays as it is
         return
@@ -163,7 +163,7 @@ def analyze(state, values, frozen):
     recent = _usual(state.means[:, 0]) + ENERGY_FLOOR
     _push(state, energy)
     if ready(state):
-        now.liveliness = energy / recent
+        now.energy_ratio = energy / recent
         _score(state)
     if not frozen:
         trusted = now.rows <= now.start_rows or surprise <= CLIP * recent

@@ -130,7 +130,7 @@ def _advance_one(state, time_ns, values, step):
     now, route = state.analyzer.now[0], state.route[0]
     before = route.transient
     analyzer.analyze(state.analyzer, values, before == 1)
-    transients.observe(state.tracker, time_ns, now.liveliness, state.analyzer.deviations)
+    transients.observe(state.tracker, time_ns, now.energy_ratio, state.analyzer.deviations)
     change = router.follow(state.route, now.score)
     if change == _ONSET:
         transients.begin(state.tracker, now.score, now.scale)

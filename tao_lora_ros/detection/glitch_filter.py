@@ -14,7 +14,7 @@ from tao_lora_ros.signal.align import Row
 from tao_lora_ros.signal.compiled import compiled
 from tao_lora_ros.signal.source import unit_of
 
-# As the router's longest one: after a motion the filter is hard of hearing no longer than that.
+# As the router's longest one: after a motion the filter is insensitive no longer than that.
 MEMORY_S = 0.192
 # Changes below these are under the resolution of common sensors (m/s², rad/s, N, Nm).
 _RESOLUTION = {"m/s^2": 2e-3, "rad/s": 2e-4, "N": 1e-2, "Nm": 5e-4}
@@ -28,8 +28,8 @@ def resolutions(channels: Iterable[str]) -> tuple[float, ...]:
 class GlitchFilter:
     """Mends one sample of one channel that jumps alone and is back in the next.
 
-    A row to which a single channel has news of a change by more than `JUMP` usual ones, and no
-    other by more than `OTHERS`, is held back, and so are those after it until the channel's next
+    A row to which a single channel brings a fresh sample that changed by more than `JUMP` usual
+    changes, and no other by more than `OTHERS`, is held back, and so are those after it until the channel's next
     sample: one row where the sensor is as fast as the rows, several where it is slower, as the rows
     between its samples are interpolated. Where the channel is back then, its sample was a glitch:
     it is counted, and the rows that it went into are interpolated anew. What several channels see,
@@ -73,19 +73,21 @@ class GlitchFilter:
         return Counter({name: count for name, count in counts if count})
 
     def push(self, row: Row) -> list[Row]:
-        """Take a row; give out those that are settled, oldest first."""
-        changed, held, holds = follow(self._now, self._channels, row.values, row.news, self._values)
+        """Take a row; give out those that are released, oldest first."""
+        changed, held, holds = follow(
+            self._now, self._channels, row.values, row.fresh, self._values
+        )
         if changed:
             row = replace(row, values=self._values.copy())
-        settled: list[Row] = []
+        released: list[Row] = []
         if held != KEPT:
-            settled, self._held = self._held, []
+            released, self._held = self._held, []
         if held == MENDED:
-            values = np.array([row.values for row in settled])
+            values = np.array([row.values for row in released])
             mend(self._now, values)
-            settled = [replace(old, values=new) for old, new in zip(settled, values, strict=True)]
-        (self._held if holds else settled).append(row)
-        return settled
+            released = [replace(old, values=new) for old, new in zip(released, values, strict=True)]
+        (self._held if holds else released).append(row)
+        return released
 
     def flush(self) -> list[Row]:
         """Give out the rows that are held back at the end of the input."""
@@ -94,26 +96,26 @@ class GlitchFilter:
         return held
 
     def run(
-        self, rows: NDArray[np.float64], news: NDArray[np.float64]
+        self, rows: NDArray[np.float64], fresh: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Settle a whole recording, both [n, C]; also the row at which each was settled, [n]."""
+        """Filter a whole recording, both [n, C]; also the row at which each was released, [n]."""
         self.clear()
-        out, settled_at = np.empty_like(rows), np.empty(len(rows), np.int64)
-        _follow_all(self._now, self._channels, rows, news, out, settled_at)
-        return out, settled_at
+        out, released_at = np.empty_like(rows), np.empty(len(rows), np.int64)
+        _follow_all(self._now, self._channels, rows, fresh, out, released_at)
+        return out, released_at
 
 
 @compiled
-def _follow_all(state, channels, rows, news, out, settled_at):
+def _follow_all(state, channels, rows, fresh, out, released_at):
     waiting = 0
     for i in range(len(rows)):
-        _, held, holds = follow(state, channels, rows[i], news[i], out[i])
+        _, held, holds = follow(state, channels, rows[i], fresh[i], out[i])
         if held == MENDED:
             mend(state, out[waiting:i])
         if held != KEPT:
-            settled_at[waiting:i] = i
+            released_at[waiting:i] = i
             waiting = i
         if not holds:
-            settled_at[i] = i
+            released_at[i] = i
             waiting = i + 1
-    settled_at[waiting:] = len(rows) - 1
+    released_at[waiting:] = len(rows) - 1

@@ -45,7 +45,7 @@ CHANNEL = np.dtype(
 
 
 @compiled
-def follow(state, channels, values, news, out):
+def follow(state, channels, values, fresh, out):
     """Take one row, and write to `out` what of it is no part of an older glitch.
 
     Returns:
@@ -55,9 +55,9 @@ def follow(state, channels, values, news, out):
     now = state[0]
     held = KEPT
     if now.channel >= 0:
-        held = _judge(state, channels, values, news)
-    changed = _leave_out(channels, values, news, out)
-    largest, moved = _learn(now.memory, channels, values, news)
+        held = _judge(state, channels, values, fresh)
+    changed = _leave_out(channels, values, fresh, out)
+    largest, moved = _learn(now.memory, channels, values, fresh)
     if now.channel >= 0:
         if not moved:
             return changed, held, True
@@ -71,11 +71,11 @@ def follow(state, channels, values, news, out):
 
 
 @compiled
-def _judge(state, channels, values, news):
+def _judge(state, channels, values, fresh):
     """What the next row says of those that are held back."""
     now = state[0]
     jumped = channels[now.channel]
-    after = news[now.channel]
+    after = fresh[now.channel]
     if np.isnan(after):  # without a value it is a gap: nobody knows
         return _release(state, channels) if np.isnan(values[now.channel]) else KEPT
     if not abs(after - jumped.before) <= OTHERS * jumped.sigma:
@@ -106,14 +106,14 @@ def mend(state, rows):
 
 
 @compiled
-def _leave_out(channels, values, news, out):
+def _leave_out(channels, values, fresh, out):
     """Copy a row, but for what is interpolated between a glitch and the sample after it."""
     changed = False
     for c in range(len(values)):
         instead = channels[c].instead
         out[c] = values[c]
         if not np.isnan(instead):
-            if np.isnan(values[c]) or not (np.isnan(news[c]) or news[c] == instead):
+            if np.isnan(values[c]) or not (np.isnan(fresh[c]) or fresh[c] == instead):
                 channels[c].instead = np.nan
             elif values[c] != instead:
                 out[c] = instead
@@ -122,8 +122,8 @@ def _leave_out(channels, values, news, out):
 
 
 @compiled
-def _learn(memory, channels, values, news):
-    """Take the news, and learn the usual changes.
+def _learn(memory, channels, values, fresh):
+    """Take the fresh samples, and learn the usual changes.
 
     Returns:
         The channel that changed most, and how many did by more than `OTHERS`.
@@ -133,12 +133,12 @@ def _learn(memory, channels, values, news):
         channel = channels[c]
         channel.relative = 0.0
         channel.rows += 1
-        if np.isnan(news[c]):
+        if np.isnan(fresh[c]):
             if np.isnan(values[c]):  # a gap: what comes after it has nothing to be compared with
                 channel.sample = np.nan
             continue
-        change = abs(news[c] - channel.sample)
-        channel.before, channel.sample = channel.sample, news[c]
+        change = abs(fresh[c] - channel.sample)
+        channel.before, channel.sample = channel.sample, fresh[c]
         rows, channel.rows = channel.rows, 0
         if np.isnan(change):
             continue

@@ -42,7 +42,7 @@ _ROUTE = np.dtype(
         ("max_transient_rows", np.int64),
         ("transient", np.int64),  # 1 or 0; the values of Route
         ("lasted", np.int64),  # rows of this transient
-        ("quiet", np.int64),  # newest rows in turn that were below off_score
+        ("below", np.int64),  # newest rows in turn that were below off_score
     ]
 )
 _NONE, _ONSET, _END, _ACCEPTED = (int(change) for change in Change)
@@ -69,11 +69,11 @@ def follow(route, score):
     if not now.transient:
         if not score >= 1.0:  # a NaN is no alarm
             return _NONE
-        now.transient, now.lasted, now.quiet = 1, 0, 0
+        now.transient, now.lasted, now.below = 1, 0, 0
         return _ONSET
     now.lasted += 1
-    now.quiet = now.quiet + 1 if score < now.off_score else 0
-    if now.quiet >= now.hold_rows:
+    now.below = now.below + 1 if score < now.off_score else 0
+    if now.below >= now.hold_rows:
         now.transient = 0
         return _END
     if now.lasted >= now.max_transient_rows:

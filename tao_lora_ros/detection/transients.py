@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.detection.covariance import Array
 from tao_lora_ros.signal.compiled import compiled
 
-ONSET_LIVELINESS = 4.0
+ONSET_ENERGY_RATIO = 4.0
 NOISE = 3.0
 
 
@@ -20,7 +20,7 @@ class Transient:
     """One transient as far as it is known.
 
     Times are grid times in ns; `shares` is float64 [C], non-negative, sum 1; `end_ns` is the last
-    row whose score was not yet quiet, 0 while it goes on.
+    row whose score was not yet below off_score, 0 while it goes on.
     """
 
     sequence: int
@@ -37,21 +37,21 @@ _NOW = np.dtype(
         ("onset_ns", np.int64),
         ("peak_ns", np.int64),
         ("end_ns", np.int64),
-        ("loud_ns", np.int64),  # newest row that was not quiet
+        ("above_ns", np.int64),  # newest row at off_score or above
         ("peak_score", np.float64),
-        ("peak_liveliness", np.float64),
+        ("peak_energy_ratio", np.float64),
         ("rows", np.int64),  # observed
     ]
 )
-_PAST = np.dtype([("time_ns", np.int64), ("liveliness", np.float64)])
+_PAST = np.dtype([("time_ns", np.int64), ("energy_ratio", np.float64)])
 
 
 class TrackerState(NamedTuple):
     """Describes the transient that the router reports, for C channels; L rows of longest scale.
 
     Onset: an alarm comes some rows late, so it is dated back to the first row of the alarming
-    window that is more than `ONSET_LIVELINESS` times livelier than usual; to the alarm's row itself
-    where there is none. Peak: the liveliest row. Shares: how far each channel changed, row by row,
+    window that has more than `ONSET_ENERGY_RATIO` times the usual energy; to the alarm's row itself
+    where there is none. Peak: the strongest row. Shares: how far each channel changed, row by row,
     beyond what noise explains (`NOISE` of its usual standard deviations), summed.
     """
 
@@ -87,12 +87,12 @@ def newest(tracker: TrackerState) -> Transient:
 
 
 @compiled
-def observe(tracker, time_ns, liveliness, deviations):
+def observe(tracker, time_ns, energy_ratio, deviations):
     """Take one row, in a transient or not."""
     at = tracker.now[0].rows % len(tracker.past)
     tracker.now[0].rows += 1
     tracker.past[at].time_ns = time_ns
-    tracker.past[at].liveliness = liveliness
+    tracker.past[at].energy_ratio = energy_ratio
     tracker.deviations[at] = deviations
 
 
@@ -102,21 +102,21 @@ def begin(tracker, score, scale):
     now, past = tracker.now[0], tracker.past
     alarm = past[(now.rows - 1) % len(past)].time_ns
     now.sequence += 1
-    now.onset_ns, now.end_ns, now.loud_ns = alarm, 0, alarm
-    now.peak_score, now.peak_liveliness = score, -1.0
+    now.onset_ns, now.end_ns, now.above_ns = alarm, 0, alarm
+    now.peak_score, now.peak_energy_ratio = score, -1.0
     tracker.changes[:] = 0.0
-    liveliest = 0
+    strongest = 0
     for back in range(min(scale, now.rows) - 1, -1, -1):
         at = (now.rows - 1 - back) % len(past)
-        if past[at].liveliness > ONSET_LIVELINESS and past[at].time_ns < now.onset_ns:
+        if past[at].energy_ratio > ONSET_ENERGY_RATIO and past[at].time_ns < now.onset_ns:
             now.onset_ns = past[at].time_ns
-        if past[at].liveliness > now.peak_liveliness:
-            now.peak_liveliness, now.peak_ns = past[at].liveliness, past[at].time_ns
-            liveliest = at
+        if past[at].energy_ratio > now.peak_energy_ratio:
+            now.peak_energy_ratio, now.peak_ns = past[at].energy_ratio, past[at].time_ns
+            strongest = at
         _add_beyond_noise(tracker, at)
     now.peak_ns = max(now.peak_ns, now.onset_ns)
-    # The liveliest row counts in full, so that there is always something to share.
-    tracker.changes[:] += tracker.deviations[liveliest]
+    # The strongest row counts in full, so that there is always something to share.
+    tracker.changes[:] += tracker.deviations[strongest]
 
 
 @compiled
@@ -125,9 +125,9 @@ def go_on(tracker, score, off_score):
     now = tracker.now[0]
     at = (now.rows - 1) % len(tracker.past)
     if score >= off_score:
-        now.loud_ns = tracker.past[at].time_ns
-    if tracker.past[at].liveliness > now.peak_liveliness:
-        now.peak_liveliness = tracker.past[at].liveliness
+        now.above_ns = tracker.past[at].time_ns
+    if tracker.past[at].energy_ratio > now.peak_energy_ratio:
+        now.peak_energy_ratio = tracker.past[at].energy_ratio
         now.peak_ns = tracker.past[at].time_ns
     now.peak_score = max(now.peak_score, score)
     _add_beyond_noise(tracker, at)
@@ -137,7 +137,7 @@ def go_on(tracker, score, off_score):
 def finish(tracker):
     """The router says that it is over."""
     now = tracker.now[0]
-    now.end_ns = max(now.loud_ns, now.peak_ns)
+    now.end_ns = max(now.above_ns, now.peak_ns)
 
 
 @compiled

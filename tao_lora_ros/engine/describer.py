@@ -40,7 +40,7 @@ class EventDescriber:
         self._label_sum = np.zeros(len(self._labels))
         self._waiting: deque[tuple[int, Event]] = deque()  # and until when
 
-    def hear(self, probabilities: tuple[float, ...]) -> None:
+    def add(self, probabilities: tuple[float, ...]) -> None:
         """Take what an inference within the transient said."""
         self._label_sum += probabilities
 

@@ -17,7 +17,7 @@ from tao_lora_ros.signal.cdr import Sample
 from tao_lora_ros.signal.source import ClockJump, Source
 
 _STUCK_SAMPLES = 32
-# A transient is told of after its end, and sources may run ahead of the row that ended it.
+# A transient is known after its end, and sources may run ahead of the row that ended it.
 _MARGIN_S = 1.0
 
 
@@ -67,14 +67,14 @@ class Intake:
         self._jump_ns = round(settings.clock_jump_s * 1e9)
         self._newest_ns = 0  # of all sources, less their lags
 
-    def push(self, source: int, data: bytes, came_ns: int = 0) -> Taken:
-        """Take one message of a source; `came_ns` is as for `Source.accept`.
+    def push(self, source: int, data: bytes, received_ns: int = 0) -> Taken:
+        """Take one message of a source; `received_ns` is as for `Source.accept`.
 
         Raises:
             ClockJump: the stamps moved to another time. Nothing was taken: `restart`, and push the
                 message again.
         """
-        sample = self.sources[source].accept(data, came_ns)
+        sample = self.sources[source].accept(data, received_ns)
         if sample is None or not self._timely(source, sample):
             self.buffers[source].push(self._newest_ns, data)
             return Taken([], self.sources[source].reason)

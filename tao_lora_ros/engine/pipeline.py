@@ -42,7 +42,7 @@ class Pushed(NamedTuple):
 
     Args:
         results: what became known, oldest first.
-        rows: of the grid, that it settled.
+        rows: of the grid, that it released.
         refusal: why it was refused; empty where it was taken.
     """
 
@@ -137,23 +137,23 @@ class Pipeline:
             Route.TRANSIENT: settings.hop_transient,
         }
 
-    def push(self, source: int, data: bytes, came_ns: int = 0) -> Pushed:
+    def push(self, source: int, data: bytes, received_ns: int = 0) -> Pushed:
         """Take one message of a source (its place among the settings' sources).
 
-        `came_ns` is when it came, which is the stamp of what has no header. A message that is
+        `received_ns` is when it came, which is the stamp of what has no header. A message that is
         refused is counted in `intake.sources[source].rejected`.
         """
         self.counts.messages += 1
         results: list[Result] = []
         try:
-            rows, refusal = self.intake.push(source, data, came_ns)
+            rows, refusal = self.intake.push(source, data, received_ns)
         except ClockJump:
             results = self.reset()
-            rows, refusal = self.intake.push(source, data, came_ns)
-        settled = [row for aligned in rows for row in self._glitches.push(aligned)]
-        for row in settled:
+            rows, refusal = self.intake.push(source, data, received_ns)
+        released = [row for aligned in rows for row in self._glitches.push(aligned)]
+        for row in released:
             results += self._row(row)
-        return Pushed(results, len(settled), refusal)
+        return Pushed(results, len(released), refusal)
 
     def reset(self) -> list[Result]:
         """Close the open event, if any, and forget all signals; counts and sequence go on."""
@@ -244,7 +244,7 @@ class Pipeline:
         probabilities, error = self._inferrer.infer(self.counts.rows, self._window.values, path)
         if path is Route.TRANSIENT:
             self.counts.transient += 1
-            self._describer.hear(probabilities)
+            self._describer.add(probabilities)
         else:
             self.counts.steady += 1
         times = self._window.times_ns

@@ -32,31 +32,31 @@ def facts(root: Path = Path("/")) -> Facts:
 
 def advice(found: Facts) -> list[str]:
     """What to change, a sentence each, so that inference is faster or steadier."""
-    told = []
+    lines = []
     if "gpu" not in found and ("driver" in found or "jetson" in found):
-        told.append(
+        lines.append(
             "an NVIDIA driver is there, but torch sees no GPU: install a torch built for its CUDA"
             + (" (on a Jetson, NVIDIA's own)" if "jetson" in found else "")
         )
     if "gpu" in found and "triton" not in found:
-        told.append("install triton: without it the GPU's kernels cannot be compiled")
+        lines.append("install triton: without it the GPU's kernels cannot be compiled")
     mode = str(found.get("power mode", ""))
     if mode and "MAXN" not in mode:
-        told.append(f"power mode is {mode}: `sudo nvpmodel -m 0` gives the GPU its full clock")
+        lines.append(f"power mode is {mode}: `sudo nvpmodel -m 0` gives the GPU its full clock")
     if float(found.get("gpu clock MHz", 0)) < float(found.get("gpu clock limit MHz", 0)):
-        told.append("the GPU's clock is below its limit: `sudo jetson_clocks` holds it there")
+        lines.append("the GPU's clock is below its limit: `sudo jetson_clocks` holds it there")
     if found.get("cpu governor") in ("powersave", "schedutil", "ondemand", "conservative"):
-        told.append(
+        lines.append(
             f"the CPU's governor is {found['cpu governor']}: `performance` takes the slow first "
             "milliseconds after a pause away"
         )
-    told += [
+    lines += [
         f"{name.removeprefix('temperature ').removesuffix(' C')} is at {value:.0f} °C: cool it, "
         "or it will be throttled"
         for name, value in found.items()
         if name.startswith("temperature ") and float(value) >= _HOT_C
     ]
-    return told
+    return lines
 
 
 def _read(file: Path) -> str:

@@ -100,7 +100,7 @@ class Keeper:
                 self._store.append(record)
         except StoreError as error:
             return str(error)
-        except Exception as error:  # the node must hear of it, whatever it is
+        except Exception as error:  # the node must be told, whatever it is
             return f"{self._arguments[0]}: {type(error).__name__}: {error}"
         return ""
 

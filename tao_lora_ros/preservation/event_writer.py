@@ -21,7 +21,7 @@ class EventWriter:
     Args:
         folder: the store.
         max_bytes, min_free_bytes: as for `EventStore`.
-        report: told in one line what was lost and why; called in another thread.
+        report: called with a line of what was lost and why, in another thread.
         depth: most events that wait; one more is dropped and counted.
 
     Attributes:
@@ -91,15 +91,15 @@ class EventWriter:
             self._process = None
             reason = f"{self._store[0]}: the process that writes events failed: {error}"
         if reason:
-            self._tell(reason)
+            self._report_reason(reason)
         return not reason
 
     def _report_drops(self) -> None:
         dropped = self.dropped
         if new := dropped - self._reported:
-            self._tell(f"event store: {new} events dropped: the disk is too slow for them")
+            self._report_reason(f"event store: {new} events dropped: the disk is too slow for them")
         self._reported = dropped
 
-    def _tell(self, reason: str) -> None:
+    def _report_reason(self, reason: str) -> None:
         self.reason = reason
         self._report(reason)

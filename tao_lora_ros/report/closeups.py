@@ -25,7 +25,7 @@ from tao_lora_ros.report.record import RunRecord
 
 
 def zoom(record: RunRecord, event: Event) -> Any:
-    """The raw samples around an onset, of each source the livelier quantity; time in ms."""
+    """Raw samples around an onset, of each source what changed more; time in ms."""
     onset, end = record.span_s(event)
     before, after = 0.06, float(np.clip(1.3 * (end - onset), 0.12, 0.4))
     shares = dict(event.channels)

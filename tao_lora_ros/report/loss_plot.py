@@ -12,11 +12,11 @@ from rich.progress import Progress
 def progress_bar(
     what: str, steps: int, shown: bool = True
 ) -> Iterator[Callable[[int, float], None]]:
-    """A bar that is told step and loss."""
+    """A bar; what it gives takes step and loss."""
     with Progress(disable=not shown) as bar:
         task = bar.add_task(what, total=steps)
 
-        def tell(step: int, loss: float) -> None:
+        def show(step: int, loss: float) -> None:
             bar.update(task, completed=step, description=f"{what}, loss {loss:.4f}")
 
-        yield tell
+        yield show

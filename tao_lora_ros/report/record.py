@@ -181,12 +181,12 @@ def collect_signals(
     stamps: list[list[int]] = [[] for _ in sources]
     values: list[list[NDArray[np.float64]]] = [[] for _ in sources]
     start_ns = 0
-    for index, came_ns, data in messages:
+    for index, received_ns, data in messages:
         try:
-            sample = sources[index].accept(data, came_ns)
+            sample = sources[index].accept(data, received_ns)
         except ClockJump:
             sources[index].restart()
-            sample = sources[index].accept(data, came_ns)
+            sample = sources[index].accept(data, received_ns)
         if sample is not None:
             start_ns = start_ns or sample.stamp_ns
             stamps[index].append(sample.stamp_ns)

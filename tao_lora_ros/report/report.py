@@ -139,8 +139,8 @@ def _event_row(record: RunRecord, event: Event) -> str:
     numbers = [f"{event.sequence}", f"{onset:.4f}", f"{peak_ms:.0f}"]
     numbers += [f"{1e3 * (end - onset):.0f}" if event.end_ns else "open", f"{event.peak_score:.2f}"]
     if record.onset_latencies_s:
-        heard = record.onset_latencies_s.get(event.sequence)
-        numbers.append("" if heard is None else f"{1e3 * heard:.1f}")
+        latency_s = record.onset_latencies_s.get(event.sequence)
+        numbers.append("" if latency_s is None else f"{1e3 * latency_s:.1f}")
     cells = "".join(f'<td class="n">{number}</td>' for number in numbers)
     shares = "".join(
         f'<span class="share" style="--w:{share:.0%}">{escape(name)} {share:.0%}</span>'

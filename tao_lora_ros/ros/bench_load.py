@@ -100,7 +100,7 @@ class Load:
             time.sleep(max(0.0, begun + sent / self._rate_hz - time.monotonic()))
         return first_ns, published_ns
 
-    def settle(self) -> None:
+    def await_reports(self) -> None:
         """Wait until all is dealt with and reported."""
         deadline = time.monotonic() + _SETTLE_S
         while time.monotonic() < deadline:
@@ -148,17 +148,17 @@ def latencies_ms(
 
 
 def run(rate_hz: float, seconds: float, pid: int, sources: list[str]) -> dict[str, Any]:
-    """Warm the node up, load it, and tell how it did."""
+    """Warm the node up, load it, and report how it did."""
     rclpy.init(args=[])
     node = rclpy.create_node("tao_lora_bench_load")
     load = Load(node, sources, rate_hz)
     load.until_matched()
     load.publish(_WARM_S)
-    load.settle()
+    load.await_reports()
     received, before, since_ns = load.received(), usage(pid), time.time_ns()
     first_ns, published_ns = load.publish(seconds)
     spent = usage(pid)
-    load.settle()
+    load.await_reports()
     due_ns = first_ns + np.arange(len(published_ns)) * SECOND_NS / rate_hz
     report = {
         "sent": len(published_ns) * len(sources),

@@ -76,19 +76,19 @@ class Diagnostics:
         garbage.collect()
         now_s, cpu_s, totals = time.monotonic(), time.process_time(), self._count()
         seconds = now_s - self._at_s
-        news, load = totals - self._totals, (cpu_s - self._cpu_s) / seconds
+        growth, load = totals - self._totals, (cpu_s - self._cpu_s) / seconds
         self._at_s, self._cpu_s, self._totals = now_s, cpu_s, totals
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
-        message.status = [self._source(i, news, seconds) for i in range(len(self._inputs))]
-        message.status += [self._inference(news, seconds, load), self._events(news)]
+        message.status = [self._source(i, growth, seconds) for i in range(len(self._inputs))]
+        message.status += [self._inference(growth, seconds, load), self._events(growth)]
         self._publisher.publish(message)
 
-    def _source(self, index: int, news: Counter[str], seconds: float) -> DiagnosticStatus:
+    def _source(self, index: int, growth: Counter[str], seconds: float) -> DiagnosticStatus:
         subscription, source = self._inputs[index], self._pipeline.intake.sources[index]
         subscription.find_publishers()
         queue = subscription.queue()
-        level, summary = self._judge(index, news, queue["queue_fill"])
+        level, summary = self._judge(index, growth, queue["queue_fill"])
         values: dict[str, Any] = {
             "topic": subscription.topic,
             "type": source.config.msgtype,
@@ -104,7 +104,7 @@ class Diagnostics:
         }
         return self._status(source.config.name, level, summary, values)
 
-    def _judge(self, index: int, news: Counter[str], fill: int) -> tuple[bytes, str]:
+    def _judge(self, index: int, growth: Counter[str], fill: int) -> tuple[bytes, str]:
         """Level and summary of a source: the worst that is known of it."""
         subscription, source = self._inputs[index], self._pipeline.intake.sources[index]
         name, off_s = source.config.name, self._clock_offset_s(source)
@@ -112,11 +112,11 @@ class Diagnostics:
             return _ERROR, trouble
         if subscription.publishers > 1:
             return _WARN, f"{subscription.publishers} publishers on {subscription.topic}"
-        if lost := news[f"lost: {name}"]:
+        if lost := growth[f"lost: {name}"]:
             return _WARN, f"{lost} lost on the way"
         if fill > _FULL * subscription.depth:
             return _WARN, f"{fill} messages waited, the queue holds {subscription.depth}"
-        if refused := news[f"refused: {name}"]:
+        if refused := growth[f"refused: {name}"]:
             return _WARN, f"{refused} refused, the last: {source.reason}"
         if off_s > source.jump_s:
             return _WARN, f"stamps are {off_s:.1f} s ahead of the node clock"
@@ -130,7 +130,7 @@ class Diagnostics:
             return float("nan")
         return (source.newest_ns - self._node.get_clock().now().nanoseconds) * 1e-9
 
-    def _inference(self, news: Counter[str], seconds: float, load: float) -> DiagnosticStatus:
+    def _inference(self, growth: Counter[str], seconds: float, load: float) -> DiagnosticStatus:
         latencies_ms = np.array(self._outputs.latencies_ns) * 1e-6
         self._outputs.latencies_ns.clear()
         counts, artifact = self._pipeline.counts, self._pipeline.artifact
@@ -139,9 +139,9 @@ class Diagnostics:
             summary = "inactive"
         elif not len(latencies_ms):
             level, summary = _WARN, "no inference: the window is not full, or a source is missing"
-        elif news["late"]:
-            level = _ERROR if news["late"] > _HOPELESS * len(latencies_ms) else _WARN
-            summary = f"{news['late']} of {len(latencies_ms)} inferences outlasted their hop"
+        elif growth["late"]:
+            level = _ERROR if growth["late"] > _HOPELESS * len(latencies_ms) else _WARN
+            summary = f"{growth['late']} of {len(latencies_ms)} inferences outlasted their hop"
         values: dict[str, Any] = {
             "model": f"{artifact.model_id} {artifact.version}",
             "backend": self._pipeline.runtime.name,
@@ -159,7 +159,7 @@ class Diagnostics:
         }
         return self._status("inference", level, summary, values)
 
-    def _events(self, news: Counter[str]) -> DiagnosticStatus:
+    def _events(self, growth: Counter[str]) -> DiagnosticStatus:
         counts, writer = self._pipeline.counts, self._outputs.writer
         level, summary = _OK, "keeping events" if writer else "keeping none"
         values: dict[str, Any] = {
@@ -171,8 +171,8 @@ class Diagnostics:
             values |= {"dropped": writer.dropped}
             values |= {"queue_depth": writer.depth, "queue_fill": writer.queued}
             values |= {"store_mib": writer.used_bytes / (1 << 20)}
-            if news["lost"]:
-                level, summary = _ERROR, f"{news['lost']} events lost: {writer.reason}"
+            if growth["lost"]:
+                level, summary = _ERROR, f"{growth['lost']} events lost: {writer.reason}"
             elif writer.reason:
                 level, summary = _WARN, writer.reason
         return self._status("events", level, summary, values)

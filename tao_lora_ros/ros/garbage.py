@@ -1,12 +1,12 @@
-"""When Python looks for garbage: between messages, once a second, and never all of the heap."""
+"""When Python collects garbage: between messages, once a second, and never all of the heap."""
 
 from __future__ import annotations
 
 import gc
 
 
-def quiet() -> None:
-    """Leave out of every later collection what lives now, and collect only when told to.
+def freeze() -> None:
+    """Leave out of every later collection what lives now, and collect only by `collect`.
 
     Left to itself a full collection walks torch's hundred thousands of objects whenever counts say
     so: tens of milliseconds, in the middle of an impact.
@@ -17,11 +17,11 @@ def quiet() -> None:
 
 
 def collect() -> None:
-    """Collect what came since `quiet`."""
+    """Collect what came since `freeze`."""
     gc.collect()
 
 
-def usual() -> None:
-    """Undo `quiet`."""
+def unfreeze() -> None:
+    """Undo `freeze`."""
     gc.unfreeze()
     gc.enable()

@@ -33,7 +33,7 @@ Message = tuple[int, int, bytes]
 
 
 class Input:
-    """One subscription, which is looked at with `take`; no executor serves it.
+    """One subscription, which is polled with `take`; no executor serves it.
 
     A message is given as its time of arrival (ns, steady clock), the node clock's time then for
     what has no header, which becomes its stamp (else 0), and its bytes.
@@ -93,10 +93,10 @@ class Input:
             data, info = taken
             self._count_lost(info.get("publication_sequence_number"))  # Humble has none
             arrived_ns = info["received_timestamp"]
-            came_ns = 0
+            received_ns = 0
             if clock is not None:
-                came_ns = clock.now().nanoseconds if clock.ros_time_is_active else arrived_ns
-            messages.append((arrived_ns + to_steady_ns, came_ns, data))
+                received_ns = clock.now().nanoseconds if clock.ros_time_is_active else arrived_ns
+            messages.append((arrived_ns + to_steady_ns, received_ns, data))
         self.received += len(messages)
         self._fill = max(self._fill, len(messages))
         self._arrivals_ns += [arrived_ns for arrived_ns, _, _ in messages]
@@ -146,7 +146,7 @@ class Input:
         return "silent", f"silent for {silent_s:.1f} s: {self.publishers} publishers"
 
     def queue(self) -> dict[str, int]:
-        """Depth of the queue, and the most messages that a look found since the last call."""
+        """Depth of the queue, and the most messages that a poll found since the last call."""
         fill, self._fill = self._fill, 0
         return {"queue_depth": self.depth, "queue_fill": fill}
 

@@ -1,19 +1,19 @@
-"""When to look for messages: just after a row can have become complete, and seldom in between."""
+"""When to poll for messages: just after a row can have become complete, and seldom in between."""
 
 from __future__ import annotations
 
-_REST = 15 / 16  # of a row's period: a little early, so that looking never falls behind the rows
+_REST = 15 / 16  # of a row's period: a little early, so that polling never falls behind the rows
 _RETRY = 1 / 8  # of a row's period
 _LONGEST_RETRY_S = 0.001
 
 
 class Pace:
-    """Times the looks for messages, which cost as much as what they find.
+    """Times the polls for messages, which cost as much as what they find.
 
     Waking up for every message is what costs a node the most at a kilohertz: what it runs has left
     the caches by then. Rows come a period apart, so after one there is nothing to miss for most of
     a period; what comes meanwhile is taken with the next. Where no row is complete yet, the next
-    look is soon, and then later and later, a period at most. So the looks stay in step with the
+    poll is soon, and then later and later, a period at most. So the polls stay in step with the
     rows, which wait for an eighth of a period or a millisecond, whichever is less.
 
     Args:
@@ -26,8 +26,8 @@ class Pace:
         self._retry_s = self._first_retry_s
         self._next_s = 0.0
 
-    def looked(self, now_s: float, found: bool) -> None:
-        """A look began at `now_s` (steady clock), and found a complete row or did not."""
+    def polled(self, now_s: float, found: bool) -> None:
+        """A poll began at `now_s` (steady clock), and found a complete row or did not."""
         if found:
             self._retry_s = self._first_retry_s
             self._next_s = now_s + _REST * self._period_s
@@ -36,5 +36,5 @@ class Pace:
             self._retry_s = min(2.0 * self._retry_s, self._period_s)
 
     def rest_s(self, now_s: float) -> float:
-        """How long there is until the next look."""
+        """How long there is until the next poll."""
         return max(0.0, self._next_s - now_s)

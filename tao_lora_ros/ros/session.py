@@ -20,7 +20,7 @@ from tao_lora_ros.ros.outputs import Outputs
 from tao_lora_ros.ros.pace import Pace
 from tao_lora_ros.ros.services import Services
 
-IDLE_S = 0.1  # from look to look without inputs
+IDLE_S = 0.1  # from poll to poll without inputs
 
 
 class Session:
@@ -68,7 +68,7 @@ class Session:
             f"model {artifact.model_id} {artifact.version}, "
             f"reading {', '.join(input.topic for input in self.inputs)}"
         )
-        garbage.quiet()
+        garbage.freeze()
 
     def stop(self) -> None:
         """Deal with what came, close the open event, unsubscribe."""
@@ -90,7 +90,7 @@ class Session:
         while self.inputs:
             self.inputs.pop().close()
         self._pace = Pace(IDLE_S)
-        garbage.usual()
+        garbage.unfreeze()
 
     def rest_s(self) -> float:
         """How long an executor may take until the next `take`."""
@@ -100,22 +100,22 @@ class Session:
         """Deal with all messages that came, in the order of their arrival."""
         now_s = time.monotonic()
         waiting = [
-            (arrived_ns, source, came_ns, data)
+            (arrived_ns, source, received_ns, data)
             for source, input in enumerate(self.inputs)
-            for arrived_ns, came_ns, data in input.take()
+            for arrived_ns, received_ns, data in input.take()
         ]
         waiting.sort(key=itemgetter(0))
         if waiting:
             self._last_message_s = now_s
         elif now_s > self._last_message_s + self._settings.longest_wait_s:
             self._outputs.publish(self._pipeline.end_post_rolls(), time.monotonic_ns())
-        self._pace.looked(now_s, bool(waiting) and self._push(waiting))
+        self._pace.polled(now_s, bool(waiting) and self._push(waiting))
 
     def _push(self, waiting: list[tuple[int, int, int, bytes]]) -> bool:
         """Deal with these messages; whether they completed a row."""
         rows = 0
-        for arrived_ns, source, came_ns, data in waiting:
-            pushed = self._pipeline.push(source, data, came_ns)
+        for arrived_ns, source, received_ns, data in waiting:
+            pushed = self._pipeline.push(source, data, received_ns)
             rows += pushed.rows
             if pushed.results:
                 self._outputs.publish(pushed.results, arrived_ns)
@@ -136,8 +136,8 @@ class Session:
         artifact = _load(self._settings)
         self._outputs.publish(self._pipeline.use(artifact), time.monotonic_ns())
         self._outputs.use(artifact, self._settings)
-        garbage.usual()
-        garbage.quiet()
+        garbage.unfreeze()
+        garbage.freeze()
         return f"model {artifact.model_id} {artifact.version}"
 
 

@@ -98,8 +98,8 @@ def _sums(builder: Any, rows: int, a: Any, b: Any, pairs: Any) -> list[list[Any]
     following = builder.add(index, _I64(1))
     index.add_incoming(following, loop)
     zero = ir.Constant(_SUMS, [0] * LANES)
-    for row, news in zip(sums, added, strict=True):
-        for phi, new in zip(row, news, strict=True):
+    for row, terms in zip(sums, added, strict=True):
+        for phi, new in zip(row, terms, strict=True):
             phi.add_incoming(zero, before)
             phi.add_incoming(new, loop)
     builder.cbranch(builder.icmp_unsigned("<", following, pairs), loop, after)

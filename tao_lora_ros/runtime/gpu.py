@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from triton.errors import TritonError
 
 from tao_lora_ros.kernels.arrival import LEAD, record_size
-from tao_lora_ros.kernels.fused_launch import launch, room
+from tao_lora_ros.kernels.fused_launch import launch, workspace
 from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
 from tao_lora_ros.kernels.mixer_tensors import MixerTensors, sizes_of
 from tao_lora_ros.messages.route import Route
@@ -96,7 +96,7 @@ class _Plan:
         self.sizes = sizes_of(model, splits)
         self._early = count >= _EARLY
         buffers = mixer_buffers(model, self.sizes, _DEVICE)
-        shared = room(self.sizes, count, _DEVICE)
+        shared = workspace(self.sizes, count, _DEVICE)
         size = record_size(self.sizes.window * self.sizes.channels)
         records = torch.zeros(count, size).pin_memory()
         shape = count, self.sizes.padded_results + self.sizes.padded_channels

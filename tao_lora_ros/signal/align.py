@@ -22,14 +22,15 @@ class Row:
 
     `values` is float64 [C], NaN where a source has a gap; `empty`: all sources have one.
     `stamp_ns` is the newest input stamp, as its sender wrote it, that went into the row.
-    `news` is float64 [C] too: the samples, or their mean, that went into this row first; NaN where
-    none did. An interpolated row has news of the sample ahead, so the row at that sample has none.
+    `fresh` is float64 [C] too: the samples, or their mean, that went into this row first; NaN where
+    none did. To an interpolated row the sample ahead is fresh, so to the row at that sample it is
+    not.
     """
 
     time_ns: int
     stamp_ns: int
     values: NDArray[np.float64]
-    news: NDArray[np.float64]
+    fresh: NDArray[np.float64]
     empty: bool = False
 
 
@@ -46,7 +47,7 @@ class _Track:
         self.newest_ns = NEVER
         self.pending.clear()
         self.last: tuple[int, NDArray[np.float64]] | None = None
-        self._told = False  # whether the next sample has been interpolated towards
+        self._ahead_used = False  # whether the next sample has been interpolated towards
 
     def push(self, stamp_ns: int, values: NDArray[np.float64]) -> None:
         self.newest_ns = stamp_ns - self.lag_ns
@@ -55,29 +56,29 @@ class _Track:
     def take(
         self, time_ns: int, period_ns: int, max_gap_ns: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64] | float] | None:
-        """Mean of the samples of the last period, else interpolated, else None; and its news."""
+        """Mean of the last period's samples, else interpolated, else None; and what of it is fresh."""
         total: NDArray[np.float64] | None = None
         pending, count = self.pending, 0
-        told = pending[0][1] if self._told else None
+        ahead = pending[0][1] if self._ahead_used else None
         while pending and pending[0][0] <= time_ns:
             self.last = pending.popleft()
-            self._told = False
+            self._ahead_used = False
             if self.last[0] > time_ns - period_ns:
                 total = self.last[1] if total is None else total + self.last[1]
                 count += 1
         if total is not None:
             mean = total if count == 1 else total / count
-            if told is None:
+            if ahead is None:
                 return mean, mean
-            return mean, (total - told) / (count - 1) if count > 1 else np.nan
+            return mean, (total - ahead) / (count - 1) if count > 1 else np.nan
         if self.last is None or not pending:
             return None
         (before, a), (after, b) = self.last, pending[0]
         if after - before > max_gap_ns:
             return None
-        self._told = True
+        self._ahead_used = True
         between = a + (b - a) * ((time_ns - before) / (after - before))
-        return between, b if told is None else np.nan
+        return between, b if ahead is None else np.nan
 
 
 class Aligner:
@@ -140,10 +141,10 @@ class Aligner:
 
     def _start(self) -> int | None:
         """The first grid time, once every source spoke or was waited for long enough."""
-        heard = [track for track in self._tracks if track.pending]
-        first = min(track.pending[0][0] for track in heard)
-        waited = max(track.pending[-1][0] for track in heard) - first
-        if len(heard) < len(self._tracks) and waited <= self._timeout_ns:
+        started = [track for track in self._tracks if track.pending]
+        first = min(track.pending[0][0] for track in started)
+        waited = max(track.pending[-1][0] for track in started) - first
+        if len(started) < len(self._tracks) and waited <= self._timeout_ns:
             return None
         return -(-first // self._period_ns) * self._period_ns
 
@@ -155,15 +156,15 @@ class Aligner:
 
     def _row(self, time_ns: int) -> Row:
         values = np.full(self._channels, np.nan)
-        news = values  # where every sample falls on a row of its own
+        fresh = values  # where every sample falls on a row of its own
         stamp_ns, empty = 0, True
         for track in self._tracks:
             taken = track.take(time_ns, self._period_ns, self._max_gap_ns)
             if taken is not None:
-                if taken[1] is not taken[0] and news is values:
-                    news = values.copy()
-                values[track.columns], news[track.columns] = taken
+                if taken[1] is not taken[0] and fresh is values:
+                    fresh = values.copy()
+                values[track.columns], fresh[track.columns] = taken
                 empty = False
             if track.last is not None:
                 stamp_ns = max(stamp_ns, track.last[0] + track.lag_ns)
-        return Row(time_ns, stamp_ns, values, news, empty)
+        return Row(time_ns, stamp_ns, values, fresh, empty)

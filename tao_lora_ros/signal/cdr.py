@@ -141,7 +141,7 @@ def decode_force(data: bytes) -> Sample:
     return Sample(stamp_ns, frame_id, np.array(force + _NOT_REPORTED), sum(map(abs, force)))
 
 
-def decode_bare_wrench(data: bytes, came_ns: int) -> Sample:
+def decode_bare_wrench(data: bytes, received_ns: int) -> Sample:
     """Decode a Wrench: force then torque, in no frame, stamped by whoever received it.
 
     Raises:
@@ -151,9 +151,9 @@ def decode_bare_wrench(data: bytes, came_ns: int) -> Sample:
     if len(data) < _STAMP_AT:
         raise DecodeError(f"{len(data)} bytes are too few for a message")
     doubles = _doubles(data, _STAMP_AT, _layout(data).wrench)
-    if not 0 <= came_ns < _LAST_SECOND * SECOND_NS:  # a bag may hold any
-        raise DecodeError(f"stamp {came_ns} ns is out of range")
-    return Sample(came_ns, "", np.array(doubles), sum(map(abs, doubles)))
+    if not 0 <= received_ns < _LAST_SECOND * SECOND_NS:  # a bag may hold any
+        raise DecodeError(f"stamp {received_ns} ns is out of range")
+    return Sample(received_ns, "", np.array(doubles), sum(map(abs, doubles)))
 
 
 DECODERS: dict[str, Callable[[bytes], Sample]] = {

@@ -125,26 +125,26 @@ class Source:
         self._back_ns = min(round(BACK_S * 1e9), self._jump_ns)
         self._decode = self.config.decoder()
 
-    def decode(self, data: bytes, came_ns: int = 0) -> Sample:
-        """Decode one message, that came at `came_ns`, without a further look.
+    def decode(self, data: bytes, received_ns: int = 0) -> Sample:
+        """Decode one message, that came at `received_ns`, without a further check.
 
         Raises:
             DecodeError: it is not a message of this source's type.
         """
-        return decode_bare_wrench(data, came_ns) if self._decode is None else self._decode(data)
+        return decode_bare_wrench(data, received_ns) if self._decode is None else self._decode(data)
 
-    def accept(self, data: bytes, came_ns: int = 0) -> Sample | None:
+    def accept(self, data: bytes, received_ns: int = 0) -> Sample | None:
         """Decode one message; None where it is refused, counted under its kind in `rejected`.
 
         Args:
             data: CDR bytes.
-            came_ns: when it came; that is the stamp of what has no header, else it does not matter.
+            received_ns: when it came, which is the stamp of what has no header.
 
         Raises:
             ClockJump: a second sample confirms that the clock moved.
         """
         try:
-            sample = self.decode(data, came_ns)
+            sample = self.decode(data, received_ns)
         except DecodeError as error:
             return self.refuse(error.kind, str(error))
         if not sample.magnitude <= LARGEST:  # written so that a NaN fails too

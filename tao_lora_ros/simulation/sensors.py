@@ -74,8 +74,8 @@ def vibration(targets: Vector, rng: np.random.Generator) -> Vector:
         for line, strength in _RIPPLE.items():
             phase = line * _GEAR_RATIO * targets[:, joint] + rng.uniform(0.0, 2.0 * np.pi)
             shake += strength * np.sqrt(2.0) * np.sin(phase)
-        loudness = speed[:, joint] / (speed[:, joint] + _HALF_SPEED)
-        out += (loudness * shake)[:, None] * directions[joint]
+        vibration = speed[:, joint] / (speed[:, joint] + _HALF_SPEED)
+        out += (vibration * shake)[:, None] * directions[joint]
     return out
 
 

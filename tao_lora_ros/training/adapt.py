@@ -34,7 +34,7 @@ def adapt(
         draw: windows for a step, by its number.
         loss: what to lessen, such as `fidelity(teacher)`.
         steps: of Adam, with a cosine rate.
-        progress: told step and loss.
+        progress: called with step and loss.
 
     Returns:
         The tuned branches, as `set_adapter` takes them.

@@ -1,4 +1,4 @@
-"""Windows as another mounting, another gain or a knock would have made them."""
+"""Windows as another mounting, another gain or an impact would have made them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Augmentation:
         scale: standard deviation of the logarithm of a gain about the window's level.
         jitter: white noise in units of a channel's usual spread.
         dropout: share that lose one quantity, as a robot without that sensor would.
-        knock: share into which a decaying impact is planted.
+        impact: share into which a decaying impact is planted.
     """
 
     turn: float = 0.5
@@ -35,10 +35,10 @@ class Augmentation:
     scale: float = 0.3
     jitter: float = 0.02
     dropout: float = 0.1
-    knock: float = 0.1
+    impact: float = 0.1
 
 
-NONE = Augmentation(turn=0, mirror=0, tilt_rad=0, scale=0, jitter=0, dropout=0, knock=0)
+NONE = Augmentation(turn=0, mirror=0, tilt_rad=0, scale=0, jitter=0, dropout=0, impact=0)
 
 
 def augment(
@@ -59,13 +59,13 @@ def augment(
     level = torch.nanmean(x[:, :rows], dim=1, keepdim=True)
     x = level + (x - level) * torch.exp(how.scale * _normal(g, len(x), 1, 1))
     x = x + how.jitter * spread * _normal(g, *x.shape)
-    hit = _chance(g, len(x), how.knock)
-    x[hit] += knock(int(hit.sum()), x.shape[1], channels, spread, g)
+    hit = _chance(g, len(x), how.impact)
+    x[hit] += impact(int(hit.sum()), x.shape[1], channels, spread, g)
     x = _drop(x, channels, how.dropout, g)
     return replace(batch, windows=x[:, :rows], following=x[:, rows:])
 
 
-def knock(
+def impact(
     count: int, rows: int, channels: tuple[str, ...], spread: Tensor, g: torch.Generator
 ) -> Tensor:
     """Impacts alone, [count, rows, C]: damped oscillations of 3 to 100 spreads, log-uniform.

@@ -48,7 +48,7 @@ def fit(
         channels: names of the channels.
         floors: resolution of each channel in SI units; the least spread it is scaled by.
         config: how to fit.
-        progress: told step and loss, by the first worker.
+        progress: called with step and loss, by the first worker.
         checkpoint: file to go on from where it exists, and to keep up to date.
         make: makes the model.
 

@@ -17,8 +17,8 @@ from tao_lora_ros.training.adapt import adapt, fidelity, task
 from tao_lora_ros.training.augment import NONE, augment
 from tao_lora_ros.training.dataset import Batch, WindowSet
 from tao_lora_ros.training.evaluate import evaluate
+from tao_lora_ros.training.finetune import finetune
 from tao_lora_ros.training.quantize import ROUNDINGS, fit_branches, observe, quantize
-from tao_lora_ros.training.settle import settle
 
 CALIBRATION_WINDOWS = 512
 VALIDATION_WINDOWS = 4000
@@ -36,7 +36,7 @@ class TrainingData:
         sizes: of the model.
         training: windows to fit on.
         held_out: windows of runs that are scored, if any.
-        quiet: windows of steady motion.
+        steady: windows of steady motion.
         seed: of all draws.
     """
 
@@ -45,7 +45,7 @@ class TrainingData:
     sizes: MixerConfig
     training: WindowSet
     held_out: WindowSet | None
-    quiet: WindowSet
+    steady: WindowSet
     seed: int
 
 
@@ -58,16 +58,16 @@ def quantize_step(
     teacher: Mixer, data: TrainingData, settle_steps: int, rounding: str = "gptq"
 ) -> Mixer:
     """The dual-path form of a trained model; `rounding` is one of `ROUNDINGS`."""
-    calm = data.quiet.spaced(CALIBRATION_WINDOWS).windows
+    steady = data.steady.spaced(CALIBRATION_WINDOWS).windows
     rng = np.random.default_rng(data.seed)
-    inputs = observe(teacher, calm, data.training.draw(CALIBRATION_WINDOWS, rng).windows)
+    inputs = observe(teacher, steady, data.training.draw(CALIBRATION_WINDOWS, rng).windows)
     student = quantize(teacher, inputs, ROUNDINGS[rounding])
     draws = {
-        Route.STEADY: calm_draws(data.quiet, data.seed),
-        Route.TRANSIENT: knocked_draws(data.training, data.channels, teacher, data.seed),
+        Route.STEADY: steady_draws(data.steady, data.seed),
+        Route.TRANSIENT: impact_draws(data.training, data.channels, teacher, data.seed),
     }
-    with progress_bar("settling", settle_steps) as tell:
-        settle(student, teacher, draws, settle_steps, tell)
+    with progress_bar("fine-tuning", settle_steps) as progress:
+        finetune(student, teacher, draws, settle_steps, progress)
     fit_branches(student, teacher, {name: watched.gram for name, watched in inputs.items()})
     return student
 
@@ -76,17 +76,17 @@ def adapt_step(
     student: Mixer, teacher: Mixer, data: TrainingData, steps: int, loss: str = "fidelity"
 ) -> Adapter:
     """Tune a quantised model's branches by one of `LOSSES`."""
-    draw = knocked_draws(data.training, data.channels, teacher, data.seed)
-    with progress_bar("adapting", steps) as tell:
-        return adapt(student, draw, LOSSES[loss](teacher), steps, tell)
+    draw = impact_draws(data.training, data.channels, teacher, data.seed)
+    with progress_bar("adapting", steps) as progress:
+        return adapt(student, draw, LOSSES[loss](teacher), steps, progress)
 
 
-def calm_draws(windows: WindowSet, seed: int) -> Callable[[int], Batch]:
-    """Random windows as they are, for each step of settling."""
+def steady_draws(windows: WindowSet, seed: int) -> Callable[[int], Batch]:
+    """Random windows as they are, for each step of fine-tuning."""
     return lambda step: windows.draw(ADAPT_BATCH, np.random.default_rng((seed, step, 2)))
 
 
-def knocked_draws(
+def impact_draws(
     windows: WindowSet, channels: tuple[str, ...], teacher: Mixer, seed: int, share: float = 1.0
 ) -> Callable[[int], Batch]:
     """Random windows for each step of tuning, an impact planted into a share of them."""
@@ -95,7 +95,7 @@ def knocked_draws(
         rng = np.random.default_rng((seed, step, 1))
         g = torch.Generator().manual_seed(int(rng.integers(2**62)))
         batch = windows.draw(ADAPT_BATCH, rng)
-        return augment(batch, channels, teacher.spread, replace(NONE, knock=share), g)
+        return augment(batch, channels, teacher.spread, replace(NONE, impact=share), g)
 
     return draw
 

@@ -82,17 +82,17 @@ def train(
     if not workers.first:
         workers.wait()  # until the first one has filled the cache
     training, held_out = hold_out(read_runs(bags, how))
-    quiet = read_runs(steady, how)
+    steady_runs = read_runs(steady, how)
     if workers.first:
         workers.wait()
-    data = training_data(training, held_out, quiet, how, config)
+    data = training_data(training, held_out, steady_runs, how, config)
     folder = training_folder(out)
     losses = LossLog(folder / "losses.csv")
-    with progress_bar("training", config.fit.steps, workers.first) as tell:
+    with progress_bar("training", config.fit.steps, workers.first) as show:
 
         def show(step: int, loss: float) -> None:
             losses.add(step, loss)
-            tell(step, loss)
+            show(step, loss)
 
         checkpoint = folder / "checkpoint.safetensors"
         router = uncalibrated(how.channels, how.rate_hz)
@@ -104,7 +104,7 @@ def train(
         return None
     losses.plot(folder / "losses.html")
     save_teacher(teacher, folder)
-    steady_rows = [np.asarray(run.values, np.float64) for run in quiet]
+    steady_rows = [np.asarray(run.values, np.float64) for run in steady_runs]
     calibration, _ = calibrated(router, steady_rows, how.rate_hz, config.alarms_per_hour)
     student = quantize_step(teacher, data, config.settle_steps)
     adapt_step(student, teacher, data, config.adapt_steps)
@@ -119,7 +119,7 @@ def train(
         provenance={
             "training_runs": [run.name for run in training],
             "validation_runs": [run.name for run in held_out],
-            "steady_runs": [run.name for run in quiet],
+            "steady_runs": [run.name for run in steady_runs],
             "torch": torch.__version__,
             "workers": workers.count,
             **asdict(config),
@@ -133,7 +133,7 @@ def train(
 def training_data(
     training: list[Run],
     held_out: list[Run],
-    quiet: list[Run],
+    steady_runs: list[Run],
     how: Reading,
     config: TrainingConfig,
 ) -> TrainingData:
@@ -148,7 +148,7 @@ def training_data(
         sizes=sizes,
         training=windows_of(training, labels, sizes),
         held_out=windows_of(held_out, labels, sizes) if held_out else None,
-        quiet=windows_of(quiet, labels, sizes),
+        steady=windows_of(steady_runs, labels, sizes),
         seed=config.fit.seed,
     )
 

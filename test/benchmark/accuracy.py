@@ -21,7 +21,7 @@ from benchmark.hops import CASES as HOP_CASES
 from benchmark.hops import measure_hops
 from benchmark.scenes import RATE_HZ
 from benchmark.tcn import CausalTcn
-from benchmark.trials import Number, Say, Trial, knocked, measure, teacher_of
+from benchmark.trials import Number, Say, Trial, measure, struck, teacher_of
 from tao_lora_ros.bags.rows import FREE
 from tao_lora_ros.benchmarks.results import OURS, Measurement
 from tao_lora_ros.engine.settings import Settings
@@ -158,7 +158,7 @@ def _borealtc(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
     yield from _forest(trial, say)
     teacher = teacher_of(trial, FitConfig(size.steps, seed), cache, say)
     say(f"borealtc seed {seed}: trained")
-    yield from measure(trial, teacher, _with_knocks, size.settle_steps, size.adapt_steps)
+    yield from measure(trial, teacher, _with_impacts, size.settle_steps, size.adapt_steps)
 
 
 def _terrain(seed: int) -> Trial:
@@ -193,15 +193,15 @@ def _forest(trial: Trial, say: Say) -> Iterable[Number]:
 def _tcn(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
     trial = _terrain(seed)
     peer = teacher_of(trial, FitConfig(size.steps, seed), cache, say, CausalTcn)
-    for case, batch in _with_knocks(trial.windows(trial.test), trial, peer).items():
+    for case, batch in _with_impacts(trial.windows(trial.test), trial, peer).items():
         found = evaluate(peer, peer, batch, Route.TRANSIENT)
         for metric in ("accuracy", "macro_f1", "forecast_mse"):
             yield _TCN, f"{trial.name}-{case}", metric, found[metric]
 
 
-def _with_knocks(data: WindowSet, trial: Trial, teacher: Mixer) -> dict[str, Batch]:
+def _with_impacts(data: WindowSet, trial: Trial, teacher: Mixer) -> dict[str, Batch]:
     batch = data.spaced(_WINDOWS)
-    return {"steady": batch, "transient": knocked(batch, trial, teacher)}
+    return {"steady": batch, "transient": struck(batch, trial, teacher)}
 
 
 def _contacts(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:

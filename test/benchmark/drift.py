@@ -2,7 +2,7 @@
 
 Chosen like those of `peers`, anew under the rule's confidence bound: one after the other, twice,
 the corner (5 to 120 Hz), the memory (8 ms to half a second), the slack (0.3 to 12) or the clock (1
-to 4 rows), and what is looked at: the loudness, the length of the force, and the logarithm of
+to 4 rows), and what is looked at: the energy, the length of the force, and the logarithm of
 either (calibrated on seeds 230000 to 230019, scored on 210000 to 210009).
 """
 
@@ -17,18 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.detectors import begins, strictest
-from benchmark.filters import loudness
+from benchmark.filters import energy
 from benchmark.scenes import RATE_HZ, Scene
 from benchmark.score import Detections
 
 
 @dataclass
 class DriftPeer:
-    """A drift detector on the loudness of all channels.
+    """A drift detector on the energy of all channels.
 
     Args:
         highpass_hz: corner of the high-pass before it.
-        memory_s: of the loudness that counts as usual.
+        memory_s: of the energy that counts as usual.
         hold_s: an alarm this soon after another belongs to it.
     """
 
@@ -60,7 +60,7 @@ class DriftPeer:
         return Detections(at, at)
 
     def _signal(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        return loudness(rows, self.highpass_hz, self.memory_s)
+        return energy(rows, self.highpass_hz, self.memory_s)
 
     def _drifts(self, signal: NDArray[np.float64], parameter: float) -> NDArray[np.bool_]:
         detector = self.make(parameter)

@@ -160,7 +160,7 @@ def _calibrated(
 
 def _cpu_times(detectors: Sequence[Detector], scene: Scene) -> list[Measurement]:
     """Median time a row of each, taken in turns: all rows at once; of ours also row by row."""
-    parts = ("rows", "news", "times_s")
+    parts = ("rows", "fresh", "times_s")
     piece = replace(scene, **{part: getattr(scene, part)[:_TIMED_ROWS] for part in parts})
     ways: dict[tuple[str, str], Callable[[Scene], object]] = {}
     for detector in detectors:

@@ -27,7 +27,7 @@ def force_norm(rows: Array, corner_hz: float) -> Array:
     return np.asarray(np.linalg.norm(highpassed(rows[:, _FORCE], corner_hz), axis=1))
 
 
-def loudness(rows: Array, corner_hz: float, memory_s: float) -> Array:
+def energy(rows: Array, corner_hz: float, memory_s: float) -> Array:
     """RMS over the channels of the high-passed rows, each over its own of the last while, [n].
 
     About 1 as long as the motion goes on as it did: the drift detectors take their input to be of

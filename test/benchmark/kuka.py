@@ -56,10 +56,10 @@ def _read(folder: Path, name: str, impacts_s: Array) -> Scene:
             for index, _, data in reader.messages()
             if (sample := sources[index].accept(data)) is not None
         ]
-    times_s, rows, news = align(messages, settings)
+    times_s, rows, fresh = align(messages, settings)
     silent = np.isnan(rows)
     start = (silent & ~silent.all(axis=0)).any(axis=1).argmin()  # until then a source is not there
-    return _scene(name, times_s[start:], rows[start:], news[start:], impacts_s)
+    return _scene(name, times_s[start:], rows[start:], fresh[start:], impacts_s)
 
 
 def planted(calm: Scene, struck: Scene, scale: float, copies: int) -> Iterator[Scene]:
@@ -74,7 +74,7 @@ def planted(calm: Scene, struck: Scene, scale: float, copies: int) -> Iterator[S
 def plant(calm: Scene, snippets: Iterable[tuple[float, Array]], scale: float) -> Scene:
     """Add snippets [k, C], times `scale`, to a scene so that their onsets come at those times.
 
-    The sum is news row by row: of what was cut out on a grid nobody knows the samples.
+    All of the sum is fresh in every row: of what was cut out on a grid nobody knows the samples.
     """
     rows, impacts_s = calm.rows.copy(), []
     for onset_s, snippet in snippets:
@@ -103,6 +103,6 @@ def _cut_out(struck: Scene, onset_s: float) -> Array:
     return (struck.rows[start:end] - before - way * (after - before)) * fade[:, None]
 
 
-def _scene(name: str, times_s: Array, rows: Array, news: Array, impacts_s: Array) -> Scene:
+def _scene(name: str, times_s: Array, rows: Array, fresh: Array, impacts_s: Array) -> Scene:
     unknown = np.full(len(impacts_s), np.nan)
-    return Scene(name, times_s, rows, news, impacts_s, unknown, np.empty((0, 2)))
+    return Scene(name, times_s, rows, fresh, impacts_s, unknown, np.empty((0, 2)))

@@ -37,12 +37,12 @@ class TaoLora:
 
     def calibrate(self, steady: Sequence[Scene], alarms_per_hour: float) -> None:
         """Set covariance and thresholds."""
-        rows = [self._glitch_filter().run(scene.rows, scene.news)[0] for scene in steady]
+        rows = [self._glitch_filter().run(scene.rows, scene.fresh)[0] for scene in steady]
         self.calibration, _ = calibrated(self.calibration, rows, RATE_HZ, alarms_per_hour)
 
     def detect(self, scene: Scene) -> Detections:
         """Every onset; the dated-back onset is the reported time."""
-        rows, settled_at = self._glitch_filter().run(scene.rows, scene.news)
+        rows, settled_at = self._glitch_filter().run(scene.rows, scene.fresh)
         times_ns = np.round(scene.times_s * 1e9).astype(np.int64)
         alarms, events_ns = [], []
         transient = np.zeros(len(scene.rows), bool)
@@ -61,8 +61,8 @@ class TaoLora:
         times_ns = np.round(scene.times_s * 1e9).astype(np.int64).tolist()
         return sum(
             detector.push(settled.time_ns, settled.values).change is Change.ONSET
-            for time_ns, values, news in zip(times_ns, scene.rows, scene.news, strict=True)
-            for settled in glitches.push(Row(time_ns, time_ns, values, news))
+            for time_ns, values, fresh in zip(times_ns, scene.rows, scene.fresh, strict=True)
+            for settled in glitches.push(Row(time_ns, time_ns, values, fresh))
         )
 
     def _glitch_filter(self) -> GlitchFilter:

@@ -33,7 +33,7 @@ class Scene:
         name: what it is called.
         times_s: time of each row, [n].
         rows: all channels, float64 [n, C], NaN where a channel has no value.
-        news: what of them comes from samples that no row before held (see `Row`), [n, C].
+        fresh: what of them comes from samples that no row before held (see `Row`), [n, C].
         impacts_s: when each impact begins, [m], ascending.
         sigmas: peak contact force of each impact over the recording's force noise, [m]; NaN where
             nobody knows.
@@ -43,7 +43,7 @@ class Scene:
     name: str
     times_s: NDArray[np.float64]
     rows: NDArray[np.float64]
-    news: NDArray[np.float64]
+    fresh: NDArray[np.float64]
     impacts_s: NDArray[np.float64]
     sigmas: NDArray[np.float64]
     ignored_s: NDArray[np.float64]
@@ -79,7 +79,7 @@ def cache_folder(cache: Path) -> Path:
     return folder
 
 
-_PARTS = ("times_s", "rows", "news", "impacts_s", "sigmas", "ignored_s")
+_PARTS = ("times_s", "rows", "fresh", "impacts_s", "sigmas", "ignored_s")
 
 
 def _save(scene: Scene, file: Path) -> None:
@@ -92,14 +92,14 @@ def _simulate(seed: int, contacts: bool) -> Scene:
     from tao_lora_ros.simulation import SimulationConfig, simulate
 
     recording = simulate(SimulationConfig(duration_s=SCENE_S, seed=seed, contacts=contacts))
-    times_s, rows, news = aligned(recording)
+    times_s, rows, fresh = aligned(recording)
     impacts = [contact for contact in recording.contacts if contact.label == "impact"]
     others = [contact for contact in recording.contacts if contact.label != "impact"]
     return Scene(
         name=f"{seed}",
         times_s=times_s,
         rows=rows,
-        news=news,
+        fresh=fresh,
         impacts_s=np.array([impact.start_s for impact in impacts]),
         sigmas=np.array([impact.peak_sigma for impact in impacts]),
         ignored_s=np.array(
@@ -109,7 +109,7 @@ def _simulate(seed: int, contacts: bool) -> Scene:
 
 
 def aligned(recording: Recording) -> tuple[NDArray[np.float64], ...]:
-    """Times, rows and news of a simulation, as those of `align`."""
+    """Times, rows and fresh samples of a simulation, as those of `align`."""
     sources = (recording.imu, recording.wrench)
     stamps = np.concatenate([source.stamps_ns for source in sources])
     which = np.repeat([0, 1], [len(source.stamps_ns) for source in sources])
@@ -125,7 +125,7 @@ def align(
     """Bring samples (source, stamp_ns, values) onto the grid, as the pipeline does.
 
     Returns:
-        Times in seconds from the first stamp, [n]; rows, and their news, float64 [n, C].
+        Times in seconds from the first stamp, [n]; rows, and what of them is fresh, float64 [n, C].
     """
     aligner = aligner_for(source_configs(settings), settings, RATE_HZ)
     rows: list[Row] = []
@@ -134,7 +134,7 @@ def align(
         first_ns = stamp_ns if first_ns is None else min(first_ns, stamp_ns)
         rows.extend(aligner.push(source, stamp_ns, values))
     times_s = np.array([row.time_ns - (first_ns or 0) for row in rows]) * 1e-9
-    return times_s, np.array([row.values for row in rows]), np.array([row.news for row in rows])
+    return times_s, np.array([row.values for row in rows]), np.array([row.fresh for row in rows])
 
 
 def _fingerprint() -> str:

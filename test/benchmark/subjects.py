@@ -14,8 +14,8 @@ from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.training.adapt import adapt, fidelity, task
 from tao_lora_ros.training.dataset import Batch
+from tao_lora_ros.training.finetune import finetune
 from tao_lora_ros.training.quantize import LayerInputs, fit_branches, quantize
-from tao_lora_ros.training.settle import settle
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def subjects(
         size = weight_bytes(teacher, how.core_bits, how.edge_bits)
         yield Subject(name, rounded(teacher, inputs, how), *both, size)
     qera = quantize(teacher, inputs)
-    settle(
+    finetune(
         qera, teacher, {Route.STEADY: draws.steady, Route.TRANSIENT: draws.transient}, settle_steps
     )
     grams = {name: watched.gram for name, watched in inputs.items()}

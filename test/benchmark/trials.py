@@ -16,13 +16,13 @@ from tao_lora_ros.bags.rows import Run
 from tao_lora_ros.detection.calibration import uncalibrated
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.training.augment import knock
+from tao_lora_ros.training.augment import impact
 from tao_lora_ros.training.dataset import Batch, WindowSet
 from tao_lora_ros.training.evaluate import outputs, scores
 from tao_lora_ros.training.fit import fit
 from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.quantize import observe
-from tao_lora_ros.training.steps import CALIBRATION_WINDOWS, calm_draws, knocked_draws
+from tao_lora_ros.training.steps import CALIBRATION_WINDOWS, impact_draws, steady_draws
 
 Number = tuple[str, str, str, float]  # subject, case, metric, value
 Say = Callable[[str], None]
@@ -101,9 +101,9 @@ def measure(
     rng = np.random.default_rng(trial.seed)
     calm = cases(data, trial, teacher)["steady"].windows[:CALIBRATION_WINDOWS]
     draws = Draws(
-        calm_draws(data, trial.seed),
-        knocked_draws(data, trial.channels, teacher, trial.seed),
-        knocked_draws(data, trial.channels, teacher, trial.seed, share=0.5),
+        steady_draws(data, trial.seed),
+        impact_draws(data, trial.channels, teacher, trial.seed),
+        impact_draws(data, trial.channels, teacher, trial.seed, share=0.5),
     )
     inputs = observe(teacher, calm, draws.transient(int(rng.integers(2**31))).windows)
     test = cases(trial.windows(trial.test), trial, teacher)
@@ -126,13 +126,13 @@ def measure(
                 yield subject.name, f"{trial.name}-{case}", metric, value
 
 
-def knocked(batch: Batch, trial: Trial, teacher: Mixer) -> Batch:
+def struck(batch: Batch, trial: Trial, teacher: Mixer) -> Batch:
     """The windows with an impact in each, of 3 to 100 usual spreads."""
     g = torch.Generator().manual_seed(trial.seed)
     return replace(
         batch,
         windows=batch.windows
-        + knock(len(batch.windows), batch.windows.shape[1], trial.channels, teacher.spread, g),
+        + impact(len(batch.windows), batch.windows.shape[1], trial.channels, teacher.spread, g),
     )
 
 

@@ -245,11 +245,11 @@ def test_every_sample_is_news_once_in_the_first_row_that_it_goes_into(
         new = slice(max(told, int((stamps <= row.time_ns - 10 * MS).sum())), held)
         told = held
         if new.start < held:
-            assert row.news[0] == pytest.approx(values[new].mean(), rel=1e-9, abs=1e-12)
+            assert row.fresh[0] == pytest.approx(values[new].mean(), rel=1e-9, abs=1e-12)
         else:
-            assert np.isnan(row.news[0])
+            assert np.isnan(row.fresh[0])
 
 
 def test_without_a_value_there_are_no_news() -> None:
     given_out = rows(aligner(), [(0, 1000, 1.0), (0, 1200, 2.0)])
-    assert [np.isnan(row.news[0]) for row in given_out] == [False] + [True] * 19 + [False]
+    assert [np.isnan(row.fresh[0]) for row in given_out] == [False] + [True] * 19 + [False]

@@ -46,7 +46,7 @@ class Analysis:
 
     score: float
     scale: int
-    liveliness: float
+    energy_ratio: float
     deviations: NDArray[np.float64]
 
 
@@ -59,7 +59,9 @@ class VarianceAnalyzer:
     def update(self, values: NDArray[np.float64], frozen: bool) -> Analysis:
         analyze(self.state, values, frozen)
         now = self.state.now[0]
-        return Analysis(now["score"], now["scale"], now["liveliness"], self.state.deviations.copy())
+        return Analysis(
+            now["score"], now["scale"], now["energy_ratio"], self.state.deviations.copy()
+        )
 
     @property
     def log_ratios(self) -> NDArray[np.float64]:
@@ -185,12 +187,12 @@ def test_motion_that_the_calibration_knows_is_no_surprise_after_a_rest() -> None
     d = np.diff(moving, axis=0)
     lags = [d[lag:].T @ d[: len(d) - lag] / len(d) for lag in range(LAGS + 1)]
     known = tuple(tuple(map(tuple, lag.tolist())) for lag in lags)
-    liveliness = []
+    energy_ratio = []
     for calibration in (CALIBRATION, replace(CALIBRATION, autocovariance=known)):
         subject = VarianceAnalyzer(calibration)
         analyses(subject, noise(1000) * 0.1)
-        liveliness.append(max(a.liveliness for a in analyses(subject, moving[1:20])))
-    assert liveliness[1] < 0.3 * liveliness[0]
+        energy_ratio.append(max(a.energy_ratio for a in analyses(subject, moving[1:20])))
+    assert energy_ratio[1] < 0.3 * energy_ratio[0]
 
 
 def test_the_prior_is_the_covariance_of_three_changes_in_turn() -> None:
@@ -238,7 +240,7 @@ def test_deviations_are_in_usual_standard_deviations_of_the_change() -> None:
     assert analysis.deviations.argmax() == 4
     assert analysis.deviations[4] == pytest.approx(100 / np.sqrt(2), rel=0.1)
     assert (np.delete(analysis.deviations, 4) < 5).all()
-    assert analysis.liveliness > 100
+    assert analysis.energy_ratio > 100
 
 
 def test_what_channels_do_against_their_habit_stands_out() -> None:
@@ -249,9 +251,9 @@ def test_what_channels_do_against_their_habit_stands_out() -> None:
     analyses(habit, rows)
     analyses(against, rows)
     push = rows[-1] + 2 * STD
-    usual = habit.update(push, False).liveliness
+    usual = habit.update(push, False).energy_ratio
     push = rows[-1] + 2 * STD * [1, -1, 1, -1, 1, -1]
-    assert against.update(push, False).liveliness > 20 * usual
+    assert against.update(push, False).energy_ratio > 20 * usual
 
 
 def test_nothing_is_scored_before_the_baseline_has_begun() -> None:
@@ -260,7 +262,7 @@ def test_nothing_is_scored_before_the_baseline_has_begun() -> None:
     subject = VarianceAnalyzer(CALIBRATION)
     for analysis in analyses(subject, rows):
         assert analysis.score == 0.0
-        assert analysis.liveliness == 0.0
+        assert analysis.energy_ratio == 0.0
         assert not subject.ready
     analyses(subject, noise(40, 1))
     assert subject.ready
@@ -298,7 +300,7 @@ def test_missing_channels_deviate_nowhere_and_the_others_still_alarm() -> None:
 def test_no_value_anywhere_scores_zero() -> None:
     subject = settled()
     for analysis in analyses(subject, np.full((30, 6), np.nan)):
-        assert (analysis.score, analysis.liveliness) == (0.0, 0.0)
+        assert (analysis.score, analysis.energy_ratio) == (0.0, 0.0)
         assert not analysis.deviations.any()
 
 
@@ -310,7 +312,7 @@ def test_a_gap_neither_alarms_nor_leaves_a_nan(gap_rows: int, channels: slice) -
     gap[:, channels] = np.nan
     for analysis in [*analyses(subject, gap), *analyses(subject, noise(200, 1))]:
         assert analysis.score < 1.0
-        assert np.isfinite(analysis.liveliness)
+        assert np.isfinite(analysis.energy_ratio)
         assert np.isfinite(analysis.deviations).all()
 
 
@@ -336,7 +338,7 @@ def test_the_frozen_baseline_rises_by_e_in_leak_rows() -> None:
     analyses(subject, alternating(100, 100.0), frozen=True)
     before = subject.log_ratios
     analyses(subject, alternating(500, 100.0), frozen=True)
-    # the loudness is constant: what the log-ratio loses is the baseline's rise
+    # the energy is constant: what the log-ratio loses is the baseline's rise
     np.testing.assert_allclose(before - subject.log_ratios, 1.0, atol=0.1)
 
 

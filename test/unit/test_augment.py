@@ -8,7 +8,7 @@ import pytest
 import torch
 from models import CHANNELS, SPREAD, windows
 
-from tao_lora_ros.training.augment import NONE, Augmentation, augment, knock
+from tao_lora_ros.training.augment import NONE, Augmentation, augment, impact
 from tao_lora_ros.training.dataset import Batch
 
 
@@ -62,7 +62,7 @@ def test_a_lost_quantity_is_lost_whole() -> None:
 
 
 def test_knocks_are_impacts_of_3_to_100_spreads() -> None:
-    hits = knock(500, 200, CHANNELS, SPREAD, torch.Generator().manual_seed(0)) / SPREAD
+    hits = impact(500, 200, CHANNELS, SPREAD, torch.Generator().manual_seed(0)) / SPREAD
     largest = hits.abs().amax(dim=(1, 2))
     assert (largest >= 2.99).all()
     assert (largest <= 100.01).all()

@@ -58,10 +58,10 @@ def test_a_wrench_gets_its_stamp_on_arrival(little_endian, values, stamp_ns) -> 
     assert sample.values.tolist() == values
 
 
-@pytest.mark.parametrize("came_ns", [-1, 2**31 * SECOND])
-def test_a_time_that_no_stamp_holds_is_refused(came_ns: int) -> None:
-    with pytest.raises(DecodeError, match=f"stamp {came_ns} ns is out of range"):
-        decode_bare_wrench(bare_wrench(VALUES), came_ns)
+@pytest.mark.parametrize("received_ns", [-1, 2**31 * SECOND])
+def test_a_time_that_no_stamp_holds_is_refused(received_ns: int) -> None:
+    with pytest.raises(DecodeError, match=f"stamp {received_ns} ns is out of range"):
+        decode_bare_wrench(bare_wrench(VALUES), received_ns)
 
 
 def test_a_wrench_of_another_encapsulation_is_refused() -> None:

@@ -11,7 +11,7 @@ from models import full_precision, quantized, windows
 from torch import Tensor
 
 from tao_lora_ros.kernels.arrival import LEAD, record_size
-from tao_lora_ros.kernels.fused_launch import constants, launch, room
+from tao_lora_ros.kernels.fused_launch import constants, launch, workspace
 from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
 from tao_lora_ros.kernels.mixer_tensors import sizes_of
 from tao_lora_ros.messages.route import Route
@@ -52,7 +52,7 @@ def fused(model: Mixer, inputs: Tensor, paths: list[Route], splits: int = 1) -> 
         records(inputs, paths).to(DEVICE),
         outputs,
         mixer_buffers(tensors, sizes, DEVICE),
-        room(sizes, len(inputs), DEVICE),
+        workspace(sizes, len(inputs), DEVICE),
         sizes,
         warps=4,
     )
@@ -143,7 +143,7 @@ def test_a_size_that_does_not_fit_is_named(change: dict, splits: int, reason: st
 def test_wrong_tensors_are_named() -> None:
     tensors = mixer_tensors(model_of())
     sizes = sizes_of(tensors, 1)
-    buffers, shared = mixer_buffers(tensors, sizes, "cpu"), room(sizes, 1, "cpu")
+    buffers, shared = mixer_buffers(tensors, sizes, "cpu"), workspace(sizes, 1, "cpu")
     outputs = torch.zeros(1, sizes.padded_results + sizes.padded_channels, dtype=torch.int64)
     good = torch.zeros(1, record_size(32 * 5))
     for arguments, reason in (

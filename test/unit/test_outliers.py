@@ -23,7 +23,7 @@ def noise(count: int = 300, seed: int = 0) -> np.ndarray:
 
 
 def filtered(values: np.ndarray, flush: bool = True) -> tuple[GlitchFilter, list[Row]]:
-    """Of a sensor as fast as the rows: each is news."""
+    """Of a sensor as fast as the rows: each is fresh."""
     subject = GlitchFilter(CHANNELS, RATE_HZ)
     out = [row for i, v in enumerate(values) for row in subject.push(Row(i, i, v, v))]
     return subject, [*out, *subject.flush()] if flush else out
@@ -47,8 +47,8 @@ def test_samples_further_apart_than_the_memory_are_judged_too(every: int) -> Non
     values[-2 * every : -every, 2] = 100.0  # one sample, then it is back
     subject = GlitchFilter(CHANNELS, RATE_HZ)
     for i, row in enumerate(values):
-        news = row if i % every == 0 else np.full(3, np.nan)
-        subject.push(Row(i, i, row, news))
+        fresh = row if i % every == 0 else np.full(3, np.nan)
+        subject.push(Row(i, i, row, fresh))
     subject.flush()
     assert subject.glitches == {CHANNELS[2]: 1}
 
@@ -248,9 +248,9 @@ def test_rows_are_let_go_at_once_when_another_sensor_jumps_too(slow_hz: float, s
     subject = GlitchFilter(CHANNELS, RATE_HZ)
     held = next(i for i, row in enumerate(rows) if not subject.push(row))
     following = rows[held + 1]
-    assume(np.isnan(following.news[1]))  # the next sample is further away
+    assume(np.isnan(following.fresh[1]))  # the next sample is further away
     force = following.values + [0.0, 0.0, 5.0]
-    seen = replace(following, values=force, news=np.array([np.nan, np.nan, force[2]]))
+    seen = replace(following, values=force, fresh=np.array([np.nan, np.nan, force[2]]))
     assert subject.push(seen) == [rows[held], seen]
     assert not subject.glitches
     assert subject.jumps == {CHANNELS[1]: 1, CHANNELS[2]: 1}
@@ -295,7 +295,7 @@ def test_many_rows_at_once_settle_as_each_alone(
     at += [len(rows) - 1] * (len(rows) - len(at))
     out += alone.flush()
     together = GlitchFilter(CHANNELS, RATE_HZ)
-    values, settled_at = together.run(table(rows), np.array([row.news for row in rows]))
+    values, settled_at = together.run(table(rows), np.array([row.fresh for row in rows]))
     np.testing.assert_array_equal(values, table(out))
     np.testing.assert_array_equal(settled_at, at)
     assert (together.glitches, together.jumps) == (alone.glitches, alone.jumps)

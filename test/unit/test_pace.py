@@ -19,7 +19,7 @@ def looks(rows_s: list[float], until_s: float, period_s: float = PERIOD_S) -> li
         found = bool(waiting) and waiting[0] <= now_s
         while waiting and waiting[0] <= now_s:
             waiting.pop(0)
-        pace.looked(now_s, found)
+        pace.polled(now_s, found)
         now_s += pace.rest_s(now_s)
     return times
 
@@ -52,5 +52,5 @@ def test_slow_rows_wait_for_a_millisecond_at_most() -> None:
 
 def test_what_is_overdue_is_not_rested_for() -> None:
     pace = Pace(PERIOD_S)
-    pace.looked(0.0, True)
+    pace.polled(0.0, True)
     assert pace.rest_s(1.0) == 0.0

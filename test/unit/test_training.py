@@ -23,8 +23,8 @@ from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.training.adapt import adapt, fidelity
 from tao_lora_ros.training.dataset import Batch, WindowSet, label_names
 from tao_lora_ros.training.evaluate import evaluate, outputs
+from tao_lora_ros.training.finetune import finetune
 from tao_lora_ros.training.quantize import observe, quantize
-from tao_lora_ros.training.settle import settle
 
 IMPACTS_S = (0.7, 1.5, 2.3)
 
@@ -210,7 +210,7 @@ def test_settling_brings_both_paths_nearer_and_moves_few_codes() -> None:
     fresh = windows(2)
     exact = outputs(teacher, fresh, Route.TRANSIENT).together
     before = outputs(student, fresh, Route.STEADY).together
-    settle(student, teacher, dict.fromkeys(Route, draw), 120)
+    finetune(student, teacher, dict.fromkeys(Route, draw), 120)
     after = outputs(student, fresh, Route.STEADY).together
     assert (after - exact).square().sum() < 0.9 * (before - exact).square().sum()
     moved = [(student.state_dict()[name] != value).float().mean() for name, value in codes.items()]

@@ -6,7 +6,7 @@ import numpy as np
 
 from tao_lora_ros.detection.transients import (
     NOISE,
-    ONSET_LIVELINESS,
+    ONSET_ENERGY_RATIO,
     TrackerState,
     Transient,
     begin,
@@ -22,17 +22,17 @@ QUIET = (1.0, 1.0)
 
 
 def add(
-    tracker: TrackerState, time_ns: int, liveliness: float, score: float, parts=QUIET
+    tracker: TrackerState, time_ns: int, energy_ratio: float, score: float, parts=QUIET
 ) -> Transient:
     """One more row of the transient that goes on."""
-    observe(tracker, time_ns, liveliness, np.array(parts))
+    observe(tracker, time_ns, energy_ratio, np.array(parts))
     go_on(tracker, score, OFF)
     return newest(tracker)
 
 
 def alarmed(
     before: list[float],
-    liveliness: float = 9.0,
+    energy_ratio: float = 9.0,
     score: float = 1.5,
     parts: tuple[float, float] = (3.0, 1.0),
     scale: int = 4,
@@ -41,7 +41,7 @@ def alarmed(
     tracker = new_tracker(8, 2)
     for i, past in enumerate(before):
         observe(tracker, 10 * i, past, np.array(QUIET))
-    observe(tracker, 10 * len(before), liveliness, np.array(parts))
+    observe(tracker, 10 * len(before), energy_ratio, np.array(parts))
     begin(tracker, score, scale)
     return tracker, newest(tracker)
 
@@ -55,7 +55,7 @@ def test_the_onset_is_the_first_lively_row_of_the_alarming_window() -> None:
 
 
 def test_without_a_lively_row_the_onset_is_the_alarm() -> None:
-    _, transient = alarmed([1.0, 3.9, 1.0], ONSET_LIVELINESS)
+    _, transient = alarmed([1.0, 3.9, 1.0], ONSET_ENERGY_RATIO)
     assert transient.onset_ns == 30
     _, transient = alarmed([1.0, 3.9, 1.0], 2.0)
     assert (transient.onset_ns, transient.peak_ns) == (30, 30)
@@ -76,7 +76,7 @@ def test_the_peak_is_the_liveliest_row_so_far_and_never_before_the_onset() -> No
 
 def test_shares_are_the_changes_of_the_liveliest_row_and_all_beyond_noise() -> None:
     tracker, transient = alarmed([1.0], parts=(NOISE + 6.0, NOISE))
-    total = np.array([NOISE + 12.0, NOISE])  # the liveliest row in full, and its part beyond noise
+    total = np.array([NOISE + 12.0, NOISE])  # the strongest row in full, and its part beyond noise
     np.testing.assert_allclose(transient.shares, total / total.sum())
     transient = add(tracker, 20, 2.0, 1.2, (NOISE, 0.0))
     np.testing.assert_allclose(transient.shares, total / total.sum())

@@ -1,4 +1,4 @@
-"""Short quantisation-aware tuning: codes, and what scales and shifts them, settle together."""
+"""Short quantisation-aware fine-tuning: codes, scales and biases together (QAT)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEARNING_RATE = 2e-3  # in steps of a code, and of logarithms of scales
 INSIDE = 0.45  # how far from its code, in steps, a weight may begin
 
 
-class _Settling(nn.Module):
+class _FineTuned(nn.Module):
     """A quantised layer without its branch, with gradients: rounding counts as the identity."""
 
     def __init__(self, layer: DualPathLinear | Int8Linear, exact: FullLinear) -> None:
@@ -56,7 +56,7 @@ class _Settling(nn.Module):
         return x @ (self.codes * self.scales).T + self.bias
 
 
-def settle(
+def finetune(
     student: Mixer,
     teacher: Mixer,
     draws: Mapping[Route, Callable[[int], Batch]],
@@ -73,7 +73,7 @@ def settle(
         teacher: full-precision mixer.
         draws: for each path, windows for a step by its number.
         steps: of Adam, with a cosine rate.
-        progress: told step and loss.
+        progress: called with step and loss.
     """
     model = deepcopy(student)
     for name, layer in student.named_modules():
@@ -81,7 +81,7 @@ def settle(
             parent, _, last = name.rpartition(".")
             exact_layer = teacher.get_submodule(name)
             assert isinstance(exact_layer, FullLinear)
-            setattr(model.get_submodule(parent), last, _Settling(layer, exact_layer))
+            setattr(model.get_submodule(parent), last, _FineTuned(layer, exact_layer))
     optimizer = torch.optim.Adam(model.parameters(), LEARNING_RATE)
     for step in range(steps):
         for group in optimizer.param_groups:
@@ -110,11 +110,11 @@ def _deviation(model: Mixer, teacher: Mixer, windows: Tensor, path: Route) -> Te
 
 
 @torch.no_grad()
-def _take(student: Mixer, settled: Mixer) -> None:
-    """Copy what has settled."""
-    for name, module in settled.named_modules():
+def _take(student: Mixer, tuned: Mixer) -> None:
+    """Copy what was tuned."""
+    for name, module in tuned.named_modules():
         mine = student.get_submodule(name)
-        if isinstance(module, _Settling):
+        if isinstance(module, _FineTuned):
             assert isinstance(mine, QuantizedLinear)
             mine.set_codes(module.codes.round().to(torch.int8))
             mine.scales.copy_(module.scales)
