@@ -29,11 +29,12 @@ class GlitchFilter:
     """Mends one sample of one channel that jumps alone and is back in the next.
 
     A row to which a single channel brings a fresh sample that changed by more than `JUMP` usual
-    changes, and no other by more than `OTHERS`, is held back, and so are those after it until the channel's next
-    sample: one row where the sensor is as fast as the rows, several where it is slower, as the rows
-    between its samples are interpolated. Where the channel is back then, its sample was a glitch:
-    it is counted, and the rows that it went into are interpolated anew. What several channels see,
-    be it while rows are held back, or what lasts, is physical and passes as it is, at once.
+    changes, and no other by more than `OTHERS`, is held back, and so are those after it until
+    the channel's next sample: one row where the sensor is as fast as the rows, several where it
+    is slower, as the rows between its samples are interpolated. Where the channel is back then,
+    its sample was a glitch: it is counted, and the rows that it went into are interpolated
+    anew. What several channels see, be it while rows are held back, or what lasts, is physical
+    and passes as it is, at once.
 
     Args:
         channels: channel names.

@@ -56,7 +56,7 @@ class _Track:
     def take(
         self, time_ns: int, period_ns: int, max_gap_ns: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64] | float] | None:
-        """Mean of the last period's samples, else interpolated, else None; and what of it is fresh."""
+        """Mean of the last period, else interpolated, else None; and what of it is fresh."""
         total: NDArray[np.float64] | None = None
         pending, count = self.pending, 0
         ahead = pending[0][1] if self._ahead_used else None
