@@ -88,11 +88,11 @@ def train(
     data = training_data(training, held_out, steady_runs, how, config)
     folder = training_folder(out)
     losses = LossLog(folder / "losses.csv")
-    with progress_bar("training", config.fit.steps, workers.first) as show:
+    with progress_bar("training", config.fit.steps, workers.first) as bar:
 
         def show(step: int, loss: float) -> None:
             losses.add(step, loss)
-            show(step, loss)
+            bar(step, loss)
 
         checkpoint = folder / "checkpoint.safetensors"
         router = uncalibrated(how.channels, how.rate_hz)

@@ -163,8 +163,8 @@ def test_a_full_precision_model_is_refused() -> None:
 
 def test_programs_meet_once_or_twice_a_block() -> None:
     tensors = mixer_tensors(model_of(width=128))
-    hops = {splits: constants(sizes_of(tensors, splits), 8)["HOPS"] for splits in (1, 2, 4, 8)}
-    assert hops == {1: 0, 2: 1, 4: 1, 8: 2}
+    rounds = {splits: constants(sizes_of(tensors, splits), 8)["ROUNDS"] for splits in (1, 2, 4, 8)}
+    assert rounds == {1: 0, 2: 1, 4: 1, 8: 2}
 
 
 @pytest.mark.gpu
