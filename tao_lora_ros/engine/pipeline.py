@@ -158,9 +158,13 @@ class Pipeline:
     def reset(self) -> list[Result]:
         """Close the open event, if any, and forget all signals; counts and sequence go on."""
         closed = self.flush()
+        self.forget()
+        return closed
+
+    def forget(self) -> None:
+        """Forget all signals as they are, the open event without an end."""
         self.counts.resets += 1
         self._restart()
-        return closed
 
     def flush(self) -> list[Result]:
         """Settle what is held back at the end of the input, and close the open event.

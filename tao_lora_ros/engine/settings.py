@@ -38,6 +38,9 @@ class Settings:
     backend: str = parameter(
         "auto", "", "what runs the model: auto (a GPU where one works), cpu or cuda"
     )
+    autostart: bool = parameter(
+        True, "", "configure and activate at the start; false: a lifecycle manager does"
+    )
     imus: tuple[str, ...] = parameter(("imu",), "", "sensor_msgs/Imu topics, relative names")
     imu_lags_s: tuple[float, ...] = parameter(
         (0.0,), "s", "how late each Imu is stamped against the others", -1.0, 1.0

@@ -18,6 +18,7 @@ from rclpy.lifecycle import LifecycleNode
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.hardware.device import facts
 from tao_lora_ros.ros import garbage
+from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.outputs import Outputs
 from tao_lora_ros.signal.source import Source
@@ -37,19 +38,26 @@ class Diagnostics:
         pipeline: what it reports on.
         outputs: likewise.
         inputs: likewise; empty while the node is inactive.
+        failures: where faults of ours are logged; the next report is made all the same.
     """
 
     def __init__(
-        self, node: LifecycleNode, pipeline: Pipeline, outputs: Outputs, inputs: Sequence[Input]
+        self,
+        node: LifecycleNode,
+        pipeline: Pipeline,
+        outputs: Outputs,
+        inputs: Sequence[Input],
+        failures: Failures,
     ) -> None:
         self._node = node
         self._pipeline = pipeline
         self._outputs = outputs
         self._inputs = inputs
+        self._failures = failures
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # Steady, for a paused simulation has to be reported too.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(PERIOD_S, self._report, clock=steady)
+        self._timer = node.create_timer(PERIOD_S, self._on_timer, clock=steady)
         found = facts()
         self._hardware = str(found.get("gpu") or found.get("cpu") or found["machine"])
         self._totals = self._count()
@@ -71,6 +79,12 @@ class Diagnostics:
         if writer := self._outputs.writer:
             counts.update(written=writer.written, lost=writer.failed + writer.dropped)
         return counts
+
+    def _on_timer(self) -> None:
+        try:
+            self._report()
+        except Exception as error:
+            self._failures.report("report diagnostics", error)
 
     def _report(self) -> None:
         garbage.collect()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import wraps
 
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -13,9 +14,11 @@ from rclpy.subscription import Subscription
 
 from tao_lora_ros.engine.settings import SettingsError, settings_from
 from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.parameters import declare, is_ours
 from tao_lora_ros.ros.session import IDLE_S, Session
 
+_ChangeState = Callable[[ChangeState.Request, ChangeState.Response], ChangeState.Response]
 _Transition = Callable[["PipelineNode", LifecycleState], TransitionCallbackReturn]
 
 
@@ -27,8 +30,7 @@ def _log_failures(transition: _Transition) -> _Transition:
         try:
             return transition(node, state)
         except Exception as error:
-            doing = transition.__name__.removeprefix("on_")
-            node.get_logger().fatal(f"cannot {doing}: {type(error).__name__}: {error}")
+            node.failures.report(transition.__name__.removeprefix("on_"), error)
             return TransitionCallbackReturn.ERROR
 
     return logged
@@ -49,9 +51,37 @@ class PipelineNode(LifecycleNode):
 
     def __init__(self, name: str, **kwargs) -> None:
         super().__init__(name, **kwargs)
+        self.failures = Failures(self.get_logger())
         self._session: Session | None = None  # while configured
         self._settings = declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
+        for service in self.services:
+            if service.srv_name.endswith("/change_state"):
+                service.callback = self._guarded(service.callback)
+
+    def _guarded(self, change_state: _ChangeState) -> _ChangeState:
+        """Refuse what the state does not allow; rclpy's own service ends the process."""
+
+        def guarded(
+            request: ChangeState.Request, response: ChangeState.Response
+        ) -> ChangeState.Response:
+            asked = request.transition.label or request.transition.id
+            allowed = self._state_machine.available_transitions
+            if any(asked in transition[:2] for transition in allowed):
+                return change_state(request, response)
+            state = self._state_machine.current_state[1]
+            hint = "; set autostart: false where a lifecycle manager starts the node"
+            self.get_logger().warning(
+                f"refused: transition '{asked}' in state '{state}'{hint * self.autostart}"
+            )
+            return ChangeState.Response(success=False)
+
+        return guarded
+
+    @property
+    def autostart(self) -> bool:
+        """Whether the node is to configure and activate itself."""
+        return self._settings.autostart
 
     def start(self) -> bool:
         """Configure and activate; False where that fails."""
@@ -62,7 +92,7 @@ class PipelineNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model, build the pipeline, advertise."""
         try:
-            self._session = Session(self, self._settings)
+            self._session = Session(self, self._settings, self.failures)
         except TaoLoraError as error:
             self.get_logger().fatal(str(error))
             return TransitionCallbackReturn.FAILURE
@@ -131,7 +161,11 @@ class PipelineNode(LifecycleNode):
             settings = settings_from(asdict(self._settings) | values)
         except SettingsError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        try:
+            if self._session:
+                self._session.apply(settings)
+        except Exception as error:
+            reason = self.failures.report("apply the parameters", error)
+            return SetParametersResult(successful=False, reason=reason)
         self._settings = settings
-        if self._session:
-            self._session.apply(settings)
         return SetParametersResult(successful=True)

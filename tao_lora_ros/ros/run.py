@@ -56,7 +56,7 @@ def _run(node) -> int:
         signal.signal(number, lambda number, _: signals.append(number))
     executor = Executor()
     executor.add_node(node)
-    started = node.start()
+    started = node.start() if node.autostart else True
     while started and not signals:
         try:
             executor.spin_once(timeout_sec=node.rest_s())

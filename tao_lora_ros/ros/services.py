@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable
 from functools import partial
 
@@ -13,6 +12,7 @@ from std_srvs.srv import Trigger
 
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.outputs import Outputs
 
 
@@ -25,6 +25,7 @@ class Services:
         outputs: where a reset publishes the end of the open event.
         take: deals with the messages that came before a call.
         reload: loads the model that the parameters name; returns what to answer.
+        failures: where faults of ours are logged; a call is answered all the same.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class Services:
         outputs: Outputs,
         take: Callable[[], None],
         reload: Callable[[], str],
+        failures: Failures,
     ) -> None:
         self._node = node
         self._pipeline = pipeline
         self._outputs = outputs
         self._take = take
+        self._failures = failures
         actions = {
             "calibrate": self._calibrate,
             "tare": self._tare,
@@ -46,24 +49,27 @@ class Services:
             "reload": reload,
         }
         self._services: list[Service] = [
-            node.create_service(Trigger, f"~/{name}", partial(self._answer, action))
+            node.create_service(Trigger, f"~/{name}", partial(self._answer, name, action))
             for name, action in actions.items()
         ]
 
     def _answer(
-        self, action: Callable[[], str], _: Trigger.Request, response: Trigger.Response
+        self,
+        name: str,
+        action: Callable[[], str],
+        _: Trigger.Request,
+        response: Trigger.Response,
     ) -> Trigger.Response:
-        self._take()
         try:
+            self._take()
             response.message = action()
             response.success = True
             self._node.get_logger().info(response.message)
         except TaoLoraError as error:
             response.message = str(error)
             self._node.get_logger().warning(f"refused: {error}")
-        except Exception as error:  # a fault of ours must not end the node
-            response.message = f"{type(error).__name__}: {error}"
-            self._node.get_logger().error(traceback.format_exc())
+        except Exception as error:
+            response.message = self._failures.report(name, error)
         return response
 
     def _calibrate(self) -> str:

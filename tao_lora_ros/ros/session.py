@@ -15,6 +15,7 @@ from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.ros import garbage
 from tao_lora_ros.ros.diagnostics import Diagnostics
+from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.outputs import Outputs
 from tao_lora_ros.ros.pace import Pace
@@ -29,14 +30,16 @@ class Session:
     Args:
         node: the node.
         settings: the parameters; `apply` takes others.
+        failures: where faults of ours are logged.
 
     Raises:
         ArtifactError: the model cannot be loaded.
         SettingsError: the sources do not give what it reads.
     """
 
-    def __init__(self, node: LifecycleNode, settings: Settings) -> None:
+    def __init__(self, node: LifecycleNode, settings: Settings, failures: Failures) -> None:
         self._node = node
+        self._failures = failures
         self._settings = settings
         artifact = _load(settings)
         clock = node.get_clock()
@@ -51,9 +54,11 @@ class Session:
         with ExitStack() as parts:  # what is there is given up where a later one cannot be made
             self._outputs = Outputs(node, artifact, settings)
             parts.callback(self._outputs.close)
-            services = Services(node, self._pipeline, self._outputs, self.take, self._reload)
+            services = Services(
+                node, self._pipeline, self._outputs, self.take, self._reload, failures
+            )
             parts.callback(services.close)
-            diagnostics = Diagnostics(node, self._pipeline, self._outputs, self.inputs)
+            diagnostics = Diagnostics(node, self._pipeline, self._outputs, self.inputs, failures)
             parts.callback(diagnostics.close)
             self._parts = parts.pop_all()
 
@@ -115,7 +120,12 @@ class Session:
         """Deal with these messages; whether they completed a row."""
         rows = 0
         for arrived_ns, source, received_ns, data in waiting:
-            pushed = self._pipeline.push(source, data, received_ns)
+            try:
+                pushed = self._pipeline.push(source, data, received_ns)
+            except Exception as error:  # this message is lost, the node is not
+                self._failures.report("deal with a message; all signals are forgotten", error)
+                self._pipeline.forget()
+                continue
             rows += pushed.rows
             if pushed.results:
                 self._outputs.publish(pushed.results, arrived_ns)

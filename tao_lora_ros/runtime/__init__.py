@@ -1,0 +1,1 @@
+"""What runs the model: CPU or GPU, which of them and why."""
