@@ -7,6 +7,9 @@ import runpy
 from pathlib import Path
 
 import pytest
+import yaml
+
+from tao_lora_ros.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -47,3 +50,29 @@ def test_the_folders_of_the_architecture_are_the_layers() -> None:
     layers = runpy.run_path(str(ROOT / "test" / "unit" / "test_layering.py"))["LAYERS"]
     named = re.findall(r"^\| `(\w+)` \|", ARCHITECTURE.read_text(), re.MULTILINE)
     assert named == layers
+
+
+def blocks(page: Path) -> list[str]:
+    """The lines of a page's fenced blocks."""
+    return "\n".join(re.findall(r"^```\n(.*?)^```", page.read_text(), re.M | re.S)).splitlines()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_of_the_pages_exist(page: Path) -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for line in blocks(page):
+        words = line.partition("#")[0].replace("OMP_NUM_THREADS=1 ", "").split()
+        if words[:1] == ["make"]:
+            assert next(word for word in words[1:] if "=" not in word) in targets, line
+        elif words[:1] == ["tao-lora"]:
+            with pytest.raises(SystemExit) as ended:
+                main([words[1], "--help"])
+            assert ended.value.code == 0, line
+
+
+def test_the_workflow_calls_targets_that_exist() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    runs = [step["run"].split() for job in jobs.values() for step in job["steps"] if "run" in step]
+    called = {words[-1] for words in runs if words[0] == "make"}
+    assert called == {"lint", "test"} <= targets
