@@ -1,0 +1,1 @@
+"""What draws and tells: reports, plots, the record of a run."""
