@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-FOLDERS = ("config", "config/sros2", "launch")
+FOLDERS = ("config", "config/sros2", "examples", "launch")
 
 
 def requirements(name: str) -> list[str]:

@@ -28,7 +28,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 SITE = VENV / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
 REQUIREMENTS = ROOT / "requirements"
-LINKED = ("tao_lora_ros", "kernels", "launch", "config")  # folders that CMakeLists.txt installs
+# Folders that CMakeLists.txt installs.
+LINKED = ("tao_lora_ros", "kernels", "launch", "config", "examples")
 GENERATORS = ("CMakeLists.txt", "package.xml", "tools/executable.py.in", "msg/*.msg")
 RCLPY = importlib.util.find_spec("rclpy") if "ROS_DISTRO" in os.environ else None
 WHEELS = os.environ.get("ROS_WHEELS") or "jazzy"  # the distribution where none is sourced

@@ -31,6 +31,24 @@ def replay(
         reader: the bag, opened for the pipeline's sources.
         pipeline: a fresh pipeline.
         progress: called with the number of messages read so far, once a thousand.
+
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from tao_lora_ros.bags.writer import SourceRecording, write_bag
+    >>> from tao_lora_ros.engine.settings import Settings
+    >>> from tao_lora_ros.model.artifact import default_artifact, load_artifact
+    >>> pipeline = Pipeline(Settings(), load_artifact(default_artifact()))
+    >>> sources = [source.config for source in pipeline.intake.sources]
+    >>> stamps_ns, still = 2_000_000 * np.arange(1, 501), np.zeros((500, 6))  # 1 s at 500 Hz
+    >>> with TemporaryDirectory() as folder:
+    ...     bag = Path(folder) / "bag"
+    ...     streams = ((source.name, source.msgtype, "link") for source in sources)
+    ...     write_bag([SourceRecording(*stream, stamps_ns, still) for stream in streams], bag)
+    ...     with BagReader(bag, sources) as reader:
+    ...         result = replay(reader, pipeline)
+    >>> len(result.inferences), len(result.events)
+    (24, 0)
     """
     result = Replay()
     for count, message in enumerate(reader.messages(), start=1):

@@ -39,6 +39,16 @@ class Detector:
     """Follows settled rows and says, of each, whether something physical happens.
 
     A row given alone and the same row given among many lead to the same state, bit by bit.
+
+    >>> from tao_lora_ros.detection.calibration import calibrated, uncalibrated
+    >>> rows = np.random.default_rng(0).normal(0.0, 0.05, (6000, 2))  # 12 s of noise at 500 Hz
+    >>> unknown = uncalibrated(("imu.accel_x", "imu.accel_y"), rate_hz=500.0)
+    >>> calibration, _ = calibrated(unknown, [rows[:5000]], 500.0, alarms_per_hour=1.0)
+    >>> rows[5500:5505] += 5.0  # both axes jump by 5 m/s^2 for 10 ms
+    >>> detector = Detector(calibration, RouterConfig(0.7, hold_rows=32, max_transient_rows=1000))
+    >>> changes = [detector.push(2_000_000 * row, rows[row]).change for row in range(5000, 6000)]
+    >>> [(5000 + at, change.name) for at, change in enumerate(changes) if change is not Change.NONE]
+    [(5500, 'ONSET'), (5541, 'END')]
     """
 
     def __init__(self, calibration: Calibration, config: RouterConfig) -> None:

@@ -28,6 +28,10 @@ class RouterConfig:
         hold_rows: ... for this many rows, at least one.
         max_transient_rows: after this many rows the new regime is accepted as steady. Without
             it a baseline frozen below a lasting change would never let go.
+
+    >>> route = new_route(RouterConfig(off_score=0.7, hold_rows=2, max_transient_rows=100))
+    >>> [Change(follow(route, score)).name for score in (0.4, 1.2, 0.9, 0.6, 0.5)]
+    ['NONE', 'ONSET', 'NONE', 'NONE', 'END']
     """
 
     off_score: float

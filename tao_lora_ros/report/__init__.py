@@ -1,1 +1,1 @@
-"""What draws and tells: reports, plots, and the record of a run that they show."""
+"""What draws and tells: reports, plots, the record of a run."""

@@ -1,1 +1,1 @@
-"""What runs the model: CPU or GPU, which of them and why."""
+"""What runs the model: the CPU or a GPU, which of them and why."""

@@ -11,6 +11,12 @@ class SlidingWindow:
 
     Every row is written twice, `length` rows apart, so that the window is a plain slice and never
     has to be put together.
+
+    >>> window = SlidingWindow(length=3, channels=1)
+    >>> for time_ns, value in ((10, 1.0), (20, 2.0), (30, 3.0), (40, 4.0)):
+    ...     window.push(time_ns, np.array([value]))
+    >>> window.full, window.times_ns.tolist(), window.values.ravel().tolist()
+    (True, [20, 30, 40], [2.0, 3.0, 4.0])
     """
 
     def __init__(self, length: int, channels: int) -> None:

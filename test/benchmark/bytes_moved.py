@@ -2,7 +2,7 @@
 
 Ours and torch.compile in FP16, on both reference models; needs Nsight Compute's `ncu`:
 
-    python test/benchmark/bytes_moved.py
+    PYTHONPATH=test python test/benchmark/bytes_moved.py
 """
 
 from __future__ import annotations

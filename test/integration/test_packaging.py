@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 MESSAGES = sorted((ROOT / "msg").glob("*.msg"))
-INSTALLED = ("tao_lora_ros", "kernels", "launch", "config")
+INSTALLED = ("tao_lora_ros", "kernels", "launch", "config", "examples")
 
 
 def installed_modules() -> list[str]:
@@ -147,7 +147,7 @@ def test_colcon_build(workspace, flags):
 
     prefix = base / "install" / "tao_lora_ros"
     source = workspace / "src" / "tao_lora_ros"
-    for name in ("launch", "config"):
+    for name in ("launch", "config", "examples"):
         wanted = {str(f.relative_to(source)) for f in (source / name).rglob("*") if f.is_file()}
         share = prefix / "share" / "tao_lora_ros"
         assert wanted <= {str(file.relative_to(share)) for file in share.rglob("*")}

@@ -207,7 +207,9 @@ def test_the_undisturbed_recording_is_nearly_quiet(kuka: Path, tmp_path: Path) -
     assert len(onsets(kuka / "ros2bag_1-baseline", tmp_path)) <= 1
 
 
-def test_the_readme_holds_the_table_of_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_documentation_holds_the_table_of_parameters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["parameters"]) == 0
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    assert capsys.readouterr().out in readme
+    page = (Path(__file__).parents[2] / "docs" / "parameters.md").read_text()
+    assert capsys.readouterr().out in page
