@@ -36,7 +36,7 @@ def write_report(record: RunRecord, file: Path) -> None:
     figures |= {f"zoom-{event.sequence}": zoom(record, event) for event in zoomed}
     if record.inference_latencies_s:
         figures["latencies"] = latencies(record)
-    template = resources.files("tao_lora_ros.bags").joinpath("report.html").read_text("utf-8")
+    template = resources.files("tao_lora_ros.report").joinpath("report.html").read_text("utf-8")
     page = Template(template).substitute(
         title=escape(record.title),
         subtitle=escape(_subtitle(record)),

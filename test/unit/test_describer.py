@@ -35,7 +35,7 @@ def end(subject: EventDescriber) -> Event:
 def test_the_label_is_the_likeliest_on_average() -> None:
     subject = describer()
     for probabilities in ((0.6, 0.1, 0.3), (0.1, 0.1, 0.8)):
-        subject.hear(probabilities)
+        subject.add(probabilities)
     event = end(subject)
     assert event.label == "impact"
     assert event.probability == pytest.approx(0.55)
@@ -43,11 +43,11 @@ def test_the_label_is_the_likeliest_on_average() -> None:
 
 def test_the_next_event_starts_afresh_but_an_onset_does_not_end_the_count() -> None:
     subject = describer()
-    subject.hear((0.0, 0.0, 1.0))
-    subject.hear((0.0, 0.0, 1.0))
+    subject.add((0.0, 0.0, 1.0))
+    subject.add((0.0, 0.0, 1.0))
     assert subject.describe(Phase.ONSET, transient(), 110 * MS).label == "impact"
     assert end(subject).label == "impact"
-    subject.hear((0.0, 1.0, 0.0))
+    subject.add((0.0, 1.0, 0.0))
     assert end(subject).label == "contact"
 
 
@@ -111,6 +111,6 @@ def test_the_kind_follows_from_the_duration() -> None:
 
 def test_clear_forgets_inferences() -> None:
     subject = describer()
-    subject.hear((0.0, 0.0, 1.0))
+    subject.add((0.0, 0.0, 1.0))
     subject.clear()
     assert end(subject).label == ""
