@@ -1,1 +1,1 @@
-"""Recordings: read, replay, record, report."""
+"""Recordings: read, write, import, replay; rows and labels of them."""

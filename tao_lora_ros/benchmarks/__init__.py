@@ -1,1 +1,1 @@
-"""Measurements beside what people use instead: `tao-lora bench`."""
+"""What a user's own model and node cost on a user's own machine: `tao-lora bench`."""

@@ -36,7 +36,7 @@ CLIP = 8.0
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the analyzer needs to know, made by `router.calibration` and kept in the artifact.
+    """What the analyzer needs to know, made by `calibration` and kept in the artifact.
 
     Args:
         scales: lengths of the STA windows in rows, ascending.

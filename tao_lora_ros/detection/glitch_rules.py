@@ -1,4 +1,4 @@
-"""Which sample jumps alone and is back in the next: the rules of `outliers`, compiled."""
+"""Which sample jumps alone and is back in the next: the rules of `glitch_filter`, compiled."""
 
 from __future__ import annotations
 

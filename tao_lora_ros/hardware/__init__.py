@@ -1,1 +1,1 @@
-"""What the model runs on: the CPU or a GPU, which of them and why, and facts of the machine."""
+"""Facts of the machine: its devices, its clocks, what a process uses."""

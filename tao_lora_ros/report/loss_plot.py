@@ -1,22 +1,19 @@
-"""Progress on the terminal."""
+"""How the loss of a training fell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-from rich.progress import Progress
+from collections.abc import Mapping
+from pathlib import Path
 
 
-@contextmanager
-def progress_bar(
-    what: str, steps: int, shown: bool = True
-) -> Iterator[Callable[[int, float], None]]:
-    """A bar; what it gives takes step and loss."""
-    with Progress(disable=not shown) as bar:
-        task = bar.add_task(what, total=steps)
-
-        def show(step: int, loss: float) -> None:
-            bar.update(task, completed=step, description=f"{what}, loss {loss:.4f}")
-
-        yield show
+def plot_losses(losses: Mapping[int, float], file: Path) -> None:
+    """Write an HTML page of the loss by step; nothing where plotly is not installed."""
+    try:
+        import plotly.graph_objects as go
+    except ImportError:
+        return
+    figure = go.Figure(go.Scatter(x=list(losses), y=list(losses.values()), mode="lines"))
+    figure.update_layout(
+        xaxis_title="step", yaxis_title="loss", yaxis_type="log", template="plotly_white"
+    )
+    figure.write_html(file, include_plotlyjs=True)

@@ -1,1 +1,1 @@
-"""From bytes to aligned rows: CDR decoding, sources, alignment, windows, streaming variance."""
+"""From bytes to aligned rows: CDR decoding, sources, alignment, windows."""

@@ -1,4 +1,4 @@
-"""The log of a training's losses: a CSV that grows, and a plot of it."""
+"""The log of a training's losses: a CSV that grows."""
 
 from __future__ import annotations
 
@@ -30,16 +30,3 @@ class LossLog:
         with self._file.open(newline="") as lines:
             found = {int(row["step"]): float(row["loss"]) for row in csv.DictReader(lines)}
         return dict(sorted(found.items()))
-
-    def plot(self, file: Path) -> None:
-        """Write an HTML page with the losses; nothing where plotly is not installed."""
-        try:
-            import plotly.graph_objects as go
-        except ImportError:
-            return
-        found = self.read()
-        figure = go.Figure(go.Scatter(x=list(found), y=list(found.values()), mode="lines"))
-        figure.update_layout(
-            xaxis_title="step", yaxis_title="loss", yaxis_type="log", template="plotly_white"
-        )
-        figure.write_html(file, include_plotlyjs=True)

@@ -12,12 +12,12 @@ import torch
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.adapter import Adapter
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.report.loss_plot import progress_bar
 from tao_lora_ros.training.adapt import adapt, fidelity, task
 from tao_lora_ros.training.augment import NONE, augment
 from tao_lora_ros.training.dataset import Batch, WindowSet
 from tao_lora_ros.training.evaluate import evaluate
 from tao_lora_ros.training.finetune import finetune
+from tao_lora_ros.training.progress import progress_bar
 from tao_lora_ros.training.quantize import ROUNDINGS, fit_branches, observe, quantize
 
 CALIBRATION_WINDOWS = 512

@@ -13,12 +13,13 @@ from tao_lora_ros.bags.rows import Run
 from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.model.artifact import Artifact, save_artifact
 from tao_lora_ros.model.mixer import MixerConfig
-from tao_lora_ros.report.loss_plot import progress_bar
+from tao_lora_ros.report.loss_plot import plot_losses
 from tao_lora_ros.training.dataset import WindowSet, label_names
 from tao_lora_ros.training.distributed import Workers
 from tao_lora_ros.training.fit import fit
 from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.losses import LossLog
+from tao_lora_ros.training.progress import progress_bar
 from tao_lora_ros.training.recordings import Reading, hold_out, read_runs
 from tao_lora_ros.training.steps import (
     TrainingData,
@@ -102,7 +103,7 @@ def train(
         )
     if not workers.first:
         return None
-    losses.plot(folder / "losses.html")
+    plot_losses(losses.read(), folder / "losses.html")
     save_teacher(teacher, folder)
     steady_rows = [np.asarray(run.values, np.float64) for run in steady_runs]
     calibration, _ = calibrated(router, steady_rows, how.rate_hz, config.alarms_per_hour)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import aligner_for, source_configs
 from tao_lora_ros.signal.align import Row
+from tao_lora_ros.signal.code_digest import PACKAGE
 
 if TYPE_CHECKING:
     from tao_lora_ros.simulation import Recording
@@ -139,11 +140,8 @@ def align(
 
 def _fingerprint() -> str:
     """Of the code that makes a cached recording, its layout and comments apart."""
-    import tao_lora_ros.signal.align as align_module
-    import tao_lora_ros.simulation as simulation
-
-    files = [*sorted(Path(simulation.__path__[0]).glob("*.py")), Path(align_module.__file__)]
+    files = (file for name in ("simulation", "signal") for file in (PACKAGE / name).glob("*.py"))
     digest = hashlib.sha256()
-    for file in files:
+    for file in sorted(files):
         digest.update(ast.dump(ast.parse(file.read_text())).encode())
     return digest.hexdigest()[:8]

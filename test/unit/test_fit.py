@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from tao_lora_ros.bags.rows import Run
 from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.report.loss_plot import plot_losses
 from tao_lora_ros.training import fit as fit_module
 from tao_lora_ros.training.checkpoint import CheckpointError
 from tao_lora_ros.training.dataset import WindowSet
@@ -100,6 +101,6 @@ def test_the_log_holds_each_tenth_step_once_and_plots(tmp_path: Path) -> None:
         for step in range(begin, 41):
             log.add(step, float(begin + step))
     assert log.read() == {10: 11.0, 20: 21.0, 30: 51.0, 40: 61.0}
-    log.plot(tmp_path / "losses.html")
+    plot_losses(log.read(), tmp_path / "losses.html")
     assert "plotly" in (tmp_path / "losses.html").read_text()
     assert LossLog(tmp_path / "none.csv").read() == {}
