@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from tao_lora_ros.model.mixer import MixerConfig
+
+class Sizes(Protocol):
+    """What of a mixer's sizes its heads depend on."""
+
+    @property
+    def classes(self) -> int:
+        """Labels."""
+
+    @property
+    def horizon(self) -> int:
+        """Rows of the forecast."""
+
+    @property
+    def channels(self) -> int:
+        """Of the input."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +33,7 @@ class Head:
     """
 
     name: str
-    outputs: Callable[[MixerConfig], int]
+    outputs: Callable[[Sizes], int]
 
 
 CLASSES = Head("class_head", lambda sizes: sizes.classes)
