@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import aligner_for, source_configs
-from tao_lora_ros.preservation.outlier_buffer import OutlierBuffer
+from tao_lora_ros.preservation.preroll_buffer import PreRollBuffer
 from tao_lora_ros.signal.align import Row
 from tao_lora_ros.signal.cdr import Sample
 from tao_lora_ros.signal.source import ClockJump, Source
@@ -57,7 +57,7 @@ class Intake:
         ]
         event_s = settings.pre_roll_s + settings.max_transient_s + settings.post_roll_s
         keep_s = event_s + settings.source_timeout_s + _MARGIN_S
-        self.buffers = [OutlierBuffer(config, keep_s) for config in configs]
+        self.buffers = [PreRollBuffer(config, keep_s) for config in configs]
         self.channels = [name for config in configs for name in config.channels]
         edges = np.cumsum([0, *(len(config.channels) for config in configs)])
         self._columns = [slice(*edges[i : i + 2]) for i in range(len(configs))]

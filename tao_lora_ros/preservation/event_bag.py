@@ -11,7 +11,7 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from tao_lora_ros.messages.decoding import event_from
+from tao_lora_ros.messages.from_message import event_from
 from tao_lora_ros.messages.raw_data import RawMessages
 from tao_lora_ros.preservation.event_record import TRANSIENT_EVENT, EventRecord, StoreError, Topic
 from tao_lora_ros.preservation.message_types import message_types

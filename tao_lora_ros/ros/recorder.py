@@ -16,7 +16,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 import tao_lora_ros.msg
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.messages.decoding import event_from, inference_from
+from tao_lora_ros.messages.from_message import event_from, inference_from
 from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.results import Event, Inference, Phase
 from tao_lora_ros.messages.stamps import joined

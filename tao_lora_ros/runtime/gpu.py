@@ -19,9 +19,9 @@ from tao_lora_ros.kernels.mixer_tensors import MixerTensors, sizes_of
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.runtime.gpu_tensors import mixer_tensors
-from tao_lora_ros.runtime.mailbox import NOTHING_CAME, Replay, call, hand_over
+from tao_lora_ros.runtime.launch_tuning import tuning
+from tao_lora_ros.runtime.pinned_mailbox import NOTHING_CAME, Replay, call, hand_over
 from tao_lora_ros.runtime.runtime import Array, Output, check_window
-from tao_lora_ros.runtime.tuning import tuning
 
 _DEVICE = "cuda"
 _LAST = 2**31 - 1  # number of a call

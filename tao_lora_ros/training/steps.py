@@ -16,7 +16,7 @@ from tao_lora_ros.training.adapt import adapt, fidelity, task
 from tao_lora_ros.training.augment import NONE, augment
 from tao_lora_ros.training.dataset import Batch, WindowSet
 from tao_lora_ros.training.evaluate import evaluate
-from tao_lora_ros.training.finetune import finetune
+from tao_lora_ros.training.finetune_codes import finetune
 from tao_lora_ros.training.progress import progress_bar
 from tao_lora_ros.training.quantize import ROUNDINGS, fit_branches, observe, quantize
 

@@ -18,8 +18,8 @@ from statistics import median
 from benchmark import kuka
 from benchmark.detectors import Detector
 from benchmark.drift import Adwin, PageHinkley
-from benchmark.ours import TaoLora
-from benchmark.peers import RupturesWindow, StaLta, Threshold, ZDetect
+from benchmark.our_detector import TaoLora
+from benchmark.peer_detectors import RupturesWindow, StaLta, Threshold, ZDetect
 from benchmark.scenes import Scene, simulated
 from benchmark.score import Outcome, detection_metrics, outcome, size_metrics, steady_metrics
 from tao_lora_ros.benchmarks.results import Measurement

@@ -14,7 +14,7 @@ from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.training.adapt import adapt, fidelity, task
 from tao_lora_ros.training.dataset import Batch
-from tao_lora_ros.training.finetune import finetune
+from tao_lora_ros.training.finetune_codes import finetune
 from tao_lora_ros.training.quantize import LayerInputs, fit_branches, quantize
 
 

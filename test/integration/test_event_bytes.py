@@ -48,7 +48,7 @@ events = st.builds(
 
 @given(event=events)
 def test_rclpy_reads_it(event: Event) -> None:
-    from tao_lora_ros.messages.decoding import event_from
+    from tao_lora_ros.messages.from_message import event_from
 
     data = event_bytes(event)
     message = serialization.deserialize_message(data, messages.TransientEvent)

@@ -34,7 +34,7 @@ inferences = st.builds(
 
 @given(inferences, texts, texts, stamps)
 def test_rclpy_reads_it(inference: Inference, model: str, version: str, latency_ns: int) -> None:
-    from tao_lora_ros.messages.decoding import inference_from, stamp_of
+    from tao_lora_ros.messages.from_message import inference_from, stamp_of
     from tao_lora_ros.messages.inference_bytes import InferencePacker
 
     packer = InferencePacker(model, version, ARTIFACT.labels)
@@ -50,7 +50,7 @@ def test_rclpy_reads_it(inference: Inference, model: str, version: str, latency_
 
 
 def test_a_model_without_labels() -> None:
-    from tao_lora_ros.messages.decoding import inference_from
+    from tao_lora_ros.messages.from_message import inference_from
     from tao_lora_ros.messages.inference_bytes import InferencePacker
 
     bare = Inference(1, "imu_link", Route.STEADY, 0.5, (), 0.25, 2, 3)

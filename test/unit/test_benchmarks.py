@@ -9,7 +9,7 @@ from benchmark import events
 from benchmark.detectors import begins, strictest, thresholds
 from benchmark.filters import _filled
 from benchmark.kuka import plant
-from benchmark.ours import TaoLora
+from benchmark.our_detector import TaoLora
 from benchmark.scenes import RATE_HZ, Scene
 from benchmark.score import (
     Detections,

@@ -26,7 +26,7 @@ from tao_lora_ros.preservation.event_index import Entry, Index
 from tao_lora_ros.preservation.event_record import StoreError
 from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.preservation.event_verify import verify
-from tao_lora_ros.preservation.outlier_buffer import OutlierBuffer
+from tao_lora_ros.preservation.preroll_buffer import PreRollBuffer
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
@@ -341,7 +341,7 @@ def test_every_sample_of_every_stretch_is_kept(tmp_path_factory, layout, pre_rol
     refused = np.arange(count) % 7 == 6
     buffers = {}
     for kind, name, lag_s in ((IMU, "imu", 0.0), (WRENCH, "wrench", lag * 1e-3)):
-        buffers[kind] = OutlierBuffer(SourceConfig(name, kind, lag_s), 60.0)
+        buffers[kind] = PreRollBuffer(SourceConfig(name, kind, lag_s), 60.0)
         for i, stamp in enumerate(stamps[kind].tolist()):
             place = stamp - lag * MS * (kind == WRENCH)
             taken = () if refused[i] else (stamp, values[kind][i])

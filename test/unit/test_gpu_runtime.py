@@ -14,7 +14,7 @@ from models import SMALL, full_precision, quantized, windows
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.runtime.gpu import GpuRuntime, Launch
-from tao_lora_ros.runtime.tuning import Tuning, tuning
+from tao_lora_ros.runtime.launch_tuning import Tuning, tuning
 
 BASE, LARGE = (128, 256), (256, 1024)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

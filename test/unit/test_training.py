@@ -23,7 +23,7 @@ from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.training.adapt import adapt, fidelity
 from tao_lora_ros.training.dataset import Batch, WindowSet, label_names
 from tao_lora_ros.training.evaluate import evaluate, outputs
-from tao_lora_ros.training.finetune import finetune
+from tao_lora_ros.training.finetune_codes import finetune
 from tao_lora_ros.training.quantize import observe, quantize
 
 IMPACTS_S = (0.7, 1.5, 2.3)

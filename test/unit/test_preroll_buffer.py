@@ -7,32 +7,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
-from tao_lora_ros.preservation.outlier_buffer import OutlierBuffer
+from tao_lora_ros.preservation.preroll_buffer import PreRollBuffer
 from tao_lora_ros.signal.cdr import IMU
 from tao_lora_ros.signal.source import SourceConfig
 
 MS = 1_000_000
 
 
-def push(subject: OutlierBuffer, stamp_ms: int, place_ms: int | None = None) -> None:
+def push(subject: PreRollBuffer, stamp_ms: int, place_ms: int | None = None) -> None:
     """A sample whose bytes are its stamp; by default no other source is ahead."""
     place_ns = (stamp_ms if place_ms is None else place_ms) * MS
     values = np.full(6, float(stamp_ms))
     subject.push(place_ns, str(stamp_ms).encode(), stamp_ms * MS, values)
 
 
-def buffer(stamps_ms: list[int], lag_s: float = 0.0, keep_s: float = 1.0) -> OutlierBuffer:
-    subject = OutlierBuffer(SourceConfig("imu", IMU, lag_s), keep_s)
+def buffer(stamps_ms: list[int], lag_s: float = 0.0, keep_s: float = 1.0) -> PreRollBuffer:
+    subject = PreRollBuffer(SourceConfig("imu", IMU, lag_s), keep_s)
     for stamp in stamps_ms:
         push(subject, stamp, stamp - round(lag_s * 1000))
     return subject
 
 
-def cut(subject: OutlierBuffer, start_ms: int, end_ms: int) -> tuple[RawSamples, RawMessages]:
+def cut(subject: PreRollBuffer, start_ms: int, end_ms: int) -> tuple[RawSamples, RawMessages]:
     return subject.cut(start_ms * MS, end_ms * MS, "imu_link")
 
 
-def all_of(subject: OutlierBuffer) -> tuple[bytes, ...]:
+def all_of(subject: PreRollBuffer) -> tuple[bytes, ...]:
     return cut(subject, 0, 10**9)[1].data
 
 

@@ -20,7 +20,7 @@ _BYTES_A_SECOND = 4 << 20
 _Entry = tuple[int, int, bytes, NDArray[np.float64] | None]
 
 
-class OutlierBuffer:
+class PreRollBuffer:
     """Ring of one source's messages that spans `keep_s` seconds, at 4 MiB a second at most.
 
     Refused messages may have any stamp or none, so each message has a *place* too: the newest time
