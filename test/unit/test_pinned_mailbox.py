@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tao_lora_ros.runtime import mailbox
+from tao_lora_ros.runtime import pinned_mailbox
 from tao_lora_ros.runtime.pinned_mailbox import NOTHING_CAME, call, collect, hand_over
 
 LEAD = 16
@@ -78,7 +78,7 @@ def test_results_are_waited_for_word_by_word() -> None:
 
 def test_results_that_do_not_come_are_given_up() -> None:
     values = np.zeros(2, np.float32)
-    assert mailbox._SPINS > 1_000_000_000  # the call below takes about a second
+    assert pinned_mailbox._SPINS > 1_000_000_000  # the call below takes about a second
     assert not collect(words_of(values, 6), 7, values.copy())
 
 
