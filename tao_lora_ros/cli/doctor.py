@@ -12,7 +12,7 @@ from tao_lora_ros.benchmarks.roofline import ORIN_NANO, roofline
 from tao_lora_ros.hardware.device import Facts, advice, facts
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
 from tao_lora_ros.preservation.event_catalogue import default_store
-from tao_lora_ros.runtime.choice import BACKENDS, ChosenRuntime
+from tao_lora_ros.runtime.choice import BACKENDS, ChosenRuntime, NoRuntime
 
 
 def add_doctor_parser(subparsers: Any) -> None:
@@ -32,7 +32,7 @@ def _doctor(options: Namespace) -> None:
         print(roofline(ORIN_NANO))
         return
     artifact = load_artifact(options.model or default_artifact())
-    runtime = ChosenRuntime(artifact.model, options.backend)
+    runtime = ChosenRuntime(artifact.model, options.backend) if artifact.model else NoRuntime()
     machine = facts()
     _section("machine", machine)
     _section("inference", {"model": artifact.model_id, "on": runtime.name, "why": runtime.reason})

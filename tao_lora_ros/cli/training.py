@@ -159,7 +159,7 @@ def _loaded(options: Namespace, adapter: str = "") -> tuple[Artifact, TrainingDa
         raise UsageError(
             f"label '{min(unknown)}' is none of {options.model}'s: {', '.join(artifact.labels)}"
         )
-    sizes = artifact.model.config
+    sizes = artifact.network.config
     windows = windows_of(runs, artifact.labels, sizes)
     data = TrainingData(
         artifact.channels, artifact.labels, sizes, windows, windows, windows, seed=0
@@ -169,7 +169,7 @@ def _loaded(options: Namespace, adapter: str = "") -> tuple[Artifact, TrainingDa
 
 def _quantize(options: Namespace) -> None:
     artifact, data = _loaded(options)
-    sizes = artifact.model.config
+    sizes = artifact.network.config
     if options.rank is not None:
         sizes = replace(sizes, rank=options.rank)
     teacher = load_teacher(training_folder(options.model), sizes)
@@ -179,11 +179,11 @@ def _quantize(options: Namespace) -> None:
 
 def _adapt(options: Namespace) -> None:
     artifact, data = _loaded(options)
-    teacher = load_teacher(training_folder(options.model), artifact.model.config)
-    own = adapter_of(artifact.model)
-    tuned = adapt_step(artifact.model, teacher, data, options.steps, options.loss)
+    teacher = load_teacher(training_folder(options.model), artifact.network.config)
+    own = adapter_of(artifact.network)
+    tuned = adapt_step(artifact.network, teacher, data, options.steps, options.loss)
     if options.name:
-        set_adapter(artifact.model, own)
+        set_adapter(artifact.network, own)
         artifact = replace(artifact, adapters=artifact.adapters | {options.name: tuned})
     _save(options, artifact, "adapt")
 
@@ -202,8 +202,8 @@ def _save(options: Namespace, artifact: Artifact, step: str) -> None:
 def _evaluate(options: Namespace) -> None:
     artifact, data = _loaded(options, options.adapter)
     folder = training_folder(options.model)
-    teacher = load_teacher(folder, artifact.model.config) if (folder / FILE).exists() else None
-    found = evaluate_step(artifact.model, teacher, data)
+    teacher = load_teacher(folder, artifact.network.config) if (folder / FILE).exists() else None
+    found = evaluate_step(artifact.network, teacher, data)
     for path, values in found.items():
         print(f"{path:16}" + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
     if options.json:

@@ -24,8 +24,16 @@ class Inferrer:
     def __init__(self, runtime: Runtime, model: Mixer) -> None:
         self._runtime = runtime
         self._horizon = model.config.horizon
+        self._shape = model.config.window, model.config.channels
         self._spread: Array = model.spread.numpy()
         self._forecasts: deque[tuple[int, Output]] = deque()
+
+    def warm(self) -> None:
+        """Have the model's first calls behind us: they allocate and are slow."""
+        for row in range(0, 8 * self._horizon, self._horizon):
+            for path in Route:
+                self.infer(row, np.zeros(self._shape), path)
+        self.clear()
 
     def clear(self) -> None:
         """Forget the forecasts under way."""
@@ -58,3 +66,19 @@ class Inferrer:
             return float("nan")
         actual = window[first : first + self._horizon]
         return forecast_error(actual, output.level, self._spread, output.forecast)
+
+
+class NoInferrer:
+    """In the place of an `Inferrer` where an artifact is for detection only."""
+
+    def warm(self) -> None:
+        """Nothing is slow here."""
+
+    def clear(self) -> None:
+        """Nothing is under way."""
+
+    def infer(
+        self, row: int, window: NDArray[np.float64], path: Route
+    ) -> tuple[tuple[float, ...], float]:
+        """No probabilities, and no forecast that could be wrong."""
+        return (), float("nan")

@@ -16,7 +16,7 @@ from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.engine.counts import Counts
 from tao_lora_ros.engine.describer import EventDescriber
-from tao_lora_ros.engine.inferrer import Inferrer
+from tao_lora_ros.engine.inferrer import Inferrer, NoInferrer
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.schedule import HopSchedule
 from tao_lora_ros.engine.settings import Settings, SettingsError
@@ -25,7 +25,7 @@ from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.results import Event, Inference, Phase, Result
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact
-from tao_lora_ros.runtime.choice import ChosenRuntime
+from tao_lora_ros.runtime.choice import ChosenRuntime, NoRuntime
 from tao_lora_ros.signal.align import Row
 from tao_lora_ros.signal.source import ClockJump, unit_of
 from tao_lora_ros.signal.window import SlidingWindow
@@ -78,26 +78,28 @@ class Pipeline:
         self._steady = SteadyRows(artifact.rate_hz, len(channels))
         self._glitches = GlitchFilter(channels, artifact.rate_hz)
         self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
-        self._adopt(artifact, ChosenRuntime(artifact.model, settings.backend))
+        self._adopt(artifact, self._chosen_runtime(artifact))
         self._restart()
 
-    def _adopt(self, artifact: Artifact, runtime: ChosenRuntime) -> None:
+    def _chosen_runtime(self, artifact: Artifact) -> ChosenRuntime | NoRuntime:
+        if artifact.model is None:
+            return NoRuntime()
+        return ChosenRuntime(artifact.model, self._settings.backend)
+
+    def _adopt(self, artifact: Artifact, runtime: ChosenRuntime | NoRuntime) -> None:
         """Make anew what depends on the model."""
         self.runtime = runtime
         self.artifact = artifact
-        self._window = SlidingWindow(artifact.model.config.window, len(artifact.channels))
-        self._inferrer = Inferrer(self.runtime, artifact.model)
+        self._window = SlidingWindow(artifact.window, len(artifact.channels))
+        self._inferrer: Inferrer | NoInferrer = NoInferrer()
+        if artifact.model and isinstance(runtime, ChosenRuntime):
+            self._inferrer = Inferrer(runtime, artifact.model)
         rolls_s = self._settings.pre_roll_s, self._settings.post_roll_s
         self._describer = EventDescriber(self.intake, artifact.labels, *rolls_s)
 
     def warm(self) -> None:
         """Have the model's first calls behind us: they allocate and are slow."""
-        window = np.zeros_like(self._window.values)
-        horizon = self.artifact.model.config.horizon
-        for row in range(0, 8 * horizon, horizon):
-            for path in Route:
-                self._inferrer.infer(row, window, path)
-        self._inferrer.clear()
+        self._inferrer.warm()
 
     def use(self, artifact: Artifact) -> list[Result]:
         """Go on with another model between two rows; the open event is closed, nothing is lost.
@@ -111,7 +113,7 @@ class Pipeline:
         check_channels(self._settings, artifact)
         check_successor(self.artifact, artifact)
         try:  # before anything is closed
-            runtime = ChosenRuntime(artifact.model, self._settings.backend)
+            runtime = self._chosen_runtime(artifact)
         except RuntimeError as error:
             raise SettingsError(f"model {artifact.model_id} cannot run: {error}") from error
         closed = self.flush()

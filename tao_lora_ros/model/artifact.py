@@ -38,13 +38,14 @@ class ArtifactError(TaoLoraError):
 class Artifact:
     """A model ready to infer, with all that the pipeline has to know about it.
 
+    Without a `model` it is for detection only: the router is calibrated, and there are no labels.
     `adapters` are named branches for the same base, such as one a tool or a terrain, that
     `set_adapter` puts into the place of the model's own.
     """
 
     model_id: str
     version: str
-    model: Mixer
+    model: Mixer | None
     rate_hz: float
     channels: tuple[str, ...]
     labels: tuple[str, ...]
@@ -52,6 +53,25 @@ class Artifact:
     provenance: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     adapters: dict[str, Adapter] = field(default_factory=dict)
+
+    @property
+    def window(self) -> int:
+        """Rows of a window."""
+        return self.model.config.window if self.model else MixerConfig.window
+
+    @property
+    def network(self) -> Mixer:
+        """The model, for what cannot do without one.
+
+        Raises:
+            ArtifactError: there is none.
+        """
+        if self.model is None:
+            raise ArtifactError(
+                f"model {self.model_id} is for detection only, it has no network: "
+                "`tao-lora train` makes one"
+            )
+        return self.model
 
 
 def default_artifact() -> Path:
@@ -62,27 +82,28 @@ def default_artifact() -> Path:
 def save_artifact(artifact: Artifact, folder: Path) -> None:
     """Write an artifact; the card last, so that a folder with a card is complete."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.contiguous() for name, tensor in artifact.model.state_dict().items()}
-    tensors = save(state)
-    card = {
+    card: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "model_id": artifact.model_id,
         "version": artifact.version,
-        "config": asdict(artifact.model.config),
         "rate_hz": artifact.rate_hz,
         "channels": [{"name": name, "unit": unit_of(name)} for name in artifact.channels],
         "labels": list(artifact.labels),
         "router": asdict(artifact.calibration),
-        "tensors_sha256": hashlib.sha256(tensors).hexdigest(),
         "provenance": artifact.provenance,
         "metrics": artifact.metrics,
     }
+    if artifact.model:
+        state = {name: tensor.contiguous() for name, tensor in artifact.model.state_dict().items()}
+        tensors = save(state)
+        (folder / TENSORS).write_bytes(tensors)
+        card["config"] = asdict(artifact.model.config)
+        card["tensors_sha256"] = hashlib.sha256(tensors).hexdigest()
     if artifact.adapters:
         card["adapters"] = {
             name: _save_adapter(adapter, folder / adapter_file(name))
             for name, adapter in artifact.adapters.items()
         }
-    (folder / TENSORS).write_bytes(tensors)
     (folder / CARD).write_text(_NUMBERS.sub(_on_one_line, json.dumps(card, indent=1)) + "\n")
 
 
@@ -102,7 +123,9 @@ def load_artifact(folder: Path, adapter: str = "") -> Artifact:
             there is no such adapter.
     """
     card = _read_card(folder / CARD)
-    tensors = _read_checked(folder / TENSORS, card["tensors_sha256"])
+    model = None
+    if "config" in card:
+        model = _build(folder, card, _read_checked(folder / TENSORS, card["tensors_sha256"]))
     adapters = {
         name: _load_adapter(folder / adapter_file(name), digest)
         for name, digest in card.get("adapters", {}).items()
@@ -114,8 +137,8 @@ def load_artifact(folder: Path, adapter: str = "") -> Artifact:
         key: _tuples(card["router"][key])
         for key in ("scales", "thresholds", "memories", "floors", "autocovariance")
     }
-    model = _build(folder, card, tensors)
     for name, branches in adapters.items():
+        assert model is not None, "the schema lets adapters stand beside a network alone"
         try:
             set_adapter(model if name == adapter else deepcopy(model), branches)
         except ValueError as error:
@@ -207,15 +230,16 @@ def _read_card(file: Path) -> dict[str, Any]:
 
 
 def _check_lengths(file: Path, card: dict[str, Any]) -> None:
-    config, router = card["config"], card["router"]
+    router, channels = card["router"], len(card["channels"])
+    config = card.get("config", {"channels": channels, "classes": 0})
     for name, length, expected in (
-        ("channels", len(card["channels"]), config["channels"]),
+        ("channels", channels, config["channels"]),
         ("labels", len(card["labels"]), config["classes"]),
-        ("router.floors", len(router["floors"]), config["channels"]),
+        ("router.floors", len(router["floors"]), channels),
         ("router.thresholds", len(router["thresholds"]), len(router["scales"])),
         ("router.autocovariance", len(router["autocovariance"]), LAGS + 1),
         *(
-            (f"router.autocovariance[{lag}]{at}", len(row), config["channels"])
+            (f"router.autocovariance[{lag}]{at}", len(row), channels)
             for lag, matrix in enumerate(router["autocovariance"])
             for at, row in [("", matrix), *((f"[{i}]", row) for i, row in enumerate(matrix))]
         ),

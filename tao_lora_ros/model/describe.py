@@ -9,6 +9,7 @@ from torch import nn
 
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.model.layers import DualPathLinear, Int8Linear
+from tao_lora_ros.model.mixer import Mixer
 
 _BRANCH = ("down", "up")
 
@@ -28,9 +29,24 @@ def layer_bytes(layer: nn.Module, branch: bool) -> int:
 
 
 def _lines(artifact: Artifact) -> Iterator[str]:
-    model, config = artifact.model, artifact.model.config
-    layers = {n: m for n, m in model.named_modules() if isinstance(m, (DualPathLinear, Int8Linear))}
     yield f"{artifact.model_id}, version {artifact.version}"
+    if artifact.model:
+        yield from _network(artifact, artifact.model)
+    else:
+        yield f"  detection only, at {artifact.rate_hz:g} Hz: no network, no labels"
+        yield f"  channels: {', '.join(artifact.channels)}"
+    router = artifact.calibration
+    numbers = {k: v for k, v in vars(router).items() if k != "autocovariance"}  # a large table
+    yield f"  router: {json.dumps(numbers)}"
+    yield f"  adapters: {', '.join(artifact.adapters) or 'its own alone'}"
+    yield f"  provenance: {json.dumps(artifact.provenance)}"
+    for path, values in artifact.metrics.items():
+        yield f"  {path}: {json.dumps(values)}"
+
+
+def _network(artifact: Artifact, model: Mixer) -> Iterator[str]:
+    config = model.config
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, (DualPathLinear, Int8Linear))}
     yield (
         f"  window {config.window} x {config.channels} at {artifact.rate_hz:g} Hz, patch "
         f"{config.patch}, width {config.width}, {config.blocks} blocks, rank {config.rank}"
@@ -48,13 +64,6 @@ def _lines(artifact: Artifact) -> Iterator[str]:
             f"{float(layer.x_scale):11.4g}"
         )
     yield from _totals(layers)
-    router = artifact.calibration
-    numbers = {k: v for k, v in vars(router).items() if k != "autocovariance"}  # a large table
-    yield f"  router: {json.dumps(numbers)}"
-    yield f"  adapters: {', '.join(artifact.adapters) or 'its own alone'}"
-    yield f"  provenance: {json.dumps(artifact.provenance)}"
-    for path, values in artifact.metrics.items():
-        yield f"  {path}: {json.dumps(values)}"
 
 
 def _weights(layer: DualPathLinear | Int8Linear) -> int:

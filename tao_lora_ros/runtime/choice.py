@@ -62,6 +62,13 @@ class ChosenRuntime:
         self._runtime = CpuRuntime(self._model)
 
 
+class NoRuntime:
+    """Says, in the place of a `ChosenRuntime`, that there is no model to run."""
+
+    name = "none"
+    reason = "the artifact is for detection only"
+
+
 def _start(model: Mixer, backend: str) -> tuple[Runtime, str]:
     if backend not in BACKENDS:
         raise ValueError(f"backend is {backend!r}, expected one of {', '.join(BACKENDS)}")

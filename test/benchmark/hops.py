@@ -85,7 +85,7 @@ class _Found:
         self.transient = np.array([i.path is Route.TRANSIENT for i in result.inferences])
         self.impacts = [c for c in read_contacts(bag) if c.label == IMPACT]
         self.duty = pipeline.counts.duty
-        self.bytes_moved = _bytes_moved(artifact.model, self.transient)
+        self.bytes_moved = _bytes_moved(artifact.network, self.transient)
 
     def delay_s(self, impact: LabelSpan) -> float:
         """From the impact's start to the first decision for it; infinite where there is none."""
