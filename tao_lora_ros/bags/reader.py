@@ -7,12 +7,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rosbags.highlevel import AnyReader
+from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.typesys import Stores, get_typestore
 
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.preservation.event_record import Topic
 from tao_lora_ros.signal.source import SourceConfig
+
+_DATA = ("*.db3", "*.mcap")  # of a ROS 2 bag's folder
 
 
 class BagError(TaoLoraError):
@@ -32,6 +34,34 @@ def bag_topics(pairs: Iterable[str]) -> dict[str, str]:
             raise BagError(f"--topic {pair}: expected SOURCE=TOPIC")
         topics[name] = topic
     return topics
+
+
+def open_bag(path: Path) -> AnyReader:
+    """An opened reader of a ROS 1 or ROS 2 bag; close it.
+
+    Raises:
+        BagError: the bag is missing, cut short, or not a bag.
+    """
+    if not path.exists():
+        raise BagError(f"{path}: no such bag")
+    # rosbags reports a damaged file by whatever its parsing stumbled on.
+    try:
+        try:
+            return _opened([path])
+        except AnyReaderError as error:
+            # Files that somebody renamed are not those that metadata.yaml names.
+            files = sorted(file for pattern in _DATA for file in path.glob(pattern))
+            if "files are missing" not in str(error) or not files:
+                raise
+            return _opened(files)
+    except Exception as error:
+        raise BagError(f"{path}: not a readable bag: {_one_line(error)}") from error
+
+
+def _opened(paths: Sequence[Path]) -> AnyReader:
+    reader = AnyReader(paths, default_typestore=get_typestore(Stores.ROS2_JAZZY))
+    reader.open()
+    return reader
 
 
 class BagReader:
@@ -58,23 +88,12 @@ class BagReader:
         self._store = get_typestore(Stores.ROS2_JAZZY)
         if unknown := set(self._overrides) - {source.name for source in sources}:
             raise BagError(f"no source is called '{min(unknown)}'")
-        self._reader = self._open()
+        self._reader = open_bag(path)
         try:
             self._connections = self._choose()
         except BagError:
             self._reader.close()
             raise
-
-    def _open(self) -> AnyReader:
-        if not self.path.exists():
-            raise BagError(f"{self.path}: no such bag")
-        # rosbags reports a damaged file by whatever its parsing stumbled on.
-        try:
-            reader = AnyReader([self.path], default_typestore=self._store)
-            reader.open()
-        except Exception as error:
-            raise BagError(f"{self.path}: not a readable bag: {_one_line(error)}") from error
-        return reader
 
     def _choose(self) -> list[Any]:
         """The connection of each source."""

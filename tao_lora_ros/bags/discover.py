@@ -1,0 +1,173 @@
+"""Which sources a bag holds, where nobody names them: found by type."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rosbags.highlevel import AnyReader
+
+from tao_lora_ros.bags.reader import BagError, open_bag
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, JOINT_STATE, WRENCH
+from tao_lora_ros.signal.source import WRENCH_TYPES
+
+# A Vector3Stamped may be anything; one of these in its topic says that it is a force.
+_FORCE_WORDS = ("force", "wrench", "ft_")
+_LOOK = 50  # messages of a JointState in which an effort shows
+HIGHEST_RATE_HZ = 500.0
+_DEFAULT_NAMES = {IMU: "imu", JOINT_STATE: "joint_states"}
+_NAME_OF_TYPE = {msgtype: name for name, msgtype in WRENCH_TYPES.items()}
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """The sources of a bag.
+
+    Args:
+        settings: with these sources, the rest as it was.
+        topics: bag topic by source name.
+        rate_hz: of a grid that holds what the fastest source measures, 500 Hz at the most.
+    """
+
+    settings: Settings
+    topics: dict[str, str]
+    rate_hz: float
+
+
+def discover(bag: Path, settings: Settings, topics: Mapping[str, str]) -> Discovery:
+    """All IMUs and wrenches of a bag; joint efforts where it has neither.
+
+    Topics of one type and one frame are one sensor twice, such as raw and filtered: which of them
+    to take is asked for.
+
+    Args:
+        bag: the bag.
+        settings: all but the sources.
+        topics: bag topic by source name, where the user chose one; other topics of its type are
+            left out.
+
+    Raises:
+        BagError: the bag cannot be read, holds no such topic, or several of one sensor.
+    """
+    with closing(open_bag(bag)) as reader:
+        chosen = _chosen(bag, reader, topics)
+        if not chosen:
+            there = ", ".join(sorted(f"{c.topic} ({c.msgtype})" for c in reader.connections))
+            raise BagError(
+                f"{bag}: no Imu, no wrench, no joint with an effort; there are: {there or 'none'}"
+            )
+        joints = {
+            topic: _joints(reader, topic) for topic, kind in chosen.items() if kind == JOINT_STATE
+        }
+        rates = [_rate_hz(reader, topic) for topic in chosen]
+    names = _names(chosen, {topic: name for name, topic in topics.items()})
+    return Discovery(
+        _settings(settings, chosen, names, joints),
+        {names[topic]: topic for topic in chosen},
+        float(min(max(round(max(rates)), 1), HIGHEST_RATE_HZ)),
+    )
+
+
+def _chosen(bag: Path, reader: AnyReader, topics: Mapping[str, str]) -> dict[str, str]:
+    """Message type by topic, of the sources."""
+    wanted = set(topics.values())
+    there = {c.topic: c.msgtype for c in reader.connections if c.msgcount}
+    if missing := wanted - there.keys():
+        raise BagError(f"{bag}: no topic {min(missing)}; there are: {', '.join(sorted(there))}")
+    named = {there[topic] for topic in wanted}
+    loads = {topic: kind for topic, kind in there.items() if _is_load_or_imu(topic, kind)}
+    found = {t: k for t, k in loads.items() if t in wanted or k not in named}
+    found |= {topic: there[topic] for topic in wanted}
+    if not found:
+        states = [topic for topic, kind in there.items() if kind == JOINT_STATE]
+        found = {topic: JOINT_STATE for topic in states if _joints(reader, topic)}
+    _check_frames(bag, reader, {t: k for t, k in found.items() if t not in wanted})
+    return dict(sorted(found.items()))
+
+
+def _is_load_or_imu(topic: str, kind: str) -> bool:
+    if kind == FORCE:
+        return any(word in topic.lower() for word in _FORCE_WORDS)
+    return kind in (IMU, WRENCH, BARE_WRENCH)
+
+
+def _check_frames(bag: Path, reader: AnyReader, found: Mapping[str, str]) -> None:
+    groups: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for topic, kind in found.items():
+        if kind not in (BARE_WRENCH, JOINT_STATE):  # these name no frame of their own
+            groups[kind, _first(reader, topic).header.frame_id].append(topic)
+    for (kind, frame), topics in groups.items():
+        if len(topics) > 1:
+            name = _DEFAULT_NAMES.get(kind, "wrench")
+            raise BagError(
+                f"{bag}: several topics of type {kind} in frame '{frame}': "
+                f"{', '.join(sorted(topics))}; choose with --topic {name}=TOPIC"
+            )
+
+
+def _messages(reader: AnyReader, topic: str) -> Any:
+    connections = [c for c in reader.connections if c.topic == topic]
+    return (
+        reader.deserialize(raw, connection.msgtype)
+        for connection, _, raw in reader.messages(connections=connections)
+    )
+
+
+def _first(reader: AnyReader, topic: str) -> Any:
+    return next(_messages(reader, topic))
+
+
+def _joints(reader: AnyReader, topic: str) -> list[str]:
+    """Joints with an effort that is not 0 all the time, in order of their names."""
+    found: set[str] = set()
+    for message in islice(_messages(reader, topic), _LOOK):
+        if len(message.effort) == len(message.name):
+            found |= {
+                name
+                for name, effort in zip(message.name, message.effort, strict=True)
+                if effort and "." not in name and "," not in name
+            }
+    return sorted(found)
+
+
+def _rate_hz(reader: AnyReader, topic: str) -> float:
+    count = sum(c.msgcount for c in reader.connections if c.topic == topic)
+    return count / max(reader.duration * 1e-9, 1e-9)
+
+
+def _names(chosen: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Source name by topic: the given one, `imu` or `wrench` for an only one, else the topic's."""
+    kinds = [_DEFAULT_NAMES.get(kind, "wrench") for kind in chosen.values()]
+    return {
+        topic: given.get(topic) or (name if kinds.count(name) == 1 else topic.strip("/"))
+        for topic, name in zip(chosen, kinds, strict=True)
+    }
+
+
+def _settings(
+    settings: Settings,
+    chosen: Mapping[str, str],
+    names: Mapping[str, str],
+    joints: Mapping[str, list[str]],
+) -> Settings:
+    imus = [names[topic] for topic, kind in chosen.items() if kind == IMU]
+    wrenches = [topic for topic, kind in chosen.items() if kind in _NAME_OF_TYPE]
+    states = list(joints)
+    return replace(
+        settings,
+        imus=tuple(imus) or ("",),
+        imu_lags_s=(0.0,) * max(len(imus), 1),
+        wrenches=tuple(names[topic] for topic in wrenches) or ("",),
+        wrench_types=tuple(_NAME_OF_TYPE[chosen[topic]] for topic in wrenches)
+        or ("WrenchStamped",),
+        wrench_lags_s=(0.0,) * max(len(wrenches), 1),
+        joint_states=tuple(names[topic] for topic in states) or ("",),
+        joints=tuple(",".join(joints[topic]) for topic in states) or ("",),
+        joint_state_lags_s=(0.0,) * max(len(states), 1),
+    )
