@@ -36,6 +36,7 @@ _SENSORS = (
 def import_folder(source: Path, out: Path, columns: Sequence[str] | None = None) -> Iterator[Path]:
     """Write a bag for each CSV file of a folder, or for each array of an NPZ file.
 
+    A file may have an accelerometer, a gyro, a force or a torque alone: the rest is not reported.
     Columns are `time` (s), `ax ay az` (m/s²), `wx wy wz` (rad/s), `fx fy fz` (N), `tx ty tz` (Nm),
     or the channels' long names such as `accel_x`, and `effort_JOINT` (Nm) of any joints; others are
     left out. A file of the name `NAME.labels.csv` goes along as the labels of `NAME`.
@@ -123,9 +124,12 @@ def _sources(name: str, table: Table) -> list[SourceRecording]:
             present = [axis for axis in axes if axis in table]
             if not present:
                 continue
-            if missing := set(axes) - set(present):
+            halves = (axes[:3], axes[3:])
+            missing = [a for half in halves if {*half} & {*present} for a in half if a not in table]
+            if missing:
                 raise BagError(f"{name}: column '{min(missing)}' is missing beside {present}")
-            values = np.stack([table[axis] for axis in axes], axis=1)
+            absent = np.full(len(stamps), np.nan)  # an accelerometer alone, a force alone
+            values = np.stack([table.get(axis, absent) for axis in axes], axis=1)
             sources.append(SourceRecording(topic, msgtype, frame, stamps, values))
     if efforts := [column for column in table if column.startswith(EFFORT)]:
         values = np.stack([table[column] for column in efforts], axis=1)

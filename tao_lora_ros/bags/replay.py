@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from tao_lora_ros.bags.reader import BagReader
+from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.messages.results import Event, Inference, Kept, Phase, Result
 from tao_lora_ros.signal.cdr import DecodeError
@@ -59,12 +60,13 @@ def replay(
         if count % 1000 == 0:
             progress(count)
     _sort(pipeline.flush(), result)
+    pipeline.intake.finish()
     return result
 
 
 def _stamp_ns(pipeline: Pipeline, source: int, log_ns: int, data: bytes) -> int:
     try:
-        return pipeline.intake.sources[source].decode(data, log_ns).stamp_ns
+        return pipeline.intake.sources[source].decode(data, log_ns).stamp_ns or log_ns
     except DecodeError:
         return 0
 
@@ -89,6 +91,8 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
         "paths": {"steady": counts.steady, "transient": counts.transient},
         "duty": counts.duty,
         "rejected": dict(pipeline.intake.rejected),
+        "sources": {account.name: _account_row(account) for account in pipeline.intake.accounts},
+        "notices": [f"{name}: {text}" for name, text in _notices(pipeline)],
         "glitches": dict(pipeline.glitches),
         "jumps": dict(pipeline.jumps),
         "regime_changes": counts.regime_changes,
@@ -97,6 +101,25 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
             for event in result.events
             if event.phase is Phase.END
         ],
+    }
+
+
+def _notices(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """Source and text of all that a user should know of the input."""
+    for source, account in zip(pipeline.intake.sources, pipeline.intake.accounts, strict=True):
+        name = account.name
+        yield from ((name, text) for text in source.notices)
+        if lost := account.unused["late"] + account.refused["other_clock"]:
+            why = account.remedy or "their rows were given out before they came"
+            yield name, f"{lost} of {account.received} not used: {why}"
+
+
+def _account_row(account: Account) -> dict[str, Any]:
+    return {
+        "received": account.received,
+        "used": account.used,
+        "refused": dict(account.refused),
+        "unused": account.unused.total(),
     }
 
 

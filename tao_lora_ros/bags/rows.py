@@ -71,7 +71,8 @@ def read_rows(
     """The same row by row: seconds from the first stamp, and values [C], glitches mended.
 
     Raises:
-        BagError: the bag cannot be read, its stamps jump, or it holds no usable row.
+        BagError: the bag cannot be read, its stamps jump, it holds no usable row, or most of a
+            source came too late for its rows.
     """
     intake = Intake(settings, rate_hz)
     glitches = GlitchFilter(tuple(intake.channels), rate_hz)
@@ -90,6 +91,9 @@ def read_rows(
                     yield (released.time_ns - first_ns) * 1e-9, released.values
     if not rows:
         raise BagError(f"{bag}: no usable message")
+    for account in intake.accounts:
+        if account.remedy and account.used < account.received / 2:
+            raise BagError(f"{bag}: {account.remedy}")
     for released in glitches.flush():
         yield (released.time_ns - first_ns) * 1e-9, released.values
 

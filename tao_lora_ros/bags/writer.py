@@ -84,10 +84,15 @@ def _head(source: SourceRecording) -> bytes:
 
 
 def _imu_doubles(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """All 37 doubles of an Imu: orientation 4 + 9, rate 3 + 9, acceleration 3 + 9."""
+    """All 37 doubles of an Imu: orientation 4 + 9, rate 3 + 9, acceleration 3 + 9.
+
+    A part that is NaN counts as not reported (REP-145).
+    """
     doubles = np.zeros((len(values), 37))
     doubles[:, 3] = 1.0  # no rotation
     doubles[:, 4] = -1.0  # orientation not reported (sensor_msgs/Imu)
     doubles[:, 13:16] = values[:, 3:]
     doubles[:, 25:28] = values[:, :3]
+    for part, covariance in ((values[:, 3:], 16), (values[:, :3], 28)):
+        doubles[np.isnan(part).all(axis=1), covariance] = -1.0
     return doubles

@@ -102,6 +102,13 @@ def _print_summary(numbers: dict) -> None:
         f"({paths['steady']} steady, {paths['transient']} transient), "
         f"{sum(numbers['rejected'].values())} rejected, {len(numbers['events'])} events"
     )
+    for name, source in numbers["sources"].items():
+        print(
+            f"  {name}: {source['received']} received, {source['used']} used, "
+            f"{sum(source['refused'].values())} refused, {source['unused']} unused"
+        )
+    for notice in numbers["notices"]:
+        print(f"  {notice}")
     for event in numbers["events"]:
         channels = ", ".join(f"{k} {v:.0%}" for k, v in list(event["channels"].items())[:3])
         print(

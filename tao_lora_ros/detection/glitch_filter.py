@@ -57,6 +57,7 @@ class GlitchFilter:
         self._now["channel"] = -1
         self._channels["usual"], self._channels["changes"] = 0.0, 0
         self._channels["sample"] = self._channels["instead"] = np.nan
+        self._channels["gap"] = 0
         self._held: list[Row] = []
 
     @property

@@ -35,6 +35,7 @@ CHANNEL = np.dtype(
         ("sample", np.float64),  # the newest
         ("before", np.float64),  # the one before
         ("rows", np.int64),  # since the newest
+        ("gap", np.int64),  # whether it was absent since
         ("relative", np.float64),  # its change in standard deviations, 0 where there is none
         ("sigma", np.float64),
         ("instead", np.float64),  # of its value, until its next sample: after a glitch; NaN: none
@@ -134,21 +135,22 @@ def _learn(memory, channels, values, fresh):
         channel.relative = 0.0
         channel.rows += 1
         if np.isnan(fresh[c]):
-            if np.isnan(values[c]):  # a gap: what comes after it has nothing to be compared with
-                channel.sample = np.nan
+            channel.gap |= np.isnan(values[c])
             continue
         change = abs(fresh[c] - channel.sample)
         channel.before, channel.sample = channel.sample, fresh[c]
         rows, channel.rows = channel.rows, 0
+        gap, channel.gap = channel.gap, 0
         if np.isnan(change):
             continue
-        channel.changes += 1
+        channel.changes += 1 - gap
         channel.sigma = _GAUSSIAN * channel.usual + channel.floor
         started = channel.changes > START_SAMPLES
-        # Clipped: a jump must not raise what it is compared with.
-        learned = min(change, OTHERS * channel.sigma) if started else change
-        mean_of = max(memory / rows, LEAST_SAMPLES)  # of a slow sensor too: fewer say nothing
-        channel.usual += (learned - channel.usual) / min(channel.changes, mean_of)
+        if not gap:  # what changed meanwhile says nothing of what is usual
+            # Clipped: a jump must not raise what it is compared with.
+            learned = min(change, OTHERS * channel.sigma) if started else change
+            mean_of = max(memory / rows, LEAST_SAMPLES)  # of a slow sensor too: fewer say nothing
+            channel.usual += (learned - channel.usual) / min(channel.changes, mean_of)
         if started:
             channel.relative = change / channel.sigma
         moved += channel.relative > OTHERS

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.engine.accounts import Account, accounts_of
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import aligner_for, source_configs
 from tao_lora_ros.preservation.preroll_buffer import PreRollBuffer
 from tao_lora_ros.signal.align import Row
 from tao_lora_ros.signal.cdr import Sample
-from tao_lora_ros.signal.source import ClockJump, Source
+from tao_lora_ros.signal.source import ClockJump, FrameChange, Source
+from tao_lora_ros.signal.track import Track
+from tao_lora_ros.signal.units import SAMPLES, UnitCheck
 
 _STUCK_SAMPLES = 32
+_LOOK = 1024  # samples from look to look at the units
 # A transient is known after its end, and sources may run ahead of the row that ended it.
-_MARGIN_S = 1.0
+_MARGIN_S = 1.5
 
 
 class Taken(NamedTuple):
@@ -53,8 +58,10 @@ class Intake:
         offset_s = settings.max_clock_offset_s
         clock = now_ns if offset_s else None
         self.sources = [
-            Source(config, settings.clock_jump_s, clock, offset_s) for config in configs
+            Source(config, settings.clock_jump_s, clock, offset_s, settings.source_timeout_s)
+            for config in configs
         ]
+        self._checks = [UnitCheck(config) for config in configs]
         event_s = settings.pre_roll_s + settings.max_transient_s + settings.post_roll_s
         keep_s = event_s + settings.source_timeout_s + _MARGIN_S
         self.buffers = [PreRollBuffer(config, keep_s) for config in configs]
@@ -63,9 +70,12 @@ class Intake:
         self._columns = [slice(*edges[i : i + 2]) for i in range(len(configs))]
         self._offsets: list[NDArray[np.float64] | None] = [None] * len(configs)
         self._aligner = aligner_for(configs, settings, rate_hz)
+        self._tracks = self._aligner.tracks
         self._lags_ns = [round(config.lag_s * 1e9) for config in configs]
+        self._auto_lags = settings.auto_lags
         self._jump_ns = round(settings.clock_jump_s * 1e9)
         self._newest_ns = 0  # of all sources, less their lags
+        self._newest_came_ns = self._leader = 0  # when that came, and from which
 
     def push(self, source: int, data: bytes, received_ns: int = 0) -> Taken:
         """Take one message of a source; `received_ns` is as for `Source.accept`.
@@ -74,40 +84,109 @@ class Intake:
             ClockJump: the stamps moved to another time. Nothing was taken: `restart`, and push the
                 message again.
         """
-        sample = self.sources[source].accept(data, received_ns)
-        if sample is None or not self._timely(source, sample):
-            self.buffers[source].push(self._newest_ns, data)
-            return Taken([], self.sources[source].reason)
-        self.buffers[source].push(self._newest_ns, data, sample.stamp_ns, sample.values)
-        offset = self._offsets[source]
-        values = sample.values if offset is None else sample.values - offset
-        return Taken(self._aligner.push(source, sample.stamp_ns, values), "")
+        stream = self.sources[source]
+        refused = stream.refused
+        try:
+            outcomes = stream.accept(data, received_ns)
+        except FrameChange as change:
+            stream.change_frame()
+            self._aligner.restart(source, change.stamp_ns)
+            outcomes = stream.accept(data, received_ns)
+        if not outcomes:
+            self._aligner.wait_for(source, stream.held_ns)
+        rows: list[Row] = []
+        buffer, offset = self.buffers[source], self._offsets[source]
+        for known, sample in outcomes:
+            try:
+                timely = sample is not None and self._timely(source, sample, received_ns)
+            except ClockJump:
+                if known is not data:  # that one comes again, this one does not
+                    stream.unused["restart"] += 1
+                raise
+            if sample is None or not timely:
+                buffer.push(self._newest_ns, known)
+                continue
+            stamp_ns, _, values, _ = sample
+            buffer.push(self._newest_ns, known, stamp_ns, values)
+            rows += self._aligner.push(
+                source, stamp_ns, values if offset is None else values - offset
+            )
+        track = self._tracks[source]
+        if track.pushed % _LOOK == SAMPLES:
+            self._look(source)
+        if self._auto_lags and track.behind and track.behind_constantly:
+            self._take_off(source, track)
+        return Taken(rows, stream.reason if stream.refused > refused else "")
 
-    def _timely(self, source: int, sample: Sample) -> bool:
+    def _take_off(self, source: int, track: Track) -> None:
+        """Take off how far a source is behind; to 10 ms, as arrival tells no more."""
+        stream = self.sources[source]
+        behind_s = round(track.behind_ns * 1e-9, 2)
+        where = "behind" if behind_s > 0 else "ahead of"
+        whom = self.sources[track.behind_whom].config.name
+        config = replace(stream.config, lag_s=round(stream.config.lag_s - behind_s, 2))
+        stream.say(f"{abs(behind_s):.2f} s {where} {whom}: lag is now {config.lag_s:.2f} s")
+        self._lags_ns[source] = round(config.lag_s * 1e9)
+        track.change_lag(self._lags_ns[source])
+        stream.change_lag(config)
+        self.buffers[source].change_lag(config)
+
+    def _look(self, source: int) -> None:
+        """Look whether the newest samples are in the units that they should be in."""
+        values = self.buffers[source].newest(SAMPLES)[::-1]
+        if len(values) == SAMPLES:
+            period_s = self._tracks[source].measured_period_ns * 1e-9
+            for text in self._checks[source].look(values, period_s):
+                self.sources[source].warn(text)
+
+    def _timely(self, source: int, sample: Sample, received_ns: int) -> bool:
         """Whether a sample is of the same time as those of the other sources."""
         stamp_ns = sample.stamp_ns - self._lags_ns[source]
         ahead_ns = stamp_ns - (self._newest_ns or stamp_ns)
-        if ahead_ns > self._jump_ns:
-            raise ClockJump(f"stamps of all sources moved by {ahead_ns * 1e-9:.1f} s")
-        if ahead_ns < -self._jump_ns:
-            behind = f"stamp {sample.stamp_ns} ns is {-ahead_ns * 1e-9:.1f} s behind the others'"
-            self.sources[source].refuse("other_clock", behind)
-            return False
+        if not -self._jump_ns <= ahead_ns <= self._jump_ns:
+            return self._on_other_clock(source, stamp_ns, received_ns)
         if not self._newest_ns:
             for buffer in self.buffers:
                 buffer.begin(stamp_ns)
         if ahead_ns >= 0:
-            self._newest_ns = stamp_ns
+            self._newest_ns, self._newest_came_ns, self._leader = stamp_ns, received_ns, source
         return True
+
+    def _on_other_clock(self, source: int, stamp_ns: int, received_ns: int) -> bool:
+        """Refuse a sample of another time, unless its clock is the one to go by.
+
+        That is the one nearer to the times of arrival (without these the one ahead); one whose
+        source has fallen silent does not count.
+        """
+        ahead_ns = stamp_ns - self._newest_ns
+        right = ahead_ns > 0
+        if received_ns:
+            off_ns = abs(received_ns - stamp_ns) + self._jump_ns // 2
+            silent = received_ns - self._newest_came_ns > self._jump_ns
+            right = silent or off_ns < abs(self._newest_came_ns - self._newest_ns)
+        if right:
+            raise ClockJump(f"stamps of all sources moved by {ahead_ns * 1e-9:.1f} s")
+        self._tracks[source].note_behind(stamp_ns, self._leader, -ahead_ns)
+        where = "behind" if ahead_ns < 0 else "ahead of"
+        off = f"stamp {stamp_ns} ns is {abs(ahead_ns) * 1e-9:.1f} s {where} the others'"
+        self.sources[source].refuse("other_clock", off)
+        return False
 
     def restart(self) -> None:
         """Forget all samples, clocks and frames; counts and offsets stay."""
         self._aligner.clear()
-        self._newest_ns = 0
-        for source in self.sources:
+        for source, buffer in zip(self.sources, self.buffers, strict=True):
+            if source.held:
+                buffer.push(self._newest_ns, source.held)
             source.restart()
-        for buffer in self.buffers:
             buffer.restart()
+        self._newest_ns = 0
+
+    def finish(self) -> None:
+        """No more will come: what waits for a row is counted as never used."""
+        self._aligner.finish()
+        for source in self.sources:
+            source.finish()
 
     def tare(self, level: NDArray[np.float64]) -> None:
         """Take `level` [C] off whatever comes from now on, besides what is taken off already."""
@@ -129,6 +208,11 @@ class Intake:
     def rejected(self) -> Counter[str]:
         """Refused messages of all sources by kind."""
         return sum((source.rejected for source in self.sources), Counter())
+
+    @property
+    def accounts(self) -> list[Account]:
+        """What became of the messages of each source."""
+        return accounts_of(self.sources, self._tracks)
 
     def stuck(self, source: int) -> Sequence[str]:
         """Channels of a source whose newest samples are all equal; none where there are few."""

@@ -13,7 +13,7 @@ import yaml
 from tao_lora_ros.engine.parameter import Parameter, parameter
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.runtime.choice import BACKENDS
-from tao_lora_ros.signal.source import WRENCH_TYPES
+from tao_lora_ros.signal.channels import IMU_PARTS, WRENCH_TYPES
 
 # Lists of topics, and lists with an entry for each of them.
 _ONE_EACH = (
@@ -43,7 +43,12 @@ class Settings:
     )
     imus: tuple[str, ...] = parameter(("imu",), "", "sensor_msgs/Imu topics, relative names")
     imu_lags_s: tuple[float, ...] = parameter(
-        (0.0,), "s", "how late each Imu is stamped against the others", -1.0, 1.0
+        (0.0,), "s", "how late each Imu is stamped against the others", -86_400.0, 86_400.0
+    )
+    imu_parts: tuple[str, ...] = parameter(
+        ("both",),
+        "",
+        "what is read of each Imu, or of all: both, accel or gyro (where each has its own topic)",
     )
     wrenches: tuple[str, ...] = parameter(
         ("wrench",), "", "wrench and force topics, relative names"
@@ -54,7 +59,7 @@ class Settings:
         "geometry_msgs type of each, or one for all: WrenchStamped, Wrench or Vector3Stamped",
     )
     wrench_lags_s: tuple[float, ...] = parameter(
-        (0.0,), "s", "how late each wrench is stamped against the others", -1.0, 1.0
+        (0.0,), "s", "how late each wrench is stamped against the others", -86_400.0, 86_400.0
     )
     joint_states: tuple[str, ...] = parameter(
         ("",), "", "sensor_msgs/JointState topics whose efforts are read, relative names"
@@ -63,7 +68,10 @@ class Settings:
         ("",), "", "the joints of each, in the order of the channels, separated by commas"
     )
     joint_state_lags_s: tuple[float, ...] = parameter(
-        (0.0,), "s", "how late each JointState is stamped against the others", -1.0, 1.0
+        (0.0,), "s", "how late each JointState is stamped against the others", -86_400.0, 86_400.0
+    )
+    auto_lags: bool = parameter(
+        False, "", "take off how far a source is constantly behind another, measured on arrival"
     )
     hop_steady: int = parameter(
         16, "rows", "rows between inferences in steady motion", 1, 4096, live=True
@@ -85,10 +93,18 @@ class Settings:
         0.25, "s", "messages that the event store keeps from after an end", 0.0, 10.0
     )
     max_gap_s: float = parameter(
-        0.05, "s", "longest hole in a source that is interpolated", 0.001, 1.0
+        0.05,
+        "s",
+        "longest hole that is interpolated, or 2.5 of the source's own periods",
+        0.001,
+        1.0,
     )
     source_timeout_s: float = parameter(
-        0.1, "s", "longest wait for a source that falls behind the others", 0.01, 2.0
+        0.1,
+        "s",
+        "longest wait for a source that falls behind the others, or 2.5 of its own periods",
+        0.01,
+        2.0,
     )
     clock_jump_s: float = parameter(
         5.0, "s", "stamps that move further than this restart the pipeline", 0.5, 3600.0
@@ -121,7 +137,8 @@ class Settings:
                     f"parameter '{of_each}' has {len(getattr(self, of_each))} entries, "
                     f"'{names}' has {len(getattr(self, names))}"
                 )
-        self._check_wrench_types()
+        self._check_one_for_all("wrench_types", "wrenches", tuple(WRENCH_TYPES))
+        self._check_one_for_all("imu_parts", "imus", tuple(IMU_PARTS))
         self._check_joints()
         try:
             Path(self.store).expanduser()
@@ -154,17 +171,16 @@ class Settings:
                         f"parameter 'joints' has {joint!r}, expected each once and no dots"
                     )
 
-    def _check_wrench_types(self) -> None:
-        if len(self.wrench_types) not in (1, len(self.wrenches)):
+    def _check_one_for_all(self, kinds: str, names: str, known: tuple[str, ...]) -> None:
+        given, count = getattr(self, kinds), len(getattr(self, names))
+        if len(given) not in (1, count):
             raise SettingsError(
-                f"parameter 'wrench_types' has {len(self.wrench_types)} entries, "
-                f"'wrenches' has {len(self.wrenches)}"
+                f"parameter '{kinds}' has {len(given)} entries, '{names}' has {count}"
             )
-        for name in self.wrench_types:
-            if name not in WRENCH_TYPES:
+        for name in given:
+            if name not in known:
                 raise SettingsError(
-                    f"parameter 'wrench_types' is {name!r}, "
-                    f"expected one of {', '.join(WRENCH_TYPES)}"
+                    f"parameter '{kinds}' is {name!r}, expected one of {', '.join(known)}"
                 )
 
 

@@ -18,17 +18,21 @@ def source_configs(settings: Settings) -> list[SourceConfig]:
 
     An empty name is none: ROS's YAML has no empty lists.
     """
-    imus = zip(settings.imus, settings.imu_lags_s, strict=True)
-    types = [WRENCH_TYPES[name] for name in settings.wrench_types]
-    if len(types) == 1:
-        types *= len(settings.wrenches)
+    parts = _one_each(settings.imu_parts, settings.imus)
+    imus = zip(settings.imus, settings.imu_lags_s, parts, strict=True)
+    types = [WRENCH_TYPES[name] for name in _one_each(settings.wrench_types, settings.wrenches)]
     wrenches = zip(settings.wrenches, types, settings.wrench_lags_s, strict=True)
-    configs = [SourceConfig(name, IMU, lag) for name, lag in imus]
+    configs = [SourceConfig(name, IMU, lag, part=part) for name, lag, part in imus]
     configs += [SourceConfig(name, msgtype, lag) for name, msgtype, lag in wrenches]
     lags_s = settings.joint_state_lags_s
     joints = zip(settings.joint_states, lags_s, settings.joint_names, strict=True)
     configs += [SourceConfig(name, JOINT_STATE, lag, names) for name, lag, names in joints]
     return [config for config in configs if config.name]
+
+
+def _one_each(kinds: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """A kind for each name, of which one may be for all."""
+    return kinds * len(names) if len(kinds) == 1 else kinds
 
 
 def check_channels(settings: Settings, artifact: Artifact) -> None:

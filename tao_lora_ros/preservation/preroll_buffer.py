@@ -67,6 +67,11 @@ class PreRollBuffer:
             self._bytes -= len(ring.popleft()[2])
             self.dropped += 1
 
+    def change_lag(self, config: SourceConfig) -> None:
+        """Go by the lag of this configuration, which is otherwise the same."""
+        self._config = config
+        self._lag_ns = round(config.lag_s * 1e9)
+
     def cut(self, start_ns: int, end_ns: int, frame_id: str) -> tuple[RawSamples, RawMessages]:
         """Copy the samples from `start_ns` to `end_ns`, both included, and their messages.
 

@@ -17,7 +17,8 @@ from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.results import Event, Inference
 from tao_lora_ros.model.artifact import Artifact
-from tao_lora_ros.signal.source import ClockJump, Source
+from tao_lora_ros.signal.cdr import Sample
+from tao_lora_ros.signal.source import ClockJump, FrameChange, Source
 
 TOLERANCE_S = 0.05  # an onset this near to a contact's start has found it
 _ABUTTING_S = 1e-3
@@ -165,7 +166,18 @@ def record_replay(
         model_version=artifact.version,
         rejected=pipeline.intake.rejected,
         contacts=read_contacts(bag),
+        notes=_notes(pipeline),
     )
+
+
+def _notes(pipeline: Pipeline) -> dict[str, str]:
+    """What was used of each source, and what a user should know of it."""
+    notes = {}
+    for source, account in zip(pipeline.intake.sources, pipeline.intake.accounts, strict=True):
+        used = f"{account.used} of {account.received} messages"
+        known = [account.remedy, *source.notices]
+        notes[f"{account.name}, used"] = "; ".join([used, *filter(None, known)])
+    return notes
 
 
 def collect_signals(
@@ -182,12 +194,7 @@ def collect_signals(
     values: list[list[NDArray[np.float64]]] = [[] for _ in sources]
     start_ns = 0
     for index, received_ns, data in messages:
-        try:
-            sample = sources[index].accept(data, received_ns)
-        except ClockJump:
-            sources[index].restart()
-            sample = sources[index].accept(data, received_ns)
-        if sample is not None:
+        for sample in _samples(sources[index], data, received_ns):
             start_ns = start_ns or sample.stamp_ns
             stamps[index].append(sample.stamp_ns)
             values[index].append(sample.values)
@@ -197,3 +204,16 @@ def collect_signals(
         table = np.array(rows, dtype=np.float64).reshape(-1, len(source.config.channels))
         signals[source.config.name] = Signal(np.array(of_source, np.int64)[order], table[order])
     return signals, start_ns
+
+
+def _samples(source: Source, data: bytes, received_ns: int) -> list[Sample]:
+    """The samples that a message of a source brings."""
+    try:
+        outcomes = source.accept(data, received_ns)
+    except ClockJump:
+        source.restart()
+        outcomes = source.accept(data, received_ns)
+    except FrameChange:
+        source.change_frame()
+        outcomes = source.accept(data, received_ns)
+    return [sample for _, sample in outcomes if sample is not None]

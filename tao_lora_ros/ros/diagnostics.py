@@ -15,6 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 
+from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.hardware.device import facts
 from tao_lora_ros.ros import garbage
@@ -61,6 +62,7 @@ class Diagnostics:
         found = facts()
         self._hardware = str(found.get("gpu") or found.get("cpu") or found["machine"])
         self._totals = self._count()
+        self._said: Counter[str] = Counter()  # notices of each source
         self._at_s, self._cpu_s = time.monotonic(), time.process_time()
 
     def close(self) -> None:
@@ -72,10 +74,13 @@ class Diagnostics:
         """All that only grows."""
         counts = Counter(asdict(self._pipeline.counts))
         counts["late"] = self._outputs.late
-        sources = self._pipeline.intake.sources
-        counts.update({f"refused: {source.config.name}": source.refused for source in sources})
-        for source, subscription in zip(sources, self._inputs, strict=False):  # or inactive
-            counts[f"lost: {source.config.name}"] = subscription.lost
+        accounts = self._pipeline.intake.accounts
+        for account in accounts:
+            counts[f"used: {account.name}"] = account.used
+            counts[f"refused: {account.name}"] = account.refused.total()
+            counts[f"unused: {account.name}"] = account.unused.total()
+        for account, subscription in zip(accounts, self._inputs, strict=False):  # or inactive
+            counts[f"lost: {account.name}"] = subscription.lost
         if writer := self._outputs.writer:
             counts.update(written=writer.written, lost=writer.failed + writer.dropped)
         return counts
@@ -102,15 +107,20 @@ class Diagnostics:
         subscription, source = self._inputs[index], self._pipeline.intake.sources[index]
         subscription.find_publishers()
         queue = subscription.queue()
-        level, summary = self._judge(index, growth, queue["queue_fill"])
+        account = self._pipeline.intake.accounts[index]
+        level, summary = self._judge(index, account, growth, queue["queue_fill"])
+        self._say(source)
         values: dict[str, Any] = {
             "topic": subscription.topic,
             "type": source.config.msgtype,
             "frame_id": source.frame_id,
             "clock_offset_s": self._clock_offset_s(source),
-            "received": subscription.received,
+            "received": account.received,
+            "used": account.used,
+            "pending": account.pending,
+            **{f"refused: {kind}": count for kind, count in sorted(account.refused.items())},
+            **{f"unused: {why}": count for why, count in sorted(account.unused.items())},
             **subscription.timing(seconds),
-            **{f"refused: {kind}": count for kind, count in sorted(source.rejected.items())},
             "lost": subscription.lost,
             **queue,
             "publishers": subscription.publishers,
@@ -118,31 +128,67 @@ class Diagnostics:
         }
         return self._status(source.config.name, level, summary, values)
 
-    def _judge(self, index: int, growth: Counter[str], fill: int) -> tuple[bytes, str]:
+    def _judge(
+        self, index: int, account: Account, growth: Counter[str], fill: int
+    ) -> tuple[bytes, str]:
         """Level and summary of a source: the worst that is known of it."""
         subscription, source = self._inputs[index], self._pipeline.intake.sources[index]
         name, off_s = source.config.name, self._clock_offset_s(source)
         if trouble := subscription.trouble():
             return _ERROR, trouble
+        gone = self._unused(source, account, growth)
+        if gone and gone[0] == _ERROR:
+            return gone
         if subscription.publishers > 1:
             return _WARN, f"{subscription.publishers} publishers on {subscription.topic}"
         if lost := growth[f"lost: {name}"]:
             return _WARN, f"{lost} lost on the way"
         if fill > _FULL * subscription.depth:
             return _WARN, f"{fill} messages waited, the queue holds {subscription.depth}"
+        if gone:
+            return gone
         if refused := growth[f"refused: {name}"]:
             return _WARN, f"{refused} refused, the last: {source.reason}"
         if off_s > source.jump_s:
             return _WARN, f"stamps are {off_s:.1f} s ahead of the node clock"
+        if source.warnings:
+            return _WARN, source.warnings[-1]
         if stuck := self._pipeline.intake.stuck(index):
             return _WARN, f"never changes: {', '.join(stuck)}"
         return _OK, "receiving"
+
+    def _unused(
+        self, source: Source, account: Account, growth: Counter[str]
+    ) -> tuple[bytes, str] | None:
+        """What there is to say where messages come and do not get into the rows."""
+        used, refused, unused = (
+            growth[f"{what}: {account.name}"] for what in ("used", "refused", "unused")
+        )
+        if account.remedy and (unused or refused):
+            lost, level = unused + refused, _WARN if used else _ERROR
+            return level, f"{lost} of {used + lost} not used: {account.remedy}"
+        if used:
+            return None
+        if refused:
+            return _ERROR, f"none used, {refused} refused, the last: {source.reason}"
+        if unused:
+            why = ", ".join(reason.replace("_", " ") for reason in account.unused)
+            return _ERROR, f"none used of {unused}: {why}"
+        return _WARN, "receiving, none used yet"
+
+    def _say(self, source: Source) -> None:
+        """Log what is new of what a user should know of a source."""
+        said = self._said[source.config.name]
+        for text in source.notices[said:]:
+            self._node.get_logger().get_child(source.config.name).warning(text)
+        self._said[source.config.name] = len(source.notices)
 
     def _clock_offset_s(self, source: Source) -> float:
         """How far the newest stamp is ahead of the node clock; NaN where there is none."""
         if source.newest_ns is None:
             return float("nan")
-        return (source.newest_ns - self._node.get_clock().now().nanoseconds) * 1e-9
+        off_ns = source.newest_ns - self._node.get_clock().now().nanoseconds
+        return off_ns * 1e-9 - source.config.lag_s
 
     def _inference(self, growth: Counter[str], seconds: float, load: float) -> DiagnosticStatus:
         latencies_ms = np.array(self._outputs.latencies_ns) * 1e-6

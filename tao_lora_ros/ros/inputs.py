@@ -35,8 +35,8 @@ Message = tuple[int, int, bytes]
 class Input:
     """One subscription, which is polled with `take`; no executor serves it.
 
-    A message is given as its time of arrival (ns, steady clock), the node clock's time then for
-    what has no header, which becomes its stamp (else 0), and its bytes.
+    A message is given as its time of arrival (ns, steady clock), the node clock's time then, which
+    becomes the stamp of what has none, and its bytes.
 
     Attributes:
         subscription: what rclpy knows of it.
@@ -81,7 +81,9 @@ class Input:
 
     def take(self) -> list[Message]:
         """What waits in the queue, oldest first."""
-        clock = cast(ROSClock, self._node.get_clock()) if self._config.bare else None
+        clock = cast(ROSClock, self._node.get_clock())
+        simulated = clock.ros_time_is_active
+        simulated_ns = clock.now().nanoseconds if simulated else 0
         take, kind = self.subscription.handle.take_message, self.subscription.msg_type
         # DDS tells of the arrival by the system clock.
         to_steady_ns = time.monotonic_ns() - time.time_ns()
@@ -93,9 +95,7 @@ class Input:
             data, info = taken
             self._count_lost(info.get("publication_sequence_number"))  # Humble has none
             arrived_ns = info["received_timestamp"]
-            received_ns = 0
-            if clock is not None:
-                received_ns = clock.now().nanoseconds if clock.ros_time_is_active else arrived_ns
+            received_ns = simulated_ns if simulated else arrived_ns
             messages.append((arrived_ns + to_steady_ns, received_ns, data))
         self.received += len(messages)
         self._fill = max(self._fill, len(messages))

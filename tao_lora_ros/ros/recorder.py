@@ -121,11 +121,11 @@ class Recorder:
         return self._stamp_ns(*self._messages[0]) if self._messages else 0
 
     def _stamp_ns(self, index: int, published_ns: int, data: bytes) -> int:
-        """A message's stamp; of an input without a header it is the time of its publication."""
+        """A message's stamp; of an input without one it is the time of its publication."""
         if index < len(self._sources) and self._sources[index].bare:
             return published_ns
         seconds, nanoseconds = struct.unpack_from("<iI" if data[1] else ">iI", data, 4)
-        return joined(seconds, nanoseconds)
+        return joined(seconds, nanoseconds) or published_ns
 
     def write_bag(self, path: Path) -> None:
         """Write inputs and outputs, by time of publication, as an MCAP bag in the folder `path`."""

@@ -7,13 +7,13 @@ different topics arrive: a live node and a replay give the same rows.
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-NEVER = -(1 << 63)  # before any stamp, in ns
+from tao_lora_ros.signal.track import Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,67 +34,25 @@ class Row:
     empty: bool = False
 
 
-class _Track:
-    """Samples of one source that wait for the grid to reach them."""
-
-    def __init__(self, columns: slice, lag_ns: int) -> None:
-        self.columns = columns
-        self.lag_ns = lag_ns
-        self.pending: deque[tuple[int, NDArray[np.float64]]] = deque()
-        self.clear()
-
-    def clear(self) -> None:
-        self.newest_ns = NEVER
-        self.pending.clear()
-        self.last: tuple[int, NDArray[np.float64]] | None = None
-        self._ahead_used = False  # whether the next sample has been interpolated towards
-
-    def push(self, stamp_ns: int, values: NDArray[np.float64]) -> None:
-        self.newest_ns = stamp_ns - self.lag_ns
-        self.pending.append((self.newest_ns, values))
-
-    def take(
-        self, time_ns: int, period_ns: int, max_gap_ns: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | float] | None:
-        """Mean of the last period, else interpolated, else None; and what of it is fresh."""
-        total: NDArray[np.float64] | None = None
-        pending, count = self.pending, 0
-        ahead = pending[0][1] if self._ahead_used else None
-        while pending and pending[0][0] <= time_ns:
-            self.last = pending.popleft()
-            self._ahead_used = False
-            if self.last[0] > time_ns - period_ns:
-                total = self.last[1] if total is None else total + self.last[1]
-                count += 1
-        if total is not None:
-            mean = total if count == 1 else total / count
-            if ahead is None:
-                return mean, mean
-            return mean, (total - ahead) / (count - 1) if count > 1 else np.nan
-        if self.last is None or not pending:
-            return None
-        (before, a), (after, b) = self.last, pending[0]
-        if after - before > max_gap_ns:
-            return None
-        self._ahead_used = True
-        between = a + (b - a) * ((time_ns - before) / (after - before))
-        return between, b if ahead is None else np.nan
-
-
 class Aligner:
     """Resample N sources onto one grid.
 
     A grid interval that holds samples of a source takes their mean (no sample of a fast source is
     lost); one that holds none is interpolated between the neighbours; a hole longer than
-    `max_gap_s` is marked NaN. A source that falls behind the newest by more than `timeout_s` is
-    no longer waited for until it is back.
+    `max_gap_s` and than two and a half of the source's own periods is marked NaN. A source that
+    falls behind the newest by more than `timeout_s` and than as many of its periods is no longer
+    waited for until it is back. A source whose samples overtake each other is waited for longer, by
+    as much, so that only the first of them comes too late.
 
     Args:
         widths: channels of each source.
         lags_s: lag of each source's stamps in seconds, subtracted.
         rate_hz: grid rate.
-        max_gap_s: longest hole that is interpolated.
-        timeout_s: longest wait for a source.
+        max_gap_s: longest hole that is interpolated in a fast source.
+        timeout_s: longest wait for a fast source.
+
+    Attributes:
+        tracks: of each source, with what never reached a row.
     """
 
     def __init__(
@@ -106,31 +64,65 @@ class Aligner:
         timeout_s: float,
     ) -> None:
         edges = np.cumsum([0, *widths])
-        self._tracks = [
-            _Track(slice(edges[i], edges[i + 1]), round(lags_s[i] * 1e9))
+        self._period_ns = round(1e9 / rate_hz)
+        self._timeout_ns = round(timeout_s * 1e9)
+        gap_ns = round(max_gap_s * 1e9)
+        self.tracks: Sequence[Track] = [
+            Track(
+                slice(edges[i], edges[i + 1]),
+                round(lags_s[i] * 1e9),
+                self._period_ns,
+                gap_ns,
+                self._timeout_ns,
+            )
             for i in range(len(widths))
         ]
         self._channels = int(edges[-1])
-        self._period_ns = round(1e9 / rate_hz)
-        self._max_gap_ns = round(max_gap_s * 1e9)
-        self._timeout_ns = round(timeout_s * 1e9)
         self._next_ns: int | None = None
+        self._awaited: dict[int, int] = {}  # sources, and until when
 
     def clear(self) -> None:
-        """Forget all samples."""
+        """Forget all samples; those that wait are counted as never used."""
         self._next_ns = None
-        for track in self._tracks:
+        self._awaited.clear()
+        for track in self.tracks:
             track.clear()
+
+    def finish(self) -> None:
+        """Count what waits as never used: no more will come."""
+        for track in self.tracks:
+            track.finish()
+
+    def wait_for(self, source: int, stamp_ns: int) -> None:
+        """Wait for a source that seems to be back after a hole, at a stamp that is in doubt."""
+        time_ns = stamp_ns - self.tracks[source].lag_ns
+        newest = max(track.newest_ns for track in self.tracks)
+        self._awaited[source] = max(newest, time_ns) + self._timeout_ns
+
+    def restart(self, source: int, stamp_ns: int) -> None:
+        """Begin a source anew at a stamp: its past says nothing of what comes, the others go on.
+
+        It is absent from one row at least, so that nobody takes the step for motion.
+        """
+        track = self.tracks[source]
+        newest = max(other.newest_ns for other in self.tracks)
+        time_ns = min(stamp_ns - track.lag_ns, newest)  # the stamp itself may be a stray one
+        begins_ns = -(-time_ns // self._period_ns) * self._period_ns
+        track.begin(max(begins_ns, self._next_ns or begins_ns))
 
     def push(self, source: int, stamp_ns: int, values: NDArray[np.float64]) -> list[Row]:
         """Add a sample and give out the rows that became complete, oldest first."""
-        track = self._tracks[source]
+        track = self.tracks[source]
         track.push(stamp_ns, values)
+        if self._awaited and self._still_awaited(source):
+            return []
         if self._next_ns is None:
             self._next_ns = self._start()
             if self._next_ns is None:
                 return []
-        elif track.newest_ns < self._next_ns:  # as before: the next row lacks somebody
+        elif track.ready_ns < self._next_ns:  # as before: the next row lacks somebody
+            if stamp_ns - track.lag_ns <= self._next_ns - self._period_ns:
+                self._note_late(source, stamp_ns - track.lag_ns)
             return []
         rows = []
         ready_ns = self._ready_until()
@@ -139,27 +131,45 @@ class Aligner:
             self._next_ns += self._period_ns
         return rows
 
+    def _still_awaited(self, source: int) -> bool:
+        self._awaited.pop(source, None)
+        newest = max(track.newest_ns for track in self.tracks)
+        self._awaited = {who: until for who, until in self._awaited.items() if newest <= until}
+        return bool(self._awaited)
+
+    def _note_late(self, source: int, time_ns: int) -> None:
+        """A sample's row was given out before it came: is its source behind, and whom?"""
+        newest = [track.newest_ns for track in self.tracks]
+        ahead_ns = max(newest)
+        if newest[source] < ahead_ns - self._timeout_ns:
+            whom = newest.index(ahead_ns)
+            self.tracks[source].note_behind(time_ns, whom, ahead_ns - time_ns)
+
     def _start(self) -> int | None:
         """The first grid time, once every source spoke or was waited for long enough."""
-        started = [track for track in self._tracks if track.pending]
+        started = [track for track in self.tracks if track.pending]
+        if not started:
+            return None
         first = min(track.pending[0][0] for track in started)
         waited = max(track.pending[-1][0] for track in started) - first
-        if len(started) < len(self._tracks) and waited <= self._timeout_ns:
+        if len(started) < len(self.tracks) and waited <= self._timeout_ns:
             return None
         return -(-first // self._period_ns) * self._period_ns
 
     def _ready_until(self) -> int:
         """Oldest of the newest stamps among the sources that are waited for."""
-        newest = [track.newest_ns for track in self._tracks]
-        oldest = max(newest) - self._timeout_ns
-        return min([stamp for stamp in newest if stamp >= oldest])
+        newest = [track.ready_ns for track in self.tracks]
+        ahead, behind = max(newest), min(newest)
+        if behind >= ahead - self._timeout_ns:
+            return behind
+        return min([track.ready_ns for track in self.tracks if track.waited_for(ahead)])
 
     def _row(self, time_ns: int) -> Row:
         values = np.full(self._channels, np.nan)
         fresh = values  # where every sample falls on a row of its own
         stamp_ns, empty = 0, True
-        for track in self._tracks:
-            taken = track.take(time_ns, self._period_ns, self._max_gap_ns)
+        for track in self.tracks:
+            taken = track.take(time_ns)
             if taken is not None:
                 if taken[1] is not taken[0] and fresh is values:
                     fresh = values.copy()

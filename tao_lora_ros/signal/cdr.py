@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.messages.stamps import SECOND_NS, joined
 
 _STAMP_AT, _STRING_AT, _TEXT_AT = 4, 12, 16
-_LAST_SECOND = 1 << 31  # a stamp's seconds are an int32
+LAST_STAMP_NS = (1 << 31) * SECOND_NS  # a stamp's seconds are an int32
 _NOT_REPORTED = (float("nan"),) * 3
 
 IMU = "sensor_msgs/msg/Imu"
@@ -151,7 +151,7 @@ def decode_bare_wrench(data: bytes, received_ns: int) -> Sample:
     if len(data) < _STAMP_AT:
         raise DecodeError(f"{len(data)} bytes are too few for a message")
     doubles = _doubles(data, _STAMP_AT, _layout(data).wrench)
-    if not 0 <= received_ns < _LAST_SECOND * SECOND_NS:  # a bag may hold any
+    if not 0 <= received_ns < LAST_STAMP_NS:  # a bag may hold any
         raise DecodeError(f"stamp {received_ns} ns is out of range")
     return Sample(received_ns, "", np.array(doubles), sum(map(abs, doubles)))
 

@@ -11,16 +11,27 @@ from tao_lora_ros.signal.cdr import DecodeError, Layout, Sample, read_header
 
 # What sequences and strings hold follows their count; doubles are aligned to 8 from byte 4 on.
 _BODY_AT = 4
+# How long a joint's effort holds where the messages after it leave that joint out.
+HOLD_NS = 50_000_000
 
 
 class EffortError(DecodeError):
-    """A JointState lacks efforts that are to be read; the text names the joints or the field."""
+    """A JointState has no efforts; the text names the field."""
 
     kind = "no_effort"
 
 
+class ForeignError(DecodeError):
+    """A JointState has none of the joints that are to be read: it is another device's."""
+
+    kind = "other_joints"
+
+
 class EffortDecoder:
     """Decodes a JointState: the efforts of some joints, in this order, whatever the message's.
+
+    A joint that a message leaves out keeps its effort for `HOLD_NS`, as drivers publish an arm in
+    several messages; then it is not reported (NaN).
 
     Args:
         joints: their names.
@@ -30,14 +41,18 @@ class EffortDecoder:
         self._joints = joints
         self._names = b""  # as the last message had them, with their count
         self._count = 0
-        self._places: list[int] = []
+        self._places: list[int] = []  # in the message, of those joints that it has
+        self._ours: list[int] = []  # those joints, by their place among ours
+        self._whole = False
+        self._efforts = np.full(len(joints), np.nan)
+        self._stamps_ns = np.zeros(len(joints), np.int64)  # of each effort
 
     def __call__(self, data: bytes) -> Sample:
         """Decode one message.
 
         Raises:
             DecodeError: the bytes are cut short or are not such a message; `EffortError` where it
-                lacks one of the joints or its effort.
+                has no efforts, `ForeignError` where it has none of the joints.
         """
         layout, stamp_ns, frame_id, end = read_header(data)
         at = end + -end % 4
@@ -51,7 +66,16 @@ class EffortDecoder:
         if len(efforts) != self._count:
             raise EffortError(f"effort has {len(efforts)} entries, name has {self._count}")
         values = efforts[self._places].astype(np.float64, copy=False)
+        if not self._whole:
+            values = self._filled(stamp_ns, values)
         return Sample(stamp_ns, frame_id, values, float(np.abs(values).sum()))
+
+    def _filled(self, stamp_ns: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The efforts of all joints, of which the message has some."""
+        self._efforts[self._ours] = values
+        self._stamps_ns[self._ours] = stamp_ns
+        fresh = np.abs(stamp_ns - self._stamps_ns) <= HOLD_NS
+        return np.where(fresh, self._efforts, np.nan)
 
     def _read_names(self, data: bytes, begin: int, layout: Layout) -> None:
         self._names = b""
@@ -63,10 +87,12 @@ class EffortDecoder:
             if length == 0 or at > len(data):
                 raise DecodeError(f"name of {length} bytes does not fit {len(data)} bytes")
             names.append(str(data[text_at : at - 1], "utf-8", "replace"))
-        if missing := [joint for joint in self._joints if joint not in names]:
+        self._ours = [i for i, joint in enumerate(self._joints) if joint in names]
+        if not self._ours:
             there = ", ".join(names) or "none"
-            raise EffortError(f"name lacks {', '.join(missing)}; there are: {there}")
-        self._places = [names.index(joint) for joint in self._joints]
+            raise ForeignError(f"name lacks {', '.join(self._joints)}; there are: {there}")
+        self._places = [names.index(self._joints[i]) for i in self._ours]
+        self._whole = len(self._ours) == len(self._joints)
         self._count = count
         self._names = bytes(data[begin:at])
 

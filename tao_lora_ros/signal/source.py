@@ -1,99 +1,50 @@
-"""One input stream: its channels, its clock, and the samples that it refuses, counted by kind."""
+"""One input stream: its clock, its frame, and the samples that it refuses, counted by kind."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import isfinite
 
+from tao_lora_ros.signal.bursts import LOOK, Spreader
 from tao_lora_ros.signal.cdr import (
-    BARE_WRENCH,
-    DECODERS,
-    FORCE,
-    IMU,
     JOINT_STATE,
-    WRENCH,
+    LAST_STAMP_NS,
     DecodeError,
     Sample,
     decode_bare_wrench,
 )
-from tao_lora_ros.signal.efforts import EffortDecoder
+from tao_lora_ros.signal.channels import (
+    WRENCH_TYPES,
+    SourceConfig,
+    axis_of,
+    quantities,
+    split_name,
+    unit_of,
+)
+from tao_lora_ros.signal.efforts import ForeignError
+from tao_lora_ros.signal.limits import Limits
+from tao_lora_ros.signal.order import ClockJump, Outcomes, StampOrder
 
-WRENCH_TYPES = {"WrenchStamped": WRENCH, "Wrench": BARE_WRENCH, "Vector3Stamped": FORCE}
-_LOADS = ("force_x", "force_y", "force_z", "torque_x", "torque_y", "torque_z")
-_CHANNELS = {
-    IMU: ("accel_x", "accel_y", "accel_z", "gyro_x", "gyro_y", "gyro_z"),
-    **dict.fromkeys(WRENCH_TYPES.values(), _LOADS),
-}
-# Messages overtake each other by less; a bag that loops goes back further.
-BACK_S = 0.5
-# All values of a message together read less; squares of what gets through stay far from overflow.
-LARGEST = 1e9
-UNITS = {"accel": "m/s^2", "gyro": "rad/s", "force": "N", "torque": "Nm", "effort": "Nm"}
-
-
-class ClockJump(Exception):
-    """The stamps of a source moved to another time (a bag that loops, a clock that was set)."""
-
-
-@dataclass(frozen=True)
-class SourceConfig:
-    """What is known of a source beforehand.
-
-    Args:
-        name: short name, the first half of its channels' names.
-        msgtype: `sensor_msgs/msg/Imu`, one of `WRENCH_TYPES`, or `sensor_msgs/msg/JointState`.
-        lag_s: how much later than the others this source stamps the same instant, in seconds.
-        joints: of a JointState, those whose efforts are its channels.
-    """
-
-    name: str
-    msgtype: str
-    lag_s: float = 0.0
-    joints: tuple[str, ...] = ()
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """Channel names, such as `wrench.force_x` or `joint_states.effort_elbow`."""
-        efforts = tuple(f"effort_{joint}" for joint in self.joints)
-        return tuple(f"{self.name}.{name}" for name in _CHANNELS.get(self.msgtype, efforts))
-
-    def decoder(self) -> Callable[[bytes], Sample] | None:
-        """What decodes its messages; none for those without a header."""
-        efforts = self.msgtype == JOINT_STATE
-        return EffortDecoder(self.joints) if efforts else DECODERS.get(self.msgtype)
-
-    @property
-    def bare(self) -> bool:
-        """Whether its messages have no header: they are stamped with the time when they came."""
-        return self.msgtype == BARE_WRENCH
+__all__ = [
+    "WRENCH_TYPES",
+    "ClockJump",
+    "FrameChange",
+    "Source",
+    "SourceConfig",
+    "axis_of",
+    "quantities",
+    "unit_of",
+]
+_MOST_NOTICES = 16
 
 
-def unit_of(channel: str) -> str:
-    """SI unit of a channel by its name, such as `N` of `wrench.force_x`."""
-    return UNITS[_split(channel)[1]]
+class FrameChange(Exception):
+    """The samples of a source come in another frame, from `stamp_ns` on."""
 
-
-def quantities(channels: Iterable[str]) -> dict[str, slice]:
-    """Where the channels of each quantity lie, such as `wrench.force`; those stand together."""
-    found: dict[str, slice] = {}
-    for at, channel in enumerate(channels):
-        quantity = ".".join(_split(channel)[:2])
-        found[quantity] = slice(found.get(quantity, slice(at, at)).start, at + 1)
-    return found
-
-
-def axis_of(channel: str) -> str:
-    """What tells a channel from the others of its quantity: `x` of `wrench.force_x`, or a joint."""
-    return _split(channel)[2]
-
-
-def _split(channel: str) -> tuple[str, str, str]:
-    """Source, quantity, and axis or joint."""
-    source, _, name = channel.rpartition(".")
-    quantity, _, axis = name.partition("_")
-    return source, quantity, axis
+    def __init__(self, stamp_ns: int) -> None:
+        super().__init__(stamp_ns)
+        self.stamp_ns = stamp_ns
 
 
 @dataclass
@@ -106,24 +57,55 @@ class Source:
             there, are a clock jump.
         now_ns: the clock that stamps are held against; None: they are not.
         offset_s: stamps further ahead or behind of it are refused.
+        wait_s: how late a sample may be that others have overtaken.
+
+    Attributes:
+        rejected: refused messages by kind; `refused` counts them all, `reason` tells of the newest.
+        unused: messages that are good and never become rows, by reason.
+        notices: what a user should know of the source, each said once.
+        warnings: those that a user has to do something about.
     """
 
     config: SourceConfig
     jump_s: float
     now_ns: Callable[[], int] | None = None
     offset_s: float = 0.0
-    rejected: Counter[str] = field(default_factory=Counter)  # by kind
-    refused: int = 0  # all kinds together
+    wait_s: float = 0.1
+    rejected: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
     reason: str = ""
     frame_id: str = ""
-    newest_ns: int | None = None  # of what was accepted
-    _jumped_to_ns: int | None = None
+    unused: Counter[str] = field(default_factory=Counter)
+    notices: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    _new_frame: str | None = None  # of the last message, where that was another than `frame_id`
 
     def __post_init__(self) -> None:
-        self._jump_ns = round(self.jump_s * 1e9)
         self._offset_ns = round(self.offset_s * 1e9)
-        self._back_ns = min(round(BACK_S * 1e9), self._jump_ns)
+        self._lag_ns = round(self.config.lag_s * 1e9)
         self._decode = self.config.decoder()
+        self._limits = Limits(split_name(channel)[1] for channel in self.config.channels)
+        self._harmless = self._limits.harmless
+        self._order = StampOrder(self.config.name, self.jump_s, self.wait_s, self.refuse)
+        self._spreader = Spreader(self._order.recent)
+        self._messages = 0  # that were taken or held
+        # Joints in several messages of one stamp are no burst.
+        self._bursts = self.config.msgtype != JOINT_STATE
+
+    @property
+    def newest_ns(self) -> int | None:
+        """Newest stamp that was accepted, as it was sent; None before the first."""
+        return self._order.newest_ns
+
+    @property
+    def held(self) -> bytes:
+        """The message that waits for the next one to confirm it; empty where there is none."""
+        return b"" if self._order.held is None else self._order.held_data
+
+    @property
+    def held_ns(self) -> int:
+        """Its stamp; 0 where there is none."""
+        return 0 if self._order.held is None else self._order.held.stamp_ns
 
     def decode(self, data: bytes, received_ns: int = 0) -> Sample:
         """Decode one message, that came at `received_ns`, without a further check.
@@ -133,55 +115,75 @@ class Source:
         """
         return decode_bare_wrench(data, received_ns) if self._decode is None else self._decode(data)
 
-    def accept(self, data: bytes, received_ns: int = 0) -> Sample | None:
-        """Decode one message; None where it is refused, counted under its kind in `rejected`.
+    def accept(self, data: bytes, received_ns: int = 0) -> Outcomes:
+        """Take one message, and give out those whose fate is known now, oldest first.
+
+        That is this one as a rule, with its sample, or None where it is refused (counted under its
+        kind in `rejected`) or not used. One that the next has to confirm comes with that.
 
         Args:
             data: CDR bytes.
-            received_ns: when it came, which is the stamp of what has no header.
+            received_ns: when it came; that is the stamp of what has none, else it does not matter.
 
         Raises:
             ClockJump: a second sample confirms that the clock moved.
+            FrameChange: a second sample confirms another frame.
         """
+        sample = self._checked(data, received_ns)
+        if sample is None:
+            return ((data, None),)
+        outcomes = self._order.take(sample, data)
+        self._messages += 1
+        if self._messages % LOOK == 0 and self._bursts and self._spreader.look():
+            self.say(self._spreader.text)
+        return outcomes if self._spreader.bursts is None else self._spreader.spread(outcomes)
+
+    def _checked(self, data: bytes, received_ns: int) -> Sample | None:
+        """The sample of a message, if there is nothing wrong with it but its place in time."""
+        decode = self._decode
         try:
-            sample = self.decode(data, received_ns)
+            sample = decode_bare_wrench(data, received_ns) if decode is None else decode(data)
+        except ForeignError as error:
+            self.unused[error.kind] += 1
+            return None
         except DecodeError as error:
             return self.refuse(error.kind, str(error))
-        if not sample.magnitude <= LARGEST:  # written so that a NaN fails too
-            kind = "out_of_range" if isfinite(sample.magnitude) else "not_finite"
+        # Written so that a NaN fails too.
+        plain = 0.0 < sample.magnitude <= self._harmless
+        if not plain and (kind := self._limits.problem(sample.values)):
             return self.refuse(kind, f"values {sample.values.tolist()}")
-        if self.frame_id and sample.frame_id != self.frame_id:
-            return self.refuse("wrong_frame", f"'{sample.frame_id}', not '{self.frame_id}'")
-        if self.now_ns is not None:
-            off_ns = sample.stamp_ns - self.now_ns()
-            if abs(off_ns) > self._offset_ns:
-                far = f"stamp {sample.stamp_ns} ns is {off_ns * 1e-9:+.1f} s off the node clock"
-                return self.refuse("future" if off_ns > 0 else "past", far)
-        return self._in_order(sample)
-
-    def _in_order(self, sample: Sample) -> Sample | None:
-        newest = self.newest_ns
-        if newest is not None:
-            ahead_ns = sample.stamp_ns - newest
-            if not -self._back_ns <= ahead_ns <= self._jump_ns:
-                return self._far_away(sample)
-            if ahead_ns <= 0:
-                self._jumped_to_ns = None
-                kind = "out_of_order" if ahead_ns else "duplicate"
-                return self.refuse(kind, f"stamp {sample.stamp_ns} ns after {newest} ns")
-        self._jumped_to_ns = None
-        self.newest_ns = sample.stamp_ns
-        self.frame_id = sample.frame_id
+        if not sample.stamp_ns and 0 < received_ns < LAST_STAMP_NS:
+            self.say("stamps are 0: the time of arrival is taken instead")
+            sample = sample._replace(stamp_ns=received_ns)
+        known = sample.frame_id == self.frame_id and self._new_frame is None
+        if not known and not self._right_frame(sample):
+            return None
+        if self.now_ns is not None and not self._on_time(sample, self.now_ns()):
+            return None
         return sample
 
-    def _far_away(self, sample: Sample) -> None:
-        """One far stamp may be a broken message; two near each other are a clock that moved."""
-        candidate, self._jumped_to_ns = self._jumped_to_ns, sample.stamp_ns
-        if candidate is not None and 0 < sample.stamp_ns - candidate <= self._jump_ns:
-            raise ClockJump(
-                f"{self.config.name}: stamps moved from {self.newest_ns} ns to {candidate} ns"
-            )
-        self.refuse("clock_jump", f"stamp {sample.stamp_ns} ns after {self.newest_ns} ns")
+    def _right_frame(self, sample: Sample) -> bool:
+        """One message in another frame is refused, a second one in a row begins the source anew."""
+        before, self._new_frame = self._new_frame, None
+        if not self.frame_id:
+            self.frame_id = sample.frame_id
+        if sample.frame_id == self.frame_id:
+            return True
+        frames = f"'{sample.frame_id}', not '{self.frame_id}'"
+        if before == sample.frame_id:
+            self.say(f"frame is now {frames}")
+            raise FrameChange(sample.stamp_ns)
+        self._new_frame = sample.frame_id
+        self.refuse("wrong_frame", frames)
+        return False
+
+    def _on_time(self, sample: Sample, now_ns: int) -> bool:
+        off_ns = sample.stamp_ns - self._lag_ns - now_ns
+        if abs(off_ns) <= self._offset_ns:
+            return True
+        far = f"stamp {sample.stamp_ns} ns is {off_ns * 1e-9:+.1f} s off the node clock"
+        self.refuse("future" if off_ns > 0 else "past", far)
+        return False
 
     def refuse(self, kind: str, reason: str) -> None:
         """Count a message as refused, and keep the reason."""
@@ -189,7 +191,36 @@ class Source:
         self.refused += 1
         self.reason = f"{self.config.name}: {kind.replace('_', ' ')}: {reason}"
 
+    def say(self, text: str) -> None:
+        """Note what a user should know, once."""
+        if text not in self.notices and len(self.notices) < _MOST_NOTICES:
+            self.notices.append(text)
+
+    def warn(self, text: str) -> None:
+        """Note what a user has to do something about, once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self.say(text)
+
+    def change_lag(self, config: SourceConfig) -> None:
+        """Go by the lag of this configuration, which is otherwise the same."""
+        self.config = config
+        self._lag_ns = round(config.lag_s * 1e9)
+
+    def change_frame(self) -> None:
+        """Take the next message's frame from now on."""
+        self.frame_id, self._new_frame = "", None
+
     def restart(self) -> None:
         """Forget the clock and the frame; the counts stay."""
-        self.newest_ns = self._jumped_to_ns = None
-        self.frame_id = ""
+        if self.held:
+            self.unused["restart"] += 1
+        self._order.clear()
+        self._spreader.clear()
+        self.change_frame()
+
+    def finish(self) -> None:
+        """No more will come: what is held is never used."""
+        if self.held:
+            self.unused["end"] += 1
+            self._order.clear()

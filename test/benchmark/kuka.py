@@ -54,7 +54,8 @@ def _read(folder: Path, name: str, impacts_s: Array) -> Scene:
         messages = [
             (index, sample.stamp_ns, sample.values)
             for index, _, data in reader.messages()
-            if (sample := sources[index].accept(data)) is not None
+            for _, sample in sources[index].accept(data)
+            if sample is not None
         ]
     times_s, rows, fresh = align(messages, settings)
     silent = np.isnan(rows)

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from recordings import START_NS, Message, bare_wrench, imu, motion
+from recordings import START_NS, Message, bare_wrench, imu, motion, wrench
 
 from tao_lora_ros.preservation.event_catalogue import read_event
 from tao_lora_ros.signal.cdr import BARE_WRENCH, decode_wrench
@@ -173,3 +173,31 @@ def test_a_second_publisher_on_a_topic_is_told_of(wire, start_node):
     wire.node.create_publisher(Imu, "/imu", DEEP)
     wire.play(motion(4.0))
     watch.until("imu", lambda r: r["level"] == WARN and r["message"] == "2 publishers on /imu")
+
+
+def test_a_source_that_is_behind_is_an_error_with_its_remedy(wire, start_node):
+    watch = wire.watch()
+    start_node()
+    late_ns = 300_000_000
+    wire.play(replace(m, data=wrench(m.stamp_ns - late_ns)) if m.source else m for m in motion(6.0))
+    remedy = "wrench is 0.30 s behind imu: set wrench_lags_s to -0.30"
+    watch.until("wrench", lambda r: r["level"] == ERROR and r["message"].endswith(remedy))
+    report = watch.of("wrench")[-1]
+    assert int(report["unused: late"]) > 500
+    counts = [int(value) for key, value in report.items() if key.startswith(("refused", "unused"))]
+    spent = int(report["used"]) + int(report["pending"]) + sum(counts)
+    assert int(report["received"]) == spent
+
+
+def test_stamps_of_zero_are_those_of_arrival_and_that_is_said(wire, start_node):
+    process = start_node()
+    begun_ns = time.time_ns()
+    bare = [
+        replace(m, data=wrench(0, decode_wrench(m.data).values)) if m.source else m
+        for m in motion(3.0, start_ns=begun_ns)
+    ]
+    wire.play(bare, rate=1.0)
+    wire.until(lambda: wire.inferences, "inferences")
+    said = "stamps are 0: the time of arrival is taken instead"
+    wire.until(lambda: said in process.log, "a word")
+    assert process.log.count(said) == 1

@@ -240,3 +240,54 @@ def test_order_of_arrival_does_not_matter(wire, start_node, artifact, tmp_path):
     assert [m.source for m in late] != [m.source for m in messages]
     run_live(wire, start_node, late)
     assert_same(wire, result, artifact)
+
+
+def driver_mess() -> list[Message]:
+    """An Imu behind a USB adapter, with stray stamps, overtaken samples and absent axes; a wrench
+    at 10 Hz whose frame changes.
+    """
+    rng = np.random.default_rng(5)
+    out: list[Message] = []
+    for i in range(3000):
+        at = START_NS + 2_000_000 * i
+        came = at - at % 16_000_000 + 16_000_000
+        values = rng.standard_normal(6) * 0.05 + [0, 0, 9.81, 0, 0, 0]
+        values[1 + i % 3] += 30.0 * (2200 <= i < 2206)
+        values[i % 6] = math.nan if i % 97 == 0 else values[i % 6]
+        stray = round(0.4 * SECOND) if i % 401 == 400 else 0
+        out.append(Message(0, came, imu(came + stray, values)))
+    for at in range(START_NS, START_NS + 6 * SECOND, SECOND // 10):
+        frame = "tool" if at > START_NS + 2 * SECOND else "flange"
+        out.append(Message(1, at, wrench(at, rng.standard_normal(6), frame)))
+    out.sort(key=lambda message: message.stamp_ns)
+    for i in range(500, 5000, 50):
+        if i + 1 < len(out):  # one overtakes the other
+            first, second = out[i], out[i + 1]
+            out[i] = replace(second, stamp_ns=first.stamp_ns)
+            out[i + 1] = replace(first, stamp_ns=second.stamp_ns)
+    return out
+
+
+def test_whatever_drivers_send(wire, start_node, artifact, tmp_path):
+    bag = write_ros2(tmp_path / "bag", driver_mess())
+    result, messages = replayed(bag, artifact, Settings())
+    assert result.events
+    run_live(wire, start_node, messages, rate=1.0)
+    assert_same(wire, result, artifact)
+
+
+def test_an_offset_that_is_measured_and_taken_off(wire, start_node, artifact, tmp_path):
+    """The wrench's stamps are those of another computer, 0.3 s behind."""
+    behind = [
+        replace(m, data=wrench(m.stamp_ns - 303_700_000, decode_wrench(m.data).values))
+        if m.source
+        else m
+        for m in motion(4.0, impacts_s=(2.5, 3.5), seed=4)
+    ]
+    bag = write_ros2(tmp_path / "bag", behind)
+    result, messages = replayed(bag, artifact, Settings(auto_lags=True))
+    last = result.events[-1]
+    assert abs(last.onset_ns - START_NS - 3.5 * SECOND) < 0.01 * SECOND
+    assert {name.partition(".")[0] for name, _ in last.channels} == {"imu", "wrench"}
+    run_live(wire, start_node, messages, "auto_lags:=true", rate=1.0)
+    assert_same(wire, result, artifact)

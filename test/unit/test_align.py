@@ -171,7 +171,8 @@ def test_a_source_that_stops_is_let_go_and_comes_back() -> None:
 
 def test_samples_that_come_too_late_for_their_row_do_no_harm() -> None:
     subject = aligner(sources=2)
-    rows(subject, [(0, 1000, 1.0), (1, 1000, 1.0), *[(0, 1010 + 10 * i, 1.0) for i in range(20)]])
+    begun = [(source, 990 + 10 * i, 1.0) for i in range(2) for source in (0, 1)]
+    rows(subject, [*begun, *[(0, 1010 + 10 * i, 1.0) for i in range(20)]])
     late = table(rows(subject, [(1, 1010, 9.0), (1, 1205, 2.0), (0, 1210, 1.0), (1, 1215, 2.0)]))
     assert late == [(1210, [1.0, 2.0])]
 

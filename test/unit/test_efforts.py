@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from recordings import SECOND, START_NS, joint_state
 
 from tao_lora_ros.signal.cdr import JOINT_STATE, DecodeError, Sample
-from tao_lora_ros.signal.efforts import EffortDecoder, EffortError
+from tao_lora_ros.signal.efforts import EffortDecoder, ForeignError
 from tao_lora_ros.signal.source import Source, SourceConfig, axis_of, quantities, unit_of
 
+MS = 1_000_000
 ARM = ("shoulder", "elbow", "wrist")
 EFFORTS = {"wrist": 1.5, "finger": -9.0, "shoulder": -2.25, "elbow": 3.0e-7}
 texts = st.text(st.characters(exclude_characters="\0.", exclude_categories=["Cs"]), max_size=9)
@@ -23,6 +24,11 @@ stamps = st.integers(0, 2**31 * SECOND - 1)
 
 def source() -> Source:
     return Source(SourceConfig("arm", JOINT_STATE, joints=ARM), jump_s=5.0)
+
+
+def accept(source: Source, data: bytes) -> Sample | None:
+    ((_, sample),) = source.accept(data)
+    return sample
 
 
 @pytest.mark.parametrize("little_endian", [True, False])
@@ -50,29 +56,58 @@ def test_the_order_may_change_from_message_to_message(orders) -> None:
 
 def test_joints_may_come_and_go() -> None:
     decoder = EffortDecoder(ARM)
-    with pytest.raises(EffortError, match=r"^name lacks elbow, wrist; there are: shoulder$"):
-        decoder(joint_state(START_NS, {"shoulder": 1.0}))
+    np.testing.assert_array_equal(
+        decoder(joint_state(START_NS, {"shoulder": 1.0})).values, [1.0, np.nan, np.nan]
+    )
     assert decoder(joint_state(START_NS, EFFORTS)).values.tolist() == [-2.25, 3.0e-7, 1.5]
-    with pytest.raises(EffortError, match=r"^name lacks shoulder, elbow, wrist; there are: none$"):
+    with pytest.raises(ForeignError, match=r"^name lacks shoulder, elbow, wrist; there are: none$"):
         decoder(joint_state(START_NS, {}))
     assert decoder(joint_state(START_NS, EFFORTS)).values.tolist() == [-2.25, 3.0e-7, 1.5]
 
 
+def test_efforts_in_several_messages_are_put_together() -> None:
+    decoder = EffortDecoder(ARM)
+    halves = {"shoulder": -2.25}, {"wrist": 1.5, "elbow": 3.0e-7}
+    values = [
+        decoder(joint_state(START_NS + i * 5 * MS, halves[i % 2])).values.tolist() for i in range(8)
+    ]
+    assert values[1:] == [[-2.25, 3.0e-7, 1.5]] * 7
+
+
+def test_an_effort_that_is_not_repeated_is_soon_absent() -> None:
+    decoder = EffortDecoder(ARM)
+    decoder(joint_state(START_NS, {"elbow": 1.0}))
+    known = [
+        np.isfinite(decoder(joint_state(START_NS + at * MS, {"wrist": 2.0})).values).tolist()
+        for at in (50, 51)
+    ]
+    assert known == [[False, True, True], [False, False, True]]
+
+
 def test_a_state_without_efforts_is_named_by_topic_and_field() -> None:
     subject = source()
-    assert subject.accept(joint_state(START_NS, EFFORTS, effort=[])) is None
+    assert accept(subject, joint_state(START_NS, EFFORTS, effort=[])) is None
     assert subject.reason == "arm: no effort: effort has 0 entries, name has 4"
-    assert subject.accept(joint_state(START_NS, {"finger": 1.0})) is None
-    lacks = "arm: no effort: name lacks shoulder, elbow, wrist; there are: finger"
-    assert subject.reason == lacks
-    assert subject.rejected == {"no_effort": 2}
-    assert subject.accept(joint_state(START_NS, EFFORTS)) is not None
+    assert subject.rejected == {"no_effort": 1}
+    assert accept(subject, joint_state(START_NS, EFFORTS)) is not None
 
 
-def test_nan_counts_where_it_is_read() -> None:
+def test_a_state_without_our_joints_is_somebody_elses() -> None:
     subject = source()
-    assert subject.accept(joint_state(START_NS, EFFORTS | {"finger": np.nan})) is not None
-    assert subject.accept(joint_state(START_NS + 1, EFFORTS | {"elbow": np.nan})) is None
+    for i in range(3):
+        assert accept(subject, joint_state(START_NS + i, {"finger": 1.0})) is None
+        assert accept(subject, joint_state(START_NS + i, EFFORTS)) is not None
+    assert not subject.rejected
+    assert subject.unused == {"other_joints": 3}
+
+
+def test_one_joints_nan_is_not_reported() -> None:
+    subject = source()
+    assert accept(subject, joint_state(START_NS, EFFORTS | {"finger": np.nan})) is not None
+    sample = accept(subject, joint_state(START_NS + 1, EFFORTS | {"elbow": np.nan}))
+    assert sample is not None
+    np.testing.assert_array_equal(sample.values, [-2.25, np.nan, 1.5])
+    assert accept(subject, joint_state(START_NS + 2, dict.fromkeys(EFFORTS, np.nan))) is None
     assert subject.rejected == {"not_finite": 1}
 
 

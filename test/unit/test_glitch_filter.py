@@ -108,6 +108,30 @@ def test_a_gap_is_no_glitch_and_stays_a_gap() -> None:
     np.testing.assert_array_equal(table(out), values)
 
 
+@pytest.mark.parametrize("after", [0, 1, 3])
+@pytest.mark.parametrize("hole", [1, 30, 400])
+def test_a_glitch_just_after_a_gap_is_mended_as_any_other(hole: int, after: int) -> None:
+    values = noise(800)
+    back = 200 + hole
+    values[200:back] = np.nan
+    values[back + after, 1] = 5.0
+    subject, out = filtered(values)
+    assert subject.glitches == {CHANNELS[1]: 1}
+    assert not subject.jumps
+    assert np.nanmax(np.abs(table(out)[:, 1])) <= 6 * STD[1]
+    np.testing.assert_array_equal(np.isnan(table(out)), np.isnan(values))
+
+
+def test_a_level_that_moved_during_a_gap_passes_and_teaches_nothing() -> None:
+    values = noise(400)
+    values[200:210, 1] = np.nan
+    values[210:, 1] += 50 * STD[1]
+    values[300, 1] += 12 * STD[1]  # still seen
+    subject, out = filtered(values)
+    assert subject.glitches == {CHANNELS[1]: 1}
+    np.testing.assert_array_equal(table(out)[:300], values[:300])
+
+
 def test_a_glitch_before_a_gap_is_given_out_as_it_came() -> None:
     values = noise()
     values[200, 1] = 5.0

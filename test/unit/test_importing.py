@@ -109,3 +109,13 @@ def test_arrays_want_names_a_shape_and_no_pickle(tmp_path: Path) -> None:
     np.savez(tmp_path / "pickled.npz", run=np.array([{}], dtype=object))
     with pytest.raises(BagError, match="allow_pickle"):
         list(import_folder(tmp_path / "pickled.npz", tmp_path / "bags", ["time"]))
+
+
+@pytest.mark.parametrize(("axes", "first"), [("ax,ay,az", 0), ("wx,wy,wz", 3)])
+def test_an_accelerometer_or_a_gyro_alone_reads_back(tmp_path: Path, axes: str, first: int) -> None:
+    here = slice(first, first + 3)
+    table = np.column_stack([TIMES_S, VALUES[:, here]])
+    (bag,) = import_folder(csv(tmp_path / "tables", f"time,{axes}", table), tmp_path / "bags")
+    values = read_run(bag, IMU, 100.0).values
+    np.testing.assert_allclose(values[:, here], VALUES[:, here], atol=1e-6)
+    assert np.isnan(np.delete(values, here, axis=1)).all()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from jsonschema import validate
 from models import LABELS, small_artifact
-from recordings import Message, motion, write_ros2
+from recordings import TOPICS, Message, imu, motion, wrench, write_ros2
 
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import Replay, replay, summary
@@ -16,6 +17,7 @@ from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.results import Phase
+from tao_lora_ros.signal.cdr import DECODERS
 
 NUMBER = {"type": "number"}
 COUNT = {"type": "integer", "minimum": 0}
@@ -101,3 +103,34 @@ def test_progress_is_told_once_a_thousand(tmp_path: Path) -> None:
 def test_a_bag_shorter_than_a_window_gives_nothing(tmp_path: Path) -> None:
     _, numbers = run(tmp_path, STRUCK[:20])
     assert (numbers["windows"], numbers["inferences"], numbers["events"]) == (0, 0, [])
+
+
+def test_what_became_of_each_source_adds_up(tmp_path: Path) -> None:
+    """One message refused, the wrench half a second behind."""
+    bad = Message(0, STRUCK[0].stamp_ns - 1, b"\0\1\0\0short")
+    late = [replace(m, data=wrench(m.stamp_ns - 500_000_000)) if m.source else m for m in STRUCK]
+    _, numbers = run(tmp_path, [bad, *late])
+    sources = numbers["sources"]
+    assert sources["imu"]["received"] == 2001
+    assert sources["imu"]["refused"] == {"undecodable": 1}
+    assert sources["imu"]["used"] >= 1998
+    assert sources["wrench"]["unused"] > 1700
+    for source in sources.values():
+        spent = source["used"] + sum(source["refused"].values()) + source["unused"]
+        assert source["received"] == spent
+    (notice,) = numbers["notices"]
+    assert notice.endswith("wrench is 0.50 s behind imu: set wrench_lags_s to -0.50")
+
+
+def test_without_stamps_times_are_those_of_the_log(tmp_path: Path) -> None:
+    bare = [
+        replace(
+            m, data=(wrench if m.source else imu)(0, DECODERS[TOPICS[m.source][1]](m.data).values)
+        )
+        for m in STRUCK
+    ]
+    result, numbers = run(tmp_path, bare)
+    assert result.first_stamp_ns == STRUCK[0].stamp_ns
+    (event,) = numbers["events"]
+    assert event["onset_s"] == pytest.approx(3.0, abs=0.01)
+    assert len(numbers["notices"]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recordings import PERIOD_NS, SECOND, START_NS, Message, imu, motion, write_ros2
+from recordings import PERIOD_NS, SECOND, START_NS, Message, imu, motion, wrench, write_ros2
 
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import FREE, Run, read_run, spans_of
@@ -128,11 +129,24 @@ def test_spans_are_the_labels(labels: list[str]) -> None:
     assert all(a.label != b.label and a.end == b.first for a, b in pairwise(spans))
 
 
-def test_a_source_on_another_clock_is_left_out_as_by_the_node(tmp_path: Path) -> None:
+def test_a_source_on_another_clock_refuses_the_bag_with_the_remedy(tmp_path: Path) -> None:
     """The Imu's clock is 100 s behind that of the wrench, which comes first."""
     behind = [
         m if m.source else Message(0, m.stamp_ns, imu(m.stamp_ns - 100 * SECOND)) for m in MESSAGES
     ]
-    run = read_run(write_ros2(tmp_path / "run", behind[1:]), Settings(), 500.0)
-    assert np.isnan(run.values[:, :6]).all()
-    assert run.values[1:, 8].mean() == pytest.approx(-20.0, abs=0.05)
+    bag = write_ros2(tmp_path / "run", behind[1:])
+    with pytest.raises(BagError, match=r"imu is 100\.00 s behind wrench: set imu_lags_s to -100"):
+        read_run(bag, Settings(), 500.0)
+    assert np.isfinite(read_run(bag, Settings(imu_lags_s=(-100.0,)), 500.0).values[1:]).all()
+
+
+def test_a_bag_of_which_a_source_would_be_lost_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    late_ns = SECOND // 2
+    late = [replace(m, data=wrench(m.stamp_ns - late_ns)) if m.source else m for m in motion(2.0)]
+    bag = write_ros2(tmp_path / "run", late)
+    with pytest.raises(
+        BagError, match=r"wrench is 0\.50 s behind imu: set wrench_lags_s to -0\.50"
+    ):
+        read_run(bag, Settings(), 500.0)
+    run = read_run(bag, Settings(wrench_lags_s=(-0.5,)), 500.0)
+    assert np.isfinite(run.values[1:]).mean() > 0.99

@@ -164,6 +164,20 @@ def test_an_unknown_wrench_type_is_refused_with_the_known_ones(name: str) -> Non
     )
 
 
+def test_parts_of_imus_come_one_each_or_one_for_all() -> None:
+    two = dict(imus=["a", "g"], imu_lags_s=[0.0] * 2)
+    configs = source_configs(settings_from(two | {"imu_parts": ["accel", "gyro"]}))
+    assert configs[0].channels == ("a.accel_x", "a.accel_y", "a.accel_z")
+    assert configs[1].channels == ("g.gyro_x", "g.gyro_y", "g.gyro_z")
+    assert len(source_configs(settings_from(two))[0].channels) == 6
+    assert refusal(two | {"imu_parts": ["accel"] * 3}) == (
+        "parameter 'imu_parts' has 3 entries, 'imus' has 2"
+    )
+    assert refusal({"imu_parts": ["mag"]}) == (
+        "parameter 'imu_parts' is 'mag', expected one of both, accel, gyro"
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "a: 1", "/**: {}", "- 1", "5", "/**: {ros__parameters: 3}", "a: {}\nb: {}", "/**: null"],

@@ -1,0 +1,100 @@
+"""Signs that a sensor's values are not what REP-103 wants: other units, no gyro, coarse steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tao_lora_ros.signal.channels import SourceConfig, quantities
+
+Array = NDArray[np.float64]
+
+SAMPLES = 256  # that are looked at together
+_BLOCKS = 8
+_GRAVITY = 9.80665  # m/s², standard
+_ONE_G = (0.8, 1.2)
+_DEGREE = np.pi / 180.0
+# Of the gyro's turning to that of gravity, where it counts degrees; and how alike both have to be.
+_DEGREES = (0.6 * _DEGREE, 1.6 * _DEGREE)
+_ALIKE = 0.7
+_LEAST_TURN = 0.1  # rad, root of the sum of squares
+_SPIN = 10.0  # rad/s, root mean square: nothing that walks, drives or reaches keeps that up
+_COARSE = 7.0
+_FEWEST_STEPS = 3
+
+
+class UnitCheck:
+    """Looks at a source's samples once in a while; a source has one.
+
+    Args:
+        config: the source.
+    """
+
+    def __init__(self, config: SourceConfig) -> None:
+        self._channels = config.channels
+        found = quantities(config.channels)
+        self._accel = found.get(f"{config.name}.accel")
+        self._gyro = found.get(f"{config.name}.gyro")
+        self._coarse_ones: set[str] = set()
+        # Of gravity's turning as seen and as the gyro has it: seen · had, had², seen².
+        self._turning = np.zeros(3)
+
+    def look(self, values: Array, period_s: float) -> list[str]:
+        """What is wrong with some samples, [`SAMPLES`, channels], `period_s` apart, in words."""
+        with np.errstate(divide="ignore", invalid="ignore"):  # what is absent or all 0
+            return [*self._motion(values, period_s), *self._coarse(values)]
+
+    def _motion(self, values: Array, period_s: float) -> Iterator[str]:
+        accel = None if self._accel is None else values[:, self._accel]
+        gyro = None if self._gyro is None else values[:, self._gyro]
+        if accel is not None:
+            sizes = np.linalg.norm(_means(accel), axis=1)
+            if sizes.min() >= _ONE_G[0] and sizes.max() <= _ONE_G[1]:
+                yield f"gravity is about 1: g instead of m/s^2? Multiply by {_GRAVITY}"
+        if gyro is not None and not gyro.any():
+            yield "angular velocity is always 0: where there is no gyro, set its covariance -1"
+        elif gyro is not None and self._in_degrees(accel, gyro, period_s):
+            yield (
+                "angular velocity is more than gravity shows: deg/s instead of rad/s? "
+                f"Multiply by {_DEGREE:.6f}"
+            )
+
+    def _in_degrees(self, accel: Array | None, gyro: Array, period_s: float) -> bool:
+        """Whether it spins so, or gravity's direction u turns by -ω dt × u with ω in degrees."""
+        if (gyro**2).sum(axis=1).mean() > _SPIN**2:
+            return True
+        if accel is None:
+            return False
+        means, rates = _means(accel), _means(gyro)
+        up = means / np.linalg.norm(means, axis=1, keepdims=True)
+        block_s = period_s * len(accel) / _BLOCKS
+        seen = np.diff(up, axis=0)
+        had = -block_s * np.cross((rates[1:] + rates[:-1]) / 2, (up[1:] + up[:-1]) / 2)
+        new = np.array([(seen * had).sum(), (had * had).sum(), (seen * seen).sum()])
+        if not np.isfinite(new).all():  # a channel is absent
+            return False
+        self._turning += new
+        both, had2, seen2 = self._turning
+        if seen2 < _LEAST_TURN**2 or both < _ALIKE * np.sqrt(had2 * seen2):
+            return False
+        return bool(_DEGREES[0] < both / had2 < _DEGREES[1])
+
+    def _coarse(self, values: Array) -> Iterator[str]:
+        """Channels that seldom move, and then by whole steps: each looks like a blow."""
+        changes = np.abs(np.diff(values, axis=0))
+        for name, change in zip(self._channels, changes.T, strict=True):
+            steps = change[change > 0.0]  # without NaN
+            if name in self._coarse_ones or len(steps) < _FEWEST_STEPS:
+                continue
+            step = steps.min()
+            times = float(step / np.sqrt((change**2).mean()))
+            if times >= _COARSE and np.allclose(steps / step, np.round(steps / step), atol=0.01):
+                self._coarse_ones.add(name)
+                yield f"{name} moves in steps of {step:.3g}, {times:.0f} times its usual change"
+
+
+def _means(values: Array) -> Array:
+    """Of each block, [`_BLOCKS`, axes]."""
+    return np.asarray(values.reshape(_BLOCKS, -1, values.shape[1]).mean(axis=1))

@@ -1,0 +1,116 @@
+"""Values in other units than REP-103's are told of, with the factor; good ones never are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from recordings import PERIOD_NS, SECOND, START_NS, imu
+
+from tao_lora_ros.engine.intake import Intake
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.signal.cdr import IMU, WRENCH
+from tao_lora_ros.signal.source import SourceConfig
+from tao_lora_ros.signal.units import SAMPLES, UnitCheck
+
+PERIOD_S = PERIOD_NS / SECOND
+GRAVITY = 9.80665
+DEGREES = 180.0 / np.pi
+
+
+def arm(seed: int = 0, looks: int = 4, slow: float = 1.0) -> NDArray[np.float64]:
+    """An Imu that turns about all axes, exactly as its gyro says, and is shaken: [n, 6]."""
+    rng = np.random.default_rng(seed)
+    count = looks * SAMPLES
+    times = np.arange(count) * PERIOD_S
+    phase = rng.uniform(0, 6, (3, 1))
+    rates = (
+        slow
+        * np.array([[1.5], [1.1], [0.8]])
+        * np.sin(np.array([[2.1], [3.3], [2.7]]) * times + phase)
+    )
+    up = np.empty((count, 3))
+    up[0] = [0.0, 0.0, 1.0]
+    for i in range(1, count):
+        step = up[i - 1] - PERIOD_S * np.cross(rates[:, i], up[i - 1])
+        up[i] = step / np.linalg.norm(step)
+    shaken = rng.normal(0, 0.3, (count, 3))
+    return np.hstack([GRAVITY * up + shaken, rates.T + rng.normal(0, 0.01, (count, 3))])
+
+
+def warnings(values: NDArray[np.float64], msgtype: str = IMU) -> list[str]:
+    check = UnitCheck(SourceConfig("s", msgtype))
+    looks = values.reshape(-1, SAMPLES, values.shape[1])
+    return list(dict.fromkeys(text for look in looks for text in check.look(look, PERIOD_S)))
+
+
+@given(seed=st.integers(0, 50), slow=st.sampled_from([0.0, 0.1, 1.0]))
+def test_a_good_imu_is_never_told_of(seed: int, slow: float) -> None:
+    assert warnings(arm(seed, slow=slow)) == []
+
+
+@given(seed=st.integers(0, 50))
+def test_g_is_told_of_with_the_factor(seed: int) -> None:
+    values = arm(seed)
+    values[:, :3] /= GRAVITY
+    (text,) = warnings(values)
+    assert text.startswith("gravity is about 1: g instead of m/s^2?")
+    assert text.endswith("9.80665")
+
+
+@pytest.mark.parametrize("slow", [0.3, 1.0])
+def test_degrees_are_told_of_with_the_factor(slow: float) -> None:
+    values = arm(slow=slow, looks=8)
+    values[:, 3:] *= DEGREES
+    (text,) = warnings(values)
+    assert text.endswith("deg/s instead of rad/s? Multiply by 0.017453")
+
+
+def test_a_gyro_that_is_always_zero_is_told_of() -> None:
+    values = arm()
+    values[:, 3:] = 0.0
+    (text,) = warnings(values)
+    assert text.startswith("angular velocity is always 0")
+
+
+def test_absent_parts_are_nothing_to_tell_of() -> None:
+    values = arm()
+    values[:, 3:] = np.nan
+    assert warnings(values) == []
+    values = arm()
+    values[:, 1] = np.nan
+    assert warnings(values) == []
+
+
+def test_a_compensated_imu_is_not_in_g() -> None:
+    values = arm(slow=0.0)
+    values[:, :3] -= [0.0, 0.0, GRAVITY]
+    assert warnings(values) == []
+
+
+@pytest.mark.parametrize(("step", "told"), [(0.01, False), (0.5, False), (4.0, True)])
+def test_coarse_steps_are_told_of_by_channel_once(step: float, told: bool) -> None:
+    rng = np.random.default_rng(1)
+    load = rng.normal(0, 0.2, (4 * SAMPLES, 6))
+    load[:, 1] = step * np.round((load[:, 1] + 1.52) / step)
+    found = warnings(load, WRENCH)
+    assert [text.partition(" moves")[0] for text in found] == (["s.force_y"] if told else [])
+
+
+def test_an_impact_among_zeros_is_no_coarse_step() -> None:
+    load = np.zeros((SAMPLES, 6))
+    load[100:110, 2] = 30 * np.exp(-np.arange(10) / 3)
+    assert warnings(load, WRENCH) == []
+
+
+def test_the_intake_says_it_once() -> None:
+    intake = Intake(Settings(), 500.0)
+    values = arm(looks=12)
+    values[:, :3] /= GRAVITY
+    for i, row in enumerate(values):
+        intake.push(0, imu(START_NS + i * PERIOD_NS, row))
+    source = intake.sources[0]
+    assert len(source.notices) == 1
+    assert source.warnings == source.notices
