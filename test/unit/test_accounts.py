@@ -31,10 +31,10 @@ def rows(subject: Intake, messages: Iterable[Message], came: bool = False) -> li
     for i, m in enumerate(messages):
         received_ns = START_NS + i * MS if came else 0
         try:
-            out += subject.push(m.source, m.data, received_ns)
+            out += subject.push(m.source, m.data, received_ns).rows
         except ClockJump:
             subject.restart()
-            out += subject.push(m.source, m.data, received_ns)
+            out += subject.push(m.source, m.data, received_ns).rows
     return out
 
 

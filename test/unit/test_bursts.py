@@ -111,7 +111,7 @@ def usb(messages: list[Message], step_ns: int) -> list[Message]:
 def test_bursts_raise_no_alarms_and_an_impact_is_found(step_ns: int) -> None:
     pipeline = Pipeline(Settings(), small_artifact())
     messages = usb(motion(12.0, [10.0], seed=3), step_ns)
-    found = [r for m in messages for r in pipeline.push(m.source, m.data)]
+    found = [r for m in messages for r in pipeline.push(m.source, m.data).results]
     onsets = {r.onset_ns for r in found if isinstance(r, Event)}
     settled = [onset for onset in onsets if onset > START_NS + 2 * SECOND]
     assert len(settled) == 1
@@ -162,5 +162,5 @@ def behind_usb(messages: list[Message], source: int) -> list[Message]:
 def run_default(messages: list[Message]) -> list[int]:
     """Onsets by the artifact that ships."""
     pipeline = Pipeline(Settings(), load_artifact(default_artifact()))
-    found = [r for m in messages for r in pipeline.push(m.source, m.data, m.stamp_ns)]
+    found = [r for m in messages for r in pipeline.push(m.source, m.data, m.stamp_ns).results]
     return [r.onset_ns for r in found if isinstance(r, Event) and r.phase is Phase.ONSET]

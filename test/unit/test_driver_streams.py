@@ -39,7 +39,7 @@ def remade(message: Message, **changes) -> Message:
 def run(messages: Iterable[Message]) -> tuple[Pipeline, list[int]]:
     """A pipeline that was given these, and the onsets of its events, in ns from the start."""
     pipeline = Pipeline(Settings(), small_artifact())
-    found = [r for m in messages for r in pipeline.push(m.source, m.data, m.stamp_ns)]
+    found = [r for m in messages for r in pipeline.push(m.source, m.data, m.stamp_ns).results]
     found += pipeline.flush()
     onsets = [r.onset_ns for r in found if isinstance(r, Event) and r.phase is Phase.ONSET]
     return pipeline, onsets
@@ -47,7 +47,7 @@ def run(messages: Iterable[Message]) -> tuple[Pipeline, list[int]]:
 
 def table(messages: Iterable[Message]) -> tuple[Intake, list[Row]]:
     intake = Intake(Settings(), 500.0)
-    return intake, [r for m in messages for r in intake.push(m.source, m.data, m.stamp_ns)]
+    return intake, [r for m in messages for r in intake.push(m.source, m.data, m.stamp_ns).rows]
 
 
 @pytest.mark.parametrize("ahead_ms", [30, 400, 4900])
@@ -126,7 +126,7 @@ def test_a_new_frame_is_no_event() -> None:
     ]
     pipeline, onsets = run(turned)
     assert onsets == []
-    assert pipeline.counts["resets"] == 0
+    assert pipeline.counts.resets == 0
 
 
 def test_the_first_frame_does_not_win_for_ever() -> None:
@@ -204,9 +204,9 @@ def test_an_accelerometer_and_a_gyro_on_topics_of_their_own() -> None:
     intake, given_out = Intake(settings, 500.0), []
     for i in range(2000):
         at = START_NS + i * 2_500_000
-        given_out += intake.push(1, imu(at, [0, 0, 0, 0.1, 0.2, 0.3], "gyro_frame"))
+        given_out += intake.push(1, imu(at, [0, 0, 0, 0.1, 0.2, 0.3], "gyro_frame")).rows
         if i % 2 == 0:
-            given_out += intake.push(0, imu(at, [1.0, 2.0, 9.6, 0, 0, 0], "accel_frame"))
+            given_out += intake.push(0, imu(at, [1.0, 2.0, 9.6, 0, 0, 0], "accel_frame")).rows
     assert intake.channels == [
         f"{quantity}.{quantity}_{axis}" for quantity in ("accel", "gyro") for axis in "xyz"
     ]
