@@ -116,5 +116,9 @@ def small_artifact(config: MixerConfig = SMALL) -> Artifact:
 def with_thresholds(artifact: Artifact, factor: float) -> Artifact:
     """The artifact with its router's thresholds multiplied."""
     old = artifact.calibration
-    thresholds = tuple(factor * threshold for threshold in old.thresholds)
-    return replace(artifact, calibration=replace(old, thresholds=thresholds))
+    thresholds, levels = (
+        tuple(factor * threshold for threshold in kind)
+        for kind in (old.thresholds, old.level_thresholds)
+    )
+    calibration = replace(old, thresholds=thresholds, level_thresholds=levels)
+    return replace(artifact, calibration=calibration)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +16,7 @@ from tao_lora_ros.preservation.event_record import Topic
 from tao_lora_ros.signal.source import SourceConfig
 
 _DATA = ("*.db3", "*.mcap")  # of a ROS 2 bag's folder
+WHOLE = (0.0, inf)  # from when to when of a bag, in seconds from its first message
 
 
 class BagError(TaoLoraError):
@@ -74,14 +76,20 @@ class BagReader:
         path: ROS 2 bag folder or file, or ROS 1 `.bag` file.
         sources: the sources to read.
         topics: bag topic by source name, where it is not obvious.
+        part_s: from when to when, in seconds from the first message, by the log's time.
 
     Raises:
         BagError: the bag is missing, cut short, not a bag, or lacks a source's topic.
     """
 
     def __init__(
-        self, path: Path, sources: Sequence[SourceConfig], topics: Mapping[str, str] | None = None
+        self,
+        path: Path,
+        sources: Sequence[SourceConfig],
+        topics: Mapping[str, str] | None = None,
+        part_s: tuple[float, float] = WHOLE,
     ) -> None:
+        self._part_s = part_s
         self.path = path
         self._sources = list(sources)
         self._overrides = dict(topics or {})
@@ -157,7 +165,12 @@ class BagReader:
         """
         index = {topic: i for i, topic in enumerate(self._connections)}
         chosen = [c for c in self._reader.connections if c.topic in index]
-        messages = self._reader.messages(connections=chosen)
+        first_ns = self._reader.start_time
+        begin_ns, end_ns = (
+            None if seconds in WHOLE else first_ns + round(seconds * 1e9)
+            for seconds in self._part_s
+        )
+        messages = self._reader.messages(connections=chosen, start=begin_ns, stop=end_ns)
         while True:
             try:
                 connection, log_ns, raw = next(messages)

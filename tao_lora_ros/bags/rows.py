@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.bags.labels import labels_file, read_contacts
-from tao_lora_ros.bags.reader import BagError, BagReader
+from tao_lora_ros.bags.reader import WHOLE, BagError, BagReader
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.settings import Settings
@@ -51,22 +51,31 @@ def spans_of(labels: Sequence[str] | NDArray[np.str_]) -> tuple[Span, ...]:
 
 
 def read_run(
-    bag: Path, settings: Settings, rate_hz: float, topics: Mapping[str, str] | None = None
+    bag: Path,
+    settings: Settings,
+    rate_hz: float,
+    topics: Mapping[str, str] | None = None,
+    part_s: tuple[float, float] = WHOLE,
 ) -> Run:
     """Read a whole bag as the node does, and its labels from `<bag>.labels.csv` where that exists.
 
-    `topics` gives the bag topic of a source, by its name, where it is not obvious.
+    `topics` gives the bag topic of a source, by its name, where it is not obvious; `part_s` from
+    when to when to read, in seconds.
 
     Raises:
         BagError: the bag or its labels cannot be read, or it holds no usable row.
     """
-    found = list(read_rows(bag, settings, rate_hz, topics))
+    found = list(read_rows(bag, settings, rate_hz, topics, part_s))
     times_s = np.array([time_s for time_s, _ in found])
     return Run(bag.name, np.array([values for _, values in found]), spans_in(bag, times_s))
 
 
 def read_rows(
-    bag: Path, settings: Settings, rate_hz: float, topics: Mapping[str, str] | None = None
+    bag: Path,
+    settings: Settings,
+    rate_hz: float,
+    topics: Mapping[str, str] | None = None,
+    part_s: tuple[float, float] = WHOLE,
 ) -> Iterator[tuple[float, NDArray[np.float64]]]:
     """The same row by row: seconds from the first stamp, and values [C], glitches mended.
 
@@ -78,7 +87,7 @@ def read_rows(
     glitches = GlitchFilter(tuple(intake.channels), rate_hz)
     first_ns = 0
     rows = 0
-    with BagReader(bag, [source.config for source in intake.sources], topics) as reader:
+    with BagReader(bag, [source.config for source in intake.sources], topics, part_s) as reader:
         for index, log_ns, data in reader.messages():
             try:
                 ready = intake.push(index, data, log_ns).rows
@@ -88,14 +97,14 @@ def read_rows(
             rows += len(ready)
             for row in ready:
                 for released in glitches.push(row):
-                    yield (released.time_ns - first_ns) * 1e-9, released.values
+                    yield part_s[0] + (released.time_ns - first_ns) * 1e-9, released.values
     if not rows:
         raise BagError(f"{bag}: no usable message")
     for account in intake.accounts:
         if account.remedy and account.used < account.received / 2:
             raise BagError(f"{bag}: {account.remedy}")
     for released in glitches.flush():
-        yield (released.time_ns - first_ns) * 1e-9, released.values
+        yield part_s[0] + (released.time_ns - first_ns) * 1e-9, released.values
 
 
 def spans_in(bag: Path, times_s: NDArray[np.float64]) -> tuple[Span, ...]:

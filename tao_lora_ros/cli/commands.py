@@ -15,6 +15,8 @@ from rich.progress import Progress, TaskID
 
 from tao_lora_ros.bags.reader import BagReader, bag_topics
 from tao_lora_ros.bags.replay import replay, summary
+from tao_lora_ros.cli.arguments import part_of
+from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import TABLE, Settings, parameter_file, read_settings
 from tao_lora_ros.engine.sources import source_configs
@@ -66,13 +68,13 @@ def replay_command(options: Namespace) -> None:
     artifact = _artifact(options, settings)
     if options.calibrate:
         target = artifact.calibration.alarms_per_hour
-        artifact, _ = recalibrate(
+        artifact = recalibrate(
             artifact, bags_in(options.calibrate), settings, bag_topics(options.topic), target
-        )
+        ).artifact
     pipeline = Pipeline(settings, artifact)
     topics = bag_topics(options.topic)
     with (
-        BagReader(options.bag, source_configs(settings), topics) as reader,
+        BagReader(options.bag, source_configs(settings), topics, part_of(options)) as reader,
         Progress(transient=True, disable=not sys.stderr.isatty()) as bar,
     ):
         task = bar.add_task("replaying", total=reader.message_count)
@@ -176,22 +178,26 @@ def simulate_command(options: Namespace) -> None:
 def calibrate_command(options: Namespace) -> None:
     """`tao-lora calibrate`."""
     settings = settings_of(options)
-    artifact, maxima = recalibrate(
-        _artifact(options, settings),
-        bags_in(options.bags),
-        settings,
-        bag_topics(options.topic),
-        options.alarms_per_hour,
-    )
+    try:
+        made = recalibrate(
+            _artifact(options, settings),
+            bags_in(options.bags),
+            settings,
+            bag_topics(options.topic),
+            options.alarms_per_hour,
+            part_of(options),
+            options.force,
+        )
+    except CalibrationError as error:
+        remedy = "; choose a part with --from and --to, or insist with --force"
+        raise CalibrationError(f"{error}{'' if options.force else remedy}") from None
     with writing(options.out):
-        save_artifact(artifact, options.out)
+        save_artifact(made.artifact, options.out)
     if options.plot:
         with _needs("plotly"), writing(options.plot):
-            plot_calibration(artifact, maxima, options.plot)
-    calibration = artifact.calibration
-    for rows, threshold in zip(calibration.scales, calibration.thresholds, strict=True):
-        print(f"{rows:3d} rows: log-ratio above {threshold:.3f}")
-    print(f"{options.out}: {calibration.alarms_per_hour:g} false alarms an hour aimed at")
+            plot_calibration(made.artifact, made.findings, made.left_out, options.plot)
+    for line in made.lines(settings):
+        print(line)
 
 
 def parameters_command(options: Namespace) -> None:

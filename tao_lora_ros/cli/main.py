@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tao_lora_ros.cli import commands
-from tao_lora_ros.cli.arguments import add_topic_argument
+from tao_lora_ros.cli.arguments import add_part_arguments, add_topic_argument
 from tao_lora_ros.cli.bench import add_bench_parser
 from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     replay = subparsers.add_parser("replay", help="run the pipeline on a bag, without ROS")
     replay.set_defaults(run=commands.replay_command)
     _bag_arguments(replay)
+    add_part_arguments(replay)
     replay.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     replay.add_argument("--report", type=Path, metavar="FILE", help="write an HTML report")
     replay.add_argument("--model", type=Path, metavar="DIR", help="artifact folder")
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     calibrate = subparsers.add_parser("calibrate", help="set the thresholds from steady bags")
     calibrate.set_defaults(run=commands.calibrate_command)
     add_topic_argument(calibrate)
+    add_part_arguments(calibrate)
     calibrate.add_argument("bags", type=Path, nargs="+", help="steady bags, or folders of bags")
     calibrate.add_argument(
         "--model", type=Path, metavar="DIR", help="artifact folder to start from"
@@ -84,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     calibrate.add_argument(
         "--plot", type=Path, metavar="FILE", help="write an HTML plot of the fit"
+    )
+    calibrate.add_argument(
+        "--force", action="store_true", help="take also what is mostly no steady motion"
     )
     calibrate.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
 

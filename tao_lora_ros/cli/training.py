@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tao_lora_ros.bags.importing import import_folder
-from tao_lora_ros.bags.reader import bag_topics
-from tao_lora_ros.cli.arguments import add_topic_argument
+from tao_lora_ros.bags.reader import WHOLE, bag_topics
+from tao_lora_ros.cli.arguments import add_part_arguments, add_topic_argument, part_of
 from tao_lora_ros.cli.commands import UsageError, bags_in, settings_of, writing
 from tao_lora_ros.model.adapter import adapter_of, set_adapter
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
@@ -58,6 +58,7 @@ def _add_train(subparsers: Any) -> None:
     parser.add_argument(
         "--steady", type=Path, nargs="+", required=True, help="steady bags, or folders"
     )
+    add_part_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="artifact folder to write")
     parser.add_argument("--model-id", help="name of the model (default: the folder's)")
     parser.add_argument("--size", choices=SIZES, default="base")
@@ -118,7 +119,7 @@ def _model_arguments(parser: argparse.ArgumentParser, writes: bool = True) -> No
         parser.add_argument("--out", type=Path, help="artifact folder to write (default: the same)")
 
 
-def _reading(options: Namespace, rate_hz: float) -> Reading:
+def _reading(options: Namespace, rate_hz: float, part_s: tuple[float, float] = WHOLE) -> Reading:
     return Reading(
         settings_of(options),
         rate_hz,
@@ -126,6 +127,7 @@ def _reading(options: Namespace, rate_hz: float) -> Reading:
         options.name_label,
         options.label_topic,
         options.cache,
+        part_s,
     )
 
 
@@ -138,7 +140,7 @@ def _train(options: Namespace) -> None:
         adapt_steps=options.adapt_steps,
         alarms_per_hour=options.alarms_per_hour,
     )
-    how = _reading(options, options.rate_hz)
+    how = _reading(options, options.rate_hz, part_of(options))
     with writing(options.out):
         artifact = train(bags_in(options.bags), bags_in(options.steady), options.out, how, config)
     if artifact:

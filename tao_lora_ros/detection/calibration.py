@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.detection import moments, tail
 from tao_lora_ros.detection.analyzer import Calibration, log_ratios, new_analyzer
+from tao_lora_ros.detection.findings import Findings
 from tao_lora_ros.detection.glitch_filter import MEMORY_S, resolutions
-from tao_lora_ros.detection.innovation import LAGS
+from tao_lora_ros.detection.innovation import LAGS, autocovariance_of
+from tao_lora_ros.detection.level import level_channels
 from tao_lora_ros.messages.errors import TaoLoraError
 
 SCALES = (1, 3)
@@ -22,16 +24,14 @@ MEMORIES_S = (0.012, 0.048, MEMORY_S)
 COVARIANCE_S = 2.0
 START_S = 0.2
 LEAK_S = 0.5
-BLOCK_S = 0.05
-LEAST_BLOCKS = 40
-# What counts as the tail: few, as the starts of motions make it heavier than more would let expect.
-PEAKS = 12
-# That the true level lies below the one that is set.
-CONFIDENCE = 0.95
+LEVEL_S = 10.0
+LEAST_S = 2.0
+ROUNDS = 8  # of looking for what does not belong
+MOST_LEFT_OUT = 0.2  # of a recording
+LEAST_THRESHOLD = 0.1  # of a level: the score is a ratio to it
 KEPT_S = 600.0
 _LEAST_COVARIANCE = 50  # rows
 _LEAST_START = 5
-_DIGITS = 8  # significant ones of the autocovariance
 
 
 class CalibrationError(TaoLoraError):
@@ -67,7 +67,8 @@ def uncalibrated(channels: Iterable[str], rate_hz: float) -> Calibration:
 
     At a low rate all takes some rows at least, however long that is.
     """
-    floors = resolutions(channels)
+    names = tuple(channels)
+    floors = resolutions(names)
     memories: list[int] = []
     for memory_s in MEMORIES_S:
         memories.append(max(round(memory_s * rate_hz), 1 + max(memories, default=0)))
@@ -81,6 +82,8 @@ def uncalibrated(channels: Iterable[str], rate_hz: float) -> Calibration:
         floors=floors,
         autocovariance=(((0.0,) * len(floors),) * len(floors),) * (LAGS + 1),
         alarms_per_hour=float("nan"),
+        level_channels=level_channels(names),
+        level_rows=max(round(LEVEL_S * rate_hz), 1),
     )
 
 
@@ -89,114 +92,103 @@ def calibrated(
     recordings: Sequence[NDArray[np.float64]],
     rate_hz: float,
     alarms_per_hour: float,
-) -> tuple[Calibration, NDArray[np.float64]]:
+    force: bool = False,
+) -> tuple[Calibration, Findings]:
     """Set covariance and thresholds so that steady motion alarms at the target rate.
 
-    Each threshold is the return level (see `return_levels`) for the target rate, which all scales
-    share evenly.
+    What does not belong to steady motion is found by the statistics themselves, left out, and the
+    rest taken anew, until nothing more is found. The thresholds are `tail.thresholds`.
 
     Args:
-        calibration: what to keep of: scales, memories, floors.
+        calibration: what to keep of: scales, memories, floors, levels.
         recordings: steady motion as the glitch filter gives it out, each float64 [n, C].
         rate_hz: of the rows.
-        alarms_per_hour: target false-alarm rate of all scales together.
+        alarms_per_hour: target false-alarm rate of all statistics together.
+        force: take also what is mostly no steady motion.
 
     Returns:
-        The calibration, and the block maxima that its thresholds were fitted to.
+        The calibration, and what it was made of.
 
     Raises:
-        CalibrationError: fewer than `LEAST_BLOCKS` blocks, or no motion to learn from.
+        CalibrationError: less than `LEAST_S` seconds are left, there is no motion to learn from, or
+            too much of it is not steady.
     """
-    known = replace(
-        calibration, autocovariance=_autocovariance(recordings, len(calibration.floors))
-    )
-    maxima = block_maxima(recordings, known, rate_hz)
-    if len(maxima) < LEAST_BLOCKS:
+    known, values, spans = _steady(calibration, recordings, rate_hz, force)
+    seconds = sum(np.count_nonzero(part[:, 0] > -np.inf) for part in values) / rate_hz
+    if seconds < LEAST_S:
         raise CalibrationError(
-            f"{len(maxima) * block_s(rate_hz):g} s of steady motion with a baseline; "
-            f"at least {LEAST_BLOCKS * block_s(rate_hz):g} s are needed"
+            f"{seconds:g} s of steady motion with a baseline; at least {LEAST_S:g} s are needed"
         )
-    blocks_per_alarm = 3600.0 / block_s(rate_hz) / (alarms_per_hour / len(calibration.scales))
-    thresholds = return_levels(maxima, blocks_per_alarm)
-    if not (thresholds > 0).all():
+    levels, expected = tail.thresholds(values, rate_hz, alarms_per_hour)
+    scales = len(known.scales)
+    if not ((levels[:scales] > 0) & (levels[:scales] < tail.NEVER)).all():
         raise CalibrationError("the signals never vary: a sensor is stuck or silent")
-    rounded = tuple(float(round(level, 4)) for level in thresholds)
-    return replace(known, thresholds=rounded, alarms_per_hour=alarms_per_hour), maxima
-
-
-def _autocovariance(
-    recordings: Sequence[NDArray[np.float64]], channels: int
-) -> tuple[tuple[tuple[float, ...], ...], ...]:
-    """Of the changes from row to row, at lags 0 to LAGS; a missing change counts as none.
-
-    Every lag is divided by the number of changes, not of products: only so is the matrix of all
-    lags positive semidefinite (Brockwell and Davis 1991, Time Series, section 7.2).
-    """
-    sums, count = np.zeros((LAGS + 1, channels, channels)), 0
-    for rows in recordings:
-        changes = np.nan_to_num(np.diff(rows, axis=0))
-        count += len(changes)
-        for lag in range(LAGS + 1):
-            sums[lag] += changes[lag:].T @ changes[: max(len(changes) - lag, 0)]
-    means = sums / max(count, 1)
-    return tuple(
-        tuple(tuple(float(f"{value:.{_DIGITS}g}") for value in row) for row in lag) for lag in means
+    rounded = tuple(float(round(max(level, LEAST_THRESHOLD), 4)) for level in levels)
+    usual = np.sqrt(np.diag(np.array(known.autocovariance[0])))
+    left_out = sum(end - first for _, first, end in spans) / rate_hz
+    return replace(
+        known,
+        thresholds=rounded[:scales],
+        level_thresholds=rounded[scales:],
+        alarms_per_hour=alarms_per_hour,
+    ), Findings(
+        values,
+        tuple(moments.measured(span, recordings, usual, rate_hz) for span in spans),
+        seconds,
+        left_out,
+        expected,
     )
 
 
-def block_s(rate_hz: float) -> float:
-    """Seconds of a block: about `BLOCK_S`, of whole rows."""
-    return _block_rows(rate_hz) / rate_hz
+def _steady(
+    calibration: Calibration,
+    recordings: Sequence[NDArray[np.float64]],
+    rate_hz: float,
+    force: bool,
+) -> tuple[Calibration, list[NDArray[np.float64]], list[tuple[int, int, int]]]:
+    """The covariance and the statistics of what belongs, and the spans of what does not."""
+    spans: list[tuple[int, int, int]] = []
+    for last in [False] * ROUNDS + [True]:
+        kept = moments.without(recordings, spans)
+        autocovariance = autocovariance_of(kept, calibration.floors)
+        known = replace(calibration, autocovariance=autocovariance)
+        values = statistics(kept, known)
+        if last or not any((part > -np.inf).any() for part in values):
+            break
+        found = moments.moments(tail.rarity(values, rate_hz)[1], recordings, rate_hz)
+        if not found:
+            break
+        spans = moments.merged([*spans, *found])
+    if not force:
+        _check_steady([part[:, : len(known.scales)] for part in values], spans, rate_hz)
+    return known, values, spans
 
 
-def _block_rows(rate_hz: float) -> int:
-    return max(round(BLOCK_S * rate_hz), 1)
+def _check_steady(
+    ratios: Sequence[NDArray[np.float64]], spans: list[tuple[int, int, int]], rate_hz: float
+) -> None:
+    rows = max(sum(map(len, ratios)), 1)
+    left_out = sum(end - first for _, first, end in spans) / rows
+    share = moments.eventful(ratios, rate_hz)
+    if share <= moments.MOST and left_out <= MOST_LEFT_OUT:
+        return
+    raise CalibrationError(
+        f"blows or contacts in {max(share, left_out):.0%} of {rows / rate_hz:.0f} s: "
+        "record steady motion alone"
+    )
 
 
-def block_maxima(
-    recordings: Iterable[NDArray[np.float64]], calibration: Calibration, rate_hz: float
-) -> NDArray[np.float64]:
-    """Largest log-ratios of each block of `block_s` seconds with a baseline, [blocks, scales].
+def statistics(
+    recordings: Iterable[NDArray[np.float64]], calibration: Calibration
+) -> list[NDArray[np.float64]]:
+    """All statistics of settled rows, [n, calibration.statistics] a recording; -inf: none yet.
 
     Args:
-        recordings: settled rows, each float64 [n, C]; no block reaches from one into the next.
+        recordings: settled rows, each float64 [n, C].
         calibration: its covariance is used, its thresholds are not.
-        rate_hz: of the rows.
     """
-    length, scales = _block_rows(rate_hz), len(calibration.scales)
-    maxima = [np.empty((0, scales))]
+    found = []
     for rows in recordings:
-        ratios = np.empty((len(rows), scales))
-        count = log_ratios(new_analyzer(calibration), rows, ratios) // length
-        maxima.append(ratios[: count * length].reshape(count, length, scales).max(axis=1))
-    return np.concatenate(maxima)
-
-
-def return_levels(
-    maxima: NDArray[np.float64], blocks: float, confidence: float = CONFIDENCE
-) -> NDArray[np.float64]:
-    """Level that one block in `blocks` exceeds, or less than one; per column of maxima [n, k].
-
-    Peaks over threshold with an exponential tail (Coles 2001, An Introduction to Statistical
-    Modeling of Extreme Values, chapter 4, shape 0), fitted to the `PEAKS` largest. How far these
-    exceed the next one is known only roughly: twice their sum over the true mean is chi-squared
-    with 2 `PEAKS` degrees of freedom (Lawless 2003, Statistical Models and Methods for Lifetime
-    Data, section 4.1), which bounds the mean from above. So the fewer peaks there are, the stricter
-    is the level.
-
-    Args:
-        maxima: of n blocks of steady motion, at least two.
-        blocks: how many to expect for one exceedance.
-        confidence: with which the level is not too low.
-    """
-    ordered = np.sort(maxima, axis=0)
-    count = min(PEAKS, len(ordered) // 2)
-    level = ordered[-count - 1]
-    bound = 2.0 * (ordered[-count:] - level).sum(axis=0) / _chi_squared(1.0 - confidence, 2 * count)
-    return np.asarray(level + bound * np.log(blocks * count / len(ordered)))
-
-
-def _chi_squared(probability: float, degrees: int) -> float:
-    """Quantile by Wilson and Hilferty (1931): a cube root of it is all but normal."""
-    spread = 2.0 / (9.0 * degrees)
-    return degrees * (1.0 - spread + NormalDist().inv_cdf(probability) * spread**0.5) ** 3
+        found.append(np.empty((len(rows), calibration.statistics)))
+        log_ratios(new_analyzer(calibration), rows, found[-1])
+    return found

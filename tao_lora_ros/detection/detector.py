@@ -93,6 +93,11 @@ class Detector:
         return self.transient
 
     @property
+    def calibration(self) -> Calibration:
+        """What it goes by."""
+        return self._calibration
+
+    @property
     def path(self) -> Route:
         """The route of the newest row."""
         return Route(self._state.route[0]["transient"])

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tao_lora_ros.detection.covariance import Array
 from tao_lora_ros.signal.compiled import compiled
@@ -22,6 +23,37 @@ from tao_lora_ros.signal.compiled import compiled
 LAGS = 2
 # Of the covariance of all steady motion, as against that of the last while.
 PRIOR_SHARE = 0.5
+# Changes are cut off at so many times this quantile of theirs.
+_CUT_OFF, _USUAL = 10.0, 0.99
+_DIGITS = 8  # significant ones of the autocovariance
+
+
+def autocovariance_of(
+    recordings: Sequence[NDArray[np.float64]], floors: Sequence[float]
+) -> tuple[tuple[tuple[float, ...], ...], ...]:
+    """That of the changes from row to row, at lags 0 to LAGS, [LAGS + 1][C][C].
+
+    A missing change counts as none.
+
+    Every lag is divided by the number of changes, not of products: only so is the matrix of all
+    lags positive semidefinite (Brockwell and Davis 1991, Time Series, section 7.2). Changes far
+    beyond the usual are cut off, so that a bad sample that was not found yet spoils nothing.
+    """
+    channels = len(floors)
+    changes = [np.nan_to_num(np.diff(rows, axis=0)) for rows in recordings]
+    count = sum(map(len, changes))
+    if count:
+        usual = np.quantile(np.abs(np.concatenate(changes)), _USUAL, axis=0)
+        limits = _CUT_OFF * np.maximum(usual, floors)
+        changes = [np.clip(part, -limits, limits) for part in changes]
+    sums = np.zeros((LAGS + 1, channels, channels))
+    for part in changes:
+        for lag in range(LAGS + 1):
+            sums[lag] += part[lag:].T @ part[: max(len(part) - lag, 0)]
+    means = sums / max(count, 1)
+    return tuple(
+        tuple(tuple(float(f"{value:.{_DIGITS}g}") for value in row) for row in lag) for lag in means
+    )
 
 
 def prior(autocovariance: Sequence[Sequence[Sequence[float]]], floors: Sequence[float]) -> Array:

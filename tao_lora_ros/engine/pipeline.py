@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tao_lora_ros.detection.analyzer import Calibration
 from tao_lora_ros.detection.calibration import SteadyRows, calibrated
 from tao_lora_ros.detection.detector import Detector, Step
+from tao_lora_ros.detection.findings import told
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.engine.counts import Counts
@@ -31,6 +31,15 @@ from tao_lora_ros.signal.source import ClockJump, unit_of
 from tao_lora_ros.signal.window import SlidingWindow
 
 LOADS = ("N", "Nm")
+
+
+def router_config(settings: Settings, rate_hz: float) -> RouterConfig:
+    """The router's part of the settings, in rows."""
+    return RouterConfig(
+        off_score=settings.off_score,
+        hold_rows=round(settings.hold_s * rate_hz),
+        max_transient_rows=round(settings.max_transient_s * rate_hz),
+    )
 
 
 class TareError(TaoLoraError):
@@ -74,7 +83,7 @@ class Pipeline:
         self._settings = settings
         self.artifact = artifact
         calibration, channels = artifact.calibration, artifact.channels
-        self._detector = Detector(calibration, self._router_config(settings))
+        self._detector = Detector(calibration, router_config(settings, artifact.rate_hz))
         self._steady = SteadyRows(artifact.rate_hz, len(channels))
         self._glitches = GlitchFilter(channels, artifact.rate_hz)
         self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
@@ -122,18 +131,10 @@ class Pipeline:
         self._detector.recalibrate(artifact.calibration)
         return closed
 
-    def _router_config(self, settings: Settings) -> RouterConfig:
-        rate = self.artifact.rate_hz
-        return RouterConfig(
-            off_score=settings.off_score,
-            hold_rows=round(settings.hold_s * rate),
-            max_transient_rows=round(settings.max_transient_s * rate),
-        )
-
     def apply(self, settings: Settings) -> None:
         """Take the live parameters of new settings, between two rows."""
         self._settings = settings
-        self._detector.configure(self._router_config(settings))
+        self._detector.configure(router_config(settings, self.artifact.rate_hz))
         self._schedule.hops = {
             Route.STEADY: settings.hop_steady,
             Route.TRANSIENT: settings.hop_transient,
@@ -182,20 +183,22 @@ class Pipeline:
         """Give out the events that wait for their post-roll: no more of it will come."""
         return list(self._describer.kept(inf))
 
-    def calibrate(self) -> Calibration:
+    def calibrate(self) -> list[str]:
         """Calibrate on the motion since the last reset, its newest ten minutes at most.
 
-        All of it has to have been steady; the target is the artifact's rate of false alarms.
+        It has to have been steady but for moments, which are left out; the target is the
+        artifact's rate of false alarms.
+
+        Returns:
+            What changed and what it was made of; seconds are from the oldest row that is kept.
 
         Raises:
-            CalibrationError: it was too short.
+            CalibrationError: it was too short, or not steady; all stays as it was.
         """
-        old = self.artifact.calibration
-        calibration, _ = calibrated(
-            old, [self._steady.values], self.artifact.rate_hz, old.alarms_per_hour
-        )
-        self._detector.recalibrate(calibration)
-        return calibration
+        old, rate_hz = self._detector.calibration, self.artifact.rate_hz
+        new, found = calibrated(old, [self._steady.values], rate_hz, old.alarms_per_hour)
+        self._detector.recalibrate(new)
+        return told(old, new, found, self.artifact.channels, rate_hz)
 
     def tare(self) -> list[Result]:
         """Take the mean force and torque of the present window as zero; forget all signals.

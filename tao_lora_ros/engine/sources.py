@@ -59,6 +59,7 @@ def check_successor(artifact: Artifact, other: Artifact) -> None:
         ("rate", artifact.rate_hz, other.rate_hz),
         ("scales", artifact.calibration.scales, other.calibration.scales),
         ("memories", artifact.calibration.memories, other.calibration.memories),
+        ("levels", artifact.calibration.level_channels, other.calibration.level_channels),
     ):
         if ours != theirs:
             raise SettingsError(

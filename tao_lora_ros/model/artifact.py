@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from tao_lora_ros.detection.analyzer import Calibration
+from tao_lora_ros.detection.calibration import uncalibrated
 from tao_lora_ros.detection.innovation import LAGS
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.model.adapter import Adapter, set_adapter
@@ -133,10 +134,6 @@ def load_artifact(folder: Path, adapter: str = "") -> Artifact:
     if adapter and adapter not in adapters:
         there = ", ".join(adapters) or "none"
         raise ArtifactError(f"{folder}: no adapter '{adapter}'; there are: {there}")
-    router = card["router"] | {
-        key: _tuples(card["router"][key])
-        for key in ("scales", "thresholds", "memories", "floors", "autocovariance")
-    }
     for name, branches in adapters.items():
         assert model is not None, "the schema lets adapters stand beside a network alone"
         try:
@@ -150,11 +147,18 @@ def load_artifact(folder: Path, adapter: str = "") -> Artifact:
         rate_hz=card["rate_hz"],
         channels=tuple(channel["name"] for channel in card["channels"]),
         labels=tuple(card["labels"]),
-        calibration=Calibration(**router),
+        calibration=_calibration(card),
         provenance=card["provenance"],
         metrics=card["metrics"],
         adapters=adapters,
     )
+
+
+def _calibration(card: dict[str, Any]) -> Calibration:
+    """The card's; of one that was written before there were levels, they are off."""
+    start = uncalibrated((channel["name"] for channel in card["channels"]), card["rate_hz"])
+    levels = {"level_channels": start.level_channels, "level_rows": start.level_rows}
+    return Calibration(**levels | {key: _tuples(value) for key, value in card["router"].items()})
 
 
 def _tuples(value: Any) -> Any:
@@ -246,6 +250,15 @@ def _check_lengths(file: Path, card: dict[str, Any]) -> None:
     ):
         if length != expected:
             raise ArtifactError(f"{file}: {name} has {length} entries, expected {expected}")
+    levels = router.get("level_channels", [])
+    if router.get("level_thresholds") and len(router["level_thresholds"]) != len(levels):
+        raise ArtifactError(
+            f"{file}: router.level_thresholds has {len(router['level_thresholds'])} entries, "
+            f"expected {len(levels)}"
+        )
+    numbers = [number for level in levels for number in level]
+    if len(set(numbers)) < len(numbers) or max(numbers, default=0) >= config["channels"]:
+        raise ArtifactError(f"{file}: router.level_channels is {levels}, expected each once")
     for name in ("scales", "memories"):
         if router[name] != sorted(set(router[name])):
             raise ArtifactError(f"{file}: router.{name} is {router[name]}, expected ascending")

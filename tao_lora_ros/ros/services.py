@@ -73,9 +73,8 @@ class Services:
         return response
 
     def _calibrate(self) -> str:
-        calibration = self._pipeline.calibrate()
-        thresholds = ", ".join(f"{threshold:.3f}" for threshold in calibration.thresholds)
-        return f"thresholds {thresholds} for {calibration.alarms_per_hour:g} an hour"
+        """The smallest blow that is found is for the command to tell: it takes seconds."""
+        return "; ".join(self._pipeline.calibrate())
 
     def _tare(self) -> str:
         self._outputs.publish(self._pipeline.tare(), time.monotonic_ns())

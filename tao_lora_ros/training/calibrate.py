@@ -3,17 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.bags.rows import read_run
+from tao_lora_ros.detection import moments
+from tao_lora_ros.detection.analyzer import Calibration
 from tao_lora_ros.detection.calibration import calibrated
+from tao_lora_ros.detection.findings import Findings, moment_text, told
+from tao_lora_ros.engine.pipeline import router_config
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import check_channels
 from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.training.sensitivity import smallest_blows
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """An artifact calibrated anew.
+
+    Args:
+        artifact: with the new calibration.
+        old: the calibration before.
+        findings: what the new one was made of.
+        recordings: the rows it was made of, each [n, C], NaN where they were left out.
+        names: of the bags.
+        begin_s: where in the bags the rows begin.
+    """
+
+    artifact: Artifact
+    old: Calibration
+    findings: Findings
+    recordings: list[NDArray[np.float64]]
+    names: list[str]
+    begin_s: float
+
+    @property
+    def left_out(self) -> list[str]:
+        """What was not steady, a line each."""
+        artifact = self.artifact
+        return [
+            moment_text(moment, artifact.channels, artifact.rate_hz, self.names, self.begin_s)
+            for moment in self.findings.moments
+        ]
+
+    def lines(self, settings: Settings) -> list[str]:
+        """What to tell, with the smallest blows that are found; takes a second or two."""
+        new, channels, rate_hz = (
+            self.artifact.calibration,
+            self.artifact.channels,
+            self.artifact.rate_hz,
+        )
+        config = router_config(settings, rate_hz)
+        sizes = smallest_blows(new, config, self.recordings, channels, rate_hz)
+        found = " or ".join(f"{size:.2g} {unit}" for unit, size in sizes.items())
+        return [
+            *told(self.old, new, self.findings, channels, rate_hz, self.names, self.begin_s),
+            f"finds blows from {found} on (9 of 10)" if found else "finds no blow (9 of 10)",
+        ]
 
 
 def recalibrate(
@@ -22,19 +73,39 @@ def recalibrate(
     settings: Settings,
     topics: Mapping[str, str],
     alarms_per_hour: float,
-) -> tuple[Artifact, NDArray[np.float64]]:
-    """The artifact calibrated on steady bags, and the block maxima of its thresholds.
+    part_s: tuple[float, float] = WHOLE,
+    force: bool = False,
+) -> Recalibration:
+    """Calibrate an artifact on steady bags.
+
+    Args:
+        artifact: to start from.
+        bags: of steady motion.
+        settings: the sources.
+        topics: bag topic by source name, where it is not obvious.
+        alarms_per_hour: target false-alarm rate.
+        part_s: from when to when of each bag, in seconds.
+        force: take also what is mostly no steady motion.
 
     Raises:
         BagError: a bag cannot be used.
         SettingsError: the bags' sources are not the model's.
-        CalibrationError: the bags are too short.
+        CalibrationError: the bags are too short, or no steady motion.
     """
     check_channels(settings, artifact)
     runs = [
-        np.asarray(read_run(bag, settings, artifact.rate_hz, topics).values, np.float64)
+        np.asarray(read_run(bag, settings, artifact.rate_hz, topics, part_s).values, np.float64)
         for bag in bags
     ]
-    calibration, maxima = calibrated(artifact.calibration, runs, artifact.rate_hz, alarms_per_hour)
+    rate_hz = artifact.rate_hz
+    calibration, found = calibrated(artifact.calibration, runs, rate_hz, alarms_per_hour, force)
+    spans = [(moment.recording, moment.first, moment.end) for moment in found.moments]
     provenance = artifact.provenance | {"calibration_runs": [bag.name for bag in bags]}
-    return replace(artifact, calibration=calibration, provenance=provenance), maxima
+    return Recalibration(
+        replace(artifact, calibration=calibration, provenance=provenance),
+        artifact.calibration,
+        found,
+        moments.without(runs, spans),
+        [bag.name for bag in bags],
+        part_s[0],
+    )

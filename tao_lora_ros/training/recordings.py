@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from tao_lora_ros.bags.labels import labels_file, topic_labels
-from tao_lora_ros.bags.reader import BagError
+from tao_lora_ros.bags.reader import WHOLE, BagError
 from tao_lora_ros.bags.rows import Run, Span, read_rows, row_labels, spans_in, spans_of
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
@@ -42,6 +42,7 @@ class Reading:
             of all its rows; empty: labels come from `label_topic` or the file beside the bag.
         label_topic: topic of strings, each the label from there on; empty: none.
         cache: folder for the aligned rows.
+        part_s: from when to when of every bag, in seconds.
     """
 
     settings: Settings
@@ -50,6 +51,7 @@ class Reading:
     name_label: str = ""
     label_topic: str = ""
     cache: Path = field(default_factory=default_cache)
+    part_s: tuple[float, float] = WHOLE
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -120,7 +122,7 @@ def _rows(bag: Path, how: Reading) -> tuple[NDArray[np.float32], NDArray[np.floa
 def _chunks(bag: Path, how: Reading) -> Iterable[NDArray[np.float32]]:
     """Rows of time and values, [up to `_CHUNK`, 1 + C]."""
     pending: list[NDArray[np.float64]] = []
-    for time_s, values in read_rows(bag, how.settings, how.rate_hz, how.topics):
+    for time_s, values in read_rows(bag, how.settings, how.rate_hz, how.topics, how.part_s):
         pending.append(np.concatenate(([time_s], values)))
         if len(pending) == _CHUNK:
             yield np.array(pending, dtype=np.float32)
@@ -138,6 +140,7 @@ def _key(bag: Path, how: Reading) -> str:
         asdict(how.settings),
         how.rate_hz,
         sorted(how.topics.items()),
+        how.part_s,
         digest(ROWS),
     ]
     return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:32]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmark.scenes import RATE_HZ, Scene
 from benchmark.score import Detections
-from tao_lora_ros.detection.calibration import BLOCK_S, PEAKS, return_levels
+from tao_lora_ros.detection import tail
 
 _DOWN, _LEAST = 0.7, 1e-5  # from one parameter to the next; where to give up, of the largest
 _PARAMETERS = 32
@@ -38,18 +38,16 @@ class Detector(Protocol):
 def thresholds(
     statistics: Iterable[NDArray[np.float64]], alarms_per_hour: float
 ) -> NDArray[np.float64]:
-    """The router's rule for any statistic: the return levels of steady motion's block maxima.
+    """The router's rule for any statistics, see `tail.thresholds`.
 
     Args:
         statistics: one array [n, k] a recording, k statistics that alarm each on its own.
-        alarms_per_hour: target of all k together, shared evenly.
+        alarms_per_hour: target of all k together.
 
     Returns:
         The level of each, [k].
     """
-    maxima = np.concatenate([_block_maxima(values) for values in statistics])
-    blocks_per_alarm = 3600.0 / BLOCK_S / (alarms_per_hour / maxima.shape[1])
-    return return_levels(maxima, blocks_per_alarm)
+    return tail.thresholds(list(statistics), RATE_HZ, alarms_per_hour)[0]
 
 
 def strictest(
@@ -74,19 +72,21 @@ def strictest(
 
     silent = low = largest
     blocks = alarming(low)
-    while blocks.sum() <= min(PEAKS, len(blocks) // 2) and low > largest * _LEAST:
+    enough = 2 * tail.wanted_peaks(len(blocks) * tail.CLUSTER_S)
+    while blocks.sum() <= min(enough, len(blocks) // 2) and low > largest * _LEAST:
         silent = silent if blocks.any() else low
         low *= _DOWN
         blocks = alarming(low)
     maxima = np.zeros(blocks.shape)
     for parameter in np.linspace(low, silent, _PARAMETERS):
         maxima = np.maximum(maxima, alarming(float(parameter)) * parameter)
-    return float(return_levels(maxima, 3600.0 / BLOCK_S / alarms_per_hour)[0])
+    (level,), _ = tail.thresholds([maxima], 1.0 / tail.CLUSTER_S, alarms_per_hour)
+    return float(level) if level < tail.NEVER else 0.0  # it never alarms
 
 
 def _block_maxima(values: NDArray) -> NDArray:
     """Of values [n, k], [blocks, k]."""
-    block = round(BLOCK_S * RATE_HZ)
+    block = round(tail.CLUSTER_S * RATE_HZ)
     blocks = len(values) // block
     return np.asarray(values[: blocks * block].reshape(blocks, block, -1).max(axis=1))
 

@@ -57,7 +57,8 @@ def measure_hops(artifact: Artifact, seeds: Iterable[int], cache: Path) -> Itera
 def _deaf(artifact: Artifact) -> Artifact:
     """The same model with a router that never calls a transient: nothing but the fixed hop."""
     never = tuple(1e9 for _ in artifact.calibration.thresholds)
-    return replace(artifact, calibration=replace(artifact.calibration, thresholds=never))
+    calibration = replace(artifact.calibration, thresholds=never, level_thresholds=())
+    return replace(artifact, calibration=calibration)
 
 
 def _bag(seed: int, folder: Path) -> Path:

@@ -140,7 +140,7 @@ def innovation_energies(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def newest_energy(subject: VarianceAnalyzer) -> float:
     state = subject.state
-    return float(state.energies[(state.now[0]["rows"] - 1) % len(state.energies)])
+    return float(state.energies[(state.now[0]["rows"] - 1) % len(state.energies), 0])
 
 
 def test_the_energy_is_that_of_the_innovation_under_the_covariance_so_far() -> None:
@@ -217,19 +217,99 @@ def test_another_calibration_holds_at_once_and_the_past_stays() -> None:
     assert subject.update(row, False).score == pytest.approx(other / 2, rel=0.1)
 
 
-def test_many_rows_at_once_give_the_log_ratios_of_each() -> None:
+def test_many_rows_at_once_give_the_statistics_of_each() -> None:
     rows = noise(600)
-    rows[50] = np.nan
-    out = np.empty((600, len(CALIBRATION.scales)))
-    count = log_ratios(new_analyzer(CALIBRATION), rows, out)
-    subject = VarianceAnalyzer(CALIBRATION)
-    expected = []
-    for row in rows:
+    rows[50] = rows[400] = np.nan
+    out = np.empty((600, LEVELS.statistics))
+    log_ratios(new_analyzer(LEVELS), rows, out)
+    subject = VarianceAnalyzer(LEVELS)
+    for i, row in enumerate(rows):
         subject.update(row, False)
-        if subject.ready:
-            expected.append(subject.log_ratios)
-    assert count == len(expected)
-    np.testing.assert_array_equal(out[:count], expected)
+        # The row after one without values has no change yet.
+        known = subject.ready and i not in (400, 401)
+        expected = subject.log_ratios if known else np.full(LEVELS.statistics, -np.inf)
+        np.testing.assert_array_equal(out[i], expected)
+
+
+# With the calibration's own level of noise(): the changes' covariance, twice the noise's.
+LEVELS = replace(
+    CALIBRATION,
+    autocovariance=(
+        tuple(map(tuple, np.diag(2 * STD**2))),
+        tuple(map(tuple, np.diag(-(STD**2)))),
+        ((0.0,) * CHANNELS,) * CHANNELS,
+    ),
+    level_channels=((0, 1, 2), (3, 4, 5)),
+    level_thresholds=(3.0, 3.0),
+    level_rows=2000,
+)
+
+
+def levels_after(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    subject = VarianceAnalyzer(LEVELS)
+    analyses(subject, rows)
+    return subject.log_ratios[-2:]
+
+
+def test_a_level_is_the_energy_over_the_geometric_mean_of_recent_and_calibrated() -> None:
+    """So where all is a tenth as lively, it falls by half as much as against the calibration."""
+    known = noise(3000) - REST
+    lengths = [2000 + 7 * i for i in range(100)]
+    usual, quiet = (
+        np.mean([levels_after(known[:length] * factor) for length in lengths], axis=0)
+        for factor in (1.0, 0.1)
+    )
+    energies = np.array([1.0, 0.01]) + ENERGY_FLOOR
+    np.testing.assert_allclose(quiet - usual, np.log(energies[1] / energies[0]) / 2, atol=0.05)
+
+
+def test_a_level_that_is_exceeded_all_the_time_rises_and_never_falls() -> None:
+    loud, quiet = ((noise(6000) - REST) * factor for factor in (10.0, 0.1))
+    subject = VarianceAnalyzer(
+        replace(LEVELS, thresholds=(99.0,) * 4, level_thresholds=(99.0,) * 2)
+    )
+    analyses(subject, loud)
+    slow = subject.state.scales["slow"][-2:].copy()
+    np.testing.assert_allclose(slow, 100.0, rtol=0.2)
+    analyses(subject, loud, frozen=True)
+    np.testing.assert_array_equal(subject.state.scales["slow"][-2:], slow)
+    analyses(subject, quiet)
+    against_calibrated = subject.log_ratios[-2:]
+    np.testing.assert_allclose(against_calibrated, np.log(0.01) / 2, atol=2.0)
+
+
+def test_a_blow_on_one_source_alarms_by_its_level() -> None:
+    only_levels = replace(LEVELS, thresholds=(99.0,) * 4)
+    for channel, level in ((1, 4), (4, 5)):
+        subject = VarianceAnalyzer(only_levels)
+        analyses(subject, noise(1500))
+        row = noise(1, 5)[0]
+        row[channel] += 40 * STD[channel]
+        analysis = subject.update(row, False)
+        assert analysis.score >= 1.0
+        assert subject.log_ratios[level] > 3.0
+
+
+def test_a_source_that_pauses_leaves_its_level_as_it_is() -> None:
+    subject = VarianceAnalyzer(LEVELS)
+    analyses(subject, noise(1500))
+    before = subject.state.means[:, -1].copy()
+    pause = noise(300, 3)
+    pause[:, 3:] = np.nan
+    assert max(analysis.score for analysis in analyses(subject, pause)) < 1.0
+    np.testing.assert_allclose(subject.state.means[:, -1], before, rtol=0.3)
+    assert max(analysis.score for analysis in analyses(subject, noise(300, 4))) < 1.0
+
+
+def test_without_thresholds_the_levels_are_off() -> None:
+    rows = noise(2000)
+    rows[1500:1504] += 30 * STD
+    off = VarianceAnalyzer(replace(LEVELS, level_thresholds=()))
+    none = VarianceAnalyzer(replace(LEVELS, level_channels=(), level_thresholds=()))
+    for row in rows:
+        given, expected = off.update(row, False), none.update(row, False)
+        assert given.score == max(expected.score, 0.0) or not none.ready
+    np.testing.assert_array_equal(off.log_ratios[:4], none.log_ratios)
 
 
 def test_deviations_are_in_usual_standard_deviations_of_the_change() -> None:

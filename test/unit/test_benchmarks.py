@@ -150,15 +150,14 @@ def test_alarms_begin_after_a_hold_without(alarming, hold):
     assert begins(np.array(alarming, bool), hold).tolist() == expected
 
 
-def test_thresholds_keep_below_the_target_rate_on_other_data():
+def test_thresholds_keep_to_the_target_rate_on_other_data():
     rng = np.random.default_rng(0)
     hour = round(3600 * RATE_HZ)
     alarms = []
     for _ in range(10):
         levels = thresholds([rng.exponential(size=(hour // 4, 2))], alarms_per_hour=20.0)
         alarms.append((rng.exponential(size=(hour, 2)) > levels).any(axis=1).sum())
-    assert np.median(alarms) <= 20
-    assert np.mean(alarms) >= 2
+    assert 10 <= np.mean(alarms) <= 30
 
 
 def test_a_parameter_is_set_as_the_statistic_behind_it_would_be():

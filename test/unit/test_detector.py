@@ -186,10 +186,14 @@ def test_another_hysteresis_holds_from_the_next_row_on() -> None:
 def test_a_long_past_leaves_no_trace() -> None:
     """Scores after half a million rows with a loud start are those of a detector begun late."""
     # No transient: both learn the same rows.
-    deaf = replace(CALIBRATION, thresholds=(9.0,) * len(CALIBRATION.scales))
+    deaf = replace(
+        CALIBRATION,
+        thresholds=(9.0,) * len(CALIBRATION.scales),
+        level_thresholds=(9.0,) * len(CALIBRATION.level_channels),
+    )
     rows = noise(480_000, 11)
     rows[:1000] *= 1e3
     old, young = Detector(deaf, CONFIG), Detector(deaf, CONFIG)
     scores = together(old, rows, times_ns(len(rows)))[0][-5000:]
-    late = together(young, rows[-32_000:], times_ns(32_000))[0][-5000:]
+    late = together(young, rows[-150_000:], times_ns(150_000))[0][-5000:]
     np.testing.assert_allclose(scores, late, atol=1e-8)

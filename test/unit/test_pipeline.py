@@ -524,9 +524,12 @@ def test_an_empty_name_is_no_source() -> None:
 def test_calibrating_on_what_it_saw_changes_the_thresholds_from_then_on() -> None:
     subject = Pipeline(Settings(), with_thresholds(small_artifact(), 10.0))
     results(subject, motion(6.0, seed=5), flush=False)
-    calibration = subject.calibrate()
-    assert calibration.alarms_per_hour == small_artifact().calibration.alarms_per_hour
-    assert max(calibration.thresholds) < 3.0
+    thresholds, seconds, target = subject.calibrate()
+    assert re.fullmatch(
+        r"thresholds 1\d\.\d\d, .* -> [12]\.\d\d, [12]\.\d\d and levels .*", thresholds
+    )
+    assert seconds == "5.8 s used, 0.0 s left out"
+    assert target.startswith("1 false alarms an hour aimed at")
     later = motion(3.0, [2.0], seed=6, start_ns=START_NS + 6 * SECOND)
     onsets = [event for event in events(results(subject, later)) if event.phase is Phase.ONSET]
     assert min(abs(event.onset_ns - START_NS - 8 * SECOND) for event in onsets) <= 10 * MS

@@ -1,0 +1,102 @@
+"""What a calibration was made of, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tao_lora_ros.detection.analyzer import Calibration
+from tao_lora_ros.detection.moments import Moment
+from tao_lora_ros.detection.tail import NEVER
+from tao_lora_ros.signal.source import unit_of
+
+_LONG = 5  # moments that are told at most
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a calibration was made of.
+
+    Args:
+        statistics: of each recording's rows, [n, calibration.statistics]; -inf: none.
+        moments: what did not belong to steady motion, and was left out.
+        used_s: seconds that the thresholds come from.
+        left_out_s: seconds of the moments.
+        expected_per_hour: false alarms to be expected: the target, and the more above it the less
+            there was to set thresholds on.
+    """
+
+    statistics: list[NDArray[np.float64]]
+    moments: tuple[Moment, ...]
+    used_s: float
+    left_out_s: float
+    expected_per_hour: float
+
+
+def told(
+    old: Calibration,
+    new: Calibration,
+    findings: Findings,
+    channels: Sequence[str],
+    rate_hz: float,
+    names: Sequence[str] = (),
+    begin_s: float = 0.0,
+) -> list[str]:
+    """Lines that say what a calibration changed and what it was made of.
+
+    Args:
+        old, new: the calibrations.
+        findings: of the new one.
+        channels: their names.
+        rate_hz: of the rows.
+        names: of the recordings, where there is more than one.
+        begin_s: where in its recording the first row is.
+    """
+    lines = [f"thresholds {_levels(old)} -> {_levels(new)}{_blunter(old, new)}"]
+    lines.append(f"{findings.used_s:.1f} s used, {findings.left_out_s:.1f} s left out")
+    for moment in findings.moments[:_LONG]:
+        lines.append(f"left out: {moment_text(moment, channels, rate_hz, names, begin_s)}")
+    if (more := len(findings.moments) - _LONG) > 0:
+        lines.append(f"left out: {more} moments more")
+    lines.append(
+        f"{new.alarms_per_hour:g} false alarms an hour aimed at, "
+        f"{findings.expected_per_hour:.1f} to be expected of so short a recording"
+        if findings.expected_per_hour > 1.5 * new.alarms_per_hour
+        else f"{new.alarms_per_hour:g} false alarms an hour aimed at"
+    )
+    return lines
+
+
+def moment_text(
+    moment: Moment,
+    channels: Sequence[str],
+    rate_hz: float,
+    names: Sequence[str] = (),
+    begin_s: float = 0.0,
+) -> str:
+    """Time, length, channels and sizes of a moment."""
+    where = f"{names[moment.recording]} at " if len(names) > 1 else ""
+    sizes = ", ".join(
+        f"{channels[channel]} {size:.2g} {unit_of(channels[channel])}"
+        for channel, size in moment.sizes
+    )
+    length = (moment.end - moment.first) / rate_hz
+    return f"{where}{begin_s + moment.first / rate_hz:.2f} s, {length:.2f} s long ({sizes})"
+
+
+def _levels(calibration: Calibration) -> str:
+    ratios = ", ".join(f"{threshold:.2f}" for threshold in calibration.thresholds)
+    levels = ", ".join(
+        "never" if threshold >= NEVER else f"{threshold:.2f}"
+        for threshold in calibration.level_thresholds
+    )
+    return f"{ratios} and levels {levels or 'off'}"
+
+
+def _blunter(old: Calibration, new: Calibration) -> str:
+    """A word where blows have to be larger than before to be found."""
+    before, now = (max(c.thresholds[-1], 0.0) for c in (old, new))
+    return ", less sensitive than before" if now > 1.05 * before else ""

@@ -1,0 +1,165 @@
+"""Where to put thresholds so that statistics alarm as seldom as they should: peaks over threshold.
+
+Steady motion's largest values come in clusters, of which the router makes one event each: so the
+peaks are those of clusters (declustering by runs, Coles 2001, An Introduction to Statistical
+Modeling of Extreme Values, section 5.3). How far they exceed the level that as many of them reach
+has an exponential tail (ibid., chapter 4, shape 0), whose mean says how much higher a threshold has
+to be for a longer time to pass without any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# Peaks this close are one event: the route holds about that long (`hold_s`), and a blow rings on.
+CLUSTER_S = 0.1
+# Peaks of a tail: the root of the seconds, so that they are ever more in number and ever fewer in
+# share, as they must be for the tail to become that of the largest (Coles 2001, section 4.3.1);
+# of a short recording at least so many, as fewer tell little of a mean, but no more than half of
+# what there is.
+LEAST_PEAKS = 20
+# Largest peaks of which only the rank counts: so a few that do not belong hardly move a threshold.
+# On clean recordings it costs nothing (test/benchmark/results/NOTES-detection.md).
+CENSORED = 3
+# Threshold of a statistic that cannot alarm.
+NEVER = 1e9
+_LEAST_EXCESS = 1e-6
+
+
+class Tail(NamedTuple):
+    """Peaks over a threshold.
+
+    Args:
+        level: that all peaks exceed.
+        excess: by how much on average; 0 of what never varies.
+        per_hour: how many peaks there are in an hour.
+        known: how many of them the mean comes from.
+    """
+
+    level: float
+    excess: float
+    per_hour: float
+    known: int
+
+    def at(self, per_hour: float) -> float:
+        """The return level: what so many peaks an hour exceed, by the mean as it was found."""
+        return self.level + self.excess * float(np.log(self.per_hour / per_hour))
+
+    def expected(self, value: float) -> float:
+        """How many peaks an hour are to be expected above a value, the mean being uncertain.
+
+        That is the predictive distribution, whose tail is (1 + x / known) ^ -known in mean excesses
+        (Lawless 2003, Statistical Models and Methods for Lifetime Data, section 4.1): more than
+        `at` aims at, the more so the fewer peaks there are.
+        """
+        excesses = max(value - self.level, 0.0) / self.excess
+        return float(self.per_hour * (1.0 + excesses / self.known) ** -self.known)
+
+
+def cluster_rows(rate_hz: float) -> int:
+    """Rows that two peaks are apart at least."""
+    return max(round(CLUSTER_S * rate_hz), 1)
+
+
+def wanted_peaks(seconds: float) -> int:
+    """How many peaks make up the tail of so long a recording."""
+    return min(max(LEAST_PEAKS, int(seconds**0.5)), max(int(seconds / CLUSTER_S / 2.0), 1))
+
+
+def peaks(values: Array, apart: int, count: int) -> NDArray[np.int64]:
+    """Indices of the `count` largest values [n] of which no two are less than `apart` apart.
+
+    Largest first; fewer where there are not so many, and never one of -inf.
+    """
+    taken = np.zeros(len(values), bool)
+    found: list[int] = []
+    # As many as `count` peaks could hide: none of the others can be among them.
+    most = min(len(values), 2 * apart * count)
+    candidates = np.argsort(-values, kind="stable")[:most]
+    for i in candidates:
+        if len(found) == count or values[i] == -np.inf:
+            break
+        if not taken[i]:
+            found.append(int(i))
+            taken[max(i - apart + 1, 0) : i + apart] = True
+    return np.array(found, np.int64)
+
+
+def tail_of(values: Array, rate_hz: float) -> Tail:
+    """The tail of values [n], -inf where there is none; some of them must be finite.
+
+    Its mean is that of the exponential distribution from a sample of whose largest members only the
+    number is known (Epstein and Sobel 1953, Life testing; censoring of type II).
+    """
+    seconds = np.count_nonzero(values > -np.inf) / rate_hz
+    largest = values[peaks(values, cluster_rows(rate_hz), wanted_peaks(seconds) + 1)]
+    level, above = float(largest[-1]), largest[:-1]
+    count = len(above)
+    if not count:
+        return Tail(level, 0.0, 3600.0 / seconds, 1)
+    censored = min(CENSORED, count // 3)
+    known = np.minimum(above, above[censored]) - level
+    mean = float(known.sum()) / (count - censored)
+    return Tail(level, mean, count / seconds * 3600.0, count - censored)
+
+
+def rarity(statistics: Sequence[Array], rate_hz: float) -> tuple[list[Tail], list[Array]]:
+    """How rare each row is by what is rarest in it, in units of each statistic's own tail.
+
+    Args:
+        statistics: of each recording, [n, k], -inf where a row has none.
+        rate_hz: of the rows.
+
+    Returns:
+        The tails, k of them, and the rarity of each recording's rows, [n]; 0 is a tail's level.
+    """
+    joined = join(statistics, rate_hz)
+    tails = [tail_of(column, rate_hz) for column in joined.T]
+    alive = [i for i, tail in enumerate(tails) if tail.excess > _LEAST_EXCESS]
+    levels = np.array([tails[i].level for i in alive])
+    excesses = np.array([tails[i].excess for i in alive])
+    if not alive:
+        return tails, [np.full(len(one), -np.inf) for one in statistics]
+    return tails, [((one[:, alive] - levels) / excesses).max(axis=1) for one in statistics]
+
+
+def join(recordings: Sequence[Array], rate_hz: float) -> Array:
+    """Values of recordings one after the other, with -inf between them for as long as a cluster."""
+    apart = np.full((cluster_rows(rate_hz), *recordings[0].shape[1:]), -np.inf)
+    return np.concatenate([part for one in recordings for part in (one, apart)])
+
+
+def thresholds(
+    statistics: Sequence[Array], rate_hz: float, alarms_per_hour: float
+) -> tuple[Array, float]:
+    """Thresholds with which some statistics together alarm at a rate, each as often as the others.
+
+    Those that alarm together are counted once: the rate is that of the rarity's own tail.
+
+    Args:
+        statistics: of each recording, [n, k], -inf where a row has none.
+        rate_hz: of the rows.
+        alarms_per_hour: target of all k together.
+
+    Returns:
+        The threshold of each, [k], `NEVER` of one that never varies; and how many alarms an hour
+        are to be expected of them (see `Tail.expected`).
+    """
+    tails, rare = rarity(statistics, rate_hz)
+    if all(tail.excess <= _LEAST_EXCESS for tail in tails):
+        return np.full(len(tails), NEVER), 0.0
+    together = tail_of(join(rare, rate_hz), rate_hz)
+    rarest = together.at(alarms_per_hour)
+    levels = np.array(
+        [
+            tail.level + tail.excess * rarest if tail.excess > _LEAST_EXCESS else NEVER
+            for tail in tails
+        ]
+    )
+    return levels, together.expected(rarest)
