@@ -22,8 +22,9 @@ def exponential_peaks(count: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).exponential(1.0, count + 1))[::-1]
 
 
-def test_peaks_of_one_tail_all_belong() -> None:
-    assert [outlying(exponential_peaks(12, seed)) for seed in range(2000)] == [0] * 2000
+def test_peaks_of_one_tail_belong_but_by_chance() -> None:
+    found = [outlying(exponential_peaks(12, seed)) for seed in range(5000)]
+    assert np.count_nonzero(found) <= 5000 * 6 * CHANCE * 2  # six gaps each
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])

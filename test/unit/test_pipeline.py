@@ -528,7 +528,7 @@ def test_calibrating_on_what_it_saw_changes_the_thresholds_from_then_on() -> Non
     assert re.fullmatch(
         r"thresholds 1\d\.\d\d, .* -> [12]\.\d\d, [12]\.\d\d and levels .*", thresholds
     )
-    assert seconds == "5.8 s used, 0.0 s left out"
+    assert seconds == "5.6 s used, 0.0 s left out"
     assert target.startswith("1 false alarms an hour aimed at")
     later = motion(3.0, [2.0], seed=6, start_ns=START_NS + 6 * SECOND)
     onsets = [event for event in events(results(subject, later)) if event.phase is Phase.ONSET]
