@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 
 from benchmark import borealtc, kuka
 from benchmark.our_detector import TaoLora
-from tao_lora_ros.benchmarks.results import Measurement, OURS, table, write_results
-from tao_lora_ros.engine.pipeline import router_config
-from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.benchmarks.results import OURS, Measurement, table, write_results
 from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.detection.findings import Findings
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.detection.router import Change
+from tao_lora_ros.engine.pipeline import router_config
+from tao_lora_ros.engine.settings import Settings
 
 Rows = NDArray[np.float64]
 
