@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -22,6 +22,7 @@ _FORCE_WORDS = ("force", "wrench", "ft_")
 _LOOK = 50  # messages of a JointState in which an effort shows
 HIGHEST_RATE_HZ = 500.0
 _DEFAULT_NAMES = {IMU: "imu", JOINT_STATE: "joint_states"}
+_SOURCE_NAMES = {"imu", "wrench", "joint_states"}
 _NAME_OF_TYPE = {msgtype: name for name, msgtype in WRENCH_TYPES.items()}
 
 
@@ -53,7 +54,8 @@ def discover(bag: Path, settings: Settings, topics: Mapping[str, str]) -> Discov
             left out.
 
     Raises:
-        BagError: the bag cannot be read, holds no such topic, or several of one sensor.
+        BagError: the bag cannot be read, holds no such topic, or several of one sensor; or a name
+            is none of a source.
     """
     with closing(open_bag(bag)) as reader:
         chosen = _chosen(bag, reader, topics)
@@ -65,17 +67,31 @@ def discover(bag: Path, settings: Settings, topics: Mapping[str, str]) -> Discov
         joints = {
             topic: _joints(reader, topic) for topic, kind in chosen.items() if kind == JOINT_STATE
         }
-        rates = [_rate_hz(reader, topic) for topic in chosen]
     names = _names(chosen, {topic: name for name, topic in topics.items()})
     return Discovery(
         _settings(settings, chosen, names, joints),
         {names[topic]: topic for topic in chosen},
-        float(min(max(round(max(rates)), 1), HIGHEST_RATE_HZ)),
+        grid_rate_hz(bag, list(chosen)),
     )
+
+
+def grid_rate_hz(bag: Path, topics: Sequence[str]) -> float:
+    """Rate of a grid that holds what the fastest of some topics measures, 500 Hz at the most.
+
+    Raises:
+        BagError: the bag cannot be read.
+    """
+    with closing(open_bag(bag)) as reader:
+        fastest = max(_rate_hz(reader, topic) for topic in topics)
+    return float(min(max(round(fastest), 1), HIGHEST_RATE_HZ))
 
 
 def _chosen(bag: Path, reader: AnyReader, topics: Mapping[str, str]) -> dict[str, str]:
     """Message type by topic, of the sources."""
+    if unknown := set(topics) - _SOURCE_NAMES:
+        raise BagError(
+            f"no source is called '{min(unknown)}'; there are: {', '.join(sorted(_SOURCE_NAMES))}"
+        )
     wanted = set(topics.values())
     there = {c.topic: c.msgtype for c in reader.connections if c.msgcount}
     if missing := wanted - there.keys():

@@ -16,13 +16,14 @@ from rich.progress import Progress, TaskID
 from tao_lora_ros.bags.reader import BagReader, bag_topics
 from tao_lora_ros.bags.replay import replay, summary
 from tao_lora_ros.cli.arguments import part_of
+from tao_lora_ros.cli.chosen import ALARMS_PER_HOUR, calibrated_on_itself, choose
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import TABLE, Settings, parameter_file, read_settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.event_bytes import event_bytes
-from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
+from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.report.calibration_plot import plot_calibration
@@ -36,11 +37,6 @@ class UsageError(TaoLoraError):
 
 def settings_of(options: Namespace) -> Settings:
     return read_settings(options.params_file) if options.params_file else Settings()
-
-
-def _artifact(options: Namespace, settings: Settings) -> Artifact:
-    folder = options.model or (Path(settings.model) if settings.model else default_artifact())
-    return load_artifact(folder)
 
 
 def _show(bar: Progress, task: TaskID, done: float) -> None:
@@ -64,15 +60,16 @@ def bags_in(paths: list[Path]) -> list[Path]:
 def replay_command(options: Namespace) -> None:
     """`tao-lora replay`."""
     torch.set_num_threads(1)  # as the node does: the sums then round alike
-    settings = settings_of(options)
-    artifact = _artifact(options, settings)
+    chosen = choose(options, options.bag)
+    settings, topics, artifact = chosen.settings, chosen.topics, chosen.artifact
     if options.calibrate:
-        target = artifact.calibration.alarms_per_hour
-        artifact = recalibrate(
-            artifact, bags_in(options.calibrate), settings, bag_topics(options.topic), target
-        ).artifact
+        target = artifact.calibration.alarms_per_hour if chosen.calibrated else ALARMS_PER_HOUR
+        bags = bags_in(options.calibrate)
+        artifact = recalibrate(artifact, bags, settings, topics, target).artifact
+    elif not chosen.calibrated:
+        artifact, lines = calibrated_on_itself(chosen, options.bag, part_of(options))
+        print("\n".join(lines))
     pipeline = Pipeline(settings, artifact)
-    topics = bag_topics(options.topic)
     with (
         BagReader(options.bag, source_configs(settings), topics, part_of(options)) as reader,
         Progress(transient=True, disable=not sys.stderr.isatty()) as bar,
@@ -177,13 +174,14 @@ def simulate_command(options: Namespace) -> None:
 
 def calibrate_command(options: Namespace) -> None:
     """`tao-lora calibrate`."""
-    settings = settings_of(options)
+    bags = bags_in(options.bags)
+    chosen = choose(options, bags[0])
     try:
         made = recalibrate(
-            _artifact(options, settings),
-            bags_in(options.bags),
-            settings,
-            bag_topics(options.topic),
+            chosen.artifact,
+            bags,
+            chosen.settings,
+            chosen.topics,
             options.alarms_per_hour,
             part_of(options),
             options.force,
@@ -196,8 +194,10 @@ def calibrate_command(options: Namespace) -> None:
     if options.plot:
         with _needs("plotly"), writing(options.plot):
             plot_calibration(made.artifact, made.findings, made.left_out, options.plot)
-    for line in made.lines(settings):
+    for line in made.lines(chosen.settings):
         print(line)
+    if made.artifact.model is None:
+        print(f"{options.out}: detection only; `tao-lora train` adds a network")
 
 
 def parameters_command(options: Namespace) -> None:

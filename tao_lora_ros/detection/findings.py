@@ -48,14 +48,16 @@ def told(
     """Lines that say what a calibration changed and what it was made of.
 
     Args:
-        old, new: the calibrations.
+        old, new: the calibrations; the old one may be none yet.
         findings: of the new one.
         channels: their names.
         rate_hz: of the rows.
         names: of the recordings, where there is more than one.
         begin_s: where in its recording the first row is.
     """
-    lines = [f"thresholds {_levels(old)} -> {_levels(new)}{_blunter(old, new)}"]
+    change = f"thresholds {_levels(old)} -> {_levels(new)}{_blunter(old, new)}"
+    first = old.alarms_per_hour != old.alarms_per_hour
+    lines = [f"thresholds {_levels(new)}" if first else change]
     lines.append(f"{findings.used_s:.1f} s used, {findings.left_out_s:.1f} s left out")
     for moment in findings.moments[:_LONG]:
         lines.append(f"left out: {moment_text(moment, channels, rate_hz, names, begin_s)}")

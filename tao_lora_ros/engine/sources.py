@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from tao_lora_ros.engine.settings import Settings, SettingsError
@@ -11,6 +13,10 @@ from tao_lora_ros.signal.source import WRENCH_TYPES, SourceConfig
 
 if TYPE_CHECKING:  # torch takes seconds, which players and launch files need not wait for
     from tao_lora_ros.model.artifact import Artifact
+
+
+# Parameters that name the sources begin so.
+_SOURCE_FIELDS = ("imu", "wrench", "joint")
 
 
 def source_configs(settings: Settings) -> list[SourceConfig]:
@@ -35,18 +41,61 @@ def _one_each(kinds: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]
     return kinds * len(names) if len(kinds) == 1 else kinds
 
 
+def channels_of(settings: Settings) -> tuple[str, ...]:
+    """All channels of the sources, in the order of the rows."""
+    return tuple(name for config in source_configs(settings) for name in config.channels)
+
+
+def sources_of(settings: Settings, channels: Sequence[str]) -> Settings:
+    """Settings with the sources that have these channels, such as those of a model.
+
+    Forces and torques are taken for a WrenchStamped's.
+    """
+    axes: dict[str, list[str]] = {}
+    for channel in channels:
+        source, _, axis = channel.rpartition(".")
+        axes.setdefault(source, []).append(axis)
+    kinds = {source: names[0].partition("_")[0] for source, names in axes.items()}
+    imus = [source for source, kind in kinds.items() if kind in ("accel", "gyro")]
+    wrenches = [source for source, kind in kinds.items() if kind in ("force", "torque")]
+    states = [source for source, kind in kinds.items() if kind == "effort"]
+    parts = ["both" if len(axes[imu]) > 3 else kinds[imu] for imu in imus]
+    joints = [",".join(axis.removeprefix("effort_") for axis in axes[state]) for state in states]
+    return replace(
+        settings,
+        imus=tuple(imus) or ("",),
+        imu_parts=tuple(parts) or ("both",),
+        imu_lags_s=(0.0,) * max(len(imus), 1),
+        wrenches=tuple(wrenches) or ("",),
+        wrench_types=("WrenchStamped",),
+        wrench_lags_s=(0.0,) * max(len(wrenches), 1),
+        joint_states=tuple(states) or ("",),
+        joints=tuple(joints) or ("",),
+        joint_state_lags_s=(0.0,) * max(len(states), 1),
+    )
+
+
+def default_sources(settings: Settings) -> bool:
+    """Whether nobody named a source."""
+    names = [row.name for row in fields(Settings) if row.name.startswith(_SOURCE_FIELDS)]
+    return all(getattr(settings, name) == getattr(Settings, name) for name in names)
+
+
 def check_channels(settings: Settings, artifact: Artifact) -> None:
     """Make sure that the sources give what the model reads.
 
     Raises:
         SettingsError: they do not; the text names both.
     """
-    given = [name for config in source_configs(settings) for name in config.channels]
-    if tuple(given) != artifact.channels:
-        raise SettingsError(
-            f"model {artifact.model_id} reads channels {', '.join(artifact.channels)}; "
-            f"the sources give {', '.join(given) or 'none'}"
-        )
+    given = channels_of(settings)
+    if given == artifact.channels:
+        return
+    asked = settings.model or "the one that ships"
+    raise SettingsError(
+        f"model {artifact.model_id} ({asked}) reads channels {', '.join(artifact.channels)}; "
+        f"the sources give {', '.join(given) or 'none'}. `tao-lora calibrate STEADY_BAG... "
+        "--out MODEL` makes a model for these, detection only: set parameter 'model' to it"
+    )
 
 
 def check_successor(artifact: Artifact, other: Artifact) -> None:

@@ -11,7 +11,7 @@ from rclpy.lifecycle import LifecycleNode
 
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.engine.sources import default_sources, source_configs, sources_of
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.ros import garbage
 from tao_lora_ros.ros.diagnostics import Diagnostics
@@ -40,8 +40,8 @@ class Session:
     def __init__(self, node: LifecycleNode, settings: Settings, failures: Failures) -> None:
         self._node = node
         self._failures = failures
-        self._settings = settings
         artifact = _load(settings)
+        self._settings = settings = _with_sources(settings, artifact)
         clock = node.get_clock()
         self._pipeline = Pipeline(settings, artifact, lambda: clock.now().nanoseconds)
         self._pipeline.warm()
@@ -137,7 +137,7 @@ class Session:
     def apply(self, settings: Settings) -> None:
         """Take the live parameters of new settings, after what came before the change."""
         self.take()
-        self._settings = settings
+        self._settings = settings = _with_sources(settings, self._pipeline.artifact)
         self._pipeline.apply(settings)
         self._outputs.use(self._pipeline.artifact, settings)
 
@@ -149,6 +149,11 @@ class Session:
         garbage.unfreeze()
         garbage.freeze()
         return f"model {artifact.model_id} {artifact.version}"
+
+
+def _with_sources(settings: Settings, artifact: Artifact) -> Settings:
+    """Settings whose sources are the model's where nobody named any."""
+    return sources_of(settings, artifact.channels) if default_sources(settings) else settings
 
 
 def _load(settings: Settings) -> Artifact:

@@ -13,7 +13,7 @@ from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.bags.rows import read_run
 from tao_lora_ros.detection import moments
 from tao_lora_ros.detection.analyzer import Calibration
-from tao_lora_ros.detection.calibration import calibrated
+from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.detection.findings import Findings, moment_text, told
 from tao_lora_ros.engine.pipeline import router_config
 from tao_lora_ros.engine.settings import Settings
@@ -65,6 +65,19 @@ class Recalibration:
             *told(self.old, new, self.findings, channels, rate_hz, self.names, self.begin_s),
             f"finds blows from {found} on (9 of 10)" if found else "finds no blow (9 of 10)",
         ]
+
+
+def detection_only(channels: tuple[str, ...], rate_hz: float) -> Artifact:
+    """An artifact without a network, that is to be calibrated yet."""
+    return Artifact(
+        model_id="detection",
+        version="1",
+        model=None,
+        rate_hz=rate_hz,
+        channels=channels,
+        labels=(),
+        calibration=uncalibrated(channels, rate_hz),
+    )
 
 
 def recalibrate(

@@ -12,7 +12,7 @@ from recordings import TOPICS, motion, write_ros2
 
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import TABLE, parameter_file
-from tao_lora_ros.model.artifact import save_artifact
+from tao_lora_ros.model.artifact import default_artifact, save_artifact
 
 
 @pytest.fixture
@@ -44,7 +44,10 @@ def test_a_missing_bag(capsys, tmp_path: Path) -> None:
 def test_a_bag_without_the_topics(capsys, tmp_path: Path) -> None:
     imus = [m for m in motion(0.1) if m.source == 0]
     bag = write_ros2(tmp_path / "bag", imus, TOPICS[:1])
-    assert "for source 'wrench'; there are: /imu" in complaint(capsys, "replay", bag)
+    file = tmp_path / "p.yaml"
+    file.write_text("/**: {ros__parameters: {wrenches: [wrench]}}")
+    message = complaint(capsys, "replay", bag, "--params-file", file)
+    assert "for source 'wrench'; there are: /imu" in message
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.5, 0.95])
@@ -64,7 +67,7 @@ def test_a_topic_that_is_no_pair(capsys, bag: Path) -> None:
 
 def test_a_topic_of_an_unknown_source(capsys, bag: Path) -> None:
     message = complaint(capsys, "replay", bag, "--topic", "camera=/imu")
-    assert message == "no source is called 'camera'"
+    assert message == "no source is called 'camera'; there are: imu, joint_states, wrench"
 
 
 def test_a_missing_model(capsys, bag: Path, tmp_path: Path) -> None:
@@ -109,7 +112,8 @@ def test_a_parameter_file_that_is_missing_or_binary(capsys, bag: Path, tmp_path:
 def test_sources_that_the_model_does_not_read(capsys, bag: Path, tmp_path: Path) -> None:
     file = tmp_path / "p.yaml"
     file.write_text("/**: {ros__parameters: {imus: [other]}}")
-    message = complaint(capsys, "replay", bag, "--params-file", file)
+    asked = default_artifact()
+    message = complaint(capsys, "replay", bag, "--params-file", file, "--model", asked)
     assert "reads channels imu.accel_x" in message
 
 

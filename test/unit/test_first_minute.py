@@ -1,0 +1,110 @@
+"""A bag of any robot, and nothing else: what replay and calibrate make of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from recordings import Message, motion, write_ros2
+
+from tao_lora_ros.cli.main import main
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import channels_of, default_sources, source_configs, sources_of
+from tao_lora_ros.model.artifact import load_artifact
+from tao_lora_ros.signal.cdr import IMU, WRENCH
+
+MESSAGES = motion(12.0, impacts_s=(9.0, 10.5))
+IMUS = [message for message in MESSAGES if message.source == 0]
+WRENCHES = [replace(message, source=0) for message in MESSAGES if message.source == 1]
+FEET = [(f"/{side}/foot", WRENCH) for side in ("fl", "fr", "rl", "rr")]
+
+
+def feet() -> list[Message]:
+    """Four wrenches in frames of their own, each with noise of its own."""
+    each = [motion(12.0, impacts_s=(9.0, 10.5), seed=seed)[1::2] for seed in range(4)]
+    return [
+        Message(at, m.stamp_ns, m.data.replace(b"ft_link", f"ft_lin{at}".encode()))
+        for together in zip(*each, strict=True)
+        for at, m in enumerate(together)
+    ]
+
+
+BAGS = {
+    "an Imu alone": (IMUS, [("/imu/data_raw", IMU)]),
+    "a wrench alone": (WRENCHES, [("/ft/wrench", WRENCH)]),
+    "four feet": (feet(), FEET),
+}
+
+
+def run(*arguments: object) -> None:
+    assert main([str(argument) for argument in arguments]) == 0
+
+
+def onsets(file: Path) -> list[float]:
+    return [event["onset_s"] for event in json.loads(file.read_text())["events"]]
+
+
+@pytest.mark.parametrize("name", BAGS)
+def test_a_replay_needs_nothing_but_the_bag(name: str, tmp_path: Path, capsys) -> None:
+    bag = write_ros2(tmp_path / "bag", *BAGS[name])
+    run("replay", bag, "--json", tmp_path / "r.json")
+    assert onsets(tmp_path / "r.json") == pytest.approx([9.0, 10.5], abs=0.01)
+    said = capsys.readouterr().out
+    assert "detection only, calibrated on the first 6 s of this bag" in said
+    assert "next: tao-lora calibrate" in said
+
+
+@pytest.mark.parametrize("name", BAGS)
+def test_calibrate_alone_makes_a_model_that_replay_takes(name: str, tmp_path: Path, capsys) -> None:
+    bag = write_ros2(tmp_path / "bag", *BAGS[name])
+    run("calibrate", bag, "--to", 8, "--out", tmp_path / "model")
+    assert "detection only" in capsys.readouterr().out
+    assert load_artifact(tmp_path / "model").model is None
+    run("replay", bag, "--model", tmp_path / "model", "--json", tmp_path / "r.json")
+    assert onsets(tmp_path / "r.json") == pytest.approx([9.0, 10.5], abs=0.01)
+    assert "detection only, calibrated" not in capsys.readouterr().out
+    run("info", tmp_path / "model")
+    assert "detection only" in capsys.readouterr().out
+
+
+def test_a_model_that_was_asked_for_and_does_not_fit_is_the_reason(tmp_path: Path, capsys) -> None:
+    imu, wrench = (
+        write_ros2(tmp_path / name, *BAGS[kind])
+        for name, kind in (("imu", "an Imu alone"), ("wrench", "a wrench alone"))
+    )
+    run("calibrate", imu, "--to", 8, "--out", tmp_path / "model")
+    assert main(["replay", str(wrench), "--model", str(tmp_path / "model")]) == 1
+    assert "no topic of type sensor_msgs/msg/Imu" in capsys.readouterr().err
+
+
+def test_a_bag_too_short_to_calibrate_on_says_so(tmp_path: Path, capsys) -> None:
+    short = [message for message in IMUS if message.stamp_ns < IMUS[0].stamp_ns + 10**9]
+    bag = write_ros2(tmp_path / "bag", short, [("/imu", IMU)])
+    assert main(["replay", str(bag)]) == 1
+    assert "s are needed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(),
+        Settings(wrenches=("",)),
+        Settings(imus=("",)),
+        Settings(
+            imus=("a", "b"), imu_lags_s=(0.0, 0.0), imu_parts=("accel", "gyro"), wrenches=("",)
+        ),
+        Settings(
+            imus=("",), wrenches=("",), joint_states=("arm/joint_states",), joints=("one,two",)
+        ),
+    ],
+)
+def test_sources_follow_from_a_models_channels(settings: Settings) -> None:
+    found = sources_of(Settings(), channels_of(settings))
+    assert source_configs(found) == source_configs(settings)
+
+
+def test_who_named_a_source_is_left_alone() -> None:
+    assert default_sources(Settings(hop_steady=8))
+    assert not default_sources(Settings(wrenches=("",)))
