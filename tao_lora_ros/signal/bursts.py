@@ -91,7 +91,10 @@ class Spreader:
         """See, once in `LOOK` samples, whether there are bursts; whether that is new."""
         if len(self._recent) < LOOK:
             return False
-        found, before = look(list(self._recent)), self.bursts
+        stamps, before = list(self._recent), self.bursts
+        if before is None:  # to see them few will do; to measure them, all
+            stamps = stamps[-LOOK:]
+        found = look(stamps)
         if before is None:
             self._sent_ns = self._given_ns = self._recent[-1]
         self.bursts = found if found.size > (_END if before else _BEGIN) else None
