@@ -73,12 +73,14 @@ def moments(
     joined = join(rare, rate_hz)
     seconds = np.count_nonzero(joined > -np.inf) / rate_hz
     at = peaks(joined, cluster_rows(rate_hz), wanted_peaks(seconds) + 1)
-    at = at[: outlying(joined[at])] if len(at) > 2 else at[:0]
+    outside = outlying(joined[at]) if len(at) > 2 else 0
+    at, belongs = at[:outside], joined[at[outside]] if outside else np.inf
     starts = np.cumsum([0, *(len(rows) + cluster_rows(rate_hz) for rows in recordings)])
     found = []
     for row in np.sort(at):
         recording = int(np.searchsorted(starts, row, side="right")) - 1
-        first, end = _extent(rare[recording], int(row - starts[recording]), cluster_rows(rate_hz))
+        above = np.flatnonzero(rare[recording] > belongs)
+        first, end = _extent(above, int(row - starts[recording]), cluster_rows(rate_hz))
         found.append(
             (
                 recording,
@@ -89,9 +91,8 @@ def moments(
     return found
 
 
-def _extent(rare: Array, peak: int, apart: int) -> tuple[int, int]:
-    """Rows around a peak that are above the tail's level, with no longer pause than `apart`."""
-    above = np.flatnonzero(rare > 0.0)
+def _extent(above: NDArray[np.int64], peak: int, apart: int) -> tuple[int, int]:
+    """First and end of those rows around a peak that have no longer pause than `apart`."""
     breaks = np.flatnonzero(np.diff(above) > apart)
     number = int(np.searchsorted(above[breaks], peak, side="left"))
     bounds = np.concatenate(([0], breaks + 1, [len(above)]))

@@ -1,0 +1,162 @@
+"""`tao-lora calibrate` says what it was made of, and refuses what is no steady motion."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recordings import STD, WRENCH_STD, Message, motion, wrench, write_ros2
+
+from tao_lora_ros.bags.rows import read_run
+from tao_lora_ros.cli.main import main
+from tao_lora_ros.engine.pipeline import Pipeline, router_config
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.model.artifact import default_artifact, load_artifact
+from tao_lora_ros.detection.calibration import CalibrationError, calibrated, uncalibrated
+from tao_lora_ros.detection.detector import Detector
+from tao_lora_ros.training.sensitivity import FOUND, SHAPE, smallest_blows
+
+RATE_HZ = 500.0
+CHANNELS = tuple(
+    f"{source}_{axis}"
+    for source in ("imu.accel", "imu.gyro", "wrench.force", "wrench.torque")
+    for axis in "xyz"
+)
+
+
+@pytest.fixture(scope="module")
+def tapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty seconds of steady motion with one tap, after 7.3 s."""
+    return write_ros2(tmp_path_factory.mktemp("bags") / "tapped", motion(20.0, [7.3], seed=1))
+
+
+def thresholds(folder: Path) -> np.ndarray:
+    calibration = load_artifact(folder).calibration
+    return np.array(calibration.thresholds + calibration.level_thresholds)
+
+
+def test_it_tells_thresholds_seconds_moments_and_the_smallest_blow(
+    tapped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, plot = tmp_path / "model", tmp_path / "fit.html"
+    assert main(["calibrate", str(tapped), "--out", str(out), "--plot", str(plot)]) == 0
+    changed, seconds, left_out, target, smallest = capsys.readouterr().out.splitlines()
+    assert re.match(r"thresholds \d\.\d\d, \d\.\d\d and levels .* -> \d\.\d\d, ", changed)
+    used_s, left_out_s = map(float, re.findall(r"([\d.]+) s", seconds))
+    assert 0.2 < left_out_s < 0.8
+    assert used_s + left_out_s == pytest.approx(19.6, abs=0.2)
+    moment = re.fullmatch(
+        r"left out: ([\d.]+) s, 0\.\d\d s long \((\w+\.\w+) ([\d.]+) (\S+), .*", left_out
+    )
+    assert moment is not None
+    assert float(moment[1]) == pytest.approx(7.3, abs=0.1)
+    assert moment[2] in CHANNELS
+    assert target.startswith("1 false alarms an hour aimed at")
+    sizes = re.fullmatch(r"finds blows from ([\d.]+) m/s\^2 or ([\d.]+) N on \(9 of 10\)", smallest)
+    assert sizes is not None
+    # Several standard deviations of the noise, and by far smaller than the tap.
+    assert 2 * STD[0] < float(sizes[1]) < 30 * STD[0]
+    assert 2 * WRENCH_STD[0] < float(sizes[2]) < 30 * WRENCH_STD[0]
+    page = plot.read_text()
+    assert "left out:" in page
+    assert f"{float(moment[1]):.2f} s" in page
+    assert page.count('"dash":"dash"') >= 4  # a line at each threshold
+
+
+def test_a_tap_changes_little_and_a_part_without_it_has_none(
+    tapped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clean = write_ros2(tmp_path / "clean", motion(20.0, seed=1))
+    for bag, name in ((tapped, "tapped"), (clean, "clean")):
+        assert main(["calibrate", str(bag), "--out", str(tmp_path / f"of-{name}")]) == 0
+    np.testing.assert_allclose(
+        thresholds(tmp_path / "of-tapped"), thresholds(tmp_path / "of-clean"), rtol=0.1
+    )
+    capsys.readouterr()
+    words = ["calibrate", str(tapped), "--out", str(tmp_path / "part"), "--from", "9", "--to", "17"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "7.6 s used, 0.0 s left out" in said
+    assert "left out:" not in said
+
+
+def test_a_part_of_a_bag_keeps_its_times(tapped: Path) -> None:
+    whole = read_run(tapped, Settings(), RATE_HZ).values
+    part = read_run(tapped, Settings(), RATE_HZ, part_s=(5.0, 8.0)).values
+    assert len(part) == pytest.approx(1500, abs=5)
+    start = next(i for i in range(2490, 2510) if np.array_equal(whole[i + 9], part[9 + 1]))
+    np.testing.assert_array_equal(part[20:1400], whole[start - 1 + 20 : start - 1 + 1400])
+
+
+def test_replay_takes_a_part(tapped: Path, tmp_path: Path) -> None:
+    for part, events in ((["--to", "5"], 0), (["--from", "5", "--to", "10"], 1)):
+        file = tmp_path / "out.json"
+        assert main(["replay", str(tapped), *part, "--json", str(file)]) == 0
+        assert file.read_text().count('"onset_s"') == events
+
+
+def test_a_recording_full_of_contacts_is_refused_with_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times_s = np.cumsum(np.random.default_rng(2).uniform(0.4, 1.2, 24))
+    bag = write_ros2(tmp_path / "contacts", motion(20.0, times_s[times_s < 19.0], seed=3))
+    words = ["calibrate", str(bag), "--out", str(tmp_path / "model")]
+    assert main(words) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "record steady motion alone" in line
+    assert line.endswith("choose a part with --from and --to, or insist with --force")
+    assert not (tmp_path / "model").exists()
+    assert main([*words, "--force"]) == 0
+    assert "less sensitive than before" in capsys.readouterr().out
+
+
+def test_the_smallest_blow_is_found_and_a_smaller_one_is_not() -> None:
+    rows = np.random.default_rng(4).normal(0, 1, (15_000, 12)) * [*STD, *WRENCH_STD]
+    calibration, _ = calibrated(uncalibrated(CHANNELS, RATE_HZ), [rows], RATE_HZ, 1.0)
+    config = router_config(Settings(), RATE_HZ)
+    sizes = smallest_blows(calibration, config, [rows], CHANNELS, RATE_HZ)
+    assert sorted(sizes) == ["N", "m/s^2"]
+    fresh = np.random.default_rng(5).normal(0, 1, (30_000, 12)) * [*STD, *WRENCH_STD]
+    for unit, first in (("m/s^2", 0), ("N", 6)):
+        shares = []
+        for factor in (0.5, 1.0, 2.0):
+            struck, at = fresh.copy(), np.arange(500, 29_000, 500)
+            for i, row in enumerate(at):
+                direction = np.random.default_rng(i).normal(size=3)
+                direction *= factor * sizes[unit] / np.linalg.norm(direction)
+                struck[row : row + 4, first : first + 3] += SHAPE[:, None] * direction
+            steps = Detector(calibration, config).run(np.arange(len(struck)), struck)
+            transient = np.concatenate([piece["transient"].copy() for piece, _, _ in steps])
+            shares.append(np.mean([transient[row : row + 8].any() for row in at]))
+        assert shares[0] < 0.5
+        assert shares[1] == pytest.approx(FOUND, abs=0.12)
+        assert shares[2] > 0.97
+
+
+def test_the_pipeline_leaves_out_an_overflow_and_refuses_contacts_unchanged() -> None:
+    def run(messages: list) -> Pipeline:
+        subject = Pipeline(Settings(), load_artifact(default_artifact()))
+        for message in messages:
+            subject.push(message.source, message.data)
+        return subject
+
+    clean = run(motion(10.0, seed=6)).calibrate()
+    spoilt = motion(10.0, seed=6)
+    stamp_ns = spoilt[4001].stamp_ns  # the wrench's after 4 s
+    spoilt[4001] = Message(1, stamp_ns, wrench(stamp_ns, (32768.0,) * 6))
+    said = run(spoilt).calibrate()
+    assert said[2].startswith("left out: 3.9")
+    assert "(wrench." in said[2]
+    numbers = [
+        np.array(re.findall(r"\d+\.\d+", line.partition("->")[2]), float)
+        for line in (clean[0], said[0])
+    ]
+    np.testing.assert_allclose(numbers[1], numbers[0], rtol=0.1)
+    times_s = np.cumsum(np.random.default_rng(2).uniform(0.4, 1.0, 24))
+    subject = run(motion(18.0, times_s[times_s < 17.0], seed=7))
+    before = subject._detector.calibration
+    with pytest.raises(CalibrationError, match="record steady motion alone"):
+        subject.calibrate()
+    assert subject._detector.calibration is before
