@@ -19,8 +19,8 @@ from tao_lora_ros.preservation.event_catalogue import (
     read_entries,
     read_event,
 )
+from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_export import export_bag, export_csv
-from tao_lora_ros.preservation.event_index import Entry
 from tao_lora_ros.preservation.event_verify import verify
 from tao_lora_ros.report.event_plot import plot_event
 from tao_lora_ros.signal.source import unit_of
