@@ -10,8 +10,15 @@ from typing import Any
 
 import yaml
 
-from tao_lora_ros.engine.parameter import Parameter, parameter
-from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.engine.parameter import (
+    NODE_NAME,
+    Parameter,
+    SettingsError,
+    is_ours,
+    parameter,
+)
+from tao_lora_ros.engine.parameter_file import parameters_for
+from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.runtime.choice import BACKENDS
 from tao_lora_ros.signal.source import WRENCH_TYPES
 
@@ -22,10 +29,6 @@ _ONE_EACH = (
     ("joint_states", "joint_state_lags_s"),
     ("joint_states", "joints"),
 )
-
-
-class SettingsError(TaoLoraError):
-    """A parameter is unknown, of the wrong type or out of range; the text names it."""
 
 
 @dataclass(frozen=True)
@@ -181,34 +184,32 @@ def settings_from(values: Mapping[str, Any]) -> Settings:
         SettingsError: a name is unknown, or a value of the wrong type or out of range.
     """
     for name, value in values.items():
-        if name not in _BY_NAME:
-            near = difflib.get_close_matches(str(name), _BY_NAME, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            raise SettingsError(f"unknown parameter '{name}'{hint}")
-        if problem := _BY_NAME[name].problem(value):
+        if problem := _problem(name, value):
             raise SettingsError(problem)
     return Settings(**{name: _BY_NAME[name].coerce(value) for name, value in values.items()})
 
 
+def _problem(name: str, value: Any) -> str | None:
+    if name in _BY_NAME:
+        return _BY_NAME[name].problem(value)
+    near = difflib.get_close_matches(str(name)[:100], _BY_NAME, 1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"unknown parameter '{shown(name)}'{hint}"
+
+
 def read_settings(file: Path) -> Settings:
-    """Settings of a ROS parameter file.
+    """Settings of a ROS parameter file; what is ROS's own in it is left to ROS.
 
     Raises:
         SettingsError: the file is not such a file, or a parameter in it is wrong.
     """
+    given = parameters_for(file, NODE_NAME)
+    ours = {name: row for name, row in given.items() if is_ours(name)}
+    for name, (value, line) in ours.items():
+        if problem := _problem(name, value):
+            raise SettingsError(f"{file}: line {line}: {problem}")
     try:
-        content = yaml.safe_load(file.read_text())
-    except OSError as error:
-        raise SettingsError(f"{file}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
-    try:
-        (section,) = content.values()
-        values = dict(section["ros__parameters"])
-    except (AttributeError, ValueError, TypeError, KeyError):
-        raise SettingsError(f"{file}: expected one node with 'ros__parameters'") from None
-    try:
-        return settings_from(values)
+        return settings_from({name: row.value for name, row in ours.items()})
     except SettingsError as error:
         raise SettingsError(f"{file}: {error}") from None
 

@@ -12,10 +12,11 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
 
-from tao_lora_ros.engine.settings import SettingsError, settings_from
+from tao_lora_ros.engine.parameter import SettingsError, is_ours
+from tao_lora_ros.engine.settings import settings_from
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.ros.failures import Failures
-from tao_lora_ros.ros.parameters import declare, is_ours
+from tao_lora_ros.ros.parameters import declare
 from tao_lora_ros.ros.session import IDLE_S, Session
 
 _ChangeState = Callable[[ChangeState.Request, ChangeState.Response], ChangeState.Response]

@@ -8,7 +8,8 @@ import sys
 from contextlib import suppress
 from types import FrameType
 
-NODE_NAME = "tao_lora"
+from tao_lora_ros.engine.parameter import NODE_NAME
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -27,7 +28,7 @@ def main() -> int:
     from rclpy.exceptions import NameValidationException, ParameterException
     from rclpy.signals import SignalHandlerOptions
 
-    from tao_lora_ros.engine.settings import SettingsError
+    from tao_lora_ros.engine.parameter import SettingsError
     from tao_lora_ros.ros.node import PipelineNode
 
     # One thread: the model is small, and waking a second core costs more than it brings.

@@ -87,9 +87,9 @@ def test_a_model_whose_tensors_have_other_sizes(capsys, bag: Path, model: Path) 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("hop_stedy: 3", "unknown parameter 'hop_stedy'; did you mean 'hop_steady'?"),
-        ("hop_steady: fast", "parameter 'hop_steady' is 'fast', expected int"),
-        ("hop_steady: 0", "parameter 'hop_steady' is 0, expected 1 to 4096"),
+        ("hop_stedy: 3", "line 3: unknown parameter 'hop_stedy'; did you mean 'hop_steady'?"),
+        ("hop_steady: fast", "line 3: parameter 'hop_steady' is 'fast', expected int"),
+        ("hop_steady: 0", "line 3: parameter 'hop_steady' is 0, expected 1 to 4096"),
         ("imus: [a, b]", "parameter 'imu_lags_s' has 1 entries, 'imus' has 2"),
     ],
 )
