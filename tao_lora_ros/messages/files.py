@@ -52,8 +52,7 @@ def read_regular(file: Path, most_bytes: int, links: bool = True) -> bytes:
         if size > most_bytes:
             reason = f"{size} bytes, expected {most_bytes} at most"
             raise OSError(errno.EFBIG, reason, str(file))
-        # A file that grows meanwhile, or that like those of /proc does not tell its size.
-        data = content.read(most_bytes + 1)
-    if len(data) > most_bytes:
-        raise OSError(errno.EFBIG, f"more than {most_bytes} bytes", str(file))
+        data = content.read(size + 1)
+    if len(data) > size:
+        raise OSError(errno.EFBIG, "grew while it was read", str(file))
     return data
