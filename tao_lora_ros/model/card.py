@@ -28,6 +28,10 @@ MOST_INT8_INPUTS = 8192
 MOST_INT4_INPUTS = 131_072
 
 
+# What no sensor's resolution (in its unit) nor a logarithm of energies reaches: it would be deaf.
+_MOST = {"floors": 1e6, "thresholds": 100.0}
+
+
 class ArtifactError(TaoLoraError):
     """The folder is not a usable artifact; the text names the file, the field and what is wrong."""
 
@@ -90,7 +94,7 @@ def _checked(card: Any) -> dict[str, Any]:
     _check_schema(card)
     if not encodable(json.dumps(card, ensure_ascii=False)):
         raise ValueError("a text in it is not Unicode: it holds half a character")
-    for check in (_check_lengths, _check_order, _check_units, _check_inputs, _check_prior):
+    for check in _CHECKS:
         check(card)
     return card
 
@@ -134,6 +138,13 @@ def _check_order(card: dict[str, Any]) -> None:
             raise ValueError(f"router.{name} is {router[name]}, expected ascending")
 
 
+def _check_bounds(card: dict[str, Any]) -> None:
+    for name, most in _MOST.items():
+        for i, value in enumerate(card["router"][name]):
+            if value > most:
+                raise ValueError(f"router.{name}[{i}] is {value:g}, expected {most:g} at most")
+
+
 def _check_units(card: dict[str, Any]) -> None:
     for i, channel in enumerate(card["channels"]):
         unit, expected = channel["unit"], unit_of(channel["name"])
@@ -168,3 +179,6 @@ def _check_prior(card: dict[str, Any]) -> None:
             good = False
     if not good:
         raise ValueError("router.autocovariance: with router.floors not positive definite")
+
+
+_CHECKS = [_check_lengths, _check_order, _check_bounds, _check_units, _check_inputs, _check_prior]
