@@ -115,8 +115,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
+            found = shown(repr(self.backend))
             raise SettingsError(
-                f"parameter 'backend' is {self.backend!r}, expected one of {', '.join(BACKENDS)}"
+                f"parameter 'backend' is {found}, expected one of {', '.join(BACKENDS)}"
             )
         for names, of_each in _ONE_EACH:
             if len(getattr(self, names)) != len(getattr(self, of_each)):
@@ -129,7 +130,8 @@ class Settings:
         try:
             Path(self.store).expanduser()
         except RuntimeError:
-            raise SettingsError(f"parameter 'store' is {self.store!r}: no such home") from None
+            found = shown(repr(self.store))
+            raise SettingsError(f"parameter 'store' is {found}: no such home") from None
 
     @property
     def longest_wait_s(self) -> float:
@@ -147,14 +149,15 @@ class Settings:
     def _check_joints(self) -> None:
         for topic, joints in zip(self.joint_states, self.joint_names, strict=True):
             if bool(topic) != bool(joints):
+                found = f"'{shown(', '.join(joints))}' for JointState '{shown(topic)}'"
                 raise SettingsError(
-                    f"parameter 'joints' is {', '.join(joints)!r} for JointState '{topic}', "
-                    "expected joints for each topic"
+                    f"parameter 'joints' is {found}, expected joints for each topic"
                 )
             for joint in joints:
                 if joints.count(joint) > 1 or "." in joint:
+                    found = shown(repr(joint))
                     raise SettingsError(
-                        f"parameter 'joints' has {joint!r}, expected each once and no dots"
+                        f"parameter 'joints' has {found}, expected each once and no dots"
                     )
 
     def _check_wrench_types(self) -> None:
@@ -166,7 +169,7 @@ class Settings:
         for name in self.wrench_types:
             if name not in WRENCH_TYPES:
                 raise SettingsError(
-                    f"parameter 'wrench_types' is {name!r}, "
+                    f"parameter 'wrench_types' is {shown(repr(name))}, "
                     f"expected one of {', '.join(WRENCH_TYPES)}"
                 )
 

@@ -15,7 +15,7 @@ import numpy as np
 from tao_lora_ros.detection.innovation import LAGS, prior
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.files import read_regular
-from tao_lora_ros.messages.texts import MOST_LINE, encodable, shown
+from tao_lora_ros.messages.texts import MOST_LINE, MOST_SHOWN, encodable, shown
 from tao_lora_ros.signal.source import unit_of
 
 SCHEMA_VERSION = 2
@@ -152,6 +152,19 @@ def _check_units(card: dict[str, Any]) -> None:
             raise ValueError(f"channels[{i}].unit is {unit!r}, expected {expected!r}")
 
 
+def _check_texts(card: dict[str, Any]) -> None:
+    """They go to logs, displays and files."""
+    texts = {name: card[name] for name in ("model_id", "version")}
+    texts |= {f"labels[{i}]": label for i, label in enumerate(card["labels"])}
+    texts |= {f"channels[{i}].name": row["name"] for i, row in enumerate(card["channels"])}
+    for name, text in texts.items():
+        if not text.isprintable() or len(text) > MOST_SHOWN:
+            found = shown(repr(text))
+            raise ValueError(
+                f"{name} is {found}, expected {MOST_SHOWN} printable characters at most"
+            )
+
+
 def _check_inputs(card: dict[str, Any]) -> None:
     """Sums of a layer's codes have to stay in the range of the integers they are added in."""
     sizes = card["config"]
@@ -181,4 +194,5 @@ def _check_prior(card: dict[str, Any]) -> None:
         raise ValueError("router.autocovariance: with router.floors not positive definite")
 
 
-_CHECKS = [_check_lengths, _check_order, _check_bounds, _check_units, _check_inputs, _check_prior]
+_CHECKS = [_check_lengths, _check_order, _check_bounds, _check_units, _check_texts]
+_CHECKS += [_check_inputs, _check_prior]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.model.layers import DualPathLinear, Int8Linear
 
@@ -54,7 +55,7 @@ def _lines(artifact: Artifact) -> Iterator[str]:
     yield f"  adapters: {', '.join(artifact.adapters) or 'its own alone'}"
     yield f"  provenance: {json.dumps(artifact.provenance)}"
     for path, values in artifact.metrics.items():
-        yield f"  {path}: {json.dumps(values)}"
+        yield f"  {shown(path)}: {json.dumps(values)}"
 
 
 def _weights(layer: DualPathLinear | Int8Linear) -> int:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from types import FrameType
 
 from tao_lora_ros.engine.parameter import NODE_NAME
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -39,7 +40,8 @@ def main() -> int:
         node = PipelineNode(NODE_NAME)
     except (SettingsError, ParameterException, NameValidationException, RuntimeError) as error:
         # RuntimeError: that of rcl, which rclpy does not export, for a bad file or argument.
-        print(f"{NODE_NAME}: {' '.join(str(error).split())}", file=sys.stderr)
+        said = shown(" ".join(str(error).split()), MOST_LINE)
+        print(f"{NODE_NAME}: {said}", file=sys.stderr)
         rclpy.try_shutdown()
         return 1
     status = _run(node)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import isfinite
 
+from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.signal.cdr import (
     BARE_WRENCH,
     DECODERS,
@@ -146,12 +147,13 @@ class Source:
         try:
             sample = self.decode(data, received_ns)
         except DecodeError as error:
-            return self.refuse(error.kind, str(error))
+            return self.refuse(error.kind, shown(error))
         if not sample.magnitude <= LARGEST:  # written so that a NaN fails too
             kind = "out_of_range" if isfinite(sample.magnitude) else "not_finite"
             return self.refuse(kind, f"values {sample.values.tolist()}")
         if self.frame_id and sample.frame_id != self.frame_id:
-            return self.refuse("wrong_frame", f"'{sample.frame_id}', not '{self.frame_id}'")
+            found, expected = shown(sample.frame_id), shown(self.frame_id)
+            return self.refuse("wrong_frame", f"'{found}', not '{expected}'")
         if self.now_ns is not None:
             off_ns = sample.stamp_ns - self.now_ns()
             if abs(off_ns) > self._offset_ns:

@@ -405,6 +405,18 @@ def test_an_unknown_field_is_named(folder: Path, section: str | None) -> None:
             lambda c: c["router"].update(memories=[6, 6]),
             "router.memories is [6, 6], expected ascending",
         ),
+        (
+            lambda c: c["labels"].__setitem__(1, "\x1b[2Jslip\n"),
+            r"labels[1] is '\x1b[2Jslip\n', expected 200 printable characters at most",
+        ),
+        (
+            lambda c: c["router"]["floors"].__setitem__(3, 10**30),
+            "router.floors[3] is 1e+30, expected 1e+06 at most",
+        ),
+        (
+            lambda c: c["router"]["thresholds"].__setitem__(0, 1e300),
+            "router.thresholds[0] is 1e+300, expected 100 at most",
+        ),
         (lambda c: c["config"].update(window=30), "config: patch 8 does not divide 30"),
         (lambda c: c["config"].update(width=33), "config: width 33 is odd"),
         (lambda c: c["config"].update(rank=64), "config: rank 64 is above width 32"),
