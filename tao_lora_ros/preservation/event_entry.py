@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from sys import intern
 from typing import Any
 
 from tao_lora_ros.messages.results import Kind
@@ -23,7 +24,7 @@ def number_in(folder: str) -> int | None:
     return int(match[1]) if match and 0 < int(match[1]) <= MOST_NUMBER else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What the index knows of an event.
 
@@ -83,7 +84,8 @@ class Entry:
         if number_in(row["folder"]) != row["number"]:
             raise ValueError(f"'folder' is {row['folder']}, expected one of number {row['number']}")
         known = {field.name: row[field.name] for field in fields(cls)}
-        known["channels"] = tuple((name, float(share)) for name, share in row["channels"])
+        # All events have the same few channels: their names are kept once.
+        known["channels"] = tuple((intern(name), float(share)) for name, share in row["channels"])
         return cls(**known)
 
 

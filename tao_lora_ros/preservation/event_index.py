@@ -8,6 +8,7 @@ folders hold the same entries, so the store can put it back.
 from __future__ import annotations
 
 import errno
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -52,11 +53,11 @@ class Index:
                 raise
             self.damaged = 1
             return
-        *lines, tail = content.split(b"\n")
-        self.damaged = int(bool(tail))  # a line is whole only with its newline
-        self._lines = len(lines)
-        for line in lines:
+        for line in io.BytesIO(content):
+            self._lines += 1
             try:
+                if not line.endswith(b"\n"):  # a line is whole only with its newline
+                    raise ValueError("torn")
                 self._take(parsed(line))
             except ValueError:
                 self.damaged += 1
