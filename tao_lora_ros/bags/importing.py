@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import csv
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.bags.labels import labels_file
 from tao_lora_ros.bags.reader import BagError
+from tao_lora_ros.bags.tables import Columns, tables
 from tao_lora_ros.bags.writer import SourceRecording, write_bag
+from tao_lora_ros.messages.texts import file_name, shown
 from tao_lora_ros.signal.cdr import IMU, JOINT_STATE, WRENCH
 
 START_NS = 1_000_000_000  # stamps begin above zero, which would read as "not set"
+LONGEST_STEP_S = 1.0  # of rows; slower ones are never interpolated (`max_gap_s`)
+LONGEST_S = 366 * 86_400.0  # of a recording
 TIME = "time"
 EFFORT = "effort_"
 # sensor: topic, message type, frame, and the short and the long names of its columns
@@ -41,6 +46,8 @@ def import_folder(source: Path, out: Path, columns: Sequence[str] | None = None)
     or the channels' long names such as `accel_x`, and `effort_JOINT` (Nm) of any joints; others are
     left out. A file of the name `NAME.labels.csv` goes along as the labels of `NAME`.
 
+    All is read and checked before the first bag is written.
+
     Args:
         source: folder of CSV files, or an NPZ file.
         out: folder for the bags; a bag that exists is not overwritten.
@@ -50,73 +57,67 @@ def import_folder(source: Path, out: Path, columns: Sequence[str] | None = None)
         The bags, one by one.
 
     Raises:
-        BagError: nothing to import, a column is missing or no number, times do not increase, or
-            the bag exists.
+        BagError: nothing to import, a file is no table of numbers, a column is missing, times do
+            not increase or are no seconds, or the bag exists; a bag is not left half written.
     """
-    found = False
-    for name, table, labels in _tables(source, columns):
-        found = True
-        bag = out / name.replace("/", "_")
-        if bag.exists():
-            raise BagError(f"{bag}: exists already")
-        out.mkdir(parents=True, exist_ok=True)
-        write_bag(_sources(name, table), bag)
-        if labels is not None:
-            bag.with_name(f"{bag.name}.labels.csv").write_text(labels.read_text())
-        yield bag
-    if not found:
-        raise BagError(f"{source}: no CSV file and no array in it")
-
-
-Table = dict[str, NDArray[np.float64]]
-
-
-def _tables(
-    source: Path, columns: Sequence[str] | None
-) -> Iterator[tuple[str, Table, Path | None]]:
-    if source.suffix == ".npz":
-        try:
-            with np.load(source, allow_pickle=False) as arrays:
-                for name in sorted(arrays.files):
-                    yield name, _named(f"{source}: {name}", arrays[name], columns), None
-        except (OSError, ValueError) as error:
-            raise BagError(f"{source}: {error}") from None
-        return
-    for file in sorted(source.glob("*.csv")):
-        if not file.name.endswith(".labels.csv"):
-            labels = file.with_name(f"{file.stem}.labels.csv")
-            yield file.stem, _read_csv(file, columns), labels if labels.exists() else None
-
-
-def _named(what: str, array: NDArray, columns: Sequence[str] | None) -> Table:
-    names = list(array.dtype.names or columns or ())
+    names: set[str] = set()
+    for name, what, table, _ in tables(source, columns):
+        _sources(what, table)
+        if file_name(name) in names:
+            raise BagError(f"{what}: another one of the name {file_name(name)}")
+        names.add(file_name(name))
     if not names:
-        raise BagError(f"{what}: no column names; give them with --columns")
-    if array.dtype.names:
-        return {name: array[name].astype(np.float64) for name in names}
-    if array.ndim != 2 or array.shape[1] != len(names):
-        raise BagError(f"{what}: shape {array.shape}, expected [n, {len(names)}] for {names}")
-    return dict(zip(names, array.astype(np.float64).T, strict=True))
+        raise BagError(f"{source}: no CSV file and no array in it")
+    for name in sorted(names):
+        if (out / name).exists():
+            raise BagError(f"{out / name}: exists already")
+    for name, what, table, labels in tables(source, columns):
+        bag = out / file_name(name)
+        _write(_sources(what, table), bag, labels)
+        yield bag
 
 
-def _read_csv(file: Path, columns: Sequence[str] | None) -> Table:
-    with file.open(newline="") as lines:
-        rows = list(csv.reader(lines))
-    names = list(columns) if columns else [name.strip() for name in rows.pop(0)] if rows else []
+def _write(sources: Sequence[SourceRecording], bag: Path, labels: Path | None) -> None:
+    """Write a bag and its labels, or nothing."""
     try:
-        array = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
-    except ValueError as error:
-        raise BagError(f"{file}: {error}; expected {len(names)} numbers a line") from None
-    return dict(zip(names, array.T, strict=True))
+        bag.parent.mkdir(parents=True, exist_ok=True)
+        write_bag(sources, bag)
+        if labels is not None:
+            labels_file(bag).write_bytes(labels.read_bytes())
+    except BaseException as error:
+        shutil.rmtree(bag, ignore_errors=True)
+        if labels is not None:
+            labels_file(bag).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise BagError(f"{error.filename or bag}: {error.strerror}") from None
+        raise
 
 
-def _sources(name: str, table: Table) -> list[SourceRecording]:
-    if TIME not in table:
-        raise BagError(f"{name}: no column '{TIME}'; there are: {', '.join(table)}")
-    times_s = table[TIME]
-    if not len(times_s) or not (np.isfinite(times_s).all() and (np.diff(times_s) > 0).all()):
-        raise BagError(f"{name}: column '{TIME}' has to increase, in seconds")
+def _stamps(what: str, times_s: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Stamps of a column of times, in nanoseconds from `START_NS`."""
+    if not len(times_s) or not np.isfinite(times_s).all():
+        raise BagError(f"{what}: column '{TIME}' has to hold seconds")
+    steps_s = np.diff(times_s)
+    if not (steps_s > 0).all():
+        at = int(np.argmin(steps_s > 0)) + 1
+        found = f"row {at + 1} is {times_s[at]:.9g} after {times_s[at - 1]:.9g}"
+        raise BagError(f"{what}: column '{TIME}' has to increase, in seconds; {found}")
+    usual_s = float(np.median(steps_s)) if len(steps_s) else 0.0
+    if usual_s >= LONGEST_STEP_S or times_s[-1] - times_s[0] > LONGEST_S:
+        raise BagError(
+            f"{what}: column '{TIME}' has steps of {usual_s:.9g} and spans "
+            f"{times_s[-1] - times_s[0]:.9g}, expected seconds; are they milli- or nanoseconds?"
+        )
     stamps = START_NS + np.round((times_s - times_s[0]) * 1e9).astype(np.int64)
+    if not (np.diff(stamps) > 0).all():
+        raise BagError(f"{what}: column '{TIME}' has steps of less than a nanosecond")
+    return stamps
+
+
+def _sources(name: str, table: Columns) -> list[SourceRecording]:
+    if TIME not in table:
+        raise BagError(f"{name}: no column '{TIME}'; there are: {_names(table)}")
+    stamps = _stamps(name, table[TIME])
     sources = []
     for topic, msgtype, frame, spellings in _SENSORS:
         for spelling in spellings:
@@ -138,5 +139,9 @@ def _sources(name: str, table: Table) -> list[SourceRecording]:
             SourceRecording("/joint_states", JOINT_STATE, "base_link", stamps, values, joints)
         )
     if not sources:
-        raise BagError(f"{name}: no column of a sensor; there are: {', '.join(table)}")
+        raise BagError(f"{name}: no column of a sensor; there are: {_names(table)}")
     return sources
+
+
+def _names(table: Columns) -> str:
+    return shown(", ".join(table))

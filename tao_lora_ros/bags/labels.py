@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from itertools import pairwise
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from tao_lora_ros.bags.reader import BagError
+from tao_lora_ros.bags.text_files import csv_rows
 from tao_lora_ros.messages.label_span import LabelSpan
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 
 STRING = "std_msgs/msg/String"
+_COLUMNS = ("start_s", "end_s", "label")
 
 
 def topic_labels(bag: Path, topic: str) -> list[LabelSpan]:
@@ -30,6 +33,7 @@ def topic_labels(bag: Path, topic: str) -> list[LabelSpan]:
             chosen = [c for c in reader.connections if (c.topic, c.msgtype) == (topic, STRING)]
             if not chosen:
                 there = ", ".join(sorted(f"{c.topic} ({c.msgtype})" for c in reader.connections))
+                there = shown(there, MOST_LINE)
                 raise BagError(f"{bag}: no topic {topic} of type {STRING}; there are: {there}")
             said = [
                 ((log_ns - reader.start_time) * 1e-9, reader.deserialize(raw, STRING).data)
@@ -53,20 +57,55 @@ def read_contacts(bag: Path) -> list[LabelSpan]:
     """The truth in `<bag>.labels.csv` beside a bag, by start; none where there is no such file.
 
     Raises:
-        BagError: a row lacks `start_s`, `end_s` or `label`, or they are no numbers.
+        BagError: as for `read_labels`.
     """
     file = labels_file(bag)
-    if not file.exists():
-        return []
-    contacts = []
-    with file.open(newline="") as lines:
-        for number, row in enumerate(csv.DictReader(lines), start=2):
-            try:
-                start, end, label = float(row["start_s"]), float(row["end_s"]), row["label"]
-                sigma = float(row.get("peak_sigma") or "nan")
-            except (KeyError, TypeError, ValueError):
-                raise BagError(
-                    f"{file}: line {number}: expected start_s,end_s,label, got {dict(row)}"
-                ) from None
-            contacts.append(LabelSpan(start, end, label, sigma))
-    return sorted(contacts, key=lambda contact: contact.start_s)
+    return read_labels(file) if file.exists() else []
+
+
+def read_labels(file: Path) -> list[LabelSpan]:
+    """Labelled stretches of a CSV file with `start_s`, `end_s`, `label`, and perhaps `peak_sigma`.
+
+    Raises:
+        BagError: a column is missing, a value of it is none, or a stretch ends before it starts;
+            the text names file, line and column.
+    """
+    rows = csv_rows(file)
+    line, head = next(rows, (1, list(_COLUMNS)))
+    columns = [name.strip() for name in head]
+    if missing := [name for name in _COLUMNS if name not in columns]:
+        there = ", ".join(map(shown, columns))
+        raise BagError(f"{file}: line {line}: no column '{missing[0]}'; there are: {there}")
+    spans = []
+    for line, row in rows:
+        try:
+            spans.append(_span(dict(zip(columns, row, strict=False))))
+        except ValueError as error:
+            raise BagError(f"{file}: line {line}: {error}") from None
+    return sorted(spans, key=lambda span: span.start_s)
+
+
+def _span(row: dict[str, str]) -> LabelSpan:
+    start_s, end_s = _seconds(row, "start_s"), _seconds(row, "end_s")
+    if end_s < start_s:
+        raise ValueError(f"column 'end_s' is {end_s:g}, expected 'start_s' {start_s:g} or later")
+    if not (label := row.get("label", "").strip()):
+        raise ValueError("column 'label' is empty, expected a name")
+    sigma = row.get("peak_sigma", "").strip()
+    try:
+        return LabelSpan(start_s, end_s, label, float(sigma or "nan"))
+    except ValueError:
+        raise ValueError(
+            f"column 'peak_sigma' is {shown(repr(sigma))}, expected a number"
+        ) from None
+
+
+def _seconds(row: dict[str, str], name: str) -> float:
+    text = row.get(name, "")
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
+    if not isfinite(value):
+        raise ValueError(f"column '{name}' is {shown(repr(text))}, expected seconds")
+    return value

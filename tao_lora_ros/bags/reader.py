@@ -12,6 +12,7 @@ from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.typesys import Stores, get_typestore
 
 from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.preservation.event_record import Topic
 from tao_lora_ros.signal.source import SourceConfig
 
@@ -63,6 +64,7 @@ def open_bag(path: Path) -> AnyReader:
 def _opened(paths: Sequence[Path]) -> AnyReader:
     reader = AnyReader(paths, default_typestore=get_typestore(Stores.ROS2_JAZZY))
     reader.open()
+    _check_metadata(reader)
     return reader
 
 
@@ -120,12 +122,13 @@ class BagReader:
 
     def _no_topic(self, source: SourceConfig, wanted: str | None, of_type: list[Any]) -> str:
         there = ", ".join(sorted(f"{c.topic} ({c.msgtype})" for c in self._reader.connections))
+        there = shown(there, MOST_LINE)
         if wanted:
             return f"{self.path}: no topic {wanted} of type {source.msgtype}; there are: {there}"
         if of_type:
             return (
                 f"{self.path}: several topics of type {source.msgtype}: "
-                f"{', '.join(sorted(c.topic for c in of_type))}; "
+                f"{shown(', '.join(sorted(c.topic for c in of_type)), MOST_LINE)}; "
                 f"choose with --topic {source.name}=TOPIC"
             )
         return (
@@ -196,5 +199,15 @@ class BagReader:
         self._reader.close()
 
 
+def _check_metadata(reader: AnyReader) -> None:
+    """Refuse a metadata.yaml with other types than its numbers and names have; nobody else does."""
+    numbers = [reader.duration, reader.start_time, *(c.msgcount for c in reader.connections)]
+    names = [name for c in reader.connections for name in (c.topic, c.msgtype)]
+    for values, kind, expected in ((numbers, int, "a whole number"), (names, str, "a name")):
+        for value in values:
+            if type(value) is not kind:
+                raise ValueError(f"its metadata say {value!r}, expected {expected}")
+
+
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return shown(" ".join(str(error).split()) or type(error).__name__, MOST_LINE)

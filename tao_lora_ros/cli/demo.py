@@ -24,6 +24,7 @@ from tao_lora_ros.cli.live import View, view_of
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.hardware.process import usage
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.report.report import tiles, write_report
 from tao_lora_ros.ros.distro import LOCAL_ONLY
 from tao_lora_ros.ros.recorder import Recorder
@@ -58,7 +59,7 @@ def run_demo(bag: Path | None, out: Path, rate: float = 1.0) -> int:
         out.mkdir(parents=True, exist_ok=True)
         _demo(bag or _simulated(out / "recording", console), out, rate, console)
     except (ChildError, BagError, OSError) as error:
-        print(f"tao-lora: error: {error}", file=sys.stderr)
+        print(f"tao-lora: error: {shown(error, MOST_LINE)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("tao-lora: interrupted", file=sys.stderr)

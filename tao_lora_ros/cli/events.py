@@ -13,14 +13,15 @@ import numpy as np
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Kind
 from tao_lora_ros.messages.stamps import split
+from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.preservation.event_catalogue import (
     EVENTS,
     default_store,
     read_entries,
     read_event,
 )
+from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_export import export_bag, export_csv
-from tao_lora_ros.preservation.event_index import Entry
 from tao_lora_ros.preservation.event_verify import verify
 from tao_lora_ros.report.event_plot import plot_event
 from tao_lora_ros.signal.source import unit_of
@@ -86,17 +87,17 @@ def _row(entry: Entry) -> tuple[str, ...]:
         f"{_seconds(entry.end_ns - entry.onset_ns):.3f} s",
         f"{entry.peak_score:.2f}",
         Kind(entry.kind).name.lower(),
-        entry.label or "-",
+        shown(entry.label) or "-",
         _size(entry.size),
-        ", ".join(f"{name} {share:.0%}" for name, share in entry.channels[:_TOP_CHANNELS]),
+        _channels(entry, _TOP_CHANNELS),
     )
 
 
 def show_event(options: Namespace) -> None:
     """`tao-lora events show`."""
     entry, record = read_event(options.store, options.number)
-    label = f"{entry.label} {entry.probability:.0%}" if entry.label else "-"
-    frame_id, kind = record.event.frame_id, Kind(entry.kind).name.lower()
+    label = f"{shown(entry.label)} {entry.probability:.0%}" if entry.label else "-"
+    frame_id, kind = shown(record.event.frame_id), Kind(entry.kind).name.lower()
     print(f"event     {entry.number}, number {entry.sequence} of its run, frame {frame_id}")
     print(f"onset     {_time(entry.onset_ns)} UTC ({entry.onset_ns} ns)")
     print(f"peak      {_seconds(entry.peak_ns - entry.onset_ns):.4f} s after the onset")
@@ -104,17 +105,18 @@ def show_event(options: Namespace) -> None:
     print(f"score     {entry.peak_score:.2f}")
     print(f"kind      {kind}{', a new steady state' * entry.regime_change}")
     print(f"label     {label}")
-    print(f"channels  {', '.join(f'{name} {share:.0%}' for name, share in entry.channels)}")
+    print(f"channels  {_channels(entry)}")
     print(f"bag       {options.store / EVENTS / entry.folder}")
     print(f"          {entry.messages} messages, {_size(entry.size)}, sha256 {entry.sha256}")
     for topic, messages in record.received:
-        print(f"topic     {topic.name} ({topic.msgtype}): {len(messages.data)} messages")
+        name = f"{shown(topic.name)} ({shown(topic.msgtype)})"
+        print(f"topic     {name}: {len(messages.data)} messages")
     for raw in record.event.raw:
         _show_source(raw, entry.onset_ns)
 
 
 def _show_source(raw: RawSamples, onset_ns: int) -> None:
-    print(f"source    {raw.source} (frame {raw.frame_id})")
+    print(f"source    {shown(raw.source)} (frame {shown(raw.frame_id)})")
     if not len(raw.stamps_ns):
         print("          no samples")
         return
@@ -125,7 +127,7 @@ def _show_source(raw: RawSamples, onset_ns: int) -> None:
         span = (
             f"{seen.min():.5g} to {seen.max():.5g} {unit_of(name)}" if len(seen) else "not reported"
         )
-        print(f"          {name:20} {span}")
+        print(f"          {shown(name):20} {span}")
 
 
 def export_events(options: Namespace) -> None:
@@ -154,6 +156,10 @@ def verify_events(options: Namespace) -> int:
         print(f"{options.store / found.path}: {found.reason}")
     print(f"{count} events checked, {len(damage)} damaged")
     return 1 if damage else 0
+
+
+def _channels(entry: Entry, most: int | None = None) -> str:
+    return ", ".join(f"{shown(name)} {share:.0%}" for name, share in entry.channels[:most])
 
 
 def _time(stamp_ns: int) -> str:

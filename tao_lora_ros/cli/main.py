@@ -14,6 +14,7 @@ from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
 from tao_lora_ros.cli.training import add_training_parsers
 from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(options.run(options) or 0)
     except TaoLoraError as error:
-        print(f"tao-lora: error: {error}", file=sys.stderr)
+        print(f"tao-lora: error: {shown(error, MOST_LINE)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -5,6 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.messages.texts import shown
+
+NODE_NAME = "tao_lora"
+# Names that belong to ROS itself.
+_ROS_OWN = ("use_sim_time", "start_type_description_service")
+
+
+class SettingsError(TaoLoraError):
+    """A parameter is unknown, of the wrong type or out of range; the text names it."""
+
+
+def is_ours(name: str) -> bool:
+    """Whether a parameter is this package's, not one that ROS itself gives every node."""
+    return name not in _ROS_OWN and not name.startswith("qos_overrides.")
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -28,7 +44,7 @@ class Parameter:
     def problem(self, value: Any) -> str | None:
         """Why the value will not do, or None."""
         if not self._right_type(value):
-            return f"parameter '{self.name}' is {value!r}, expected {self.type_name}"
+            return f"parameter '{self.name}' is {shown(repr(value))}, expected {self.type_name}"
         for number in value if isinstance(value, list | tuple) else (value,):
             if isinstance(number, str):
                 continue

@@ -10,8 +10,15 @@ from typing import Any
 
 import yaml
 
-from tao_lora_ros.engine.parameter import Parameter, parameter
-from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.engine.parameter import (
+    NODE_NAME,
+    Parameter,
+    SettingsError,
+    is_ours,
+    parameter,
+)
+from tao_lora_ros.engine.parameter_file import parameters_for
+from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.runtime.choice import BACKENDS
 from tao_lora_ros.signal.channels import IMU_PARTS, WRENCH_TYPES
 
@@ -22,10 +29,6 @@ _ONE_EACH = (
     ("joint_states", "joint_state_lags_s"),
     ("joint_states", "joints"),
 )
-
-
-class SettingsError(TaoLoraError):
-    """A parameter is unknown, of the wrong type or out of range; the text names it."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
+            found = shown(repr(self.backend))
             raise SettingsError(
-                f"parameter 'backend' is {self.backend!r}, expected one of {', '.join(BACKENDS)}"
+                f"parameter 'backend' is {found}, expected one of {', '.join(BACKENDS)}"
             )
         for names, of_each in _ONE_EACH:
             if len(getattr(self, names)) != len(getattr(self, of_each)):
@@ -143,7 +147,8 @@ class Settings:
         try:
             Path(self.store).expanduser()
         except RuntimeError:
-            raise SettingsError(f"parameter 'store' is {self.store!r}: no such home") from None
+            found = shown(repr(self.store))
+            raise SettingsError(f"parameter 'store' is {found}: no such home") from None
 
     @property
     def longest_wait_s(self) -> float:
@@ -161,14 +166,15 @@ class Settings:
     def _check_joints(self) -> None:
         for topic, joints in zip(self.joint_states, self.joint_names, strict=True):
             if bool(topic) != bool(joints):
+                found = f"'{shown(', '.join(joints))}' for JointState '{shown(topic)}'"
                 raise SettingsError(
-                    f"parameter 'joints' is {', '.join(joints)!r} for JointState '{topic}', "
-                    "expected joints for each topic"
+                    f"parameter 'joints' is {found}, expected joints for each topic"
                 )
             for joint in joints:
                 if joints.count(joint) > 1 or "." in joint:
+                    found = shown(repr(joint))
                     raise SettingsError(
-                        f"parameter 'joints' has {joint!r}, expected each once and no dots"
+                        f"parameter 'joints' has {found}, expected each once and no dots"
                     )
 
     def _check_one_for_all(self, kinds: str, names: str, known: tuple[str, ...]) -> None:
@@ -180,7 +186,8 @@ class Settings:
         for name in given:
             if name not in known:
                 raise SettingsError(
-                    f"parameter '{kinds}' is {name!r}, expected one of {', '.join(known)}"
+                    f"parameter '{kinds}' is {shown(repr(name))}, "
+                    f"expected one of {', '.join(known)}"
                 )
 
 
@@ -197,34 +204,32 @@ def settings_from(values: Mapping[str, Any]) -> Settings:
         SettingsError: a name is unknown, or a value of the wrong type or out of range.
     """
     for name, value in values.items():
-        if name not in _BY_NAME:
-            near = difflib.get_close_matches(str(name), _BY_NAME, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            raise SettingsError(f"unknown parameter '{name}'{hint}")
-        if problem := _BY_NAME[name].problem(value):
+        if problem := _problem(name, value):
             raise SettingsError(problem)
     return Settings(**{name: _BY_NAME[name].coerce(value) for name, value in values.items()})
 
 
+def _problem(name: str, value: Any) -> str | None:
+    if name in _BY_NAME:
+        return _BY_NAME[name].problem(value)
+    near = difflib.get_close_matches(str(name)[:100], _BY_NAME, 1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"unknown parameter '{shown(name)}'{hint}"
+
+
 def read_settings(file: Path) -> Settings:
-    """Settings of a ROS parameter file.
+    """Settings of a ROS parameter file; what is ROS's own in it is left to ROS.
 
     Raises:
         SettingsError: the file is not such a file, or a parameter in it is wrong.
     """
+    given = parameters_for(file, NODE_NAME)
+    ours = {name: row for name, row in given.items() if is_ours(name)}
+    for name, (value, line) in ours.items():
+        if problem := _problem(name, value):
+            raise SettingsError(f"{file}: line {line}: {problem}")
     try:
-        content = yaml.safe_load(file.read_text())
-    except OSError as error:
-        raise SettingsError(f"{file}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
-    try:
-        (section,) = content.values()
-        values = dict(section["ros__parameters"])
-    except (AttributeError, ValueError, TypeError, KeyError):
-        raise SettingsError(f"{file}: expected one node with 'ros__parameters'") from None
-    try:
-        return settings_from(values)
+        return settings_from({name: row.value for name, row in ours.items()})
     except SettingsError as error:
         raise SettingsError(f"{file}: {error}") from None
 

@@ -5,34 +5,36 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+import torch
+from safetensors.torch import save
+from torch import Tensor
 
 from tao_lora_ros.detection.analyzer import Calibration
 from tao_lora_ros.detection.calibration import uncalibrated
-from tao_lora_ros.detection.innovation import LAGS
-from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.model.adapter import Adapter, set_adapter
+from tao_lora_ros.model.card import CARD, SCHEMA_VERSION, ArtifactError, read_card, without_nan
 from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.tensor_file import (
+    check_values,
+    expected_tensors,
+    load_tensors,
+    read_tensors,
+)
 from tao_lora_ros.signal.source import unit_of
 
-SCHEMA_VERSION = 2
-TENSORS, CARD = "model.safetensors", "model.json"
+TENSORS = "model.safetensors"
 DEFAULT_ARTIFACT = "arm_base"
 
 
 _NUMBERS = re.compile(r"\[[\s\d.eE+,-]+\]")
-
-
-class ArtifactError(TaoLoraError):
-    """The folder is not a usable artifact; the text names the file, the field and what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,8 @@ def save_artifact(artifact: Artifact, folder: Path) -> None:
         "channels": [{"name": name, "unit": unit_of(name)} for name in artifact.channels],
         "labels": list(artifact.labels),
         "router": asdict(artifact.calibration),
-        "provenance": artifact.provenance,
-        "metrics": artifact.metrics,
+        "provenance": without_nan(artifact.provenance),
+        "metrics": without_nan(artifact.metrics),
     }
     if artifact.model:
         state = {name: tensor.contiguous() for name, tensor in artifact.model.state_dict().items()}
@@ -105,7 +107,8 @@ def save_artifact(artifact: Artifact, folder: Path) -> None:
             name: _save_adapter(adapter, folder / adapter_file(name))
             for name, adapter in artifact.adapters.items()
         }
-    (folder / CARD).write_text(_NUMBERS.sub(_on_one_line, json.dumps(card, indent=1)) + "\n")
+    text = json.dumps(card, indent=1, allow_nan=False)
+    (folder / CARD).write_text(_NUMBERS.sub(_on_one_line, text) + "\n")
 
 
 def _on_one_line(numbers: re.Match[str]) -> str:
@@ -123,12 +126,17 @@ def load_artifact(folder: Path, adapter: str = "") -> Artifact:
         ArtifactError: a file is missing, cut short or changed, a field is not as it should be, or
             there is no such adapter.
     """
-    card = _read_card(folder / CARD)
-    model = None
+    card = read_card(folder / CARD)
+    model: Mixer | None = None
+    expected: dict[str, Tensor] = {}
     if "config" in card:
-        model = _build(folder, card, _read_checked(folder / TENSORS, card["tensors_sha256"]))
+        config, expected = _sizes(folder / CARD, card)
+        tensors = read_tensors(folder / TENSORS, card["tensors_sha256"], expected)
+        model = Mixer(config, quantized=True)
+        model.load_state_dict(tensors)
+        model.prepare()
     adapters = {
-        name: _load_adapter(folder / adapter_file(name), digest)
+        name: _load_adapter(folder / adapter_file(name), digest, expected)
         for name, digest in card.get("adapters", {}).items()
     }
     if adapter and adapter not in adapters:
@@ -183,100 +191,23 @@ def _save_adapter(adapter: Adapter, file: Path) -> str:
     return hashlib.sha256(tensors).hexdigest()
 
 
-def _load_adapter(file: Path, digest: str) -> Adapter:
+def _load_adapter(file: Path, digest: str, expected: Mapping[str, Tensor]) -> Adapter:
+    tensors = load_tensors(file, digest, expected)
+    for name, tensor in tensors.items():
+        if tensor.dtype is not torch.float16:
+            raise ArtifactError(f"{file}: {shown(name)} is {tensor.dtype}, expected torch.float16")
+        check_values(file, shown(name), tensor)
+    layers = dict.fromkeys(name.rpartition(".")[0] for name in tensors)
     try:
-        tensors = load(_read_checked(file, digest))
-        layers = dict.fromkeys(name.rpartition(".")[0] for name in tensors)
         return {layer: (tensors[f"{layer}.down"], tensors[f"{layer}.up"]) for layer in layers}
-    except SafetensorError as error:
-        raise ArtifactError(f"{file}: {' '.join(str(error).split())}") from None
     except KeyError as error:
-        raise ArtifactError(f"{file}: {error} is missing") from None
+        raise ArtifactError(f"{file}: {shown(error)} is missing") from None
 
 
-def _read_checked(file: Path, digest: str) -> bytes:
+def _sizes(file: Path, card: dict[str, Any]) -> tuple[MixerConfig, dict[str, Tensor]]:
+    """The sizes of the model, and the tensors that one of them has; nothing is allocated yet."""
     try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{file}: {error.strerror}") from None
-    found = hashlib.sha256(content).hexdigest()
-    if found != digest:
-        raise ArtifactError(f"{file}: SHA-256 is {found}, {CARD} says {digest}")
-    return content
-
-
-def _read_card(file: Path) -> dict[str, Any]:
-    try:
-        card = json.loads(file.read_text())
-    except OSError as error:
-        raise ArtifactError(f"{file}: {error.strerror}") from None
-    except ValueError as error:
-        raise ArtifactError(f"{file}: not JSON: {error}") from None
-    version = card.get("schema_version") if isinstance(card, dict) else None
-    if version != SCHEMA_VERSION:
-        raise ArtifactError(
-            f"{file}: schema_version is {version!r}, expected {SCHEMA_VERSION}; "
-            "another release wrote it: train and calibrate anew"
-        )
-    schema = json.loads(
-        (resources.files("tao_lora_ros.model") / "artifact.schema.json").read_text()
-    )
-    try:
-        jsonschema.validate(card, schema)
-    except jsonschema.ValidationError as error:
-        raise ArtifactError(f"{file}: {error.json_path}: {error.message}") from None
-    try:
-        json.dumps(card, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:  # JSON can spell what is no character: "\ud800"
-        raise ArtifactError(f"{file}: a text in it is not Unicode: {error}") from None
-    _check_lengths(file, card)
-    return card
-
-
-def _check_lengths(file: Path, card: dict[str, Any]) -> None:
-    router, channels = card["router"], len(card["channels"])
-    config = card.get("config", {"channels": channels, "classes": 0})
-    for name, length, expected in (
-        ("channels", channels, config["channels"]),
-        ("labels", len(card["labels"]), config["classes"]),
-        ("router.floors", len(router["floors"]), channels),
-        ("router.thresholds", len(router["thresholds"]), len(router["scales"])),
-        ("router.autocovariance", len(router["autocovariance"]), LAGS + 1),
-        *(
-            (f"router.autocovariance[{lag}]{at}", len(row), channels)
-            for lag, matrix in enumerate(router["autocovariance"])
-            for at, row in [("", matrix), *((f"[{i}]", row) for i, row in enumerate(matrix))]
-        ),
-    ):
-        if length != expected:
-            raise ArtifactError(f"{file}: {name} has {length} entries, expected {expected}")
-    levels = router.get("level_channels", [])
-    if router.get("level_thresholds") and len(router["level_thresholds"]) != len(levels):
-        raise ArtifactError(
-            f"{file}: router.level_thresholds has {len(router['level_thresholds'])} entries, "
-            f"expected {len(levels)}"
-        )
-    numbers = [number for level in levels for number in level]
-    if len(set(numbers)) < len(numbers) or max(numbers, default=0) >= config["channels"]:
-        raise ArtifactError(f"{file}: router.level_channels is {levels}, expected each once")
-    for name in ("scales", "memories"):
-        if router[name] != sorted(set(router[name])):
-            raise ArtifactError(f"{file}: router.{name} is {router[name]}, expected ascending")
-    for i, channel in enumerate(card["channels"]):
-        unit, expected_unit = channel["unit"], unit_of(channel["name"])
-        if unit != expected_unit:
-            raise ArtifactError(
-                f"{file}: channels[{i}].unit is {unit!r}, expected {expected_unit!r}"
-            )
-
-
-def _build(folder: Path, card: dict[str, Any], tensors: bytes) -> Mixer:
-    try:
-        model = Mixer(MixerConfig(**card["config"]), quantized=True)
-    except (ValueError, RuntimeError) as error:  # RuntimeError: torch finds no memory for it
-        raise ArtifactError(f"{folder / CARD}: config: {' '.join(str(error).split())}") from None
-    try:
-        model.load_state_dict(load(tensors))
-    except (SafetensorError, RuntimeError) as error:
-        raise ArtifactError(f"{folder / TENSORS}: {' '.join(str(error).split())}") from None
-    return model.prepare()
+        config = MixerConfig(**card["config"])
+        return config, expected_tensors(config)
+    except (ValueError, RuntimeError) as error:  # RuntimeError: sizes beyond any memory
+        raise ArtifactError(f"{file}: config: {' '.join(str(error).split())}") from None

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
+import stat
 from pathlib import Path
 
+from tao_lora_ros.messages.files import open_regular, read_regular
 from tao_lora_ros.preservation.event_bag import read_bag
-from tao_lora_ros.preservation.event_index import Entry, Index
+from tao_lora_ros.preservation.event_entry import Entry, number_in
+from tao_lora_ros.preservation.event_index import Index
 from tao_lora_ros.preservation.event_record import EventRecord, StoreError
 
 EVENTS = "events"
 INDEX_FILE = "index.jsonl"
 ENTRY_FILE = "event.json"
-_NAME = re.compile(r"(\d{6,})_\w+")
+_MOST_ENTRY_BYTES = 1 << 20
 _BLOCK_BYTES = 1024 * 1024
 
 
@@ -46,18 +48,30 @@ def catalogue(store: Path) -> tuple[Index, bool]:
 
 
 def event_folders(store: Path) -> dict[int, str]:
-    """Names of the event folders by number; whatever else lies there is passed over."""
-    names = [path.name for path in (store / EVENTS).iterdir()]
-    return {int(match[1]): match[0] for match in map(_NAME.fullmatch, names) if match}
+    """Names of the event folders by number; whatever else lies there, links too, is passed over."""
+    with os.scandir(store / EVENTS) as found:
+        names = [item.name for item in found if item.is_dir(follow_symlinks=False)]
+    return {number: name for name in names if (number := number_in(name)) is not None}
+
+
+def read_entry(folder: Path) -> Entry:
+    """The entry that lies in an event's folder.
+
+    Raises:
+        OSError: there is none, or it cannot be read.
+        ValueError: it is no entry.
+    """
+    return Entry.from_json(read_regular(folder / ENTRY_FILE, _MOST_ENTRY_BYTES, links=False))
 
 
 def _adopt(store: Path, folder: str) -> Entry | None:
     """The entry that lies in a folder; None where the folder is not whole."""
     try:
-        entry = Entry.from_json((store / EVENTS / folder / ENTRY_FILE).read_bytes())
-        whole = (store / EVENTS / entry.mcap).stat().st_size == entry.size
+        entry = read_entry(store / EVENTS / folder)
+        mcap = (store / EVENTS / entry.mcap).lstat()
     except (OSError, ValueError):
         return None
+    whole = stat.S_ISREG(mcap.st_mode) and mcap.st_size == entry.size
     return entry if whole and entry.folder == folder else None
 
 
@@ -85,15 +99,35 @@ def read_event(store: Path, number: int) -> tuple[Entry, EventRecord]:
     entries = read_entries(store)
     for entry in entries:
         if entry.number == number:
-            return entry, read_bag(store / EVENTS / entry.folder)
+            folder = store / EVENTS / entry.folder
+            check_regular(folder)
+            return entry, read_bag(folder)
     held = f"{entries[0].number} to {entries[-1].number}" if entries else "none"
     raise StoreError(f"{store}: no event {number}; it holds {held}")
 
 
+def check_regular(folder: Path) -> None:
+    """Refuse an event with links or FIFOs in it, which a bag's reader would follow or wait for.
+
+    Raises:
+        StoreError: it holds such a thing, or cannot be read.
+    """
+    try:
+        odd = [path for path in folder.iterdir() if not stat.S_ISREG(path.lstat().st_mode)]
+    except OSError as error:
+        raise StoreError(f"{error.filename or folder}: {error.strerror}") from error
+    if odd:
+        raise StoreError(f"{odd[0]}: not a regular file")
+
+
 def sha256_of(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """SHA-256 of a regular file that is no link, in hexadecimal.
+
+    Raises:
+        OSError: it is something else, or cannot be read.
+    """
     digest = hashlib.sha256()
-    with file.open("rb") as content:
+    with open_regular(file, links=False) as content:
         while block := content.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()

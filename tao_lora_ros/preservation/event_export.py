@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tao_lora_ros.messages.raw_data import RawSamples
+from tao_lora_ros.messages.texts import file_name
 from tao_lora_ros.preservation.event_bag import write_bag
 from tao_lora_ros.preservation.event_record import EventRecord, StoreError
 from tao_lora_ros.signal.source import unit_of
@@ -47,9 +48,8 @@ def export_csv(records: Sequence[EventRecord], folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for raw in merged([raw for record in records for raw in record.event.raw]):
-            files.append(
-                _free_name(folder / f"{raw.source.strip('/').replace('/', '_')}.csv", files)
-            )
+            name = f"{file_name(raw.source.strip('/'))}.csv"
+            files.append(_free_name(folder / name, files))
             _write(raw, files[-1])
     except OSError as error:
         raise StoreError(f"{error.filename or folder}: {error.strerror}") from error

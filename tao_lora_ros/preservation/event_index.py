@@ -7,67 +7,22 @@ folders hold the same entries, so the store can put it back.
 
 from __future__ import annotations
 
+import errno
+import io
 import json
-import os
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from tao_lora_ros.messages.files import read_regular
+from tao_lora_ros.messages.texts import shown
+from tao_lora_ros.preservation.durable import append_durably, sync, write_durably
+from tao_lora_ros.preservation.event_entry import MOST_NUMBER, Entry, parsed, whole
+
 _SPARE_LINES = 1000  # dead lines kept before the file is written anew
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What the index knows of an event.
-
-    `number` counts the events of this store, over restarts; `sequence` is the node's own. Times
-    are ns; `channels` holds (name, share). `messages`, `size` (bytes) and `sha256` are those of the
-    mcap file in `folder` (relative to the store's `events/`).
-    """
-
-    number: int
-    folder: str
-    sequence: int
-    onset_ns: int
-    peak_ns: int
-    end_ns: int
-    peak_score: float
-    kind: int
-    regime_change: bool
-    label: str
-    probability: float
-    channels: tuple[tuple[str, float], ...]
-    messages: int
-    size: int
-    sha256: str
-
-    @property
-    def mcap(self) -> str:
-        """Path of the mcap file relative to `events/`."""
-        return f"{self.folder}/{self.folder}.mcap"
-
-    def to_json(self) -> str:
-        """One line of JSON, without its newline."""
-        return json.dumps(asdict(self), separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Entry:
-        """Undo `to_json`.
-
-        Raises:
-            ValueError: the text is not such an entry.
-        """
-        return cls._from(json.loads(text))
-
-    @classmethod
-    def _from(cls, row: Any) -> Entry:
-        """Fields that a later version may have added are passed over."""
-        try:
-            known = {field.name: row[field.name] for field in fields(cls)}
-            known["channels"] = tuple((str(name), float(share)) for name, share in row["channels"])
-            return cls(**known)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"not an entry: {error}") from None
+_MOST_BYTES = 1 << 30
+# What is no file of ours, a link, a FIFO or a folder, counts as a damaged index: it is not read.
+_FOREIGN = (errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EFBIG)
+_is_number = whole(1, MOST_NUMBER // 10)  # a forged line leaves room for more events than will come
 
 
 class Index:
@@ -90,28 +45,36 @@ class Index:
 
     def _load(self) -> None:
         try:
-            content = self.file.read_bytes()
+            content = read_regular(self.file, _MOST_BYTES, links=False)
         except FileNotFoundError:
             return
-        *lines, tail = content.split(b"\n")
-        self.damaged = int(bool(tail))  # a line is whole only with its newline
-        self._lines = len(lines)
-        for line in lines:
+        except OSError as error:
+            if error.errno not in _FOREIGN:
+                raise
+            self.damaged = 1
+            return
+        for line in io.BytesIO(content):
+            self._lines += 1
             try:
-                self._take(json.loads(line))
+                if not line.endswith(b"\n"):  # a line is whole only with its newline
+                    raise ValueError("torn")
+                self._take(parsed(line))
             except ValueError:
                 self.damaged += 1
 
     def _take(self, row: Any) -> None:
         if isinstance(row, dict) and len(row) == 1:
             kind, number = next(iter(row.items()))
-            if kind not in ("next", "removed") or not isinstance(number, int):
-                raise ValueError(f"not a line of an index: {row}")
+            if kind not in ("next", "removed") or not _is_number(number):
+                raise ValueError(f"not a line of an index: {shown(row)}")
             self.next = max(self.next, number)
             if kind == "removed":
                 self.entries.pop(number, None)
         else:
-            self._keep(Entry._from(row))
+            entry = Entry.from_row(row)
+            if not _is_number(entry.number):
+                raise ValueError(f"'number' is {entry.number}")
+            self._keep(entry)
 
     def _keep(self, entry: Entry) -> None:
         self.entries[entry.number] = entry
@@ -120,7 +83,10 @@ class Index:
     @property
     def size(self) -> int:
         """Bytes of the file."""
-        return self.file.stat().st_size if self.file.exists() else 0
+        try:
+            return self.file.lstat().st_size
+        except OSError:
+            return 0
 
     def add(self, entry: Entry) -> None:
         """Append an entry and wait until it is on the disk.
@@ -145,10 +111,7 @@ class Index:
             self.rewrite()
             return
         self.damaged = 1  # until the line is whole
-        with self.file.open("a") as file:
-            file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_durably(self.file, line + "\n")
         self.damaged = 0
         self._lines += 1
 
@@ -165,18 +128,3 @@ class Index:
         new.replace(self.file)
         sync(self.file.parent)
         self.damaged, self._lines = 0, len(lines)
-
-
-def write_durably(file: Path, text: str) -> None:
-    """Write a text file and wait until it is on the disk."""
-    file.write_text(text, "utf-8")
-    sync(file)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,10 +4,9 @@
 
 An event takes tens of milliseconds of Python. In a thread of the node these would be taken from the
 inference, by the interpreter's lock and just when things happen; here they are nobody's. Pickled
-records come on the standard input from the process that started this one, each answered by a line
-of JSON on the standard output: the reason why not (empty where it was written), and the bytes that
-the store takes. It ends with its input, so what it was given is written even when the node is
-killed.
+pairs, a record and whether it was handed over before, come on the standard input from the process
+that started this one, each answered by an `Answer` as a line of JSON on the standard output. It
+ends with its input, so what it was given is written even when the node is killed.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, cast
 
@@ -27,6 +27,21 @@ from tao_lora_ros.preservation.event_store import EventStore
 
 _MODULE = "tao_lora_ros.preservation.event_process"  # __name__ is __main__ in the process itself
 _NICE = 10
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of an event.
+
+    Args:
+        lost: it was not written.
+        said: why, or what else a user should know; empty where there is nothing, never if lost.
+        used_bytes: what the store takes on the disk.
+    """
+
+    lost: bool
+    said: str
+    used_bytes: int
 
 
 class WritingProcess:
@@ -55,26 +70,26 @@ class WritingProcess:
         """Its process id."""
         return self._process.pid
 
-    def write(self, record: EventRecord | None) -> tuple[str, int]:
+    def write(self, record: EventRecord | None, again: bool = False) -> Answer:
         """Have a record written, or with None only the store opened, and wait for that.
 
-        Returns:
-            What went wrong, empty where nothing did, and the bytes that the store takes.
+        Args:
+            record: the event.
+            again: it was handed over before, to a process that died; it is kept once.
 
         Raises:
             OSError: the process is no more.
         """
         try:
-            pickle.dump(record, self._to, pickle.HIGHEST_PROTOCOL)
+            pickle.dump((record, again), self._to, pickle.HIGHEST_PROTOCOL)
             self._to.flush()
             answer = self._from.readline()
         except OSError:
             answer = b""
-        if not answer:
+        if not answer.endswith(b"\n"):  # it may have died while it answered
             self.close()
             raise ChildProcessError(f"it ended with status {self._process.returncode}")
-        reason, used_bytes = json.loads(answer)
-        return str(reason), int(used_bytes)
+        return Answer(**json.loads(answer))
 
     def close(self) -> None:
         """End it and wait for that."""
@@ -92,22 +107,34 @@ class Keeper:
         self._arguments = folder, max_bytes, min_free_bytes
         self._store: EventStore | None = None
 
-    def keep(self, record: EventRecord | None) -> str:
-        """Open the store where it is not, and append; returns what went wrong, or nothing."""
+    def keep(self, record: EventRecord | None, again: bool = False) -> Answer:
+        """Open the store where it is not, and append what it does not hold yet."""
+        lost, said = True, ""
         try:
-            self._store = self._store or EventStore(*self._arguments)
-            if record:
-                self._store.append(record)
+            said = self._keep(record, again)
+            lost = False
         except StoreError as error:
-            return str(error)
+            said = str(error)
         except Exception as error:  # the node must be told, whatever it is
-            return f"{self._arguments[0]}: {type(error).__name__}: {error}"
-        return ""
+            said = f"{self._arguments[0]}: {type(error).__name__}: {error}"
+        return Answer(lost, said, self._store.bytes_used if self._store else 0)
 
-    @property
-    def used_bytes(self) -> int:
-        """What the store takes on the disk; 0 while it is not open."""
-        return self._store.bytes_used if self._store else 0
+    def _keep(self, record: EventRecord | None, again: bool) -> str:
+        """Returns what a user should know though the event is kept."""
+        self._store = self._store or EventStore(*self._arguments)
+        if record is None or (again and self._store.holds(record)):
+            return ""
+        try:
+            self._store.append(record)
+            return ""
+        except StoreError:
+            if not self._store.gone:
+                raise
+        self._store.close()
+        self._store = None
+        self._store = EventStore(*self._arguments)
+        self._store.append(record)
+        return f"{self._arguments[0]}: the store was deleted while in use; it is made anew"
 
 
 def main() -> int:
@@ -118,10 +145,10 @@ def main() -> int:
     keeper = Keeper(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
     while True:
         try:
-            record = pickle.load(sys.stdin.buffer)
-        except EOFError:
+            record, again = pickle.load(sys.stdin.buffer)
+        except (EOFError, pickle.UnpicklingError):  # the node is gone, perhaps within an event
             return 0
-        answer = json.dumps([keeper.keep(record), keeper.used_bytes]) + "\n"
+        answer = json.dumps(asdict(keeper.keep(record, again))) + "\n"
         try:
             os.write(sys.stdout.fileno(), answer.encode())
         except BrokenPipeError:  # the node is gone; its last event is written

@@ -1,5 +1,6 @@
 """The on-disk store of events: each one a ROS 2 bag of its own, and an index of them all.
 
+    STORE/                                    for its owner alone, where we make it
     STORE/lock                                held by the one process that writes
     STORE/index.jsonl                         one line an event
     STORE/writing/                            what is not finished; emptied at the next start
@@ -15,17 +16,27 @@ import fcntl
 import os
 import shutil
 from contextlib import suppress
+from dataclasses import fields
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+from tao_lora_ros.messages.results import Event
 from tao_lora_ros.messages.stamps import split
+from tao_lora_ros.preservation.durable import (
+    discard,
+    open_own,
+    own_folder,
+    sync,
+    write_durably,
+)
 from tao_lora_ros.preservation.event_bag import largest_size, write_bag
 from tao_lora_ros.preservation.event_catalogue import ENTRY_FILE, EVENTS, catalogue, sha256_of
-from tao_lora_ros.preservation.event_index import Entry, sync, write_durably
+from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_record import EventRecord, StoreError
 
 MEBIBYTE = 1024 * 1024
+_LOCK = "lock"
 
 
 class EventStore:
@@ -52,7 +63,9 @@ class EventStore:
         self._events = folder / EVENTS
         self._writing = folder / "writing"
         try:
-            self._events.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                folder.mkdir(mode=0o700, parents=True)
+            own_folder(self._events)
             self._lock = self._take_lock()
         except OSError as error:
             raise StoreError(_reason(folder, error)) from error
@@ -72,20 +85,45 @@ class EventStore:
         """Bytes that events and index take on the disk."""
         return sum(self._sizes.values()) + self._index.size
 
+    @property
+    def gone(self) -> bool:
+        """Whether the store was deleted, or another put in its place, since it was opened."""
+        try:
+            here = (self.folder / _LOCK).lstat()
+            self._events.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:  # a disk that fails is not a store that is gone
+            return False
+        return not os.path.samestat(here, os.fstat(self._lock.fileno()))
+
     def append(self, record: EventRecord) -> Entry:
         """Keep an event; when this returns it is on the disk.
 
         Raises:
-            StoreError: it was refused for its size or the space left, or the disk failed. The
-                events before it are as they were, save the oldest if they had to make room.
+            StoreError: it was refused for its size or the space left, the disk failed, or the store
+                is `gone`. The events before it are as they were, save the oldest if they had to
+                make room.
         """
+        if self.gone:
+            raise StoreError(f"{self.folder}: deleted or replaced while in use")
         try:
+            discard(self._writing)
+            own_folder(self._writing)
             self._make_room(largest_size(record), record)
             return self._write(record)
         except OSError as error:
             raise StoreError(_reason(self.folder, error)) from error
         finally:
-            shutil.rmtree(self._writing, ignore_errors=True)
+            with suppress(OSError):
+                discard(self._writing)
+
+    def holds(self, record: EventRecord) -> bool:
+        """Whether the newest entry is this event's: whoever handed it over need not know."""
+        if not self._index.entries:
+            return False
+        newest = self._index.entries[max(self._index.entries)]
+        return all(getattr(newest, name) == said for name, said in _said_of(record.event).items())
 
     def close(self) -> None:
         """Let another process write."""
@@ -98,7 +136,7 @@ class EventStore:
         self.close()
 
     def _take_lock(self) -> IO[str]:
-        lock = (self.folder / "lock").open("a")
+        lock = os.fdopen(open_own(self.folder / _LOCK, os.O_WRONLY | os.O_CREAT), "w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -111,7 +149,7 @@ class EventStore:
 
     def _repair(self) -> None:
         """Bring index and folders together after whatever happened to the last writer."""
-        shutil.rmtree(self._writing, ignore_errors=True)
+        discard(self._writing)
         for folder in (self.folder.parent, self.folder):
             sync(folder)
         self._index, agreed = catalogue(self.folder)
@@ -143,7 +181,6 @@ class EventStore:
         """Delete an event, out of sight first; returns the bytes given back."""
         number = min(self._index.entries)
         entry = self._index.entries[number]
-        self._writing.mkdir(exist_ok=True)
         gone = self._writing / entry.folder
         with suppress(FileNotFoundError):  # somebody deleted it by hand
             (self._events / entry.folder).rename(gone)
@@ -161,19 +198,10 @@ class EventStore:
         entry = Entry(
             number=number,
             folder=name,
-            sequence=event.sequence,
-            onset_ns=event.onset_ns,
-            peak_ns=event.peak_ns,
-            end_ns=event.end_ns,
-            peak_score=event.peak_score,
-            kind=int(event.kind),
-            regime_change=event.regime_change,
-            label=event.label,
-            probability=event.probability,
-            channels=event.channels,
             messages=messages,
             size=mcap.stat().st_size,
             sha256=sha256_of(mcap),
+            **_said_of(event),
         )
         write_durably(folder / ENTRY_FILE, entry.to_json() + "\n")
         for path in (mcap, folder / "metadata.yaml", folder):
@@ -185,11 +213,18 @@ class EventStore:
         return entry
 
 
+def _said_of(event: Event) -> dict[str, Any]:
+    """What an entry repeats of its event."""
+    own = {"number", "folder", "messages", "size", "sha256"}
+    said = {row.name: getattr(event, row.name) for row in fields(Entry) if row.name not in own}
+    return said | {"kind": int(event.kind)}
+
+
 def disk_use(folder: Path) -> int:
     """Bytes that a folder and its files take on the disk, in whole blocks where it says so."""
-    stats = [path.stat() for path in (folder, *folder.iterdir())]
+    stats = [path.lstat() for path in (folder, *folder.iterdir())]
     return sum(max(stat.st_size, stat.st_blocks * 512) for stat in stats)
 
 
 def _reason(folder: Path, error: OSError) -> str:
-    return f"{error.filename or folder}: {error.strerror or error}"
+    return f"{error.filename or folder}: {error.strerror or error or type(error).__name__}"

@@ -11,11 +11,14 @@ from tao_lora_ros.preservation.event_catalogue import (
     ENTRY_FILE,
     EVENTS,
     INDEX_FILE,
+    check_regular,
     event_folders,
     read_entries,
+    read_entry,
     sha256_of,
 )
-from tao_lora_ros.preservation.event_index import Entry, Index
+from tao_lora_ros.preservation.event_entry import Entry
+from tao_lora_ros.preservation.event_index import Index
 from tao_lora_ros.preservation.event_record import StoreError
 
 _SETTLE_S = 0.3
@@ -55,8 +58,9 @@ def _event_damage(store: Path, entry: Entry) -> Damage | None:
     try:
         if sha256_of(store / EVENTS / entry.mcap) != entry.sha256:
             return Damage(path, "the mcap file is not what was written (SHA-256 differs)")
-        if Entry.from_json((folder / ENTRY_FILE).read_bytes()) != entry:
+        if read_entry(folder) != entry:
             return Damage(path, f"{ENTRY_FILE} and the index differ")
+        check_regular(folder)
         count, _ = count_and_read(folder)
     except OSError as error:
         return Damage(path, f"{Path(error.filename or folder).name}: {error.strerror}")

@@ -10,6 +10,8 @@ from queue import SimpleQueue
 from tao_lora_ros.preservation.event_process import WritingProcess
 from tao_lora_ros.preservation.event_record import EventRecord
 
+_TOO_SLOW = "the disk is too slow for them"
+
 
 class EventWriter:
     """Hands events to a process of their own, which appends them to a store.
@@ -56,6 +58,7 @@ class EventWriter:
         """Hand over an event; False where it is dropped. From one thread at a time."""
         if self._queue.qsize() >= self.depth:
             self.dropped += 1
+            self.reason = f"{_TOO_SLOW} ({self.dropped} dropped)"
             return False
         self._queue.put(record)
         return True
@@ -83,21 +86,32 @@ class EventWriter:
             self._process.close()
 
     def _attempt(self, record: EventRecord | None) -> bool:
-        """Start the process where there is none, and have it write."""
-        try:
-            self._process = self._process or WritingProcess(*self._store)
-            reason, self.used_bytes = self._process.write(record)
-        except OSError as error:
-            self._process = None
-            reason = f"{self._store[0]}: the process that writes events failed: {error}"
-        if reason:
-            self._report_reason(reason)
-        return not reason
+        """Have the process write; where it dies, once more by another."""
+        for again in (False, True):
+            try:
+                self._process = self._process or WritingProcess(*self._store)
+                answer = self._process.write(record, again)
+            except Exception as error:  # whatever it is costs this event, not the later ones
+                self._end_process()
+                what = f"{type(error).__name__}: {error}"
+                self.reason = f"{self._store[0]}: the process that writes events failed: {what}"
+                continue
+            self.used_bytes = answer.used_bytes
+            if said := answer.said or (again and f"{self.reason}; it is started anew"):
+                self._report_reason(said)
+            return not answer.lost
+        self._report_reason(self.reason)
+        return False
+
+    def _end_process(self) -> None:
+        if self._process:
+            self._process.close()
+        self._process = None
 
     def _report_drops(self) -> None:
         dropped = self.dropped
         if new := dropped - self._reported:
-            self._report_reason(f"event store: {new} events dropped: the disk is too slow for them")
+            self._report_reason(f"event store: {new} events dropped: {_TOO_SLOW}")
         self._reported = dropped
 
     def _report_reason(self, reason: str) -> None:

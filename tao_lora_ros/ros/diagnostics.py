@@ -18,6 +18,7 @@ from rclpy.lifecycle import LifecycleNode
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.hardware.device import facts
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.ros import garbage
 from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.inputs import Input
@@ -243,9 +244,9 @@ class Diagnostics:
         return DiagnosticStatus(
             name=f"{self._node.get_name()}: {name}",
             level=level,
-            message=summary,
+            message=shown(summary, MOST_LINE),
             hardware_id=self._hardware,
-            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
+            values=[KeyValue(key=shown(key), value=_text(value)) for key, value in values.items()],
         )
 
 
@@ -257,7 +258,7 @@ def _percentiles(what: str, values: np.ndarray) -> dict[str, float]:
 
 
 def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else shown(value)
 
 
 def resident_mib() -> float:

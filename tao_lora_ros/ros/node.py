@@ -12,10 +12,12 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
 
-from tao_lora_ros.engine.settings import SettingsError, settings_from
+from tao_lora_ros.engine.parameter import SettingsError, is_ours
+from tao_lora_ros.engine.settings import settings_from
 from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.ros.failures import Failures
-from tao_lora_ros.ros.parameters import declare, is_ours
+from tao_lora_ros.ros.parameters import declare
 from tao_lora_ros.ros.session import IDLE_S, Session
 
 _ChangeState = Callable[[ChangeState.Request, ChangeState.Response], ChangeState.Response]
@@ -72,7 +74,7 @@ class PipelineNode(LifecycleNode):
             state = self._state_machine.current_state[1]
             hint = "; set autostart: false where a lifecycle manager starts the node"
             self.get_logger().warning(
-                f"refused: transition '{asked}' in state '{state}'{hint * self.autostart}"
+                f"refused: transition '{shown(asked)}' in state '{state}'{hint * self.autostart}"
             )
             return ChangeState.Response(success=False)
 
@@ -94,7 +96,7 @@ class PipelineNode(LifecycleNode):
         try:
             self._session = Session(self, self._settings, self.failures)
         except TaoLoraError as error:
-            self.get_logger().fatal(str(error))
+            self.get_logger().fatal(shown(error, MOST_LINE))
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 
@@ -160,7 +162,7 @@ class PipelineNode(LifecycleNode):
         try:
             settings = settings_from(asdict(self._settings) | values)
         except SettingsError as error:
-            return SetParametersResult(successful=False, reason=str(error))
+            return SetParametersResult(successful=False, reason=shown(error, MOST_LINE))
         try:
             if self._session:
                 self._session.apply(settings)

@@ -16,6 +16,7 @@ from tao_lora_ros.messages.event_bytes import event_bytes
 from tao_lora_ros.messages.inference_bytes import InferencePacker
 from tao_lora_ros.messages.results import Event, Inference, Kept, Phase, Result
 from tao_lora_ros.messages.route import Route
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
@@ -75,7 +76,10 @@ class Outputs:
             return
         folder = Path(settings.store).expanduser() if settings.store else default_store()
         sizes = settings.store_max_mb << 20, settings.store_min_free_mb << 20
-        self.writer = EventWriter(folder, *sizes, report=self._node.get_logger().warning)
+        self.writer = EventWriter(folder, *sizes, report=self._warn)
+
+    def _warn(self, text: str) -> None:
+        self._node.get_logger().warning(shown(text, MOST_LINE))
 
     def close_store(self) -> None:
         """Wait for the disk, within reason, and stop."""
@@ -108,11 +112,11 @@ class Outputs:
         self.writer.submit(EventRecord.of(kept, event_bytes(kept.event), sources, topic))
 
     def _log(self, event: Event) -> None:
-        channels = ", ".join(f"{name} {share:.0%}" for name, share in event.channels[:3])
+        channels = ", ".join(f"{shown(name)} {share:.0%}" for name, share in event.channels[:3])
         lasted = f", {(event.end_ns - event.onset_ns) * 1e-9:.3f} s" * (event.phase is Phase.END)
         self._node.get_logger().info(
             f"event {event.sequence} {event.phase.name.lower()}: "
-            f"score {event.peak_score:.2f} {event.label} ({channels}){lasted}"
+            f"score {event.peak_score:.2f} {shown(event.label)} ({channels}){lasted}"
         )
 
     def clear_displays(self) -> None:

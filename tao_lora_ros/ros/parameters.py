@@ -5,16 +5,8 @@ from __future__ import annotations
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
-from tao_lora_ros.engine.parameter import Parameter
+from tao_lora_ros.engine.parameter import Parameter, is_ours
 from tao_lora_ros.engine.settings import TABLE, Settings, settings_from
-
-# Names that belong to ROS itself.
-_ROS_OWN = ("use_sim_time", "start_type_description_service")
-
-
-def is_ours(name: str) -> bool:
-    """Whether a parameter is this package's, not one that ROS itself gives every node."""
-    return name not in _ROS_OWN and not name.startswith("qos_overrides.")
 
 
 def declare(node: Node) -> Settings:

@@ -25,6 +25,7 @@ from rosgraph_msgs.msg import Clock
 from tao_lora_ros.bags.reader import BagReader, bag_topics
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
 from tao_lora_ros.ros.time_message import time_message
 from tao_lora_ros.signal.source import SourceConfig
@@ -138,7 +139,7 @@ def main() -> int:
         sources, topics = source_configs(settings), bag_topics(options.topic)
         play(options.bag, sources, topics, options.rate, options.subscribers, options.clock)
     except (ValueError, TimeoutError) as error:
-        print(f"player: {error}", file=sys.stderr)
+        print(f"player: {shown(error, MOST_LINE)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

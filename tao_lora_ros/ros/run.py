@@ -8,7 +8,9 @@ import sys
 from contextlib import suppress
 from types import FrameType
 
-NODE_NAME = "tao_lora"
+from tao_lora_ros.engine.parameter import NODE_NAME
+from tao_lora_ros.messages.texts import MOST_LINE, shown
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -27,7 +29,7 @@ def main() -> int:
     from rclpy.exceptions import NameValidationException, ParameterException
     from rclpy.signals import SignalHandlerOptions
 
-    from tao_lora_ros.engine.settings import SettingsError
+    from tao_lora_ros.engine.parameter import SettingsError
     from tao_lora_ros.ros.node import PipelineNode
 
     # One thread: the model is small, and waking a second core costs more than it brings.
@@ -38,7 +40,8 @@ def main() -> int:
         node = PipelineNode(NODE_NAME)
     except (SettingsError, ParameterException, NameValidationException, RuntimeError) as error:
         # RuntimeError: that of rcl, which rclpy does not export, for a bad file or argument.
-        print(f"{NODE_NAME}: {' '.join(str(error).split())}", file=sys.stderr)
+        said = shown(" ".join(str(error).split()), MOST_LINE)
+        print(f"{NODE_NAME}: {said}", file=sys.stderr)
         rclpy.try_shutdown()
         return 1
     status = _run(node)

@@ -12,6 +12,7 @@ from std_srvs.srv import Trigger
 
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.outputs import Outputs
 
@@ -66,8 +67,8 @@ class Services:
             response.success = True
             self._node.get_logger().info(response.message)
         except TaoLoraError as error:
-            response.message = str(error)
-            self._node.get_logger().warning(f"refused: {error}")
+            response.message = shown(error, MOST_LINE)
+            self._node.get_logger().warning(f"refused: {response.message}")
         except Exception as error:
             response.message = self._failures.report(name, error)
         return response

@@ -12,6 +12,7 @@ from rclpy.lifecycle import LifecycleNode
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import default_sources, source_configs, sources_of
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.ros import garbage
 from tao_lora_ros.ros.diagnostics import Diagnostics
@@ -70,8 +71,7 @@ class Session:
         artifact = self._pipeline.artifact
         self._pace = Pace(1.0 / artifact.rate_hz)
         self._node.get_logger().info(
-            f"model {artifact.model_id} {artifact.version}, "
-            f"reading {', '.join(input.topic for input in self.inputs)}"
+            f"{_named(artifact)}, reading {', '.join(input.topic for input in self.inputs)}"
         )
         garbage.freeze()
 
@@ -130,8 +130,8 @@ class Session:
             if pushed.results:
                 self._outputs.publish(pushed.results, arrived_ns)
             if pushed.refusal:
-                log = self._loggers[source]
-                log.warning(f"refused: {pushed.refusal}", throttle_duration_sec=1.0)
+                refusal = shown(pushed.refusal, MOST_LINE)
+                self._loggers[source].warning(f"refused: {refusal}", throttle_duration_sec=1.0)
         return rows > 0
 
     def apply(self, settings: Settings) -> None:
@@ -148,7 +148,11 @@ class Session:
         self._outputs.use(artifact, self._settings)
         garbage.unfreeze()
         garbage.freeze()
-        return f"model {artifact.model_id} {artifact.version}"
+        return _named(artifact)
+
+
+def _named(artifact: Artifact) -> str:
+    return f"model {shown(artifact.model_id)} {shown(artifact.version)}"
 
 
 def _with_sources(settings: Settings, artifact: Artifact) -> Settings:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.signal.bursts import LOOK, Spreader
 from tao_lora_ros.signal.cdr import (
     JOINT_STATE,
@@ -147,7 +148,7 @@ class Source:
             self.unused[error.kind] += 1
             return None
         except DecodeError as error:
-            return self.refuse(error.kind, str(error))
+            return self.refuse(error.kind, shown(error))
         # Written so that a NaN fails too.
         plain = 0.0 < sample.magnitude <= self._harmless
         if not plain and (kind := self._limits.problem(sample.values)):
@@ -169,7 +170,7 @@ class Source:
             self.frame_id = sample.frame_id
         if sample.frame_id == self.frame_id:
             return True
-        frames = f"'{sample.frame_id}', not '{self.frame_id}'"
+        frames = f"'{shown(sample.frame_id)}', not '{shown(self.frame_id)}'"
         if before == sample.frame_id:
             self.say(f"frame is now {frames}")
             raise FrameChange(sample.stamp_ns)

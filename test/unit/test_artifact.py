@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
+import resource
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,6 +21,8 @@ from hypothesis import strategies as st
 from models import small_artifact, windows
 from safetensors.torch import load_file, save
 
+from tao_lora_ros.detection.analyzer import new_analyzer
+from tao_lora_ros.kernels.int4_linear import STEADY_MAX
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.adapter import adapter_of
 from tao_lora_ros.model.artifact import (
@@ -27,6 +33,8 @@ from tao_lora_ros.model.artifact import (
     load_artifact,
     save_artifact,
 )
+from tao_lora_ros.model.card import MOST_INT8_INPUTS
+from tao_lora_ros.runtime.cpu_product import multiply, panels
 
 
 @pytest.fixture
@@ -149,7 +157,155 @@ def test_a_card_that_is_no_object_is_refused(folder: Path, text: str) -> None:
     assert "schema_version is None" in refusal(folder)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"rate_hz": 500.0', '"rate_hz": NaN', "not JSON: NaN is no number"),
+        ('"rate_hz": 500.0', '"rate_hz": Infinity', "not JSON: Infinity is no number"),
+        ('"rate_hz": 500.0', '"rate_hz": 1e400', "not JSON: 1e400 is no number"),
+        ('"accuracy": 0.25', '"accuracy": -Infinity', "not JSON: -Infinity is no number"),
+        ('"rate_hz": 500.0', '"rate_hz": 1' + 400 * "0", "not JSON: 1000"),
+        ('"trained": false', '"trained": ' + 10_000 * "[" + 10_000 * "]", "nested too deeply"),
+    ],
+)
+def test_what_is_no_number_in_a_card_is_refused(
+    folder: Path, old: str, new: str, told: str
+) -> None:
+    text = (folder / CARD).read_text()
+    assert old in text
+    (folder / CARD).write_text(text.replace(old, new))
+    assert refusal(folder).startswith(f"{folder / CARD}: {told}")
+
+
+def test_a_metric_of_nothing_is_written_as_null(tmp_path: Path) -> None:
+    save_artifact(replace(small_artifact(), metrics={"error": float("nan")}), tmp_path / "nan")
+    assert load_artifact(tmp_path / "nan").metrics == {"error": None}
+
+
+def test_an_autocovariance_that_is_none_is_refused(folder: Path) -> None:
+    for value in (-1.0, 1e200):
+        edit(folder, lambda card, v=value: card["router"]["autocovariance"][1][0].__setitem__(0, v))
+        assert "router.autocovariance: with router.floors not positive definite" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        (dict(width=8194), "width is 8194, expected 8192 at most"),
+        (dict(window=65536, patch=1024), "patch x channels is 12288, expected 8192 at most"),
+        (
+            dict(window=8200, expansion=9),
+            "window / patch x expansion is 9225, expected 8192 at most",
+        ),
+        (dict(patch=32, expansion=4100), "width x expansion is 131200, expected 131072 at most"),
+    ],
+)
+def test_layers_whose_sums_could_overflow_are_refused(
+    folder: Path, sizes: dict[str, int], told: str
+) -> None:
+    edit(folder, lambda card: card["config"].update(sizes))
+    assert refusal(folder).startswith(f"{folder / CARD}: config: {told}")
+
+
+def test_the_widest_layer_adds_exactly() -> None:
+    """The largest codes and activations there are, at the bound: the CPU's sums do not wrap."""
+    inputs = MOST_INT8_INPUTS
+    right = panels(np.full((inputs, 1), -128, np.int8))
+    sums = np.zeros((1, right.shape[0] * right.shape[2]), np.int32)
+    multiply(np.full((1, inputs), STEADY_MAX, np.int16), right, sums)
+    assert sums[0, 0] == -128 * STEADY_MAX * inputs > -(2**31)
+    assert -128 * STEADY_MAX * (inputs + 8) < -(2**31)
+
+
+BAD_VALUES = [
+    *((f"blocks.0.channel_up.{name}", torch.nan) for name in ("scales", "down", "up", "bias")),
+    *(("embed.x_scale", value) for value in (0.0, -1.0, torch.inf, torch.nan)),
+    *((name, 0.0) for name in ("spread", "level_std", "embed.scales")),
+    *((name, torch.inf) for name in ("norm.weight", "level_mean")),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_VALUES)
+def test_a_tensor_of_bad_values_is_named(folder: Path, name: str, value: float) -> None:
+    tensors = load_file(folder / TENSORS)
+    tensors[name].view(-1)[-1] = value
+    put_tensors(folder, save(tensors))
+    message = refusal(folder)
+    assert message.startswith(f"{folder / TENSORS}: {name} holds ")
+    assert "expected " in message
+
+
+def test_a_tensor_of_another_type_is_named(folder: Path) -> None:
+    tensors = load_file(folder / TENSORS)
+    tensors["embed.codes"] = tensors["embed.codes"].to(torch.int16)
+    put_tensors(folder, save(tensors))
+    assert "embed.codes is int16 [32, 96], expected int8 [32, 96]" in refusal(folder)
+
+
+def test_sizes_are_refused_before_memory_is_taken(folder: Path) -> None:
+    edit(folder, lambda card: card["config"].update(blocks=1024, width=8192, rank=8192))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert refusal(folder).startswith(f"{folder / TENSORS}: ")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024  # KiB
+
+
+@pytest.mark.parametrize("name", [CARD, TENSORS])
+def test_what_is_no_regular_file_is_refused_at_once(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    assert refusal(folder) == f"{folder / name}: not a regular file"
+    (folder / name).unlink()
+    (folder / name).symlink_to("/dev/zero")
+    assert refusal(folder) == f"{folder / name}: not a regular file"
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    assert refusal(folder) == f"{folder / name}: Is a directory"
+
+
+@pytest.mark.parametrize("name", [CARD, TENSORS])
+def test_a_file_without_end_is_refused_unread(folder: Path, name: str) -> None:
+    with (folder / name).open("wb") as file:
+        file.truncate(1 << 40)
+    assert "1099511627776 bytes, expected " in refusal(folder)
+
+
+def test_files_may_be_links(folder: Path, tmp_path: Path) -> None:
+    """As in an installation by links."""
+    (tmp_path / "linked").mkdir()
+    for name in (CARD, TENSORS):
+        (tmp_path / "linked" / name).symlink_to(folder / name)
+    assert load_artifact(tmp_path / "linked").model_id == "small"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@given(value=JSON, data=st.data())
+def test_any_json_in_the_place_of_a_field_is_taken_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, value: Any, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("card")
+    save_artifact(small_artifact(), folder)
+    card = json.loads((folder / CARD).read_text())
+    section = data.draw(st.sampled_from([card, card["config"], card["router"]]))
+    section[data.draw(st.sampled_from(sorted(section)))] = value
+    (folder / CARD).write_text(json.dumps(card))
+    with suppress(ArtifactError):
+        artifact = load_artifact(folder)
+        new_analyzer(artifact.calibration)
+    (folder / CARD).write_text(json.dumps(value))
+    refusal(folder)
+
+
 BAD_FIELDS = [
+    ("config.window", 32.0, "$.config.window"),
+    ("config.blocks", 1e30, "$.config.blocks"),
+    ("router.covariance_rows", 1e12, "$.router.covariance_rows"),
+    ("router.covariance_rows", 10**20, "$.router.covariance_rows"),
     ("model_id", "", "$.model_id"),
     ("version", 3, "$.version"),
     ("rate_hz", 0, "$.rate_hz"),
@@ -251,6 +407,18 @@ def test_an_unknown_field_is_named(folder: Path, section: str | None) -> None:
             lambda c: c["router"].update(memories=[6, 6]),
             "router.memories is [6, 6], expected ascending",
         ),
+        (
+            lambda c: c["labels"].__setitem__(1, "\x1b[2Jslip\n"),
+            r"labels[1] is '\x1b[2Jslip\n', expected 200 printable characters at most",
+        ),
+        (
+            lambda c: c["router"]["floors"].__setitem__(3, 10**30),
+            "router.floors[3] is 1e+30, expected 1e+06 at most",
+        ),
+        (
+            lambda c: c["router"]["thresholds"].__setitem__(0, 1e300),
+            "router.thresholds[0] is 1e+300, expected 100 at most",
+        ),
         (lambda c: c["config"].update(window=30), "config: patch 8 does not divide 30"),
         (lambda c: c["config"].update(width=33), "config: width 33 is odd"),
         (lambda c: c["config"].update(rank=64), "config: rank 64 is above width 32"),
@@ -266,7 +434,12 @@ def test_lengths_and_sizes_that_do_not_fit_are_refused(
 
 @pytest.mark.parametrize(
     ("sizes", "named"),
-    [(dict(width=64), "size mismatch"), (dict(blocks=3), "Missing key"), (dict(rank=2), "down")],
+    [
+        (dict(width=64), "embed.bias is float32 [32], expected float32 [64]"),
+        (dict(blocks=3), "blocks.2.channel_down.bias is missing"),
+        (dict(blocks=1), "blocks.1.channel_down.bias is in no model of these sizes"),
+        (dict(rank=2), ".down is float16 [4, 32], expected float16 [2, 32]"),
+    ],
 )
 def test_tensors_of_other_sizes_are_refused(folder: Path, sizes: dict, named: str) -> None:
     edit(folder, lambda card: card["config"].update(sizes))
@@ -344,8 +517,10 @@ def test_a_changed_adapter_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tensors", "told"),
     [
-        ({"blocks.0.channel_up.down": torch.zeros(4, 32)}, "channel_up.up' is missing"),
-        ({"a.up": torch.zeros(1), "a.down": torch.zeros(1)}, "in the model or in the adapter"),
+        ({"blocks.0.channel_up.down": torch.zeros(4, 32).half()}, "channel_up.up' is missing"),
+        ({"blocks.0.channel_up.down": torch.zeros(4, 32)}, "float32, expected torch.float16"),
+        (dict(zip(("a.up", "a.down"), torch.zeros(2, 1).half(), strict=True)), "in the model or"),
+        ({"a.up": torch.full((1,), torch.nan).half()}, "a.up holds NaN"),
     ],
 )
 def test_an_adapter_of_another_model_is_refused(tmp_path: Path, tensors: dict, told: str) -> None:

@@ -11,11 +11,11 @@ from recordings import STD, WRENCH_STD, Message, motion, wrench, write_ros2
 
 from tao_lora_ros.bags.rows import read_run
 from tao_lora_ros.cli.main import main
+from tao_lora_ros.detection.calibration import CalibrationError, calibrated, uncalibrated
+from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.engine.pipeline import Pipeline, router_config
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
-from tao_lora_ros.detection.calibration import CalibrationError, calibrated, uncalibrated
-from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.training.sensitivity import FOUND, SHAPE, smallest_blows
 
 RATE_HZ = 500.0

@@ -84,15 +84,17 @@ def test_a_model_whose_tensors_have_other_sizes(capsys, bag: Path, model: Path) 
     card = json.loads((model / "model.json").read_text())
     card["config"]["width"] = 64
     (model / "model.json").write_text(json.dumps(card))
-    assert "size mismatch" in complaint(capsys, "replay", bag, "--model", model)
+    assert "embed.bias is float32 [32], expected float32 [64]" in complaint(
+        capsys, "replay", bag, "--model", model
+    )
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("hop_stedy: 3", "unknown parameter 'hop_stedy'; did you mean 'hop_steady'?"),
-        ("hop_steady: fast", "parameter 'hop_steady' is 'fast', expected int"),
-        ("hop_steady: 0", "parameter 'hop_steady' is 0, expected 1 to 4096"),
+        ("hop_stedy: 3", "line 3: unknown parameter 'hop_stedy'; did you mean 'hop_steady'?"),
+        ("hop_steady: fast", "line 3: parameter 'hop_steady' is 'fast', expected int"),
+        ("hop_steady: 0", "line 3: parameter 'hop_steady' is 0, expected 1 to 4096"),
         ("imus: [a, b]", "parameter 'imu_lags_s' has 1 entries, 'imus' has 2"),
     ],
 )

@@ -9,7 +9,8 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", ["signal.window", "detection.detector", "detection.router", "bags.replay"]
+    "name",
+    ["messages.texts", "signal.window", "detection.detector", "detection.router", "bags.replay"],
 )
 def test_the_examples_of_a_module_are_true(name: str) -> None:
     module = import_module(f"tao_lora_ros.{name}")

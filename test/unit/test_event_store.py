@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -22,7 +23,8 @@ from tao_lora_ros.preservation.event_catalogue import (
     read_entries,
     read_event,
 )
-from tao_lora_ros.preservation.event_index import Entry, Index
+from tao_lora_ros.preservation.event_entry import Entry
+from tao_lora_ros.preservation.event_index import Index
 from tao_lora_ros.preservation.event_record import StoreError
 from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.preservation.event_verify import verify
@@ -89,9 +91,12 @@ def test_torn_index_line_is_repaired(tmp_path):
         assert verify(tmp_path) == (3, [])
 
 
-@pytest.mark.parametrize(
-    "line", ["{}", "[]", "null", "not json", '{"number": 7}', '{"next": "x"}', "\0" * 9]
-)
+BAD_LINES = ["{}", "[]", "null", "not json", '{"number": 7}', '{"next": "x"}', "\0" * 9]
+BAD_LINES += ['{"next": true}', '{"next": 1e30}', f'{{"next": 1{"0" * 300}}}', '{"removed": -1}']
+BAD_LINES += [f"{'[' * 100_000}", f'{{"next": {"9" * 5000}}}', '{"next": NaN}']
+
+
+@pytest.mark.parametrize("line", BAD_LINES, ids=lambda line: line[:20])
 def test_bad_index_line_is_passed_over(tmp_path, line):
     index = filled(tmp_path) / INDEX_FILE
     index.write_text(line + "\n" + index.read_text())
@@ -99,6 +104,47 @@ def test_bad_index_line_is_passed_over(tmp_path, line):
     assert [d.path for d in verify(tmp_path)[1]] == [INDEX_FILE]
     EventStore(tmp_path).close()
     assert verify(tmp_path) == (3, [])
+
+
+BAD_FIELDS = [
+    *(("number", value) for value in (None, "1", True, 1.0, 0, -1, 10**300)),
+    *(("folder", value) for value in (7, "", "..", "../000001_x", "000002_x", "000001_\0")),
+    *(("sequence", value) for value in (False, -1, "0")),
+    *(("onset_ns", value) for value in (None, 1.7e18, 10**22, [float("nan")], "x")),
+    *(("peak_score", value) for value in ("\ud800", None, 10**400, True)),
+    *(("kind", value) for value in (3, {}, None, False)),
+    *(("regime_change", value) for value in (float("nan"), 1, None)),
+    *(("label", value) for value in (2, None, "\ud800")),
+    *(("probability", value) for value in ("../x", [])),
+    *(("channels", value) for value in ({}, ["ab"], [["a"]], [["a", "b"]], [[1, 1.0]], None)),
+    *(("size", value) for value in (-1, 1.5, None)),
+    *(("sha256", value) for value in ("abc", 5, None)),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), BAD_FIELDS, ids=lambda part: repr(part)[:20])
+def test_bad_field_of_an_entry_is_named_and_its_event_put_back(tmp_path, field, value):
+    index = filled(tmp_path, 2) / INDEX_FILE
+    first, second = index.read_text().splitlines()
+    row = json.loads(first) | {field: value}
+    with pytest.raises(ValueError, match=f"'{field}' is "):
+        Entry.from_row(row)
+    index.write_text("\n".join([json.dumps(row), second, ""]))
+    assert Index(index).damaged == 1
+    assert [e.number for e in read_entries(tmp_path)] == [1, 2]
+    with EventStore(tmp_path, BIG, 0) as store:
+        assert store.append(event(2)).number == 3
+    assert verify(tmp_path) == (3, [])
+
+
+@given(line=st.binary(max_size=200))
+def test_any_line_of_an_index_is_read_or_counted(tmp_path_factory, line):
+    file = tmp_path_factory.mktemp("index") / INDEX_FILE
+    file.write_bytes(line + b"\n")
+    index = Index(file)
+    assert index.damaged or index.entries or index.next > 1 or line == b'{"next":1}'
+    with suppress(ValueError):
+        Entry.from_json(line)
 
 
 def test_lost_index_is_made_again(tmp_path):
@@ -307,12 +353,85 @@ def test_file_in_place_of_the_folder(tmp_path):
         read_entries(tmp_path / "store")
 
 
-def test_store_deleted_while_open(tmp_path):
-    with EventStore(tmp_path / "store", BIG, 0) as store:
+@pytest.mark.parametrize("then", [None, "folder", "another"])
+def test_store_deleted_while_open(tmp_path, then):
+    """It does not write to another's store that was put in its place either."""
+    folder = tmp_path / "store"
+    with EventStore(folder, BIG, 0) as store:
         store.append(event())
-        shutil.rmtree(tmp_path / "store")
-        with pytest.raises(StoreError, match="No such file"):
+        assert not store.gone
+        shutil.rmtree(folder)
+        if then == "folder":
+            folder.mkdir()
+        elif then == "another":
+            EventStore(folder).close()
+        assert store.gone
+        with pytest.raises(StoreError, match="deleted or replaced while in use"):
             store.append(event(1))
+
+
+def test_newest_event_is_known_again(tmp_path):
+    with EventStore(tmp_path, BIG, 0) as store:
+        assert not store.holds(event(0))
+        store.append(event(0))
+        store.append(event(1))
+    with EventStore(tmp_path, BIG, 0) as store:
+        assert store.holds(event(1))
+        assert not store.holds(event(0))
+        assert not store.holds(event(1, peak_score=3.5))
+
+
+# What others put there
+
+
+def test_folder_that_we_make_is_its_owners_alone(tmp_path):
+    EventStore(tmp_path / "a" / "store").close()
+    assert (tmp_path / "a" / "store").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "own").mkdir(mode=0o755)
+    EventStore(tmp_path / "own").close()
+    assert (tmp_path / "own").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("name", ["index.new", "index.jsonl", "writing", "lock", EVENTS])
+def test_links_are_not_followed(tmp_path, name):
+    """Replaced where the store makes them anew, else refused; what they name stays as it was."""
+    store, secret = tmp_path / "store", tmp_path / "secret"
+    store.mkdir()
+    secret.mkdir()
+    (secret / "file").write_text("keep")
+    folder = name in ("writing", EVENTS)
+    (store / name).symlink_to(secret if folder else secret / "file")
+    if name in ("lock", EVENTS):
+        with pytest.raises(StoreError, match=name):
+            EventStore(store, BIG, 0)
+    else:
+        with EventStore(store, BIG, 0) as opened:
+            opened.append(event())
+            opened._index.rewrite()
+        assert [e.number for e in read_entries(store)] == [1]
+    assert [path.name for path in secret.iterdir()] == ["file"]
+    assert (secret / "file").read_text() == "keep"
+
+
+def test_link_in_place_of_an_event_is_passed_over(tmp_path):
+    filled(tmp_path / "other", 2)
+    filled(tmp_path / "store", 1)
+    (moved,) = (tmp_path / "other" / EVENTS).glob("000002_*")
+    (tmp_path / "store" / EVENTS / moved.name).symlink_to(moved)
+    assert [e.number for e in read_entries(tmp_path / "store")] == [1]
+
+
+def test_fifo_makes_nobody_wait(tmp_path):
+    (folder,) = (filled(tmp_path, 1) / EVENTS).iterdir()
+    for file in (folder / f"{folder.name}.mcap", tmp_path / INDEX_FILE):
+        file.unlink()
+        os.mkfifo(file)
+        assert verify(tmp_path)[1]
+    with pytest.raises(StoreError, match="no event 1"):
+        read_event(tmp_path, 1)
+    with EventStore(tmp_path, BIG, 0) as store:
+        store.append(event(1))
+    assert [e.sequence for e in read_entries(tmp_path)] == [1]
 
 
 # Nothing is lost

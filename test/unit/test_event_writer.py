@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from event_records import assert_equal, event
 
 from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
-from tao_lora_ros.preservation.event_process import WritingProcess
+from tao_lora_ros.preservation.event_process import Keeper, WritingProcess
 from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.preservation.event_verify import verify
 from tao_lora_ros.preservation.event_writer import EventWriter
@@ -95,18 +96,62 @@ def test_store_in_use_is_said(tmp_path):
     assert writer.written == 1
 
 
-def test_process_that_is_killed_is_started_again(tmp_path):
-    writer = EventWriter(tmp_path / "store", BIG, 0)
+def test_process_that_is_killed_costs_no_event(tmp_path):
+    """Neither the one that it was given, nor the next."""
+    said: list[str] = []
+    writer = EventWriter(tmp_path / "store", BIG, 0, said.append)
     writer.submit(event(0))
     wait_for(lambda: writer.written == 1)
     os.kill(writer._process.pid, signal.SIGKILL)
     writer.submit(event(1))
-    wait_for(lambda: writer.failed == 1)
-    assert "ended with status -9" in writer.reason
+    wait_for(lambda: writer.written == 2)
+    os.kill(writer._process.pid, signal.SIGSTOP)
     writer.submit(event(2))
+    time.sleep(0.1)  # it is handed over
+    os.kill(writer._process.pid, signal.SIGKILL)
     assert writer.close(20.0)
-    assert [e.sequence for e in read_entries(tmp_path / "store")] == [0, 2]
-    assert verify(tmp_path / "store") == (2, [])
+    assert len(said) == 2
+    assert all("ended with status -9; it is started anew" in line for line in said)
+    assert [e.sequence for e in read_entries(tmp_path / "store")] == [0, 1, 2]
+    assert verify(tmp_path / "store") == (3, [])
+
+
+def test_event_that_had_got_through_is_kept_once(tmp_path):
+    """Killed after it wrote and before it answered."""
+    keeper = Keeper(tmp_path / "store", BIG, 0)
+    assert not keeper.keep(event(0)).lost
+    keeper._store.close()
+    other = Keeper(tmp_path / "store", BIG, 0)
+    assert not other.keep(event(0), again=True).lost
+    assert not other.keep(event(1), again=True).lost
+    assert [e.sequence for e in read_entries(tmp_path / "store")] == [0, 1]
+
+
+@pytest.mark.parametrize("then", ["nothing", "folder"])
+def test_store_that_is_deleted_is_made_anew_and_said_once(tmp_path, then):
+    place, said = tmp_path / "store", []
+    writer = EventWriter(place, BIG, 0, said.append)
+    for sequence in range(7):
+        if sequence == 2:
+            wait_for(lambda: writer.written == 2)
+            shutil.rmtree(place)
+            if then == "folder":
+                place.mkdir()
+        writer.submit(event(sequence))
+    assert writer.close(20.0)
+    assert (writer.written, writer.failed) == (7, 0)
+    assert said == [f"{place}: the store was deleted while in use; it is made anew"]
+    assert [e.sequence for e in read_entries(place)] == [2, 3, 4, 5, 6]
+    assert verify(place) == (5, [])
+
+
+def test_reason_is_there_as_soon_as_an_event_is_lost(tmp_path):
+    writer = EventWriter(tmp_path / "store", BIG, 0, depth=1)
+    while writer.submit(event(samples=2000)):
+        pass
+    assert writer.dropped == 1
+    assert "too slow" in writer.reason
+    writer.close(20.0)
 
 
 def test_python_that_is_not_there_is_said(tmp_path, monkeypatch):
@@ -136,10 +181,10 @@ NODE = """
 import os, signal, sys, time
 from pathlib import Path
 from event_records import event
-from tao_lora_ros.preservation.event_process import WritingProcess
+from tao_lora_ros.preservation.event_process import Keeper, WritingProcess
 process = WritingProcess(Path(sys.argv[1]), 2**30, 0)
 process.write(None)
-process._to.write(__import__("pickle").dumps(event(5, samples=2000)))
+process._to.write(__import__("pickle").dumps((event(5, samples=2000), False)))
 process._to.flush()
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -159,8 +204,8 @@ def test_event_handed_over_outlives_the_node(tmp_path):
 def test_process_ends_with_its_input_only(tmp_path, sent):
     """The signals that stop a node reach its children too; they still have work to do."""
     process = WritingProcess(Path(tmp_path / "store"), BIG, 0)
-    assert process.write(None)[0] == ""
+    assert process.write(None).said == ""
     os.kill(process.pid, sent)
-    assert process.write(event())[0] == ""
+    assert not process.write(event()).lost
     process.close()
     assert len(read_entries(tmp_path / "store")) == 1

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tao_lora_ros.bags.importing import import_folder
+from tao_lora_ros.bags.labels import read_contacts
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import read_run
 from tao_lora_ros.cli.main import main
@@ -119,3 +125,161 @@ def test_an_accelerometer_or_a_gyro_alone_reads_back(tmp_path: Path, axes: str, 
     values = read_run(bag, IMU, 100.0).values
     np.testing.assert_allclose(values[:, here], VALUES[:, here], atol=1e-6)
     assert np.isnan(np.delete(values, here, axis=1)).all()
+
+
+def refusal(source: Path, out: Path, columns: list[str] | None = None) -> str:
+    """Why a folder or an NPZ file is refused; nothing is written, not even what is good of it."""
+    if source.is_dir():
+        np.savetxt(source / "a_good_one.csv", TABLE, delimiter=",", header=HEADER, comments="")
+    with pytest.raises(BagError) as caught:
+        list(import_folder(source, out, columns))
+    assert not out.exists() or not list(out.iterdir())
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+def lines(*rows: str) -> str:
+    return "\n".join((HEADER, "0.00,1,2,3,4,5,6", *rows, ""))
+
+
+BAD_CSV = [
+    (lines("0.01,1,2,3,4,5\xb2,6").encode("latin-1"), "line 3: byte 0xb2 is no text"),
+    (lines().encode("utf-16"), "line 1: byte 0xff is no text"),
+    (lines().encode("utf-16-le"), "line 1: a zero byte is no text"),
+    (lines("0.01,1,2,3,4,5," + "6" * 140_000).encode(), "line 3: field larger than field limit"),
+    (b"\0" * 100, "line 1: a zero byte"),
+    (b"1" * (2 << 20), "line 1: 1048576 bytes and more"),
+    (lines("0.01,1,2,3,4,5,abc").encode(), "line 3: column 'wz' is 'abc', expected 7 numbers"),
+    (lines("", "0.01,1,2,3,4,5").encode(), "line 4: 6 fields, expected 7 numbers a line"),
+    (lines('0.01,1,2,3,4,5,"6').encode(), "line 3: unexpected end of data"),
+    (lines("0.01,1,2,3,4,5,6", "0.005,1,2,3,4,5,6").encode(), "row 3 is 0.005 after 0.01"),
+    (lines("1e308,1,2,3,4,5,6").encode(), "steps of 1e+308"),
+    (lines("nan,1,2,3,4,5,6").encode(), "'time' has to hold seconds"),
+    (lines("1e-12,1,2,3,4,5,6").encode(), "less than a nanosecond"),
+    (b"time,ax,ax,ay\n1,2,3,4\n", "column 'ax' is there 2 times"),
+    (b"time,\x1b[2J\n0,1\n", r"there are: time, \x1b[2J"),
+]
+
+
+@pytest.mark.parametrize(("data", "told"), BAD_CSV, ids=[told[:20] for _, told in BAD_CSV])
+def test_a_bad_file_is_named_with_line_and_field_and_nothing_is_written(
+    tmp_path: Path, data: bytes, told: str
+) -> None:
+    (tmp_path / "tables").mkdir()
+    file = tmp_path / "tables" / "run.csv"
+    file.write_bytes(data)
+    message = refusal(tmp_path / "tables", tmp_path / "bags")
+    assert message.startswith(f"{file}: ")
+    assert told in message
+
+
+@pytest.mark.parametrize(("factor", "start"), [(1e9, 0.0), (1e9, 1.7e18), (1e6, 0.0), (1e3, 0.0)])
+def test_times_in_other_units_than_seconds_are_refused(
+    tmp_path: Path, factor: float, start: float
+) -> None:
+    table = TABLE.copy()
+    table[:, 0] = start + factor * (table[:, 0] - 100.0)
+    message = refusal(csv(tmp_path / "tables", table=table), tmp_path / "bags")
+    assert "expected seconds; are they milli- or nanoseconds?" in message
+
+
+def test_a_byte_order_mark_and_blank_lines_are_passed_over(tmp_path: Path) -> None:
+    file = csv(tmp_path / "tables") / "run.csv"
+    rows = file.read_text().splitlines()
+    file.write_bytes(b"\xef\xbb\xbf" + "\r\n\r\n".join([*rows, ",,", "", ""]).encode())
+    (bag,) = import_folder(tmp_path / "tables", tmp_path / "bags")
+    np.testing.assert_allclose(read_run(bag, IMU, 100.0).values, VALUES, atol=1e-6)
+
+
+def test_labels_are_checked_before_anything_is_written(tmp_path: Path) -> None:
+    source = csv(tmp_path / "tables")
+    (source / "run.labels.csv").write_text("start_s,end_s,label\n2,1,bump\n")
+    message = refusal(source, tmp_path / "bags")
+    assert message.startswith(f"{source / 'run.labels.csv'}: line 2: column 'end_s' is 1")
+
+
+def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "runs.npz", **{"a/b": TABLE, "a_b": TABLE})
+    words = HEADER.split(",")
+    assert "another one of the name a_b" in refusal(tmp_path / "runs.npz", tmp_path / "bags", words)
+
+
+def test_the_name_of_an_array_cannot_leave_the_folder(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "runs.npz", "w") as file:
+        buffer = io.BytesIO()
+        np.save(buffer, TABLE)
+        for name in ("..", "../../x\n\x1b[2J"):
+            file.writestr(f"{name}.npy", buffer.getvalue())
+    bags = list(import_folder(tmp_path / "runs.npz", tmp_path / "o" / "bags", HEADER.split(",")))
+    assert {bag.parent for bag in bags} == {tmp_path / "o" / "bags"}
+    assert all(bag.name.isprintable() for bag in bags)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 30, 500, -1, -30])
+def test_a_cut_npz_file_is_refused(tmp_path: Path, kept: int) -> None:
+    np.savez(tmp_path / "runs.npz", run=TABLE)
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "runs.npz").read_bytes()[:kept])
+    message = refusal(tmp_path / "cut.npz", tmp_path / "bags", HEADER.split(","))
+    assert message.startswith(f"{tmp_path / 'cut.npz'}: not a readable NPZ file: ")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_spoilt_npz_file_is_read_or_refused(tmp_path: Path, seed: int) -> None:
+    """Flags, methods, sizes, checksums: each byte of the archive's own fields in turn."""
+    np.savez(tmp_path / "runs.npz", run=TABLE[:3])
+    good = (tmp_path / "runs.npz").read_bytes()
+    fields = [*range(170), *range(len(good) - 100, len(good))]
+    for at in fields[seed::8]:
+        data = bytearray(good)
+        data[at] ^= 0xFF
+        (tmp_path / "spoilt.npz").write_bytes(data)
+        with suppress(BagError):
+            list(import_folder(tmp_path / "spoilt.npz", tmp_path / f"{at}", HEADER.split(",")))
+
+
+def test_a_bag_that_cannot_be_written_is_not_left_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(sources: object, path: Path) -> None:
+        path.mkdir()
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("tao_lora_ros.bags.importing.write_bag", fail)
+    assert "No space left on device" in refusal(csv(tmp_path / "tables"), tmp_path / "bags")
+
+
+BAD_LABELS = [
+    (b"start_s,label\n", "line 1: no column 'end_s'; there are: start_s, label"),
+    (b"start_s,end_s,label\n2,1,a\n", "line 2: column 'end_s' is 1, expected 'start_s' 2 or"),
+    (b"start_s,end_s,label\n\nnan,1,a\n", "line 3: column 'start_s' is 'nan', expected seconds"),
+    (b"start_s,end_s,label\n1,inf,a\n", "line 2: column 'end_s' is 'inf', expected seconds"),
+    (b"start_s,end_s,label\n1,2\n", "line 2: column 'label' is empty, expected a name"),
+    (b"start_s,end_s,label\n1\n", "line 2: column 'end_s' is '', expected seconds"),
+    (b"start_s,end_s,label\n1,2,a\xff\n", "line 2: byte 0xff is no text"),
+    (b"start_s,end_s,label,peak_sigma\n1,2,a,x\n", "column 'peak_sigma' is 'x', expected a number"),
+]
+
+
+@pytest.mark.parametrize(("data", "told"), BAD_LABELS)
+def test_bad_labels_are_named_with_line_and_column(tmp_path: Path, data: bytes, told: str) -> None:
+    file = tmp_path / "bag.labels.csv"
+    file.write_bytes(data)
+    with pytest.raises(BagError) as caught:
+        read_contacts(tmp_path / "bag")
+    assert str(caught.value).startswith(f"{file}: ")
+    assert told in str(caught.value)
+
+
+@given(data=st.binary(max_size=200))
+def test_any_bytes_are_tables_and_labels_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("bytes")
+    (folder / "bag.labels.csv").write_bytes(b"start_s,end_s,label\n" + data)
+    with suppress(BagError):
+        read_contacts(folder / "bag")
+    (folder / "run.npz").write_bytes(data)
+    (folder / "run.csv").write_bytes(data)
+    for source in (folder, folder / "run.npz"):
+        with suppress(BagError):
+            list(import_folder(source, folder / "bags", ["time", "ax"]))

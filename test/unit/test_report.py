@@ -235,5 +235,5 @@ def test_contacts_beside_a_bag(tmp_path):
     first, second = read_contacts(bag)
     assert (first.start_s, first.label, second.peak_sigma) == (0.5, "a", 7.0)
     labels.write_text("start_s,end_s,label\n0.5,x,a\n")
-    with pytest.raises(BagError, match=r"bag\.labels\.csv: line 2: expected start_s,end_s,label"):
+    with pytest.raises(BagError, match=r"bag\.labels\.csv: line 2: column 'end_s' is 'x'"):
         read_contacts(bag)

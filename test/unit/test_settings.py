@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tao_lora_ros.engine.parameter_file import parameters_for
 from tao_lora_ros.engine.settings import (
     TABLE,
     Settings,
@@ -179,16 +182,126 @@ def test_parts_of_imus_come_one_each_or_one_for_all() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "a: 1", "/**: {}", "- 1", "5", "/**: {ros__parameters: 3}", "a: {}\nb: {}", "/**: null"],
+    ("text", "told"),
+    [
+        *((text, "expected one node with 'ros__parameters'") for text in ("", "a: 1", "- 1", "5")),
+        *((f"/**: {value}", "expected one node with 'ros__par") for value in ("{}", "null")),
+        ("/**: {ros__parameters: 3}", "line 1: expected parameters in 'ros__parameters'"),
+        ("/**: {ros__parameters: }", "line 1: expected parameters in 'ros__parameters'"),
+        ("other: {ros__parameters: {}}", "no section for node 'tao_lora'; there are: /other"),
+        (
+            "/a/tao_lora: {ros__parameters: {}}\n/b/tao_lora: {ros__parameters: {}}",
+            "several nodes 'tao_lora': /a/tao_lora, /b/tao_lora",
+        ),
+        ("? [a]\n: 1", "line 1: expected a name"),
+        ("[" * 5000, "nested too deeply"),
+        ("a: &x [1]\nb: *x", "not YAML: ROS has no aliases"),
+    ],
 )
-def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str, told: str) -> None:
     file = tmp_path / "shape.yaml"
     file.write_text(text)
-    with pytest.raises(
-        SettingsError, match=r"shape.yaml: expected one node with 'ros__parameters'"
-    ):
+    with pytest.raises(SettingsError, match=f"^{re.escape(str(file))}: {re.escape(told)}"):
         read_settings(file)
+
+
+def section(name: str, hop: int) -> str:
+    return f"{name}:\n  ros__parameters:\n    hop_steady: {hop}\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/**", "'**'", "/*", "/**/*", "/**/tao_lora", "/*/tao_lora", "tao_lora", "/tao_lora"]
+    + ["/ns/tao_lora", "ns/tao_lora", "/ns/*", "/ns/**", "/ns/**/tao_lora", "ns:\n tao_lora"],
+)
+def test_the_sections_of_the_node_are_read_and_others_are_not(tmp_path: Path, name: str) -> None:
+    """Each of these gives the node its parameters in ROS, in one namespace or another."""
+    file = tmp_path / "sections.yaml"
+    file.write_text(section("/other", 3) + section(name, 5) + section("/ns/other", 4))
+    assert read_settings(file).hop_steady == 5
+
+
+def test_a_later_section_prevails(tmp_path: Path) -> None:
+    file = tmp_path / "sections.yaml"
+    for text, hop in (
+        (section("/**", 2) + section("tao_lora", 3), 3),
+        (section("tao_lora", 3) + section("/**", 2), 2),
+        (section("/**", 2) + section("/ns/tao_lora", 3) + section("/**", 4), 3),
+    ):
+        file.write_text(text)
+        assert read_settings(file).hop_steady == hop
+
+
+def test_what_is_ros_own_is_left_to_ros(tmp_path: Path) -> None:
+    overrides = {"/imu": {"subscription": {"depth": 9}}}
+    own = {"use_sim_time": True, "start_type_description_service": 3, "qos_overrides": overrides}
+    own["qos_overrides./wrench.subscription.depth"] = 5
+    assert read_settings(write(tmp_path / "own.yaml", own)) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("spelt", "value"),
+    [
+        *(("~", "~"), ("null", "null"), ("0x_", "0x_"), ("0x10", 16), ("010", 8), ("09", 9.0)),
+        *(("1_000", "1_000"), ("1e3", 1000.0), ("2020-01-01", "2020-01-01"), ("yes", True)),
+        *(("Off", False), ("'5'", "5"), ("!!str 5", "5"), ("[]", None), ("[~]", ["~"])),
+        *(("1:30", "1:30"), ("0o7", "0o7"), ("1e400", "1e400"), (".5", 0.5), ("+3", 3)),
+        *((".inf", float("inf")), ("<<", "<<"), ("!!binary aGk=", "aGk="), ("[1, 2]", [1, 2])),
+        ("12345678901234567890", 12345678901234567890.0),
+    ],
+)
+def test_a_value_is_what_it_is_in_ros(tmp_path: Path, spelt: str, value: Any) -> None:
+    """By what rclpy of Jazzy made of the same lines."""
+    (tmp_path / "v.yaml").write_text(f"/**:\n  ros__parameters:\n    a: {spelt}\n")
+    given = parameters_for(tmp_path / "v.yaml", "tao_lora")["a"]
+    assert (given.value, type(given.value), given.line) == (value, type(value), 3)
+
+
+@pytest.mark.parametrize(
+    ("spelt", "told"),
+    [
+        ("imus: []", "parameter 'imus' is None, expected list of str"),
+        ("imus: ~", "parameter 'imus' is '~', expected list of str"),
+        ("imus: [a, 2]", "a list of several types"),
+        ("imus: [[a]]", "a list in a list"),
+        ("hold_s:", "a name without a value"),
+        ("hold_s: 2020-01-01", "parameter 'hold_s' is '2020-01-01', expected float"),
+        ("hold_s: 0x_", "parameter 'hold_s' is '0x_', expected float"),
+        ("hop_steady: 1" + "0" * 300, "parameter 'hop_steady' is 1e+300, expected int"),
+        (r'store: "a\x1b[2J\n"' + "\n    hop: 1", "unknown parameter 'hop'"),
+    ],
+)
+def test_a_value_that_will_not_do_is_named_with_its_line(
+    tmp_path: Path, spelt: str, told: str
+) -> None:
+    file = tmp_path / "v.yaml"
+    file.write_text(f"/**:\n  ros__parameters:\n    {spelt}\n")
+    with pytest.raises(SettingsError, match=rf"^{file}: line \d: {re.escape(told)}"):
+        read_settings(file)
+
+
+@given(data=st.binary(max_size=300))
+def test_any_bytes_are_settings_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    file = tmp_path_factory.mktemp("bytes") / "p.yaml"
+    for content in (data, b"/**: {ros__parameters: {imus: " + data + b"}}"):
+        file.write_bytes(content)
+        said = ""
+        try:
+            read_settings(file)
+        except SettingsError as error:
+            said = str(error)
+        assert said.isprintable()
+
+
+def test_a_fifo_and_a_huge_file_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(SettingsError, match="not a regular file"):
+        read_settings(tmp_path / "fifo")
+    (tmp_path / "huge").write_text("#" * (1 << 21))
+    with pytest.raises(SettingsError, match="expected 1048576 at most"):
+        read_settings(tmp_path / "huge")
 
 
 def test_a_file_that_is_missing_or_no_yaml_is_refused(tmp_path: Path) -> None:
@@ -211,7 +324,7 @@ def test_a_binary_file_is_refused(tmp_path: Path, data: bytes) -> None:
 def test_an_error_in_a_file_names_the_file(tmp_path: Path) -> None:
     file = write(tmp_path / "p.yaml", {"hop_steady": "fast"})
     with pytest.raises(
-        SettingsError, match=r"p.yaml: parameter 'hop_steady' is 'fast', expected int"
+        SettingsError, match=r"p.yaml: line 3: parameter 'hop_steady' is 'fast', expected int"
     ):
         read_settings(file)
 
