@@ -16,6 +16,7 @@ from rclpy.subscription import Subscription
 from rosbags.interfaces import Qos
 from sensor_msgs.msg import Imu, JointState
 
+from tao_lora_ros.engine.settings import SettingsError
 from tao_lora_ros.preservation.event_record import Topic
 from tao_lora_ros.ros.topics import offered
 from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, JOINT_STATE, WRENCH
@@ -65,14 +66,18 @@ class Input:
             history=HistoryPolicy.KEEP_LAST,
             reliability=ReliabilityPolicy.BEST_EFFORT,
         )
-        self.subscription: Subscription = node.create_subscription(
-            MESSAGE_TYPES[config.msgtype],
-            config.name,
-            _unserved,
-            qos,
-            raw=True,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
+        try:
+            subscription = node.create_subscription(
+                MESSAGE_TYPES[config.msgtype],
+                config.name,
+                _unserved,
+                qos,
+                raw=True,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+        except RuntimeError as error:  # rclpy's, for a policy that there is not
+            raise SettingsError(f"parameter 'qos_overrides.{config.name}': {error}") from None
+        self.subscription: Subscription = subscription
 
     @property
     def topic(self) -> str:
