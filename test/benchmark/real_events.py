@@ -134,7 +134,7 @@ def ruptures_window(rows: Rows) -> Rows:
     return gains
 
 
-# Lengths that do best on these recordings of 2, 20; 2, 64; 3, 100; 4, 40 and 4, 100 rows.
+# Lengths that do best on these recordings of 2, 20; 2, 64; 3, 100 and 4, 40 rows.
 PEERS: dict[str, Peer] = {"jerk-threshold": jerk, "recursive-sta-lta-0.04-0.4s": sta_lta(4, 40)}
 PEERS["recursive-sta-lta-0.03-1s"] = sta_lta(3, 100)
 if find_spec("ruptures"):

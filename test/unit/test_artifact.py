@@ -72,6 +72,17 @@ def test_what_is_saved_is_loaded(folder: Path) -> None:
     assert loaded.model.config == saved.model.config
 
 
+def test_what_was_saved_before_there_were_levels_has_them_off(folder: Path) -> None:
+    known = load_artifact(folder).calibration
+
+    def forget(card: dict[str, Any]) -> None:
+        for name in ("level_channels", "level_thresholds", "level_rows"):
+            del card["router"][name]
+
+    edit(folder, forget)
+    assert load_artifact(folder).calibration == replace(known, level_thresholds=())
+
+
 def test_a_loaded_model_gives_the_same_outputs(folder: Path) -> None:
     saved, loaded = small_artifact().model, load_artifact(folder).model
     for path in Route:
@@ -331,6 +342,8 @@ BAD_FIELDS = [
     ("router.scales", list(range(1, 18)), "$.router.scales"),
     ("router.memories.0", 0, "$.router.memories[0]"),
     ("router.thresholds.0", 0.0, "$.router.thresholds[0]"),
+    ("router.level_thresholds.0", 0.0, "$.router.level_thresholds[0]"),
+    ("router.level_rows", 0, "$.router.level_rows"),
     ("router.start_rows", 0, "$.router.start_rows"),
     ("router.leak_rows", 0, "$.router.leak_rows"),
     ("router.floors.2", 0, "$.router.floors[2]"),
@@ -418,6 +431,18 @@ def test_an_unknown_field_is_named(folder: Path, section: str | None) -> None:
         (
             lambda c: c["router"]["thresholds"].__setitem__(0, 1e300),
             "router.thresholds[0] is 1e+300, expected 100 at most",
+        ),
+        (
+            lambda c: c["router"]["level_thresholds"].pop(),
+            "router.level_thresholds has 1 entries, expected 2",
+        ),
+        (
+            lambda c: c["router"].update(level_channels=[[0, 1], [1, 2]]),
+            "router.level_channels is [[0, 1], [1, 2]], expected each once",
+        ),
+        (
+            lambda c: c["router"].update(level_channels=[[0, 1], [12]]),
+            "router.level_channels is [[0, 1], [12]], expected each once",
         ),
         (lambda c: c["config"].update(window=30), "config: patch 8 does not divide 30"),
         (lambda c: c["config"].update(width=33), "config: width 33 is odd"),
