@@ -139,7 +139,7 @@ def _check_levels(card: dict[str, Any]) -> None:
         )
     numbers = [number for level in levels for number in level]
     if len(set(numbers)) < len(numbers) or max(numbers, default=0) >= len(card["channels"]):
-        raise ValueError(f"router.level_channels is {levels}, expected each channel once at most")
+        raise ValueError(f"router.level_channels is {levels}, expected each once")
 
 
 def _check_order(card: dict[str, Any]) -> None:

@@ -1,9 +1,7 @@
 """Detection on real recordings: planted bursts, false alarms, spoilt calibrations.
 
 BorealTC's terrains (100 Hz, whole runs calibrate or test, both ways round) and a KUKA arm's motion
-(500 Hz), read in place from $TAO_LORA_DATA or beside the checkout:
-
-    python test/benchmark/real_events.py [--json FILE] [--data DIR] [--quick]
+(500 Hz), read in place from $TAO_LORA_DATA or beside the checkout.
 
 Peers get the thresholds with which they alarm as often as we do in the very runs that the bursts
 are planted into: they are told what we have to foresee.
@@ -11,8 +9,6 @@ are planted into: they are told what we have to foresee.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmark import borealtc, kuka
 from benchmark.our_detector import TaoLora
-from tao_lora_ros.benchmarks.results import OURS, Measurement, table, write_results
+from tao_lora_ros.benchmarks.results import OURS, Measurement
 from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.detection.findings import Findings
@@ -288,26 +284,19 @@ def poisson_interval(count: int) -> tuple[float, float]:
     return float(low), float(scipy.stats.chi2.ppf(0.975, 2 * count + 2) / 2)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Measure, print, and write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--data", type=Path, default=borealtc.data_file().parents[1])
-    parser.add_argument("--quick", action="store_true", help="one terrain, few bursts")
-    options = parser.parse_args(arguments)
+def bench_real(data: Path, quick: bool) -> list[Measurement]:
+    """Measure all of it; `quick`: one terrain, few bursts.
+
+    Args:
+        data: folder of the recordings.
+        quick: little of it.
+    """
     runs: dict[str, list[Rows]] = {}
-    for run in borealtc.read_runs(options.data / "borealtc" / "imu_runs.npz"):
+    for run in borealtc.read_runs(data / "borealtc" / "imu_runs.npz"):
         runs.setdefault(run.spans[0].label, []).append(np.asarray(run.values, float))
-    if options.quick:
+    if quick:
         runs = {"ICE": runs["ICE"]}
-    rows = [*kuka_taps(options.data), *spoilt_calibrations(runs), *measured_alarms(runs)]
+    rows = [*kuka_taps(data), *spoilt_calibrations(runs), *measured_alarms(runs)]
     for target in TARGETS[:2]:
-        rows += planted_bursts(runs, target, 1 if options.quick else 3)
-    print(table(rows))
-    if options.json:
-        command = " ".join(["python test/benchmark/real_events.py", *arguments])
-        write_results(options.json, command, ("numpy", "scipy", "ruptures"), rows)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+        rows += planted_bursts(runs, target, 1 if quick else 3)
+    return rows

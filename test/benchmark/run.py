@@ -19,6 +19,11 @@ def _parser() -> ArgumentParser:
 
     events = _add(parts, "events", _events, "event detection: F1, delay, false alarms, cost")
     events.add_argument("--quick", action="store_true", help="about a tenth of it")
+    events.add_argument(
+        "--part",
+        choices=("sim", "real"),
+        help="simulated and KUKA scenes, or recorded terrain, alone (default: both)",
+    )
 
     latency = _add(parts, "latency", _latency, "time of one inference, host to host")
     latency.add_argument("--quick", action="store_true", help="fewer batch sizes and calls")
@@ -58,8 +63,27 @@ def _add(parts: Any, name: str, run: Callable[[Namespace], None], what: str) -> 
 def _events(options: Namespace) -> None:
     from benchmark.events import PACKAGES, QUICK, Size, bench_events, default_cache
 
-    rows = bench_events(QUICK if options.quick else Size(), default_cache(), progress())
-    _report(options, "events", ["--quick"] * options.quick, PACKAGES, rows)
+    say = progress()
+    rows: list[Measurement] = []
+    if options.part != "real":
+        rows += bench_events(QUICK if options.quick else Size(), default_cache(), say)
+    if options.part != "sim":
+        rows += _real_events(options.quick, say)
+    arguments = ["--quick"] * options.quick
+    arguments += [f"--part {options.part}"] if options.part else []
+    _report(options, "events", arguments, PACKAGES, rows)
+
+
+def _real_events(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
+    from benchmark import borealtc
+    from benchmark.real_events import bench_real
+
+    data = borealtc.data_file().parents[1]
+    if not data.is_dir():
+        say(f"cases real-*: left out, {data} does not exist; set TAO_LORA_DATA")
+        return []
+    say("cases real-*: several minutes")
+    return bench_real(data, quick)
 
 
 def _latency(options: Namespace) -> None:
