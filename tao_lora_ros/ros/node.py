@@ -31,6 +31,9 @@ def _log_failures(transition: _Transition) -> _Transition:
     def logged(node: PipelineNode, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             return transition(node, state)
+        except TaoLoraError as error:
+            node.get_logger().fatal(shown(error, MOST_LINE))
+            return TransitionCallbackReturn.ERROR
         except Exception as error:
             node.failures.report(transition.__name__.removeprefix("on_"), error)
             return TransitionCallbackReturn.ERROR
