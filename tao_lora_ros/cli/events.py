@@ -13,7 +13,7 @@ import numpy as np
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Kind
 from tao_lora_ros.messages.stamps import split
-from tao_lora_ros.messages.texts import shown
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.preservation.event_catalogue import (
     EVENTS,
     default_store,
@@ -153,7 +153,7 @@ def verify_events(options: Namespace) -> int:
     """`tao-lora events verify`: 1 where anything is damaged."""
     count, damage = verify(options.store)
     for found in damage:
-        print(f"{options.store / found.path}: {found.reason}")
+        print(f"{options.store / found.path}: {shown(found.reason, MOST_LINE)}")
     print(f"{count} events checked, {len(damage)} damaged")
     return 1 if damage else 0
 

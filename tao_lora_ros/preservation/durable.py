@@ -12,7 +12,9 @@ import stat
 from pathlib import Path
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-_END = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK  # a FIFO without a reader: no wait
+_END = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+# A FIFO without a reader would wait for one.
+_SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def write_durably(file: Path, text: str) -> None:
@@ -39,7 +41,7 @@ def open_own(file: Path, flags: int) -> int:
     Raises:
         OSError: it is something else, or cannot be opened.
     """
-    descriptor = os.open(file, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(file, flags | _SAFELY, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", str(file))

@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from tao_lora_ros.preservation.event_process import WritingProcess
 from tao_lora_ros.preservation.event_record import EventRecord
 
+_ATTEMPTS = 3  # an event that kills the process is given up; one death may have come before it
 _TOO_SLOW = "the disk is too slow for them"
 
 
@@ -86,18 +87,18 @@ class EventWriter:
             self._process.close()
 
     def _attempt(self, record: EventRecord | None) -> bool:
-        """Have the process write; where it dies, once more by another."""
-        for again in (False, True):
+        """Have the process write; where it dies, another."""
+        for again in range(_ATTEMPTS):
             try:
                 self._process = self._process or WritingProcess(*self._store)
-                answer = self._process.write(record, again)
+                answer = self._process.write(record, again > 0)
             except Exception as error:  # whatever it is costs this event, not the later ones
                 self._end_process()
                 what = f"{type(error).__name__}: {error}"
                 self.reason = f"{self._store[0]}: the process that writes events failed: {what}"
                 continue
             self.used_bytes = answer.used_bytes
-            if said := answer.said or (again and f"{self.reason}; it is started anew"):
+            if said := answer.said or (again and f"{self.reason}; it is started anew") or "":
                 self._report_reason(said)
             return not answer.lost
         self._report_reason(self.reason)

@@ -16,7 +16,7 @@ from rclpy.subscription import Subscription
 from rosbags.interfaces import Qos
 from sensor_msgs.msg import Imu, JointState
 
-from tao_lora_ros.engine.settings import SettingsError
+from tao_lora_ros.engine.parameter import SettingsError
 from tao_lora_ros.preservation.event_record import Topic
 from tao_lora_ros.ros.topics import offered
 from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, JOINT_STATE, WRENCH
@@ -46,6 +46,9 @@ class Input:
             a single publisher.
         depth: of its queue, in messages.
         publishers: on the topic, when they were last looked for.
+
+    Raises:
+        SettingsError: an override of its QoS is none.
     """
 
     def __init__(self, node: LifecycleNode, config: SourceConfig, depth: int) -> None:
@@ -67,7 +70,7 @@ class Input:
             reliability=ReliabilityPolicy.BEST_EFFORT,
         )
         try:
-            subscription = node.create_subscription(
+            self.subscription: Subscription = node.create_subscription(
                 MESSAGE_TYPES[config.msgtype],
                 config.name,
                 _unserved,
@@ -75,9 +78,8 @@ class Input:
                 raw=True,
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
-        except RuntimeError as error:  # rclpy's, for a policy that there is not
-            raise SettingsError(f"parameter 'qos_overrides.{config.name}': {error}") from None
-        self.subscription: Subscription = subscription
+        except RuntimeError as error:  # rclpy's, for an override of the QoS that is none
+            raise SettingsError(f"source '{config.name}': {error}") from None
 
     @property
     def topic(self) -> str:

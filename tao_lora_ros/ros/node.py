@@ -32,7 +32,7 @@ def _log_failures(transition: _Transition) -> _Transition:
         try:
             return transition(node, state)
         except TaoLoraError as error:
-            node.get_logger().fatal(str(error))
+            node.get_logger().fatal(shown(error, MOST_LINE))
             return TransitionCallbackReturn.ERROR
         except Exception as error:
             node.failures.report(transition.__name__.removeprefix("on_"), error)

@@ -23,6 +23,7 @@ from tao_lora_ros.preservation.event_bag import largest_size
 from tao_lora_ros.preservation.event_catalogue import EVENTS, read_entries, read_event
 from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.preservation.event_verify import verify
+from tao_lora_ros.preservation.event_writer import EventWriter
 
 KILLS = int(os.environ.get("TAO_LORA_KILLS", "10"))
 KILLS_A_STORE = 4  # then a fresh one: every event is checked after every kill
@@ -158,3 +159,26 @@ def _append_until(step: int, folder: Path, bound: int) -> int:
             traceback.print_exc()
             os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_the_writers_death_loses_no_event(tmp_path, capsys):
+    """Killed at any instant of a write, and started anew: each event is there once, and whole."""
+    rng, said = random.Random(1), []
+    writer = EventWriter(tmp_path / "store", 2**30, 0, said.append)
+    for sequence in range(KILLS):
+        assert writer.submit(varied(sequence))
+        time.sleep(rng.uniform(0.0, 0.05))
+        process = writer._process
+        if process:
+            os.kill(process.pid, signal.SIGKILL)
+        while writer.written + writer.failed <= sequence:
+            time.sleep(0.01)
+    assert writer.close(20.0)
+    assert (writer.written, writer.failed, writer.dropped) == (KILLS, 0, 0), said
+    assert [e.sequence for e in read_entries(tmp_path / "store")] == list(range(KILLS))
+    assert verify(tmp_path / "store") == (KILLS, [])
+    for number in range(1, KILLS + 1):
+        assert_equal(read_event(tmp_path / "store", number)[1], varied(number - 1))
+    assert all("it is started anew" in line for line in said)
+    with capsys.disabled():
+        print(f"\n{KILLS} kills of the writer, {len(said)} of them within a write or before one")

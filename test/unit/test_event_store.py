@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from contextlib import contextmanager, suppress
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,27 @@ def test_bad_field_of_an_entry_is_named_and_its_event_put_back(tmp_path, field, 
     with EventStore(tmp_path, BIG, 0) as store:
         assert store.append(event(2)).number == 3
     assert verify(tmp_path) == (3, [])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300)
+@given(field=st.sampled_from([row.name for row in fields(Entry)]), value=JSON)
+def test_any_json_in_the_place_of_a_field_is_taken_or_refused(field, value):
+    good = dict(number=1, folder="000001_x", sequence=0, onset_ns=T0, peak_ns=T0, end_ns=T0)
+    good |= dict(peak_score=1.0, kind=1, regime_change=False, label="", probability=0.5)
+    good |= dict(channels=[["a", 1.0]], messages=1, size=1, sha256="0" * 64)
+    Entry.from_row(good)
+    with suppress(ValueError):
+        entry = Entry.from_row(good | {field: value})
+        assert Entry.from_json(entry.to_json()).to_json() == entry.to_json()
+    with suppress(ValueError):
+        Entry.from_row(value)
 
 
 @given(line=st.binary(max_size=200))
@@ -419,6 +441,19 @@ def test_link_in_place_of_an_event_is_passed_over(tmp_path):
     (moved,) = (tmp_path / "other" / EVENTS).glob("000002_*")
     (tmp_path / "store" / EVENTS / moved.name).symlink_to(moved)
     assert [e.number for e in read_entries(tmp_path / "store")] == [1]
+
+
+@pytest.mark.parametrize("name", ["lock", INDEX_FILE, "index.new"])
+def test_fifo_makes_no_writer_wait(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    if name == "lock":
+        with pytest.raises(StoreError, match="lock: "):
+            EventStore(tmp_path)
+        return
+    with EventStore(tmp_path, BIG, 0) as store:
+        store.append(event())
+        store._index.rewrite()
+    assert verify(tmp_path) == (1, [])
 
 
 def test_fifo_makes_nobody_wait(tmp_path):
