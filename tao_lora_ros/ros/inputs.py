@@ -10,7 +10,13 @@ import numpy as np
 from geometry_msgs.msg import Vector3Stamped, Wrench, WrenchStamped
 from rclpy.clock import ROSClock
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import (
+    HistoryPolicy,
+    QoSCompatibility,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_check_compatible,
+)
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rosbags.interfaces import Qos
@@ -30,6 +36,7 @@ MESSAGE_TYPES = {
     JOINT_STATE: JointState,
 }
 SILENT_S = 0.5
+RENEW_S, LONGEST_RENEW_S = 5.0, 300.0
 Message = tuple[int, int, bytes]
 
 
@@ -62,24 +69,32 @@ class Input:
         self._troubled = ""
         self.publishers = 0
         self._wrong_types: list[str] = []
+        self._mismatches: list[str] = []
         self._offered: tuple[Qos, ...] = ()
+        self.subscription = self._subscribe()
+        self._subscribed_ns = time.monotonic_ns()
+        self._renew_s = RENEW_S
+
+    def _subscribe(self) -> Subscription:
         # Each its own profile: rclpy writes the overrides of a topic into the one it is given.
         qos = QoSProfile(
-            depth=depth,
+            depth=self.depth,
             history=HistoryPolicy.KEEP_LAST,
             reliability=ReliabilityPolicy.BEST_EFFORT,
         )
+        # What was declared for a topic at first stays with the node.
+        overriding = QoSOverridingOptions.with_default_policies()
         try:
-            self.subscription: Subscription = node.create_subscription(
-                MESSAGE_TYPES[config.msgtype],
-                config.name,
+            return self._node.create_subscription(
+                MESSAGE_TYPES[self._config.msgtype],
+                self._config.name,
                 _unserved,
                 qos,
                 raw=True,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                qos_overriding_options=overriding,
             )
         except RuntimeError as error:  # rclpy's, for an override of the QoS that is none
-            raise SettingsError(f"source '{config.name}': {error}") from None
+            raise SettingsError(f"source '{self._config.name}': {error}") from None
 
     @property
     def topic(self) -> str:
@@ -132,10 +147,22 @@ class Input:
         self.publishers = len(found)
         # Types other than the expected one under which others publish on this topic.
         self._wrong_types = sorted({info.topic_type for info in found} - {kind})
+        checks = [qos_check_compatible(qos, self.subscription.qos_profile) for qos in profiles]
+        self._mismatches = sorted(
+            {reason for level, reason in checks if level == QoSCompatibility.ERROR}
+        )
 
     def trouble(self) -> str:
-        """Why nothing comes, in words; empty where something does. What is new is logged."""
+        """Why nothing comes, in words; empty where something does. What is new is logged.
+
+        Where a publisher is there and nothing comes for `RENEW_S`, be it that it sends nothing or
+        that DDS has lost us, the subscription is made anew, and again after ever longer times.
+        """
         kind, text = self._kind_of_trouble()
+        if kind in ("not there", "silent") and self.publishers:
+            text += self._renewed()
+        elif not kind:
+            self._renew_s = RENEW_S
         if kind != self._troubled:
             self._log.warning(text or f"receiving; was {self._troubled}")
             self._troubled = kind
@@ -148,9 +175,24 @@ class Input:
         if wrong := self._wrong_types:
             expected = self._config.msgtype
             return "mistyped", f"{self.topic} is {', '.join(wrong)}, expected {expected}"
+        if self._mismatches:
+            return "incompatible", f"{self.topic}: {' '.join(self._mismatches)}"
         if not self.received:
             return "not there", f"nothing yet on {self.topic}: {self.publishers} publishers"
         return "silent", f"silent for {silent_s:.1f} s: {self.publishers} publishers"
+
+    def _renewed(self) -> str:
+        """Subscribe anew where that is due; says that it was done."""
+        now_ns = time.monotonic_ns()
+        since_ns = max(self._subscribed_ns, self._arrivals_ns[-1] if self.received else 0)
+        if now_ns - since_ns < self._renew_s * 1e9:
+            return ""
+        old, self.subscription = self.subscription, self._subscribe()
+        self._node.destroy_subscription(old)
+        self._subscribed_ns, self._number = now_ns, 0
+        self._log.warning(f"nothing came for {self._renew_s:g} s: subscribed anew")
+        self._renew_s = min(2.0 * self._renew_s, LONGEST_RENEW_S)
+        return ", subscribed anew"
 
     def queue(self) -> dict[str, int]:
         """Depth of the queue, and the most messages that a poll found since the last call."""

@@ -40,7 +40,8 @@ def test_a_file_name_is_one(text: str) -> None:
 def test_a_huge_frame_gives_a_short_reason() -> None:
     source = Source(SourceConfig("imu", IMU), 5.0)
     assert source.accept(imu(START_NS))
-    assert not source.accept(imu(START_NS + MS, frame=HOSTILE + "a" * 10_000_000))
+    ((_, taken),) = source.accept(imu(START_NS + MS, frame=HOSTILE + "a" * 10_000_000))
+    assert taken is None
     assert len(source.reason) < 500
     assert source.reason.isprintable()
     assert f"... ({len(HOSTILE) + 10_000_000} characters)" in source.reason
@@ -78,9 +79,13 @@ def test_the_log_and_the_diagnostics_of_the_node(wire, start_node) -> None:
     time.sleep(1.1)  # a source's refusals are logged once a second
     frame = HOSTILE + "a" * 100_000
     watch = wire.watch()
-    stamp = START_NS + 600 * MS
-    wire.play([Message(0, stamp, imu(stamp, frame=frame))])
-    watch.until("imu", lambda status: "wrong frame" in status["message"])
+    following = motion(1.0, start_ns=START_NS + 600 * MS)
+    bad = Message(0, following[500].stamp_ns, imu(following[500].stamp_ns, frame=frame))
+    wire.play([*following[:500], bad, *following[501:]])
+    watch.until("imu", lambda status: "refused: wrong_frame" in status)
+    shown = [str(value) for status in watch.of("imu") for value in status.values()]
+    assert max(map(len, shown)) < 1000
+    assert all(text.isprintable() for text in shown)
     assert process.stop() == 0
     lines = process.log.split("\n")
     assert any("wrong frame" in line for line in lines)
