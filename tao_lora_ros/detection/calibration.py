@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.detection import moments, tail
-from tao_lora_ros.detection.analyzer import Calibration, log_ratios, new_analyzer
+from tao_lora_ros.detection.analyzer import log_ratios
+from tao_lora_ros.detection.analyzer_state import Calibration, new_analyzer
 from tao_lora_ros.detection.findings import Findings
 from tao_lora_ros.detection.glitch_filter import MEMORY_S, resolutions
 from tao_lora_ros.detection.innovation import LAGS, autocovariance_of

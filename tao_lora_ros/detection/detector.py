@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.detection import analyzer, router, transients
-from tao_lora_ros.detection.analyzer import AnalyzerState, Calibration
+from tao_lora_ros.detection import analyzer, analyzer_state, router, transients
+from tao_lora_ros.detection.analyzer_state import AnalyzerState, Calibration
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.detection.transients import TrackerState, Transient
 from tao_lora_ros.messages.route import Route
@@ -68,7 +68,7 @@ class Detector:
     def _new_state(self) -> _State:
         calibration = self._calibration
         return _State(
-            analyzer.new_analyzer(calibration),
+            analyzer_state.new_analyzer(calibration),
             router.new_route(self._config),
             transients.new_tracker(max(calibration.scales), len(calibration.floors)),
         )
@@ -81,7 +81,7 @@ class Detector:
     def recalibrate(self, calibration: Calibration) -> None:
         """Take another calibration's thresholds and covariance; the past stays."""
         self._calibration = calibration
-        analyzer.recalibrate(self._state.analyzer, calibration)
+        analyzer_state.recalibrate(self._state.analyzer, calibration)
 
     def stop(self) -> Transient | None:
         """End the transient that goes on, if any, at its last row; the route is steady."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.detection.analyzer import Calibration
+from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.moments import Moment
 from tao_lora_ros.detection.tail import NEVER
 from tao_lora_ros.signal.source import unit_of

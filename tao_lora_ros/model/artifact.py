@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from tao_lora_ros.detection.analyzer import Calibration
+from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import uncalibrated
 from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.model.adapter import Adapter, set_adapter

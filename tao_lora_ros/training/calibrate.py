@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.bags.rows import read_run
 from tao_lora_ros.detection import moments
-from tao_lora_ros.detection.analyzer import Calibration
+from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.detection.findings import Findings, moment_text, told
 from tao_lora_ros.engine.pipeline import router_config

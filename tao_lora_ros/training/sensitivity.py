@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.detection.analyzer import Calibration
+from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.detection.router import RouterConfig
 from tao_lora_ros.signal.source import unit_of

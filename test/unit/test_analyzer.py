@@ -9,15 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tao_lora_ros.detection import analyzer
-from tao_lora_ros.detection.analyzer import (
-    ENERGY_FLOOR,
-    Calibration,
-    accept,
-    analyze,
-    log_ratios,
-    new_analyzer,
-    recalibrate,
-)
+from tao_lora_ros.detection.analyzer import ENERGY_FLOOR, accept, analyze, log_ratios
+from tao_lora_ros.detection.analyzer_state import Calibration, new_analyzer, recalibrate
 from tao_lora_ros.detection.innovation import LAGS, PRIOR_SHARE, prior
 
 CHANNELS = 6

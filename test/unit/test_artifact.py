@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from models import small_artifact, windows
 from safetensors.torch import load_file, save
 
-from tao_lora_ros.detection.analyzer import new_analyzer
+from tao_lora_ros.detection.analyzer_state import new_analyzer
 from tao_lora_ros.kernels.int4_linear import STEADY_MAX
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.adapter import adapter_of

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tao_lora_ros.detection.analyzer import Calibration
+from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import (
     KEPT_S,
     SCALES,
