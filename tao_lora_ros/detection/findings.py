@@ -1,4 +1,4 @@
-"""What a calibration was made of, and how it is told."""
+"""What a calibration was made of, and the lines that report it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tao_lora_ros.detection.moments import Moment
 from tao_lora_ros.detection.tail import NEVER
 from tao_lora_ros.signal.source import unit_of
 
-_LONG = 5  # moments that are told at most
+_LONG = 5  # moments that are named at most
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Findings:
     expected_per_hour: float
 
 
-def told(
+def report_lines(
     old: Calibration,
     new: Calibration,
     findings: Findings,
@@ -55,7 +55,7 @@ def told(
         names: of the recordings, where there is more than one.
         begin_s: where in its recording the first row is.
     """
-    change = f"thresholds {_levels(old)} -> {_levels(new)}{_blunter(old, new)}"
+    change = f"thresholds {_levels(old)} -> {_levels(new)}{_less_sensitive(old, new)}"
     first = old.alarms_per_hour != old.alarms_per_hour
     lines = [f"thresholds {_levels(new)}" if first else change]
     lines.append(f"{findings.used_s:.1f} s used, {findings.left_out_s:.1f} s left out")
@@ -98,7 +98,7 @@ def _levels(calibration: Calibration) -> str:
     return f"{ratios} and levels {levels or 'off'}"
 
 
-def _blunter(old: Calibration, new: Calibration) -> str:
+def _less_sensitive(old: Calibration, new: Calibration) -> str:
     """A word where blows have to be larger than before to be found."""
     before, now = (max(c.thresholds[-1], 0.0) for c in (old, new))
     return ", less sensitive than before" if now > 1.05 * before else ""

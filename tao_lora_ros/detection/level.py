@@ -1,12 +1,12 @@
-"""How lively a source is against the calibration's own level, beside against its recent past.
+"""The energy of a source against the calibration's own level, beside against its recent past.
 
-A ratio to the recent past alone (STA/LTA) is deaf where steady motion has rare rough moments that
-follow calm ones; a fixed level alone (a jerk threshold) is deaf where it has rough and calm
+A ratio to the recent past alone (STA/LTA) is insensitive where steady motion has rare rough moments
+that follow steadier ones; a fixed level alone (a jerk threshold) is where it has rough and steadier
 stretches. Here the energy is held against a weighted geometric mean of both: its recent mean, and
 its mean over the calibration, which is 1. Of recorded terrains this finds more than either, and
 more than both with the alarms shared between them (test/benchmark/results/NOTES-detection.md).
-Where motion is livelier than all of the calibration, a memory of seconds takes the latter's place;
-it never falls below it, and does not learn in transients.
+Where motion has more energy than all of the calibration, a memory of seconds takes the latter's
+place; it never falls below it, and does not learn in transients.
 """
 
 from __future__ import annotations

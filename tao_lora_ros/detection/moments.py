@@ -140,7 +140,7 @@ def _medians(rows: Array) -> Array:
 
 
 def eventful(ratios: Sequence[Array], rate_hz: float) -> float:
-    """Share of the time in which something happens, 0 where it is too little to tell.
+    """Share of the time in which something happens, 0 where it is too little to say.
 
     What happens is what would not once in ten such recordings, were the tail of the body's kind:
     exponential, as steep as from the median to the 80 % quantile of short blocks' maxima. So blows

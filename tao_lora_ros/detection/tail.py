@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 CLUSTER_S = 0.1
 # Peaks of a tail: the root of the seconds, so that they are ever more in number and ever fewer in
 # share, as they must be for the tail to become that of the largest (Coles 2001, section 4.3.1);
-# of a short recording at least so many, as fewer tell little of a mean, but no more than half of
+# of a short recording at least so many, as fewer say little of a mean, but no more than half of
 # what there is.
 LEAST_PEAKS = 20
 # Largest peaks of which only the rank counts: so a few that do not belong hardly move a threshold.

@@ -75,7 +75,7 @@ class Intake:
         self._auto_lags = settings.auto_lags
         self._jump_ns = round(settings.clock_jump_s * 1e9)
         self._newest_ns = 0  # of all sources, less their lags
-        self._newest_came_ns = self._leader = 0  # when that came, and from which
+        self._newest_received_ns = self._leader = 0  # when that came, and from which
 
     def push(self, source: int, data: bytes, received_ns: int = 0) -> Taken:
         """Take one message of a source; `received_ns` is as for `Source.accept`.
@@ -149,7 +149,7 @@ class Intake:
             for buffer in self.buffers:
                 buffer.begin(stamp_ns)
         if ahead_ns >= 0:
-            self._newest_ns, self._newest_came_ns, self._leader = stamp_ns, received_ns, source
+            self._newest_ns, self._newest_received_ns, self._leader = stamp_ns, received_ns, source
         return True
 
     def _on_other_clock(self, source: int, stamp_ns: int, received_ns: int) -> bool:
@@ -162,8 +162,8 @@ class Intake:
         right = ahead_ns > 0
         if received_ns:
             off_ns = abs(received_ns - stamp_ns) + self._jump_ns // 2
-            silent = received_ns - self._newest_came_ns > self._jump_ns
-            right = silent or off_ns < abs(self._newest_came_ns - self._newest_ns)
+            silent = received_ns - self._newest_received_ns > self._jump_ns
+            right = silent or off_ns < abs(self._newest_received_ns - self._newest_ns)
         if right:
             raise ClockJump(f"stamps of all sources moved by {ahead_ns * 1e-9:.1f} s")
         self._tracks[source].note_behind(stamp_ns, self._leader, -ahead_ns)

@@ -11,7 +11,7 @@ import numpy as np
 
 from tao_lora_ros.detection.calibration import SteadyRows, calibrated
 from tao_lora_ros.detection.detector import Detector, Step
-from tao_lora_ros.detection.findings import told
+from tao_lora_ros.detection.findings import report_lines
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.engine.counts import Counts
@@ -198,7 +198,7 @@ class Pipeline:
         old, rate_hz = self._detector.calibration, self.artifact.rate_hz
         new, found = calibrated(old, [self._steady.values], rate_hz, old.alarms_per_hour)
         self._detector.recalibrate(new)
-        return told(old, new, found, self.artifact.channels, rate_hz)
+        return report_lines(old, new, found, self.artifact.channels, rate_hz)
 
     def tare(self) -> list[Result]:
         """Take the mean force and torque of the present window as zero; forget all signals.

@@ -74,7 +74,7 @@ class Services:
         return response
 
     def _calibrate(self) -> str:
-        """The smallest blow that is found is for the command to tell: it takes seconds."""
+        """The smallest blow that is found is for the command to find: it takes seconds."""
         return "; ".join(self._pipeline.calibrate())
 
     def _tare(self) -> str:

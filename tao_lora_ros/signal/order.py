@@ -13,7 +13,7 @@ BACK_S = 0.5
 # A step ahead that is no longer, or no longer than usual, needs nobody to confirm it.
 STRAY_NS = 25_000_000
 _RECENT = 256
-_FEWEST = 3  # stamps that tell of a pace: until then any may be usual
+_FEWEST = 3  # stamps that make a pace: until then any may be usual
 # Samples of one stamp: more than fit a USB transfer come from a clock that stands still.
 _MOST_TWINS = 64
 
@@ -37,7 +37,7 @@ class StampOrder:
         name: of the source.
         jump_s: longest step ahead, in seconds.
         wait_s: how late a sample may be that others have overtaken.
-        refuse: told of each sample that is refused: its kind, and the reason.
+        refuse: called with each sample that is refused: its kind, and the reason.
 
     Attributes:
         newest_ns: newest stamp that was taken; None before the first.

@@ -67,13 +67,13 @@ class Track:
         self.pending.clear()
         self.last: tuple[int, Values] | None = None
         self._last_used = False
-        self._told: Values | None = None  # of the next sample, once it was interpolated towards
+        self._ahead: Values | None = None  # of the next sample, once it was interpolated towards
 
     @property
     def waiting(self) -> int:
         """Samples that may still reach a row."""
         waits = len(self.pending) + (self.last is not None and not self._last_used)
-        return waits - (self._told is not None)  # that one has reached one
+        return waits - (self._ahead is not None)  # that one has reached one
 
     @property
     def behind_ns(self) -> int:
@@ -142,7 +142,7 @@ class Track:
     def _give_up(self, reason: str) -> None:
         if self.last is not None and not self._last_used:
             self.unused["late"] += 1
-        if waiting := len(self.pending) - (self._told is not None):
+        if waiting := len(self.pending) - (self._ahead is not None):
             self.unused[reason] += waiting
 
     def push(self, stamp_ns: int, values: Values) -> None:
@@ -187,37 +187,37 @@ class Track:
         return self.newest_ns >= ahead_ns - self._wait_ns
 
     def take(self, time_ns: int) -> tuple[Values, Values | float] | None:
-        """Mean of the samples of the last period, else interpolated, else None; and its news."""
+        """Mean of the samples of the last period, else interpolated, else None; and what of it is fresh."""
         total: Values | None = None
-        pending, told, count, again = self.pending, self._told, 0, False
+        pending, ahead, count, again = self.pending, self._ahead, 0, False
         since_ns = time_ns - self._grid_ns
         while pending and pending[0][0] <= time_ns:
             if self.last is not None and not self._last_used:
                 self.unused["late"] += 1
             self.last = last = pending.popleft()
             self._past.append(last[0])
-            again |= last[1] is told
+            again |= last[1] is ahead
             self._last_used = last[0] > since_ns
             if self._last_used:
                 total = last[1] if total is None else total + last[1]
                 count += 1
         if again:
-            self._told = None
+            self._ahead = None
         if total is not None:
             mean = total if count == 1 else total / count
-            if told is None or not again:
+            if ahead is None or not again:
                 return mean, mean
-            return mean, (total - told) / (count - 1) if count > 1 else np.nan
+            return mean, (total - ahead) / (count - 1) if count > 1 else np.nan
         if self.last is None or not pending:
             return None
         (before, a), (after, b) = self.last, pending[0]
-        if b is not told:
+        if b is not ahead:
             if after - before > self._gap_ns and not self._usual(after - before):
                 return None
-            self._told = b
+            self._ahead = b
             self._last_used = True
         between = a + (b - a) * ((time_ns - before) / (after - before))
-        return between, np.nan if b is told else b
+        return between, np.nan if b is ahead else b
 
     def _usual(self, hole_ns: int) -> bool:
         """Whether a hole is no longer than the pace at which it speaks anyway."""

@@ -14,7 +14,7 @@ from tao_lora_ros.bags.rows import read_run
 from tao_lora_ros.detection import moments
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import calibrated, uncalibrated
-from tao_lora_ros.detection.findings import Findings, moment_text, told
+from tao_lora_ros.detection.findings import Findings, moment_text, report_lines
 from tao_lora_ros.engine.pipeline import router_config
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import check_channels
@@ -52,7 +52,7 @@ class Recalibration:
         ]
 
     def lines(self, settings: Settings) -> list[str]:
-        """What to tell, with the smallest blows that are found; takes a second or two."""
+        """The report, with the smallest blows that are found; takes a second or two."""
         new, channels, rate_hz = (
             self.artifact.calibration,
             self.artifact.channels,
@@ -62,7 +62,9 @@ class Recalibration:
         sizes = smallest_blows(new, config, self.recordings, channels, rate_hz)
         found = " or ".join(f"{size:.2g} {unit}" for unit, size in sizes.items())
         return [
-            *told(self.old, new, self.findings, channels, rate_hz, self.names, self.begin_s),
+            *report_lines(
+                self.old, new, self.findings, channels, rate_hz, self.names, self.begin_s
+            ),
             f"finds blows from {found} on (9 of 10)" if found else "finds no blow (9 of 10)",
         ]
 
