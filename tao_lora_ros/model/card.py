@@ -28,7 +28,7 @@ MOST_INT8_INPUTS = 8192
 MOST_INT4_INPUTS = 131_072
 
 
-# What no sensor's resolution (in its unit) nor a logarithm of energies reaches: it would find nothing.
+# What no sensor's resolution (in its unit) nor a logarithm of energies reaches: nothing were found.
 _MOST = {"floors": 1e6, "thresholds": 100.0}
 
 

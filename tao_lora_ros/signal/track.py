@@ -187,7 +187,7 @@ class Track:
         return self.newest_ns >= ahead_ns - self._wait_ns
 
     def take(self, time_ns: int) -> tuple[Values, Values | float] | None:
-        """Mean of the samples of the last period, else interpolated, else None; and what of it is fresh."""
+        """Mean of the last period, else interpolated, else None; and what of it is fresh."""
         total: Values | None = None
         pending, ahead, count, again = self.pending, self._ahead, 0, False
         since_ns = time_ns - self._grid_ns
