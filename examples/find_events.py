@@ -12,6 +12,7 @@ from tao_lora_ros.bags.replay import replay
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.results import Phase
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
 
@@ -34,4 +35,7 @@ def main(bag: str, *topics: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except TaoLoraError as error:
+        sys.exit(str(error))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -117,7 +117,7 @@ def _check_frames(bag: Path, reader: AnyReader, found: Mapping[str, str]) -> Non
     groups: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for topic, kind in found.items():
         if kind not in (BARE_WRENCH, JOINT_STATE):  # these name no frame of their own
-            groups[kind, _first(reader, topic).header.frame_id].append(topic)
+            groups[kind, _frame(reader, topic)].append(topic)
     for (kind, frame), topics in groups.items():
         if len(topics) > 1:
             name = _DEFAULT_NAMES.get(kind, "wrench")
@@ -127,16 +127,17 @@ def _check_frames(bag: Path, reader: AnyReader, found: Mapping[str, str]) -> Non
             )
 
 
-def _messages(reader: AnyReader, topic: str) -> Any:
+def _messages(reader: AnyReader, topic: str) -> Iterator[Any]:
     connections = [c for c in reader.connections if c.topic == topic]
-    return (
-        reader.deserialize(raw, connection.msgtype)
-        for connection, _, raw in reader.messages(connections=connections)
-    )
+    for connection, _, raw in reader.messages(connections=connections):
+        with suppress(Exception):  # a damaged message, at whatever parsing stumbles on
+            yield reader.deserialize(raw, connection.msgtype)
 
 
-def _first(reader: AnyReader, topic: str) -> Any:
-    return next(_messages(reader, topic))
+def _frame(reader: AnyReader, topic: str) -> str:
+    """Of the topic's first readable message; its own name where there is none."""
+    message = next(_messages(reader, topic), None)
+    return message.header.frame_id if message else topic
 
 
 def _joints(reader: AnyReader, topic: str) -> list[str]:

@@ -100,10 +100,18 @@ class BagReader:
             raise BagError(f"no source is called '{min(unknown)}'")
         self._reader = open_bag(path)
         try:
+            self._check_part()
             self._connections = self._choose()
         except BagError:
             self._reader.close()
             raise
+
+    def _check_part(self) -> None:
+        begin_s, duration_s = self.begin_s, self.duration_s
+        if begin_s and begin_s > duration_s:
+            raise BagError(
+                f"{self.path}: --from {begin_s:g} is after its end at {duration_s:.1f} s"
+            )
 
     def _choose(self) -> list[Any]:
         """The connection of each source."""
@@ -134,6 +142,7 @@ class BagReader:
         return (
             f"{self.path}: no topic of type {source.msgtype} for source '{source.name}'; "
             f"there are: {there or 'none'}"
+            "; a parameter file (--params-file) names the sources there are"
         )
 
     @property
@@ -141,6 +150,11 @@ class BagReader:
         """Bag topic of each source, by the source's name."""
         names = (source.name for source in self._sources)
         return dict(zip(names, self._connections, strict=True))
+
+    @property
+    def begin_s(self) -> float:
+        """Where in the bag the messages begin, in seconds from its first one."""
+        return self._part_s[0]
 
     @property
     def recorded(self) -> list[Topic]:
@@ -169,10 +183,9 @@ class BagReader:
         index = {topic: i for i, topic in enumerate(self._connections)}
         chosen = [c for c in self._reader.connections if c.topic in index]
         first_ns = self._reader.start_time
-        begin_ns, end_ns = (
-            None if seconds in WHOLE else first_ns + round(seconds * 1e9)
-            for seconds in self._part_s
-        )
+        begin_s, end_s = self._part_s
+        begin_ns = first_ns + round(begin_s * 1e9)
+        end_ns = None if end_s == inf else first_ns + round(end_s * 1e9)
         messages = self._reader.messages(connections=chosen, start=begin_ns, stop=end_ns)
         while True:
             try:

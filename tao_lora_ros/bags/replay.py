@@ -54,7 +54,9 @@ def replay(
     result = Replay()
     for count, message in enumerate(reader.messages(), start=1):
         if not result.first_stamp_ns:
-            result.first_stamp_ns = _stamp_ns(pipeline, *message)
+            # Times count from the bag's beginning, also of a part of it.
+            stamp_ns = _stamp_ns(pipeline, *message)
+            result.first_stamp_ns = stamp_ns - round(reader.begin_s * 1e9) if stamp_ns else 0
         source, log_ns, data = message
         _sort(pipeline.push(source, data, log_ns).results, result)
         if count % 1000 == 0:

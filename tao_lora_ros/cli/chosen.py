@@ -10,7 +10,7 @@ from tao_lora_ros.bags.discover import discover, grid_rate_hz
 from tao_lora_ros.bags.reader import WHOLE, BagReader, bag_topics
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.settings import Settings, read_settings
-from tao_lora_ros.engine.sources import channels_of, source_configs, sources_of
+from tao_lora_ros.engine.sources import channels_of, source_configs, sources_of_model
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.training.calibrate import detection_only, recalibrate
 
@@ -54,7 +54,7 @@ def choose(options: Namespace, bag: Path) -> Chosen:
     if asked:
         artifact = load_artifact(asked)
         if not options.params_file:
-            settings = sources_of(settings, artifact.channels)
+            settings = sources_of_model(settings, artifact)
         return Chosen(replace(settings, model=str(asked)), topics, artifact)
     if not options.params_file:
         found = discover(bag, settings, topics)
@@ -95,8 +95,8 @@ def calibrated_on_itself(
     left_out_s = made.findings.left_out_s
     lines.insert(
         0,
-        f"detection only, calibrated on the first {seconds:.0f} s of this bag "
-        f"({left_out_s:.1f} s left out); next: tao-lora calibrate STEADY_BAG... --out MODEL, "
-        "then --model MODEL",
+        f"detection only, calibrated on {seconds:.0f} s of this bag from {part_s[0]:g} s on, "
+        f"taken for steady ({left_out_s:.1f} s left out); "
+        "next: tao-lora calibrate STEADY_BAG... --out MODEL, then --model MODEL",
     )
     return made.artifact, lines

@@ -15,13 +15,12 @@ from rich.progress import Progress, TaskID
 
 from tao_lora_ros.bags.reader import BagReader, bag_topics
 from tao_lora_ros.bags.replay import replay, summary
-from tao_lora_ros.cli.arguments import part_of
+from tao_lora_ros.cli.arguments import UsageError, part_of
 from tao_lora_ros.cli.chosen import ALARMS_PER_HOUR, calibrated_on_itself, choose
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import TABLE, Settings, parameter_file, read_settings
 from tao_lora_ros.engine.sources import source_configs
-from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.event_bytes import event_bytes
 from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.preservation.event_record import EventRecord
@@ -29,10 +28,6 @@ from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.report.calibration_plot import plot_calibration
 from tao_lora_ros.report.record import record_replay
 from tao_lora_ros.training.calibrate import recalibrate
-
-
-class UsageError(TaoLoraError):
-    """An argument will not do; the text names it."""
 
 
 def settings_of(options: Namespace) -> Settings:
@@ -61,14 +56,14 @@ def replay_command(options: Namespace) -> None:
     """`tao-lora replay`."""
     torch.set_num_threads(1)  # as the node does: the sums then round alike
     chosen = choose(options, options.bag)
+    notices: list[str] = []
     settings, topics, artifact = chosen.settings, chosen.topics, chosen.artifact
     if options.calibrate:
         target = artifact.calibration.alarms_per_hour if chosen.calibrated else ALARMS_PER_HOUR
         bags = bags_in(options.calibrate)
         artifact = recalibrate(artifact, bags, settings, topics, target).artifact
     elif not chosen.calibrated:
-        artifact, lines = calibrated_on_itself(chosen, options.bag, part_of(options))
-        print("\n".join(lines))
+        artifact, notices = calibrated_on_itself(chosen, options.bag, part_of(options))
     pipeline = Pipeline(settings, artifact)
     with (
         BagReader(options.bag, source_configs(settings), topics, part_of(options)) as reader,
@@ -78,6 +73,7 @@ def replay_command(options: Namespace) -> None:
         result = replay(reader, pipeline, partial(_show, bar, task))
         recorded = reader.recorded
     numbers = summary(result, pipeline)
+    numbers["notices"] = [*notices, *numbers["notices"]]
     if options.json:
         with writing(options.json):
             options.json.write_text(json.dumps(numbers, indent=1) + "\n")
@@ -88,7 +84,7 @@ def replay_command(options: Namespace) -> None:
     if options.report:
         with _needs("plotly"):
             from tao_lora_ros.report.report import write_report
-        record = record_replay(options.bag, result, pipeline, artifact, topics)
+        record = record_replay(options.bag, result, pipeline, artifact, topics, part_of(options))
         with writing(options.report):
             write_report(record, options.report)
     _print_summary(numbers)
@@ -181,7 +177,7 @@ def calibrate_command(options: Namespace) -> None:
             chosen.artifact,
             bags,
             chosen.settings,
-            chosen.topics,
+            chosen.topics if len(bags) == 1 else bag_topics(options.topic),
             options.alarms_per_hour,
             part_of(options),
             options.force,

@@ -58,7 +58,13 @@ def run_demo(bag: Path | None, out: Path, rate: float = 1.0) -> int:
     try:
         out.mkdir(parents=True, exist_ok=True)
         _demo(bag or _simulated(out / "recording", console), out, rate, console)
-    except (ChildError, BagError, OSError) as error:
+    except ChildError as error:
+        print(
+            "\n".join(shown(line, MOST_LINE) for line in f"tao-lora: error: {error}".split("\n")),
+            file=sys.stderr,
+        )
+        return 1
+    except (BagError, OSError) as error:
         print(f"tao-lora: error: {shown(error, MOST_LINE)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

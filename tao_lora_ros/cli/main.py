@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tao_lora_ros.cli import commands
-from tao_lora_ros.cli.arguments import add_part_arguments, add_topic_argument
+from tao_lora_ros.cli.arguments import add_part_arguments, add_topic_argument, per_hour
 from tao_lora_ros.cli.bench import add_bench_parser
 from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     calibrate.add_argument("--out", type=Path, required=True, help="artifact folder to write")
     calibrate.add_argument(
-        "--alarms-per-hour", type=float, default=1.0, help="false alarms aimed at"
+        "--alarms-per-hour", type=per_hour, default=1.0, help="false alarms aimed at"
     )
     calibrate.add_argument(
         "--plot", type=Path, metavar="FILE", help="write an HTML plot of the fit"

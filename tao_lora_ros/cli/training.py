@@ -11,8 +11,14 @@ from typing import Any
 
 from tao_lora_ros.bags.importing import import_folder
 from tao_lora_ros.bags.reader import WHOLE, bag_topics
-from tao_lora_ros.cli.arguments import add_part_arguments, add_topic_argument, part_of
-from tao_lora_ros.cli.commands import UsageError, bags_in, settings_of, writing
+from tao_lora_ros.cli.arguments import (
+    UsageError,
+    add_part_arguments,
+    add_topic_argument,
+    part_of,
+    per_hour,
+)
+from tao_lora_ros.cli.commands import bags_in, settings_of, writing
 from tao_lora_ros.model.adapter import adapter_of, set_adapter
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
 from tao_lora_ros.model.describe import describe
@@ -67,7 +73,9 @@ def _add_train(subparsers: Any) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--settle-steps", type=int, default=TrainingConfig.settle_steps)
     parser.add_argument("--adapt-steps", type=int, default=TrainingConfig.adapt_steps)
-    parser.add_argument("--alarms-per-hour", type=float, default=1.0, help="target of the router")
+    parser.add_argument(
+        "--alarms-per-hour", type=per_hour, default=1.0, help="target of the router"
+    )
 
 
 def _add_steps(subparsers: Any) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # torch takes seconds, which players and launch files need no
     from tao_lora_ros.model.artifact import Artifact
 
 
+# In an artifact's provenance: the types of the wrenches that it was calibrated on.
+WRENCH_TYPES_KEY = "wrench_types"
 # Parameters that name the sources begin so.
 _SOURCE_FIELDS = ("imu", "wrench", "joint")
 
@@ -46,10 +48,15 @@ def channels_of(settings: Settings) -> tuple[str, ...]:
     return tuple(name for config in source_configs(settings) for name in config.channels)
 
 
-def sources_of(settings: Settings, channels: Sequence[str]) -> Settings:
+def sources_of(
+    settings: Settings, channels: Sequence[str], wrench_types: Sequence[str] = ()
+) -> Settings:
     """Settings with the sources that have these channels, such as those of a model.
 
-    Forces and torques are taken for a WrenchStamped's.
+    Args:
+        settings: all but the sources.
+        channels: of the sources, in order.
+        wrench_types: of the wrenches; where these are none that fit, all are WrenchStamped.
     """
     axes: dict[str, list[str]] = {}
     for channel in channels:
@@ -59,6 +66,9 @@ def sources_of(settings: Settings, channels: Sequence[str]) -> Settings:
     imus = [source for source, kind in kinds.items() if kind in ("accel", "gyro")]
     wrenches = [source for source, kind in kinds.items() if kind in ("force", "torque")]
     states = [source for source, kind in kinds.items() if kind == "effort"]
+    types = tuple(wrench_types)
+    if not types or len(types) not in (1, len(wrenches)) or not set(types) <= WRENCH_TYPES.keys():
+        types = ("WrenchStamped",)
     parts = ["both" if len(axes[imu]) > 3 else kinds[imu] for imu in imus]
     joints = [",".join(axis.removeprefix("effort_") for axis in axes[state]) for state in states]
     return replace(
@@ -67,12 +77,19 @@ def sources_of(settings: Settings, channels: Sequence[str]) -> Settings:
         imu_parts=tuple(parts) or ("both",),
         imu_lags_s=(0.0,) * max(len(imus), 1),
         wrenches=tuple(wrenches) or ("",),
-        wrench_types=("WrenchStamped",),
+        wrench_types=types,
         wrench_lags_s=(0.0,) * max(len(wrenches), 1),
         joint_states=tuple(states) or ("",),
         joints=tuple(joints) or ("",),
         joint_state_lags_s=(0.0,) * max(len(states), 1),
     )
+
+
+def sources_of_model(settings: Settings, artifact: Artifact) -> Settings:
+    """Settings with the sources that a model reads."""
+    types = artifact.provenance.get(WRENCH_TYPES_KEY)
+    known = types if isinstance(types, list) and all(isinstance(t, str) for t in types) else []
+    return sources_of(settings, artifact.channels, known)
 
 
 def default_sources(settings: Settings) -> bool:
@@ -90,9 +107,8 @@ def check_channels(settings: Settings, artifact: Artifact) -> None:
     given = channels_of(settings)
     if given == artifact.channels:
         return
-    asked = settings.model or "the one that ships"
     raise SettingsError(
-        f"model {artifact.model_id} ({asked}) reads channels {', '.join(artifact.channels)}; "
+        f"model {artifact.model_id} reads channels {', '.join(artifact.channels)}; "
         f"the sources give {', '.join(given) or 'none'}. `tao-lora calibrate STEADY_BAG... "
         "--out MODEL` makes a model for these, detection only: set parameter 'model' to it"
     )

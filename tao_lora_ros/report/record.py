@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.bags.labels import read_contacts
-from tao_lora_ros.bags.reader import BagReader
+from tao_lora_ros.bags.reader import WHOLE, BagReader
 from tao_lora_ros.bags.replay import Replay
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.messages.label_span import LabelSpan
@@ -144,14 +144,15 @@ def record_replay(
     pipeline: Pipeline,
     artifact: Artifact,
     topics: Mapping[str, str] | None = None,
+    part_s: tuple[float, float] = WHOLE,
 ) -> RunRecord:
-    """The record of a replay; the signals are read from the bag once more.
+    """The record of a replay of a bag or a part of it; the signals are read once more.
 
     Raises:
         BagError: the bag or its labels cannot be read.
     """
     sources = [Source(source.config, source.jump_s) for source in pipeline.intake.sources]
-    with BagReader(bag, [source.config for source in sources], topics) as reader:
+    with BagReader(bag, [source.config for source in sources], topics, part_s) as reader:
         signals, _ = collect_signals(reader.messages(), sources)
     return RunRecord(
         title=f"Replay of {bag.name}",
@@ -165,7 +166,7 @@ def record_replay(
         model_id=artifact.model_id,
         model_version=artifact.version,
         rejected=pipeline.intake.rejected,
-        contacts=read_contacts(bag),
+        contacts=[c for c in read_contacts(bag) if part_s[0] <= c.start_s <= part_s[1]],
         notes=_notes(pipeline),
     )
 

@@ -80,7 +80,8 @@ class Services:
     def _tare(self) -> str:
         self._outputs.publish(self._pipeline.tare(), time.monotonic_ns())
         offsets = self._pipeline.intake.offsets.items()
-        return "offsets " + ", ".join(f"{name} {value:.4g}" for name, value in offsets)
+        found = ", ".join(f"{name} {value:.4g}" for name, value in offsets)
+        return f"offsets {found or 'none: no source measures a load'}"
 
     def _reset(self) -> str:
         self._outputs.publish(self._pipeline.reset(), time.monotonic_ns())

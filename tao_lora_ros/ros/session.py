@@ -11,7 +11,7 @@ from rclpy.lifecycle import LifecycleNode
 
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.engine.sources import default_sources, source_configs, sources_of
+from tao_lora_ros.engine.sources import default_sources, source_configs, sources_of_model
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.ros import garbage
@@ -157,7 +157,7 @@ def _named(artifact: Artifact) -> str:
 
 def _with_sources(settings: Settings, artifact: Artifact) -> Settings:
     """Settings whose sources are the model's where nobody named any."""
-    return sources_of(settings, artifact.channels) if default_sources(settings) else settings
+    return sources_of_model(settings, artifact) if default_sources(settings) else settings
 
 
 def _load(settings: Settings) -> Artifact:

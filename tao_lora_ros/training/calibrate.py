@@ -17,7 +17,7 @@ from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.detection.findings import Findings, moment_text, report_lines
 from tao_lora_ros.engine.pipeline import router_config
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.engine.sources import check_channels
+from tao_lora_ros.engine.sources import WRENCH_TYPES_KEY, check_channels
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.training.sensitivity import smallest_blows
 
@@ -115,7 +115,10 @@ def recalibrate(
     rate_hz = artifact.rate_hz
     calibration, found = calibrated(artifact.calibration, runs, rate_hz, alarms_per_hour, force)
     spans = [(moment.recording, moment.first, moment.end) for moment in found.moments]
-    provenance = artifact.provenance | {"calibration_runs": [bag.name for bag in bags]}
+    provenance = artifact.provenance | {
+        "calibration_runs": [bag.name for bag in bags],
+        WRENCH_TYPES_KEY: list(settings.wrench_types),
+    }
     return Recalibration(
         replace(artifact, calibration=calibration, provenance=provenance),
         artifact.calibration,

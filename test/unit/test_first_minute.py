@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from recordings import Message, motion, write_ros2
+from recordings import Message, force, motion, write_ros2
 
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import channels_of, default_sources, source_configs, sources_of
 from tao_lora_ros.model.artifact import load_artifact
-from tao_lora_ros.signal.cdr import IMU, WRENCH
+from tao_lora_ros.signal.cdr import FORCE, IMU, WRENCH, decode_wrench
 
 MESSAGES = motion(12.0, impacts_s=(9.0, 10.5))
 IMUS = [message for message in MESSAGES if message.source == 0]
@@ -52,7 +52,7 @@ def test_a_replay_needs_nothing_but_the_bag(name: str, tmp_path: Path, capsys) -
     run("replay", bag, "--json", tmp_path / "r.json")
     assert onsets(tmp_path / "r.json") == pytest.approx([9.0, 10.5], abs=0.01)
     said = capsys.readouterr().out
-    assert "detection only, calibrated on the first 6 s of this bag" in said
+    assert "detection only, calibrated on 6 s of this bag from 0 s on, taken for steady" in said
     assert "next: tao-lora calibrate" in said
 
 
@@ -77,6 +77,53 @@ def test_a_model_that_was_asked_for_and_does_not_fit_is_the_reason(tmp_path: Pat
     run("calibrate", imu, "--to", 8, "--out", tmp_path / "model")
     assert main(["replay", str(wrench), "--model", str(tmp_path / "model")]) == 1
     assert "no topic of type sensor_msgs/msg/Imu" in capsys.readouterr().err
+
+
+def test_a_force_alone_is_replayed_with_its_model(tmp_path: Path) -> None:
+    """The model knows of which type its wrench was."""
+    forces = [replace(m, data=force(m.stamp_ns, decode_wrench(m.data).values)) for m in WRENCHES]
+    bag = write_ros2(tmp_path / "bag", forces, [("/tool/force", FORCE)])
+    run("calibrate", bag, "--to", 8, "--out", tmp_path / "model")
+    run("replay", bag, "--model", tmp_path / "model", "--json", tmp_path / "r.json")
+    assert onsets(tmp_path / "r.json") == pytest.approx([9.0, 10.5], abs=0.01)
+
+
+def test_times_of_a_part_count_from_the_bags_beginning(tmp_path: Path) -> None:
+    bag = write_ros2(tmp_path / "bag", *BAGS["an Imu alone"])
+    run("calibrate", bag, "--to", 8, "--out", tmp_path / "model")
+    part = ["--from", 8, "--to", 10, "--json", tmp_path / "r.json"]
+    run("replay", bag, "--model", tmp_path / "model", *part)
+    assert onsets(tmp_path / "r.json") == pytest.approx([9.0], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--from", "nan"), "--from is nan, expected 0 or more seconds"),
+        (("--from", "-1"), "--from is -1, expected 0 or more seconds"),
+        (("--from", "5", "--to", "3"), "--to is 3, expected more than --from 5"),
+        (("--to", "0"), "--to is 0, expected more than --from 0"),
+        (("--from", "99"), "--from 99 is after its end at 12.0 s"),
+    ],
+)
+def test_a_part_that_is_none_is_refused(words, said: str, tmp_path: Path, capsys) -> None:
+    bag = write_ros2(tmp_path / "bag", *BAGS["an Imu alone"])
+    assert main(["replay", str(bag), *words]) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "100000"])
+def test_a_rate_of_alarms_that_is_none_is_refused(rate: str, capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["calibrate", "bag", "--out", "out", "--alarms-per-hour", rate])
+    assert f"{rate}, expected above 0, 3600 at most" in capsys.readouterr().err
+
+
+def test_a_damaged_first_message_is_passed_over(tmp_path: Path) -> None:
+    spoilt = [replace(IMUS[0], data=IMUS[0].data[:20]), *IMUS[1:]]
+    bag = write_ros2(tmp_path / "bag", spoilt, [("/imu", IMU)])
+    run("replay", bag, "--json", tmp_path / "r.json")
+    assert json.loads((tmp_path / "r.json").read_text())["rejected"] == {"undecodable": 1}
 
 
 def test_a_bag_too_short_to_calibrate_on_says_so(tmp_path: Path, capsys) -> None:
