@@ -44,8 +44,8 @@ def test_stamps_off_the_node_clock_are_refused_where_that_is_wanted(wire, start_
     watch = wire.watch()
     start_node("max_clock_offset_s:=10.0")
     now_ns = time.time_ns()
-    early = motion(4.0, start_ns=now_ns + 3600 * SECOND)  # longer than from report to report
-    late = motion(4.0, start_ns=now_ns - 3600 * SECOND)
+    early = motion(8.0, start_ns=now_ns + 3600 * SECOND)  # longer than from report to report
+    late = motion(8.0, start_ns=now_ns - 3600 * SECOND)
     wire.play(b if a.source else a for a, b in zip(early, late, strict=True))
     assert not wire.inferences
     for name, kind, off in (("imu", "future", " ns is +3"), ("wrench", "past", " ns is -3")):
