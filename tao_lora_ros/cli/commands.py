@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from rich.progress import Progress, TaskID
 
+from tao_lora_ros.bags.discover import discover
 from tao_lora_ros.bags.reader import BagReader, bag_topics
 from tao_lora_ros.bags.replay import replay, summary
 from tao_lora_ros.cli.arguments import UsageError, part_of
@@ -142,8 +143,11 @@ def play_command(options: Namespace) -> None:
     with _needs("ROS 2"):
         from tao_lora_ros.ros.player import play
     try:
-        sources = source_configs(settings_of(options))
-        topics = bag_topics(options.topic)
+        settings, topics = settings_of(options), bag_topics(options.topic)
+        if not options.params_file:
+            found = discover(options.bag, settings, topics)
+            settings, topics = found.settings, found.topics
+        sources = source_configs(settings)
         play(options.bag, sources, topics, options.rate, clock=options.clock)
     except (ValueError, TimeoutError) as error:
         raise UsageError(str(error)) from None
@@ -192,8 +196,12 @@ def calibrate_command(options: Namespace) -> None:
             plot_calibration(made.artifact, made.findings, made.left_out, options.plot)
     for line in made.lines(chosen.settings):
         print(line)
-    if made.artifact.model is None:
-        print(f"{options.out}: detection only; `tao-lora train` adds a network")
+    kind = (
+        "detection only, `tao-lora train` adds a network"
+        if made.artifact.model is None
+        else "written"
+    )
+    print(f"{options.out}: {kind}")
 
 
 def parameters_command(options: Namespace) -> None:

@@ -113,10 +113,11 @@ class Outputs:
 
     def _log(self, event: Event) -> None:
         channels = ", ".join(f"{shown(name)} {share:.0%}" for name, share in event.channels[:3])
+        label = f"{shown(event.label)} " if event.label else ""
         lasted = f", {(event.end_ns - event.onset_ns) * 1e-9:.3f} s" * (event.phase is Phase.END)
         self._node.get_logger().info(
             f"event {event.sequence} {event.phase.name.lower()}: "
-            f"score {event.peak_score:.2f} {shown(event.label)} ({channels}){lasted}"
+            f"score {event.peak_score:.2f} {label}({channels}){lasted}"
         )
 
     def clear_displays(self) -> None:

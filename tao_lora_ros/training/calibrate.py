@@ -14,12 +14,17 @@ from tao_lora_ros.bags.rows import read_run
 from tao_lora_ros.detection import moments
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import calibrated, uncalibrated
+from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.detection.findings import Findings, moment_text, report_lines
+from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.engine.pipeline import router_config
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import WRENCH_TYPES_KEY, check_channels
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.training.sensitivity import smallest_blows
+
+_FEW_EVENTS = 3  # of another robot's thresholds, that say nothing
+_LARGE = {"m/s^2": 50.0, "N": 100.0, "Nm": 10.0}  # a blow that anybody sees without a detector
 
 
 @dataclass(frozen=True)
@@ -60,13 +65,36 @@ class Recalibration:
         )
         config = router_config(settings, rate_hz)
         sizes = smallest_blows(new, config, self.recordings, channels, rate_hz)
-        found = " or ".join(f"{size:.2g} {unit}" for unit, size in sizes.items())
         return [
             *report_lines(
                 self.old, new, self.findings, channels, rate_hz, self.names, self.begin_s
             ),
-            f"finds blows from {found} on (9 of 10)" if found else "finds no blow (9 of 10)",
+            *self._doubt(config),
+            _sensitivity(sizes),
         ]
+
+    def _doubt(self, config: RouterConfig) -> list[str]:
+        """A question where the calibration before sees events in what the new one was made of."""
+        if self.old.alarms_per_hour != self.old.alarms_per_hour:
+            return []
+        detector, events = Detector(self.old, config), 0
+        for rows in self.recordings:
+            detector.clear()
+            times_ns = np.arange(len(rows), dtype=np.int64)
+            events += sum(change is Change.ONSET for _, change, _ in detector.run(times_ns, rows))
+        if events <= _FEW_EVENTS:
+            return []
+        return [f"the thresholds before find {events} events in what was used: was it all steady?"]
+
+
+def _sensitivity(sizes: Mapping[str, float]) -> str:
+    """The smallest blows that are found, and what to do where these are large."""
+    if not sizes:
+        return "finds no blow (9 of 10): record longer, and steady motion alone"
+    found = " or ".join(f"{size:.2g} {unit}" for unit, size in sizes.items())
+    large = all(size > _LARGE.get(unit, np.inf) for unit, size in sizes.items())
+    remedy = ": that is much, record longer and steadier motion" * large
+    return f"finds blows from {found} on (9 of 10){remedy}"
 
 
 def detection_only(channels: tuple[str, ...], rate_hz: float) -> Artifact:

@@ -42,7 +42,9 @@ def test_it_tells_thresholds_seconds_moments_and_the_smallest_blow(
 ) -> None:
     out, plot = tmp_path / "model", tmp_path / "fit.html"
     assert main(["calibrate", str(tapped), "--out", str(out), "--plot", str(plot)]) == 0
-    changed, seconds, left_out, target, smallest = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.splitlines()
+    changed, seconds, left_out, target, smallest, written = lines
+    assert written == f"{out}: written"
     assert re.match(r"thresholds \d\.\d\d, \d\.\d\d and levels .* -> \d\.\d\d, ", changed)
     used_s, left_out_s = map(float, re.findall(r"([\d.]+) s", seconds))
     assert 0.2 < left_out_s < 0.8
@@ -160,3 +162,16 @@ def test_the_pipeline_leaves_out_an_overflow_and_refuses_contacts_unchanged() ->
     with pytest.raises(CalibrationError, match="record steady motion alone"):
         subject.calibrate()
     assert subject._detector.calibration is before
+
+
+def test_what_the_thresholds_before_see_in_it_is_asked_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Blows that come as often as to pass for the motion itself."""
+    struck = write_ros2(
+        tmp_path / "struck", motion(20.0, impacts_s=[1.0 + 0.9 * i for i in range(20)], seed=8)
+    )
+    assert main(["calibrate", str(struck), "--force", "--out", str(tmp_path / "model")]) == 0
+    said = capsys.readouterr().out
+    (events,) = re.findall(r"thresholds before find (\d+) events in what was used: was it", said)
+    assert 15 <= int(events) <= 20
