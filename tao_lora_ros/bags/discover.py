@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from rosbags.highlevel import AnyReader
 
 from tao_lora_ros.bags.reader import BagError, open_bag
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import with_sources
 from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, JOINT_STATE, WRENCH
 from tao_lora_ros.signal.source import WRENCH_TYPES
 
@@ -33,12 +34,10 @@ class Discovery:
     Args:
         settings: with these sources, the rest as it was.
         topics: bag topic by source name.
-        rate_hz: of a grid that holds what the fastest source measures, 500 Hz at the most.
     """
 
     settings: Settings
     topics: dict[str, str]
-    rate_hz: float
 
 
 def discover(bag: Path, settings: Settings, topics: Mapping[str, str]) -> Discovery:
@@ -69,9 +68,7 @@ def discover(bag: Path, settings: Settings, topics: Mapping[str, str]) -> Discov
         }
     names = _names(chosen, {topic: name for name, topic in topics.items()})
     return Discovery(
-        _settings(settings, chosen, names, joints),
-        {names[topic]: topic for topic in chosen},
-        grid_rate_hz(bag, list(chosen)),
+        _settings(settings, chosen, names, joints), {names[topic]: topic for topic in chosen}
     )
 
 
@@ -173,18 +170,11 @@ def _settings(
     names: Mapping[str, str],
     joints: Mapping[str, list[str]],
 ) -> Settings:
-    imus = [names[topic] for topic, kind in chosen.items() if kind == IMU]
     wrenches = [topic for topic, kind in chosen.items() if kind in _NAME_OF_TYPE]
-    states = list(joints)
-    return replace(
+    return with_sources(
         settings,
-        imus=tuple(imus) or ("",),
-        imu_lags_s=(0.0,) * max(len(imus), 1),
-        wrenches=tuple(names[topic] for topic in wrenches) or ("",),
-        wrench_types=tuple(_NAME_OF_TYPE[chosen[topic]] for topic in wrenches)
-        or ("WrenchStamped",),
-        wrench_lags_s=(0.0,) * max(len(wrenches), 1),
-        joint_states=tuple(names[topic] for topic in states) or ("",),
-        joints=tuple(",".join(joints[topic]) for topic in states) or ("",),
-        joint_state_lags_s=(0.0,) * max(len(states), 1),
+        imus={names[topic]: "both" for topic, kind in chosen.items() if kind == IMU},
+        wrenches=[names[topic] for topic in wrenches],
+        wrench_types=[_NAME_OF_TYPE[chosen[topic]] for topic in wrenches],
+        joints={names[topic]: found for topic, found in joints.items()},
     )

@@ -33,12 +33,6 @@ class Chosen:
     topics: dict[str, str]
     artifact: Artifact
 
-    @property
-    def calibrated(self) -> bool:
-        """Whether the artifact has thresholds."""
-        target = self.artifact.calibration.alarms_per_hour
-        return target == target
-
 
 def choose(options: Namespace, bag: Path) -> Chosen:
     """The sources that a parameter file or a model names, else those found in the bag.

@@ -60,10 +60,14 @@ def replay_command(options: Namespace) -> None:
     notices: list[str] = []
     settings, topics, artifact = chosen.settings, chosen.topics, chosen.artifact
     if options.calibrate:
-        target = artifact.calibration.alarms_per_hour if chosen.calibrated else ALARMS_PER_HOUR
+        target = (
+            artifact.calibration.alarms_per_hour
+            if chosen.artifact.calibration.has_thresholds
+            else ALARMS_PER_HOUR
+        )
         bags = bags_in(options.calibrate)
         artifact = recalibrate(artifact, bags, settings, topics, target).artifact
-    elif not chosen.calibrated:
+    elif not chosen.artifact.calibration.has_thresholds:
         artifact, notices = calibrated_on_itself(chosen, options.bag, part_of(options))
     pipeline = Pipeline(settings, artifact)
     with (

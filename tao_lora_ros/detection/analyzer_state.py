@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ class Calibration:
         floors: standard deviation of each channel's resolution, in its unit, C of them.
         autocovariance: of the changes from row to row in steady motion, [LAGS + 1][C][C]: the
             mean product of a channel's change (second index) with one `lag` rows before (third).
-        alarms_per_hour: false-alarm rate that the thresholds were set for.
+        alarms_per_hour: false-alarm rate that the thresholds were set for; NaN: for none yet.
         level_channels: channels of each level (see `level`), L of them.
         level_thresholds: of each level, L of them; none: the levels are off, as they are in what
             was calibrated before there were any.
@@ -49,6 +50,11 @@ class Calibration:
     level_channels: tuple[tuple[int, ...], ...] = ()
     level_thresholds: tuple[float, ...] = ()
     level_rows: int = 1
+
+    @property
+    def has_thresholds(self) -> bool:
+        """Whether its thresholds come from a recording; not before the first (`uncalibrated`)."""
+        return not isnan(self.alarms_per_hour)
 
     @property
     def statistics(self) -> int:

@@ -56,8 +56,7 @@ def report_lines(
         begin_s: where in its recording the first row is.
     """
     change = f"thresholds {_levels(old)} -> {_levels(new)}{_less_sensitive(old, new)}"
-    first = old.alarms_per_hour != old.alarms_per_hour
-    lines = [f"thresholds {_levels(new)}" if first else change]
+    lines = [change if old.has_thresholds else f"thresholds {_levels(new)}"]
     lines.append(f"{findings.used_s:.1f} s used, {findings.left_out_s:.1f} s left out")
     for moment in findings.moments[:_LONG]:
         lines.append(f"left out: {moment_text(moment, channels, rate_hz, names, begin_s)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
@@ -69,19 +69,42 @@ def sources_of(
     types = tuple(wrench_types)
     if not types or len(types) not in (1, len(wrenches)) or not set(types) <= WRENCH_TYPES.keys():
         types = ("WrenchStamped",)
-    parts = ["both" if len(axes[imu]) > 3 else kinds[imu] for imu in imus]
-    joints = [",".join(axis.removeprefix("effort_") for axis in axes[state]) for state in states]
+    return with_sources(
+        settings,
+        imus={imu: "both" if len(axes[imu]) > 3 else kinds[imu] for imu in imus},
+        wrenches=wrenches,
+        wrench_types=types,
+        joints={state: [axis.removeprefix("effort_") for axis in axes[state]] for state in states},
+    )
+
+
+def with_sources(
+    settings: Settings,
+    imus: Mapping[str, str],
+    wrenches: Sequence[str],
+    wrench_types: Sequence[str],
+    joints: Mapping[str, Sequence[str]],
+) -> Settings:
+    """Settings with these sources, without lags.
+
+    Args:
+        settings: all but the sources.
+        imus: what is read of each (see `IMU_PARTS`), by its name.
+        wrenches: their names.
+        wrench_types: of each, or one for all.
+        joints: of each joint state, by its name.
+    """
     return replace(
         settings,
         imus=tuple(imus) or ("",),
-        imu_parts=tuple(parts) or ("both",),
+        imu_parts=tuple(imus.values()) or ("both",),
         imu_lags_s=(0.0,) * max(len(imus), 1),
         wrenches=tuple(wrenches) or ("",),
-        wrench_types=types,
+        wrench_types=tuple(wrench_types) or ("WrenchStamped",),
         wrench_lags_s=(0.0,) * max(len(wrenches), 1),
-        joint_states=tuple(states) or ("",),
-        joints=tuple(joints) or ("",),
-        joint_state_lags_s=(0.0,) * max(len(states), 1),
+        joint_states=tuple(joints) or ("",),
+        joints=tuple(map(",".join, joints.values())) or ("",),
+        joint_state_lags_s=(0.0,) * max(len(joints), 1),
     )
 
 

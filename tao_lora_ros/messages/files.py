@@ -22,18 +22,29 @@ def open_regular(file: Path, links: bool = True) -> BinaryIO:
     Raises:
         OSError: it cannot be opened, or is no regular file.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW)
-    descriptor = os.open(file, flags)
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(file))
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
+    return os.fdopen(regular_descriptor(file, os.O_RDONLY, links), "rb")
+
+
+def regular_descriptor(file: Path, flags: int, links: bool = True) -> int:
+    """Descriptor of a regular file, opened without waiting: a FIFO would wait for its other end.
+
+    Args:
+        file: the file.
+        flags: of `os.open`.
+        links: whether it may be a link to one.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    flags |= os.O_NONBLOCK | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW)
+    descriptor = os.open(file, flags, 0o666)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+    raise OSError(errno.EINVAL, "not a regular file", str(file))
 
 
 def read_regular(file: Path, most_bytes: int, links: bool = True) -> bytes:

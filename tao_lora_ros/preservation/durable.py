@@ -8,13 +8,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import stat
 from pathlib import Path
+
+from tao_lora_ros.messages.files import regular_descriptor
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _END = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-# A FIFO without a reader would wait for one.
-_SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def write_durably(file: Path, text: str) -> None:
@@ -29,23 +28,10 @@ def append_durably(file: Path, text: str) -> None:
 
 
 def _write(file: Path, text: str, flags: int) -> None:
-    with os.fdopen(open_own(file, flags), "w", encoding="utf-8") as out:
+    with os.fdopen(regular_descriptor(file, flags, links=False), "w", encoding="utf-8") as out:
         out.write(text)
         out.flush()
         os.fsync(out.fileno())
-
-
-def open_own(file: Path, flags: int) -> int:
-    """Descriptor of a regular file that is no link.
-
-    Raises:
-        OSError: it is something else, or cannot be opened.
-    """
-    descriptor = os.open(file, flags | _SAFELY, 0o666)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", str(file))
-    return descriptor
 
 
 def own_folder(folder: Path) -> None:

@@ -21,11 +21,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
+from tao_lora_ros.messages.files import regular_descriptor
 from tao_lora_ros.messages.results import Event
 from tao_lora_ros.messages.stamps import split
 from tao_lora_ros.preservation.durable import (
     discard,
-    open_own,
     own_folder,
     sync,
     write_durably,
@@ -136,7 +136,8 @@ class EventStore:
         self.close()
 
     def _take_lock(self) -> IO[str]:
-        lock = os.fdopen(open_own(self.folder / _LOCK, os.O_WRONLY | os.O_CREAT), "w")
+        flags = os.O_WRONLY | os.O_CREAT
+        lock = os.fdopen(regular_descriptor(self.folder / _LOCK, flags, links=False), "w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

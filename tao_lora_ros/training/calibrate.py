@@ -75,7 +75,7 @@ class Recalibration:
 
     def _doubt(self, config: RouterConfig) -> list[str]:
         """A question where the calibration before sees events in what the new one was made of."""
-        if self.old.alarms_per_hour != self.old.alarms_per_hour:
+        if not self.old.has_thresholds:
             return []
         detector, events = Detector(self.old, config), 0
         for rows in self.recordings:
