@@ -6,7 +6,9 @@ the tag, so there is neither a fence nor a flag to wait for (the idea of NCCL's 
 protocol), and one trip through the L2 cache is enough. All programs add in the same order: their
 sums are the same, launch by launch. What the tag takes is 2⁻¹⁹ of that value.
 
-All programs have to be resident at once, so there may not be more than multiprocessors.
+All programs have to be resident at once, so there may not be more than multiprocessors. Where one
+is not, the others give up after a while, and infinity takes the place of what they waited for: it
+makes the launch's results NaN.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ import triton.language as tl
 
 TAG_BITS = 4
 TAG = tl.constexpr((1 << TAG_BITS) - 1)
+_MOST_POLLS = 1 << 22  # a second or two; longer than `arrival` waits for an order
+_INFINITY = "0x7F800000"
 
 _PUBLISH = tl.constexpr(
     """{ .reg .b32 b; .reg .b64 w;
@@ -49,7 +53,7 @@ def collect_asm(slots: int, stride: int, pack: int, tag_bits: int = TAG_BITS) ->
     tag = f"${3 * pack}"
     mask = (1 << tag_bits) - 1
     clean = ~mask & 0xFFFFFFFF
-    lines = [".reg .pred again;", ".reg .b32 t;", ".reg .f32 x;"]
+    lines = [".reg .pred again;", ".reg .b32 t, n;", ".reg .f32 x;", "mov.b32 n, 0;"]
     lines += [f".reg .b32 a{e}_{s}, b{e}_{s};" for e, s in words]
     lines += [f".reg .b64 w{e}_{s};" for e, s in words]
     lines += ["AGAIN:"]
@@ -59,7 +63,10 @@ def collect_asm(slots: int, stride: int, pack: int, tag_bits: int = TAG_BITS) ->
     lines += [f"mov.b64 {{a{e}_{s}, b{e}_{s}}}, w{e}_{s};" for e, s in words]
     lines += ["mov.b32 t, 0;"]
     lines += [f"lop3.b32 t, t, b{e}_{s}, {tag}, 0xf6;" for e, s in words]  # t | (b ^ tag)
-    lines += [f"and.b32 t, t, {mask};", "setp.ne.b32 again, t, 0;", "@again bra AGAIN;"]
+    lines += [f"and.b32 t, t, {mask};", "add.u32 n, n, 1;", "setp.ne.b32 again, t, 0;"]
+    lines += [f"setp.lt.and.u32 again, n, {_MOST_POLLS}, again;", "@again bra AGAIN;"]
+    lines += ["setp.ne.b32 again, t, 0;"]
+    lines += [f"@again mov.b32 a{e}_0, {_INFINITY};" for e in range(pack)]
     lines += [f"and.b32 b{e}_{s}, b{e}_{s}, {clean};" for e, s in words]
     for place, half in ((0, "a"), (pack, "b")):
         for e in range(pack):

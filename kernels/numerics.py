@@ -100,14 +100,14 @@ _LOG_OF_SUM = tl.constexpr(
     lg2.approx.ftz.f32 r, r;
     mul.ftz.f32 $0, r, 0f3F317218; }"""
 )
-# x / s rounded and clamped, two at a time: half precision does the clamping.
+# x / s rounded and clamped, two at a time: half precision does the clamping. NaN stays NaN.
 _ACTIVATIONS = tl.constexpr(
     """{ .reg .f32 a, b; .reg .b32 h, l;
     fma.rn.ftz.f32 a, $1, $3, $5; fma.rn.ftz.f32 b, $2, $4, $6;
     sub.ftz.f32 a, a, $5; sub.ftz.f32 b, b, $6;
     cvt.rn.f16x2.f32 h, b, a;
     xor.b32 l, $7, 0x80008000;
-    min.f16x2 h, h, $7; max.f16x2 $0, h, l; }"""
+    min.NaN.f16x2 h, h, $7; max.NaN.f16x2 $0, h, l; }"""
 )
 _LARGEST_CODE = tl.constexpr(float(STEADY_MAX))
 _ROUND = tl.constexpr(12582912.0)  # 1.5 · 2²³: in a sum with it whole numbers are all that is left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.runtime.cpu import CpuRuntime
+from tao_lora_ros.runtime.gpu_return import GpuReturn
 from tao_lora_ros.runtime.runtime import Array, Output, Runtime
 
 BACKENDS = ("auto", "cpu", "cuda")
@@ -21,16 +23,25 @@ _log = logging.getLogger(__name__)
 class ChosenRuntime:
     """A runtime that is there for as long as the process is: on the GPU while it works, else CPU.
 
+    A GPU that failed is tried again now and then, and takes over once it works.
+
     Args:
         model: the quantised model.
         backend: one of `BACKENDS`; `auto` takes a GPU where there is one that works.
+
+    Raises:
+        ValueError: there is no such backend.
 
     `reason` says why it is the one it is.
     """
 
     def __init__(self, model: Mixer, backend: str = "auto") -> None:
+        if backend not in BACKENDS:
+            raise ValueError(f"backend is {backend!r}, expected one of {', '.join(BACKENDS)}")
         self._model = model
-        self._runtime, self.reason = _start(model, backend)
+        self._failed: Runtime | None = None  # kept, for the GPU may still write to its memory
+        self._return: GpuReturn | None = None
+        self._runtime, self.reason = self._start(backend)
 
     @property
     def name(self) -> str:
@@ -40,7 +51,7 @@ class ChosenRuntime:
     def infer(self, window: Array, path: Route) -> Output:
         """See `Runtime`."""
         try:
-            return self._runtime.infer(window, path)
+            return self._now().infer(window, path)
         except RuntimeError as error:
             self._fall_back(error)
             return self._runtime.infer(window, path)
@@ -48,10 +59,32 @@ class ChosenRuntime:
     def infer_batch(self, windows: Array, paths: NDArray[np.int32]) -> Output:
         """See `Runtime`."""
         try:
-            return self._runtime.infer_batch(windows, paths)
+            return self._now().infer_batch(windows, paths)
         except RuntimeError as error:
             self._fall_back(error)
             return self._runtime.infer_batch(windows, paths)
+
+    def _start(self, backend: str) -> tuple[Runtime, str]:
+        if backend == "cpu":
+            return CpuRuntime(self._model), "backend is set to cpu"
+        if not torch.cuda.is_available():
+            return CpuRuntime(self._model), _why_no_cuda()
+        try:
+            return _gpu(self._model), f"{torch.cuda.get_device_name()} works"
+        except (ImportError, OSError, ValueError) as error:  # trying again would not help
+            reason = f"the GPU cannot be used: {_line(error)}"
+        except RuntimeError as error:
+            reason = f"the GPU failed at the start: {_line(error)}"
+            self._return = GpuReturn(partial(_gpu, self._model))
+        _log.error("inference runs on the CPU: %s", reason)
+        return CpuRuntime(self._model), reason
+
+    def _now(self) -> Runtime:
+        if self._return and (gpu := self._return.taken()):
+            self._runtime, self._return, self._failed = gpu, None, None
+            self.reason = f"{torch.cuda.get_device_name()} works again; before, {self.reason}"
+            _log.warning("inference goes on with the GPU: %s", self.reason)
+        return self._runtime
 
     def _fall_back(self, error: RuntimeError) -> None:
         """Go on with the CPU after the GPU failed; an error of the CPU is the caller's."""
@@ -59,7 +92,8 @@ class ChosenRuntime:
             raise error
         self.reason = f"{self._runtime.name} failed while running: {_line(error)}"
         _log.error("inference goes on with the CPU: %s", self.reason)
-        self._runtime = CpuRuntime(self._model)
+        self._failed, self._runtime = self._runtime, CpuRuntime(self._model)
+        self._return = GpuReturn(partial(_gpu, self._model))
 
 
 class NoRuntime:
@@ -69,21 +103,10 @@ class NoRuntime:
     reason = "the artifact is for detection only"
 
 
-def _start(model: Mixer, backend: str) -> tuple[Runtime, str]:
-    if backend not in BACKENDS:
-        raise ValueError(f"backend is {backend!r}, expected one of {', '.join(BACKENDS)}")
-    if backend == "cpu":
-        return CpuRuntime(model), "backend is set to cpu"
-    if not torch.cuda.is_available():
-        return CpuRuntime(model), _why_no_cuda()
-    try:
-        from tao_lora_ros.runtime.gpu import GpuRuntime
+def _gpu(model: Mixer) -> Runtime:
+    from tao_lora_ros.runtime.gpu import GpuRuntime  # needs Triton, which not every machine has
 
-        return GpuRuntime(model), f"{torch.cuda.get_device_name()} works"
-    except (ImportError, RuntimeError, ValueError) as error:
-        reason = f"the GPU failed at the start: {_line(error)}"
-        _log.error("inference runs on the CPU: %s", reason)
-        return CpuRuntime(model), reason
+    return GpuRuntime(model)
 
 
 def _why_no_cuda() -> str:

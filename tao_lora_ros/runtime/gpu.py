@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
+import functools
+import logging
 import platform
-from collections.abc import Callable
-from typing import Any
+import threading
 
 import numpy as np
 import torch
@@ -14,22 +14,26 @@ from triton.errors import TritonError
 
 from tao_lora_ros.kernels.arrival import LEAD, record_size
 from tao_lora_ros.kernels.fused_launch import launch, workspace
-from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
-from tao_lora_ros.kernels.mixer_tensors import MixerTensors, sizes_of
+from tao_lora_ros.kernels.mixer_buffers import Buffers, mixer_buffers
+from tao_lora_ros.kernels.mixer_tensors import MixerTensors, Sizes, sizes_of
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.runtime.cuda_graph import CudaGraph, shared_stream, wait
 from tao_lora_ros.runtime.gpu_tensors import mixer_tensors
 from tao_lora_ros.runtime.launch_tuning import tuning
-from tao_lora_ros.runtime.pinned_mailbox import NOTHING_CAME, Replay, call, hand_over
+from tao_lora_ros.runtime.pinned_mailbox import LOST, call, hand_over
 from tao_lora_ros.runtime.runtime import Array, Output, check_window
 
 _DEVICE = "cuda"
 _LAST = 2**31 - 1  # number of a call
-_LAUNCH = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-_LAUNCH_FAILURE = 719  # cudaErrorLaunchFailure
 # From so many windows on they are launched first and copied while the kernel starts. A processor
 # that may show a device its stores in another order than that of the program does not do that.
 _EARLY = 32 if platform.machine() in ("x86_64", "AMD64") else _LAST
+_MOST_PLANS = 4  # numbers of windows whose launches are kept: each has a workspace
+_START_S, _END_S = 30.0, 2.0  # how long a first launch, and a late one, may take
+_BUILDING = threading.Lock()  # Triton compiles for one thread at a time
+
+_log = logging.getLogger(__name__)
 
 
 class GpuRuntime:
@@ -49,8 +53,9 @@ class GpuRuntime:
     name = _DEVICE
 
     def __init__(self, model: Mixer) -> None:
-        self._model = mixer_tensors(model)
-        self._plans: dict[int, _Plan] = {}
+        self._model = _DeviceModel(mixer_tensors(model))
+        self._plan = functools.lru_cache(_MOST_PLANS)(functools.partial(_Plan, self._model))
+        self._sizes = sizes_of(self._model.tensors, 1)
         self._shape = model.config.window, model.config.channels
         blank = np.zeros(self._shape, np.float32)
         for path in Route:
@@ -70,13 +75,8 @@ class GpuRuntime:
         check_window(windows.shape[1:], windows.dtype, self._shape)
         return self._parts(self._plan(count).run(windows, paths).reshape(count, -1))
 
-    def _plan(self, count: int) -> _Plan:
-        if count not in self._plans:
-            self._plans[count] = _Plan(self._model, count)
-        return self._plans[count]
-
     def _parts(self, results: Array) -> Output:
-        sizes = self._plans[1].sizes
+        sizes = self._sizes
         forecast = results[..., sizes.labels : sizes.results]
         return Output(
             results[..., : sizes.labels],
@@ -85,21 +85,38 @@ class GpuRuntime:
         )
 
 
+class _DeviceModel:
+    """A model's tensors, and their copies on the device: one for all numbers of windows."""
+
+    def __init__(self, tensors: MixerTensors) -> None:
+        self.tensors = tensors
+        self._buffers: dict[int, Buffers] = {}
+
+    def buffers(self, sizes: Sizes) -> Buffers:
+        """Laid out for programs that work on `sizes.step` hidden units at a time."""
+        if sizes.step not in self._buffers:
+            self._buffers[sizes.step] = mixer_buffers(self.tensors, sizes, _DEVICE)
+        return self._buffers[sizes.step]
+
+
 class _Plan:
     """A captured launch for a number of windows, and the memory it reads and writes."""
 
-    def __init__(self, model: MixerTensors, count: int) -> None:
+    def __init__(self, model: _DeviceModel, count: int) -> None:
         device = torch.cuda.get_device_properties(_DEVICE)
-        width, hidden = len(model.norm.gain), len(model.blocks[0].channel_up.bias)
+        tensors = model.tensors
+        width, hidden = len(tensors.norm.gain), len(tensors.blocks[0].channel_up.bias)
         chosen = tuning(device.name, device.multi_processor_count, width, hidden, count)
-        splits = min(chosen.splits, model.window)
-        self.sizes = sizes_of(model, splits)
+        splits = min(chosen.splits, tensors.window)
+        sizes = sizes_of(tensors, splits)
         self._early = count >= _EARLY
-        buffers = mixer_buffers(model, self.sizes, _DEVICE)
-        shared = workspace(self.sizes, count, _DEVICE)
-        size = record_size(self.sizes.window * self.sizes.channels)
+        self._stream = shared_stream()
+        with _BUILDING, torch.cuda.stream(self._stream):
+            buffers = model.buffers(sizes)
+            self._shared = shared = workspace(sizes, count, _DEVICE)
+        size = record_size(sizes.window * sizes.channels)
         records = torch.zeros(count, size).pin_memory()
-        shape = count, self.sizes.padded_results + self.sizes.padded_channels
+        shape = count, sizes.padded_results + sizes.padded_channels
         outputs = torch.zeros(shape, dtype=torch.int64).pin_memory()
         self._records = records.view(torch.int64).flatten().numpy()
         self._outputs = outputs.flatten().numpy()
@@ -116,74 +133,56 @@ class _Plan:
                     outputs[part],
                     buffers,
                     shared.part(part),
-                    self.sizes,
+                    sizes,
                     chosen.warps,
                     self._early,
                 )
 
-        blank = np.zeros(count * self.sizes.window * self.sizes.channels, np.float32)
+        blank = np.zeros(count * sizes.window * sizes.channels, np.float32)
         hand_over(blank, self._paths[0], self._number, self._records, LEAD.value)
-        try:
-            launch_all()  # compiles
-        except TritonError as error:
-            raise RuntimeError(f"the kernel does not compile here: {error}") from error
-        self._stream = torch.cuda.current_stream()
-        self._stream.synchronize()
-        self._launch = Launch(_captured(launch_all), self._stream.cuda_stream)
-        self._kept = records, outputs, buffers, shared  # the graph knows addresses alone
+        with _BUILDING:
+            try:
+                with torch.cuda.stream(self._stream):
+                    launch_all()  # compiles
+            except TritonError as error:
+                raise RuntimeError(f"the kernel does not compile here: {error}") from error
+            wait(self._stream, _START_S)
+            self._graph = CudaGraph(launch_all)
+        self._kept = records, outputs, buffers  # the graph knows addresses alone
 
     def run(self, windows: Array, paths: NDArray[np.int32] | Route) -> Array:
-        """Infer on windows [B, T, C]; B · (padded results + padded channels) values."""
-        self._number = self._number % _LAST + 1
+        """Infer on windows [B, T, C]; B · (padded results + padded channels) values.
+
+        Raises:
+            RuntimeError: the GPU failed, or did not answer a second time.
+        """
         if isinstance(paths, Route):
             paths = self._paths[paths]
+        error, results = self._call(windows.ravel(), paths, self._early)
+        if error in LOST:
+            # The host, or a program that others wait for, was held up for longer than they wait.
+            _log.warning("the GPU %s: the call is done again", LOST[error])
+            wait(self._stream, _END_S)
+            with torch.cuda.stream(self._stream):
+                self._shared.seen.fill_(-1)  # no order: whatever comes next is a new one
+            error, results = self._call(windows.ravel(), paths, early=False)
+        if error:
+            wait(self._stream, _END_S)  # raises what the GPU failed with
+            raise RuntimeError(f"the GPU {LOST.get(error, f'refused, code {error}')}")
+        return results
+
+    def _call(self, windows: Array, paths: NDArray[np.int32], early: bool) -> tuple[int, Array]:
+        self._number = self._number % _LAST + 1
         results = np.empty(len(self._outputs), np.float32)
         error = call(
-            windows.ravel(),
+            windows,
             paths,
             self._number,
             self._records,
             LEAD.value,
-            self._launch.replay,
-            self._early,
+            self._graph.replay,
+            early,
             self._outputs,
             results,
         )
-        if error:
-            self._stream.synchronize()  # raises what the GPU failed with
-            ended = "ended without a result" if error == NOTHING_CAME else f"refused, code {error}"
-            raise RuntimeError(f"the GPU {ended}")
-        return results
-
-
-def _captured(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
-    return graph
-
-
-class Launch:
-    """How compiled code replays a graph on a stream; lives as long as that is done.
-
-    By CUDA's own function; where torch does not give its graphs out (before
-    `CUDAGraph.raw_cuda_graph_exec`) or its runtime is built in, by torch's, which takes longer.
-    """
-
-    def __init__(self, graph: torch.cuda.CUDAGraph, stream: int) -> None:
-        self._graph = graph
-        self._function: Any  # kept, as its address alone is passed on
-        try:
-            library = ctypes.CDLL(f"libcudart.so.{str(torch.version.cuda).split('.')[0]}")
-            handle, self._function = graph.raw_cuda_graph_exec(), library.cudaGraphLaunch
-        except (AttributeError, OSError):
-            handle, self._function = 0, _LAUNCH(self._replayed)
-        address = ctypes.cast(self._function, ctypes.c_void_p).value or 0
-        self.replay: Replay = (address, handle, stream)
-
-    def _replayed(self, graph: int, stream: int) -> int:
-        try:
-            self._graph.replay()
-        except RuntimeError:
-            return _LAUNCH_FAILURE
-        return 0
+        return error, results

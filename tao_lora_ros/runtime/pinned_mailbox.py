@@ -18,7 +18,12 @@ from tao_lora_ros.signal.compiled import compiled
 
 intrinsic: Any = extending.intrinsic  # mypy takes its calls for those of what it decorates
 _SPINS = 3_000_000_000  # a second or so
-NOTHING_CAME = -1
+_INFINITY = 0x7F800000  # the bits of float32; those of NaN are larger
+NOTHING_CAME, INCOMPLETE = -1, -2
+LOST = {
+    NOTHING_CAME: "ended without a result",
+    INCOMPLETE: "ended with an incomplete result",
+}
 
 # Address of `cudaGraphLaunch`, the graph, the stream.
 Replay = tuple[int, int, int]
@@ -107,24 +112,29 @@ def hand_over(
 
 
 @compiled(nogil=True)
-def collect(words: NDArray[np.int64], number: int, results: NDArray[np.float32]) -> bool:
-    """Wait for the words of the call with this number; False if they do not come.
+def collect(words: NDArray[np.int64], number: int, results: NDArray[np.float32]) -> int:
+    """Wait for the words of the call with this number.
 
     Args:
         words: int64 [N], a value's bits in the lower half, the number in the upper.
         number: of the call.
         results: float32 [N].
+
+    Returns:
+        0; `NOTHING_CAME`; `INCOMPLETE` if one is NaN, as a model's never is: it stands for what a
+        program of the GPU waited for in vain.
     """
-    bits = results.view(np.int32)
+    bits, complete = results.view(np.int32), True
     for i in range(len(words)):
         word, spins = _load(words, i), 0
         while word >> 32 != number:
             spins += 1
             if spins > _SPINS:
-                return False
+                return NOTHING_CAME
             word = _load(words, i)
         bits[i] = word & 0xFFFFFFFF
-    return True
+        complete &= (word & 0x7FFFFFFF) <= _INFINITY
+    return 0 if complete else INCOMPLETE
 
 
 @compiled(nogil=True)
@@ -148,7 +158,7 @@ def call(
         words, results: see `collect`.
 
     Returns:
-        0, or CUDA's error code, or `NOTHING_CAME`.
+        0, or CUDA's error code, or one of `LOST`.
     """
     error = 0
     if early:
@@ -158,4 +168,4 @@ def call(
         error = _replay(replay[0], replay[1], replay[2])
     if error != 0:
         return error
-    return 0 if collect(words, number, results) else NOTHING_CAME
+    return collect(words, number, results)

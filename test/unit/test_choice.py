@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import sys
+import threading
+import time
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
@@ -12,6 +17,7 @@ from models import SMALL, small_artifact, windows
 
 from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.messages.route import Route
+from tao_lora_ros.runtime import gpu_return
 from tao_lora_ros.runtime.choice import ChosenRuntime
 from tao_lora_ros.runtime.cpu import CpuRuntime
 from tao_lora_ros.runtime.runtime import Output
@@ -94,6 +100,49 @@ def test_a_gpu_that_fails_later_loses_no_window(gpu: type[FailingGpu]) -> None:
         assert same(runtime.infer(WINDOW, Route.TRANSIENT), expected)
         assert runtime.name == name
     assert runtime.reason == "cuda failed while running: RuntimeError: CUDA error: device lost more"
+
+
+def test_a_gpu_that_works_again_takes_over(
+    gpu: type[FailingGpu], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(gpu_return, "FIRST_S", 0.05)
+    runtime = ChosenRuntime(small_artifact().model)
+    gpu.lasts = -1  # cannot be built any more
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            runtime.infer(WINDOW, Route.STEADY)
+        assert runtime.name == "cpu"
+        until(lambda: "next try in 0.1 s" in caplog.text)
+        gpu.lasts = 10
+        until(lambda: bool(runtime.infer(WINDOW, Route.STEADY)) and runtime.name == "cuda")
+    assert runtime.reason.startswith("Some GPU works again; before, cuda failed while running")
+    assert "inference goes on with the GPU" in caplog.text
+
+
+def test_a_gpu_that_failed_at_the_start_is_tried_again(
+    gpu: type[FailingGpu], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_return, "FIRST_S", 0.05)
+    gpu.lasts = -1
+    runtime = ChosenRuntime(small_artifact().model)
+    gpu.lasts = 10
+    until(lambda: bool(runtime.infer(WINDOW, Route.STEADY)) and runtime.name == "cuda")
+
+
+def test_a_runtime_that_is_let_go_tries_no_more(gpu: type[FailingGpu]) -> None:
+    gpu.lasts = -1
+    runtime = ChosenRuntime(small_artifact().model)
+    assert [t for t in threading.enumerate() if t.name == "gpu-return"]
+    del runtime
+    gc.collect()
+    until(lambda: not [t for t in threading.enumerate() if t.name == "gpu-return"])
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_batch_that_fails_is_done_again(gpu: type[FailingGpu]) -> None:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -11,9 +17,16 @@ import pytest
 import torch
 from models import SMALL, full_precision, quantized, windows
 
+from tao_lora_ros.kernels.arrival import LEAD, record_size
+from tao_lora_ros.kernels.fused_launch import constants, workspace
+from tao_lora_ros.kernels.fused_mixer import fused_mixer
+from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
+from tao_lora_ros.kernels.mixer_tensors import sizes_of
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer
-from tao_lora_ros.runtime.gpu import GpuRuntime, Launch
+from tao_lora_ros.runtime.cuda_graph import shared_stream, wait
+from tao_lora_ros.runtime.gpu import GpuRuntime
+from tao_lora_ros.runtime.gpu_tensors import mixer_tensors
 from tao_lora_ros.runtime.launch_tuning import Tuning, tuning
 
 BASE, LARGE = (128, 256), (256, 1024)
@@ -43,26 +56,6 @@ def test_a_known_gpu_gets_what_was_measured() -> None:
     assert tuning("NVIDIA H200", 132, *BASE, 64).splits == 1
     assert tuning("Orin", 8, *BASE, 1) == Tuning(4, 8)
     assert tuning("Orin", 8, *LARGE, 1).splits == 8  # its row is for the one with 16
-
-
-class OldGraph:
-    """As torch had them before it gave them out."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.replays, self._error = 0, error
-
-    def replay(self) -> None:
-        self.replays += 1
-        if self._error:
-            raise self._error
-
-
-def test_a_graph_that_torch_keeps_is_replayed_by_torch() -> None:
-    for graph, code in ((OldGraph(), 0), (OldGraph(RuntimeError("no device")), 719)):
-        launch = Launch(graph, 5)  # type: ignore[arg-type]
-        address, handle, stream = launch.replay
-        assert ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64, ctypes.c_int64)(address)(0, 5) == code
-        assert (handle, stream, graph.replays) == (0, 5, 1)
 
 
 def gpu_model(**change: object) -> Mixer:
@@ -123,3 +116,126 @@ def test_another_thread_may_infer() -> None:
 def test_a_window_of_another_shape_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"window of shape \(31, 12\)"):
         GpuRuntime(gpu_model()).infer(np.zeros((31, 12), np.float32), Route.STEADY)
+
+
+STOPPED = """
+import sys, time
+import numpy as np
+from test_gpu_runtime import GpuRuntime, Route, gpu_model, windows
+model = gpu_model()
+runtime, inputs = GpuRuntime(model), windows(seed=6, count=COUNT, config=model.config).numpy()
+expected = runtime.infer_batch(inputs, Route.STEADY)
+print("ready", flush=True)
+end = time.monotonic() + 1.0
+calls = 0
+while calls < 200 or time.monotonic() < end:
+    found = runtime.infer_batch(inputs, Route.STEADY)
+    assert all(np.array_equal(a, b) for a, b in zip(found, expected)), calls
+    calls += 1
+"""
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_pause_of_the_host_costs_no_call(count: int) -> None:
+    here = os.path.dirname(__file__)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([here, *sys.path])}
+    command = [sys.executable, "-c", STOPPED.replace("COUNT", str(count))]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    for pause in (0.0123, 0.0237):  # most of the time is spent within a call
+        time.sleep(pause)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(2.0)
+        process.send_signal(signal.SIGCONT)
+    assert process.wait(60) == 0
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_an_early_launch_that_waited_in_vain_is_done_again() -> None:
+    model = gpu_model()
+    runtime, inputs = GpuRuntime(model), windows(seed=7, count=40, config=model.config).numpy()
+    expected = runtime.infer_batch(inputs, Route.STEADY)
+    plan = runtime._plan(40)
+    function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    address, graph, stream = plan._graph.replay
+    assert function(address)(graph, stream) == 0  # and the host is held up before it hands over
+    wait(shared_stream(), 10.0)
+    for _ in range(3):
+        found = runtime.infer_batch(inputs, Route.STEADY)
+        assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_programs_do_not_wait_for_ever_for_one_that_is_not_there() -> None:
+    model = gpu_model()
+    tensors = mixer_tensors(model)
+    sizes = sizes_of(tensors, 2)
+    shape = 1, sizes.padded_results + sizes.padded_channels
+    outputs = torch.zeros(shape, dtype=torch.int64, device="cuda")
+    records = torch.zeros(1, record_size(sizes.window * sizes.channels), device="cuda")
+    window = windows(seed=8, config=model.config)[0].flatten()
+    records[0, LEAD.value : LEAD.value + len(window)] = window.cuda()
+    records.view(torch.int64)[0, 0] = 5 << 32
+    shared = workspace(sizes, 1, "cuda")
+    buffers = mixer_buffers(tensors, sizes, "cuda")
+    for programs, complete in ((2, True), (1, False)):
+        shared.words.zero_()
+        shared.slots.zero_()
+        fused_mixer[(programs, 1)](
+            records, outputs, shared.seen, *buffers, shared.words, shared.slots,
+            **constants(sizes, 8), num_warps=8,
+        )  # fmt: skip
+        wait(torch.cuda.current_stream(), 120.0)
+        first = outputs[0, : sizes.results // 2].cpu()
+        values = first.to(torch.int32).view(torch.float32)
+        assert values.isfinite().all() if complete else values.isnan().all()
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_runtimes_are_built_beside_each_other_and_a_users_thread() -> None:
+    model = gpu_model()
+    inputs = windows(seed=9, config=model.config).numpy()[0]
+    expected = GpuRuntime(model).infer(inputs, Route.TRANSIENT)
+    stop, failures = threading.Event(), []
+
+    def use_the_gpu() -> None:
+        try:
+            while not stop.is_set():
+                drawn = torch.randn(1000, 1000, device="cuda")
+                drawn.clone().sum().item()
+                torch.cuda.empty_cache()
+        except RuntimeError as error:
+            failures.append(error)
+
+    user = threading.Thread(target=use_the_gpu)
+    user.start()
+    with ThreadPoolExecutor(4) as pool:
+        runtimes = list(pool.map(GpuRuntime, [model] * 12))
+        outputs = pool.map(lambda runtime: runtime.infer(inputs, Route.TRANSIENT), runtimes)
+        assert all(np.array_equal(output.forecast, expected.forecast) for output in outputs)
+    stop.set()
+    user.join()
+    assert not failures
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_numbers_of_windows_share_the_model_and_are_let_go() -> None:
+    model = gpu_model(width=256, expansion=4)
+    inputs = windows(seed=2, count=32, config=model.config).numpy()
+    used = []
+    for first in (29, 1):
+        before = torch.cuda.memory_allocated()
+        runtime = GpuRuntime(model)
+        alone = torch.cuda.memory_allocated() - before
+        for count in range(first, 33):
+            runtime.infer_batch(inputs[:count], Route.STEADY)
+        used.append(torch.cuda.memory_allocated() - before)
+        del runtime
+    assert alone < used[0] <= used[1] < 1.5 * used[0]  # a copy for each number of splits
