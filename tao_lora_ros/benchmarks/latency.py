@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import product
 
@@ -17,17 +18,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tao_lora_ros.benchmarks.neighbour import busy_neighbour
 from tao_lora_ros.benchmarks.reference import CONFIGS, Reference, reference, windows
 from tao_lora_ros.benchmarks.results import OURS, Measurement
 from tao_lora_ros.messages.route import Route
+from tao_lora_ros.runtime.choice import ChosenRuntime
 from tao_lora_ros.runtime.cpu import CpuRuntime
 from tao_lora_ros.runtime.runtime import Runtime
 
 PACKAGES = ("torch", "triton", "numpy", "numba", "onnxruntime", "gemlite")
 PATTERNS = {"steady": (0,), "transient": (1,), "alternating": (0, 1)}
+PAUSES_S = 0.001, 0.01, 0.1
 _INPUTS = 8  # different windows that a case goes round
 _ROUNDS = 10
 LOOP = "cpu-loop"
+AUTO = "tao-lora-auto"
 _LOOP_NS = 50_000
 # name, level, and calls at least
 _PERCENTILES = (("p50_us", 50, 1), ("p99_us", 99, 200), ("p999_us", 99.9, 2000))
@@ -41,14 +46,18 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Size:
-    """How much to measure: batch sizes, and of each subject and case the calls and seconds."""
+    """How much to measure: batch sizes, and of each subject and case the calls and seconds.
+
+    Calls of one window are also measured at a robot's pace, with pauses in between.
+    """
 
     batches: tuple[int, ...] = (1, 8, 64)
     calls: int = 5000
     seconds: float = 1.0
+    paced_calls: int = 200
 
 
-QUICK = Size(batches=(1, 64), calls=2000, seconds=0.4)
+QUICK = Size(batches=(1, 64), calls=2000, seconds=0.4, paced_calls=50)
 
 
 def bench_latency(
@@ -66,6 +75,8 @@ def bench_latency(
     torch.set_num_threads(1)
     ours = _ours_on_cpu if device == "cpu" else _ours_on_gpu
     builds: dict[str, Build] = {LOOP: _cpu_loop, OURS: ours, **peers}
+    if device == "cuda":
+        builds[AUTO] = _ours_by_choice
     builds = {name: build for name, build in builds.items() if not only or name in only}
     prefix = "cpu-" if device == "cpu" else ""
     rows: list[Measurement] = []
@@ -81,6 +92,26 @@ def bench_latency(
                 if device == "cuda" and batch == 1 and OURS in calls:
                     rows += _on_device(calls[OURS], case, cycle, size.calls, say)
                 say(case)
+            if batch == 1:
+                rows += _paced(calls, f"{prefix}{name}-b1-steady", device, size.paced_calls, say)
+    return rows
+
+
+def _paced(
+    calls: dict[str, Call], case: str, device: str, count: int, say: Say
+) -> list[Measurement]:
+    """Steady calls with pauses between them, alone and beside a process that uses the device."""
+    rows: list[Measurement] = []
+    conditions: list[tuple[float, str, AbstractContextManager[None]]]
+    conditions = [(pause_s, "", nullcontext()) for pause_s in PAUSES_S]
+    conditions.append((PAUSES_S[1], "-busy", busy_neighbour(device)))
+    for pause_s, beside, context in conditions:
+        name = f"{case}-every-{1e3 * pause_s:g}ms{beside}"
+        size = Size(calls=count, seconds=float("inf"))
+        with context:
+            for subject, times in _times(calls, 1, PATTERNS["steady"], size, pause_s).items():
+                rows += _summary(subject, name, times)
+        say(name)
     return rows
 
 
@@ -116,6 +147,10 @@ def _ours_on_gpu(model: Reference, batch: int) -> Call:
     return _ours(GpuRuntime(model.dual), batch)
 
 
+def _ours_by_choice(model: Reference, batch: int) -> Call:
+    return _ours(ChosenRuntime(model.dual), batch)
+
+
 def _ours(runtime: Runtime, batch: int) -> Call:
     if batch > 1:
         return runtime.infer_batch
@@ -140,7 +175,7 @@ def _built(builds: dict[str, Build], model: Reference, batch: int, say: Say) -> 
 
 
 def _times(
-    calls: dict[str, Call], batch: int, cycle: tuple[int, ...], size: Size
+    calls: dict[str, Call], batch: int, cycle: tuple[int, ...], size: Size, pause_s: float = 0.0
 ) -> dict[str, list[int]]:
     """Nanoseconds of every call."""
     inputs, paths = _inputs(batch, cycle)
@@ -149,21 +184,27 @@ def _times(
     gc.disable()
     try:
         for _, name in product(range(_ROUNDS), calls):
-            times[name] += _round(calls[name], inputs, paths, size)
+            times[name] += _round(calls[name], inputs, paths, size, pause_s)
     finally:
         gc.enable()
     return times
 
 
 def _round(
-    call: Call, inputs: list[NDArray[np.float32]], paths: list[NDArray[np.int32]], size: Size
+    call: Call,
+    inputs: list[NDArray[np.float32]],
+    paths: list[NDArray[np.int32]],
+    size: Size,
+    pause_s: float,
 ) -> list[int]:
     times: list[int] = []
     for i in range(2):  # the caches are the other subjects' still
         call(inputs[i], paths[i])
-    end = time.perf_counter_ns() + round(size.seconds / _ROUNDS * 1e9)
+    end = time.perf_counter_ns() + size.seconds / _ROUNDS * 1e9
     while len(times) < size.calls // _ROUNDS:
         i = len(times) % _INPUTS
+        if pause_s:
+            time.sleep(pause_s)
         begun = time.perf_counter_ns()
         call(inputs[i], paths[i])
         done = time.perf_counter_ns()

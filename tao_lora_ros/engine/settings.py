@@ -39,7 +39,7 @@ class Settings:
         "", "", "artifact folder; empty: the one that ships; ~/reload takes a change on", live=True
     )
     backend: str = parameter(
-        "auto", "", "what runs the model: auto (a GPU where one works), cpu or cuda"
+        "auto", "", "what runs the model: auto (the faster of GPU and CPU, found while running), cpu, cuda"
     )
     autostart: bool = parameter(
         True, "", "configure and activate at the start; false: a lifecycle manager does"

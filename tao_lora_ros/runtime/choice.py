@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.runtime.cpu import CpuRuntime
+from tao_lora_ros.runtime.faster import FasterRuntime
 from tao_lora_ros.runtime.gpu_return import GpuReturn
 from tao_lora_ros.runtime.runtime import Array, Output, Runtime
 
@@ -27,26 +28,32 @@ class ChosenRuntime:
 
     Args:
         model: the quantised model.
-        backend: one of `BACKENDS`; `auto` takes a GPU where there is one that works.
+        backend: one of `BACKENDS`; `auto` takes the faster of GPU and CPU where there is a GPU.
 
     Raises:
         ValueError: there is no such backend.
-
-    `reason` says why it is the one it is.
     """
 
     def __init__(self, model: Mixer, backend: str = "auto") -> None:
         if backend not in BACKENDS:
             raise ValueError(f"backend is {backend!r}, expected one of {', '.join(BACKENDS)}")
-        self._model = model
+        self._cpu = CpuRuntime(model)
+        self._gpu = partial(_gpu, model, backend, self._cpu)
         self._failed: Runtime | None = None  # kept, for the GPU may still write to its memory
         self._return: GpuReturn | None = None
-        self._runtime, self.reason = self._start(backend)
+        self._runtime, self._reason = self._start(backend)
 
     @property
     def name(self) -> str:
         """Of the runtime that infers now."""
         return self._runtime.name
+
+    @property
+    def reason(self) -> str:
+        """Why it is that one."""
+        if isinstance(self._runtime, FasterRuntime):
+            return f"{self._reason}: {self._runtime.comparison}"
+        return self._reason
 
     def infer(self, window: Array, path: Route) -> Output:
         """See `Runtime`."""
@@ -66,34 +73,34 @@ class ChosenRuntime:
 
     def _start(self, backend: str) -> tuple[Runtime, str]:
         if backend == "cpu":
-            return CpuRuntime(self._model), "backend is set to cpu"
+            return self._cpu, "backend is set to cpu"
         if not torch.cuda.is_available():
-            return CpuRuntime(self._model), _why_no_cuda()
+            return self._cpu, _why_no_cuda()
         try:
-            return _gpu(self._model), f"{torch.cuda.get_device_name()} works"
+            return self._gpu(), f"{torch.cuda.get_device_name()} works"
         except (ImportError, OSError, ValueError) as error:  # trying again would not help
             reason = f"the GPU cannot be used: {_line(error)}"
         except RuntimeError as error:
             reason = f"the GPU failed at the start: {_line(error)}"
-            self._return = GpuReturn(partial(_gpu, self._model))
+            self._return = GpuReturn(self._gpu)
         _log.error("inference runs on the CPU: %s", reason)
-        return CpuRuntime(self._model), reason
+        return self._cpu, reason
 
     def _now(self) -> Runtime:
         if self._return and (gpu := self._return.taken()):
             self._runtime, self._return, self._failed = gpu, None, None
-            self.reason = f"{torch.cuda.get_device_name()} works again; before, {self.reason}"
-            _log.warning("inference goes on with the GPU: %s", self.reason)
+            self._reason = f"{torch.cuda.get_device_name()} works again; before, {self._reason}"
+            _log.warning("inference goes on with the GPU: %s", self._reason)
         return self._runtime
 
     def _fall_back(self, error: RuntimeError) -> None:
         """Go on with the CPU after the GPU failed; an error of the CPU is the caller's."""
-        if isinstance(self._runtime, CpuRuntime):
+        if self._runtime is self._cpu:
             raise error
-        self.reason = f"{self._runtime.name} failed while running: {_line(error)}"
-        _log.error("inference goes on with the CPU: %s", self.reason)
-        self._failed, self._runtime = self._runtime, CpuRuntime(self._model)
-        self._return = GpuReturn(partial(_gpu, self._model))
+        self._reason = f"cuda failed while running: {_line(error)}"
+        _log.error("inference goes on with the CPU: %s", self._reason)
+        self._failed, self._runtime = self._runtime, self._cpu
+        self._return = GpuReturn(self._gpu)
 
 
 class NoRuntime:
@@ -103,10 +110,11 @@ class NoRuntime:
     reason = "the artifact is for detection only"
 
 
-def _gpu(model: Mixer) -> Runtime:
+def _gpu(model: Mixer, backend: str, cpu: CpuRuntime) -> Runtime:
     from tao_lora_ros.runtime.gpu import GpuRuntime  # needs Triton, which not every machine has
 
-    return GpuRuntime(model)
+    gpu = GpuRuntime(model)
+    return FasterRuntime(gpu, cpu) if backend == "auto" else gpu
 
 
 def _why_no_cuda() -> str:

@@ -29,9 +29,10 @@ def test_latency_of_all_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "CONFIGS", {"base": CONFIGS["base"]})
     said: list[str] = []
     rows = bench_latency(
-        Size((1, 2), 20, 0.1), "cpu", [OURS, LOOP, "torch-eager-fp32"], said.append, CPU_PEERS
+        Size((1, 2), 20, 0.1, 10), "cpu", [OURS, LOOP, "torch-eager-fp32"], said.append, CPU_PEERS
     )
     cases = {f"cpu-base-b{b}-{p}" for b in (1, 2) for p in ("steady", "transient", "alternating")}
+    cases |= {f"cpu-base-b1-steady-every-{pace}" for pace in ("1ms", "10ms", "100ms", "10ms-busy")}
     assert {row.case for row in rows} == cases
     assert {row.subject for row in rows} == {OURS, LOOP, "torch-eager-fp32"}
     for row in rows:
