@@ -12,8 +12,10 @@ from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.kernels.int4_linear import INT8_MAX, STEADY_MAX, pack_int4
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.model.conversion import network_of
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.quantization.low_rank import fit_low_rank
 from tao_lora_ros.quantization.rounding import channel_scales, dequantize, round_nearest
 
@@ -103,7 +105,7 @@ def small_artifact(config: MixerConfig = SMALL) -> Artifact:
     return Artifact(
         model_id="small",
         version="1",
-        model=quantized(full_precision(config), windows(config=config)),
+        model=network_of(quantized(full_precision(config), windows(config=config))),
         rate_hz=RATE_HZ,
         channels=channels,
         labels=LABELS[: config.classes],

@@ -22,6 +22,7 @@ from tao_lora_ros.benchmarks.neighbour import busy_neighbour
 from tao_lora_ros.benchmarks.reference import CONFIGS, Reference, reference, windows
 from tao_lora_ros.benchmarks.results import OURS, Measurement
 from tao_lora_ros.messages.route import Route
+from tao_lora_ros.model.conversion import network_of
 from tao_lora_ros.runtime.choice import ChosenRuntime
 from tao_lora_ros.runtime.cpu import CpuRuntime
 from tao_lora_ros.runtime.runtime import Runtime
@@ -138,17 +139,17 @@ def _cpu_loop(model: Reference, batch: int) -> Call:
 
 
 def _ours_on_cpu(model: Reference, batch: int) -> Call:
-    return _ours(CpuRuntime(model.dual), batch)
+    return _ours(CpuRuntime(network_of(model.dual)), batch)
 
 
 def _ours_on_gpu(model: Reference, batch: int) -> Call:
     from tao_lora_ros.runtime.gpu import GpuRuntime
 
-    return _ours(GpuRuntime(model.dual), batch)
+    return _ours(GpuRuntime(network_of(model.dual)), batch)
 
 
 def _ours_by_choice(model: Reference, batch: int) -> Call:
-    return _ours(ChosenRuntime(model.dual), batch)
+    return _ours(ChosenRuntime(network_of(model.dual)), batch)
 
 
 def _ours(runtime: Runtime, batch: int) -> Call:

@@ -5,14 +5,12 @@ Computed from the tensors themselves: what a device holds and reads, not what a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from torch import Tensor, nn
-
 from tao_lora_ros.benchmarks.reference import CONFIGS
 from tao_lora_ros.benchmarks.results import OURS, Measurement
-from tao_lora_ros.model.layers import DualPathLinear
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.describe import layer_bytes
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.mixer_config import MixerConfig
+from tao_lora_ros.model.network import kinds_of, layers_of
 
 PACKAGES = ("torch",)
 _FP16 = 2
@@ -23,30 +21,25 @@ def bench_memory() -> list[Measurement]:
     return [row for name, config in CONFIGS.items() for row in _rows(name, config)]
 
 
-def steady_bytes(model: nn.Module) -> int:
+def steady_bytes(config: MixerConfig) -> int:
     """Bytes that the steady path reads of a quantised model: all but the low-rank branches."""
-    return _bytes(model, lambda tensor: tensor.element_size()) - branch_bytes(model)
+    return sum(kind.bytes for kind in kinds_of(config).values()) - branch_bytes(config)
 
 
-def branch_bytes(model: nn.Module) -> int:
+def branch_bytes(config: MixerConfig) -> int:
     """Bytes of the low-rank branches, which only transients read."""
-    layers = [layer for layer in model.modules() if isinstance(layer, DualPathLinear)]
-    return sum(b.numel() * b.element_size() for layer in layers for b in (layer.down, layer.up))
+    return sum(layer_bytes(layer, branch=True) for layer in layers_of(config).values())
 
 
 def fp16_bytes(config: MixerConfig) -> int:
     """Bytes of the whole model in FP16."""
-    return _bytes(Mixer(config), lambda _: _FP16)
+    return sum(_FP16 * tensor.numel() for tensor in Mixer(config).state_dict().values())
 
 
 def activation_bytes(config: MixerConfig) -> int:
     """Bytes into and out of the device a window: raw float32 in; logits, forecast, level out."""
     outputs = config.classes + config.horizon * config.channels + config.channels
     return 4 * (config.window * config.channels + outputs)
-
-
-def _bytes(model: nn.Module, size: Callable[[Tensor], int]) -> int:
-    return sum(tensor.numel() * size(tensor) for tensor in model.state_dict().values())
 
 
 def _rows(name: str, config: MixerConfig) -> list[Measurement]:
@@ -56,8 +49,7 @@ def _rows(name: str, config: MixerConfig) -> list[Measurement]:
         tensor.numel() + _FP16 * tensor.shape[0] if tensor.ndim == 2 else _FP16 * tensor.numel()
         for tensor in Mixer(config).state_dict().values()
     )
-    dual = Mixer(config, quantized=True)
-    steady, branches = steady_bytes(dual), branch_bytes(dual)
+    steady, branches = steady_bytes(config), branch_bytes(config)
     moved = activation_bytes(config)
     rows = []
     for subject, resting, whole in (

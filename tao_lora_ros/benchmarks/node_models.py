@@ -9,7 +9,9 @@ import torch
 
 from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.model.artifact import Artifact, save_artifact
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.conversion import network_of
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.training.quantize import observe, quantize
 
 RATE_HZ = 500.0
@@ -37,7 +39,7 @@ def write_artifact(folder: Path, channels: tuple[str, ...], spread: np.ndarray) 
     artifact = Artifact(
         model_id="untrained",
         version="1",
-        model=quantize(teacher, observe(teacher, windows, 10 * windows)),
+        model=network_of(quantize(teacher, observe(teacher, windows, 10 * windows))),
         rate_hz=RATE_HZ,
         channels=channels,
         labels=LABELS,

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.training.quantize import observe, quantize
 
 CONFIGS = {

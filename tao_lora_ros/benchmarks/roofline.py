@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tao_lora_ros.benchmarks.memory import activation_bytes, branch_bytes, fp16_bytes, steady_bytes
 from tao_lora_ros.benchmarks.reference import CONFIGS
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.mixer_config import MixerConfig
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,7 @@ def roofline(device: Device) -> str:
         "|---|--:|---|--:|--:|--:|--:|--:|",
     ]
     for name, config in CONFIGS.items():
-        dual = Mixer(config, quantized=True)
-        steady, branches = steady_bytes(dual), branch_bytes(dual)
+        steady, branches = steady_bytes(config), branch_bytes(config)
         for batch in (1, 64):
             for path, weights, rank in (
                 ("fp16", fp16_bytes(config), 0),

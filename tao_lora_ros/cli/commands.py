@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import torch
 from rich.progress import Progress, TaskID
 
 from tao_lora_ros.bags.discover import discover
@@ -55,7 +54,6 @@ def bags_in(paths: list[Path]) -> list[Path]:
 
 def replay_command(options: Namespace) -> None:
     """`tao-lora replay`."""
-    torch.set_num_threads(1)  # as the node does: the sums then round alike
     chosen = choose(options, options.bag)
     notices: list[str] = []
     settings, topics, artifact = chosen.settings, chosen.topics, chosen.artifact

@@ -6,20 +6,19 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from tao_lora_ros.cli import commands
 from tao_lora_ros.cli.arguments import add_part_arguments, add_topic_argument, per_hour
-from tao_lora_ros.cli.bench import add_bench_parser
-from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
-from tao_lora_ros.cli.training import add_training_parsers
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status. What the user got wrong is said in one line."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(arguments[:1]).parse_args(arguments)
     try:
         return int(options.run(options) or 0)
     except TaoLoraError as error:
@@ -32,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tao-lora", description=__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -71,8 +70,6 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--runs", type=int, help="how many recordings, run_000 on")
     simulate.add_argument("--steady", action="store_true", help="no strikes, no contacts")
 
-    add_training_parsers(subparsers)
-
     calibrate = subparsers.add_parser("calibrate", help="set the thresholds from steady bags")
     calibrate.set_defaults(run=commands.calibrate_command)
     add_topic_argument(calibrate)
@@ -94,13 +91,24 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
 
     add_events_parser(subparsers)
-    add_bench_parser(subparsers)
-    add_doctor_parser(subparsers)
 
     parameters = subparsers.add_parser("parameters", help="print the table of parameters")
     parameters.set_defaults(run=commands.parameters_command)
     parameters.add_argument("--yaml", action="store_true", help="as a ROS parameter file")
+    if not set(command) & set(subparsers.choices):
+        _add_those_with_torch(subparsers)
     return parser
+
+
+def _add_those_with_torch(subparsers: Any) -> None:
+    """It takes seconds and 180 MiB to load, which the other commands do without."""
+    from tao_lora_ros.cli.bench import add_bench_parser
+    from tao_lora_ros.cli.doctor import add_doctor_parser
+    from tao_lora_ros.cli.training import add_training_parsers
+
+    add_training_parsers(subparsers)
+    add_bench_parser(subparsers)
+    add_doctor_parser(subparsers)
 
 
 def _bag_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,8 +19,8 @@ from tao_lora_ros.cli.arguments import (
     per_hour,
 )
 from tao_lora_ros.cli.commands import bags_in, settings_of, writing
-from tao_lora_ros.model.adapter import adapter_of, set_adapter
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
+from tao_lora_ros.model.conversion import mixer_of, network_of
 from tao_lora_ros.model.describe import describe
 from tao_lora_ros.training.dataset import label_names
 from tao_lora_ros.training.fit_config import FitConfig
@@ -184,17 +184,18 @@ def _quantize(options: Namespace) -> None:
         sizes = replace(sizes, rank=options.rank)
     teacher = load_teacher(training_folder(options.model), sizes)
     student = quantize_step(teacher, data, options.settle_steps, options.rounding)
-    _save(options, replace(artifact, model=student, adapters={}), "quantize")
+    _save(options, replace(artifact, model=network_of(student), adapters={}), "quantize")
 
 
 def _adapt(options: Namespace) -> None:
     artifact, data = _loaded(options)
     teacher = load_teacher(training_folder(options.model), artifact.network.config)
-    own = adapter_of(artifact.network)
-    tuned = adapt_step(artifact.network, teacher, data, options.steps, options.loss)
+    student = mixer_of(artifact.network)
+    tuned = adapt_step(student, teacher, data, options.steps, options.loss)
     if options.name:
-        set_adapter(artifact.network, own)
         artifact = replace(artifact, adapters=artifact.adapters | {options.name: tuned})
+    else:
+        artifact = replace(artifact, model=network_of(student))
     _save(options, artifact, "adapt")
 
 
@@ -213,7 +214,7 @@ def _evaluate(options: Namespace) -> None:
     artifact, data = _loaded(options, options.adapter)
     folder = training_folder(options.model)
     teacher = load_teacher(folder, artifact.network.config) if (folder / FILE).exists() else None
-    found = evaluate_step(artifact.network, teacher, data)
+    found = evaluate_step(mixer_of(artifact.network), teacher, data)
     for path, values in found.items():
         print(f"{path:16}" + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
     if options.json:

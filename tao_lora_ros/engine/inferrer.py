@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.engine.scores import forecast_error, softmax
 from tao_lora_ros.messages.route import Route
-from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.network import Network
 from tao_lora_ros.runtime.runtime import Array, Output, Runtime
 
 
@@ -21,11 +21,11 @@ class Inferrer:
         model: the model, for its horizon and its units.
     """
 
-    def __init__(self, runtime: Runtime, model: Mixer) -> None:
+    def __init__(self, runtime: Runtime, model: Network) -> None:
         self._runtime = runtime
         self._horizon = model.config.horizon
         self._shape = model.config.window, model.config.channels
-        self._spread: Array = model.spread.numpy()
+        self._spread: Array = model.tensors["spread"]
         self._forecasts: deque[tuple[int, Output]] = deque()
 
     def warm(self) -> None:

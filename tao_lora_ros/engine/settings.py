@@ -39,7 +39,9 @@ class Settings:
         "", "", "artifact folder; empty: the one that ships; ~/reload takes a change on", live=True
     )
     backend: str = parameter(
-        "auto", "", "what runs the model: auto (the faster of GPU and CPU, found while running), cpu, cuda"
+        "auto",
+        "",
+        "what runs the model: auto (the faster of GPU and CPU, while running), cpu, cuda",
     )
     autostart: bool = parameter(
         True, "", "configure and activate at the start; false: a lifecycle manager does"

@@ -8,7 +8,7 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
+from tao_lora_ros.runtime.choice import driver_finds_gpu
 
 Facts = dict[str, str | int | float]
 _PACKAGES = ("torch", "triton", "numba", "numpy", "jetson-stats")
@@ -93,6 +93,10 @@ def _gpu(root: Path) -> Facts:
         r"Kernel Module.*?\s(\d+\.[\d.]+)\s", _read(root / "proc/driver/nvidia/version")
     ):
         found["driver"] = driver[1]
+    if not driver_finds_gpu():
+        return found
+    import torch
+
     found["torch's CUDA"] = torch.version.cuda or "none"
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import replace
 
-from tao_lora_ros.model.layers import DualPathLinear
-from tao_lora_ros.model.mixer import Mixer
+import numpy as np
+from numpy.typing import NDArray
 
-Adapter = dict[str, tuple[Tensor, Tensor]]  # by layer: A (down) [r, K] and B (up) [N, r], FP16
+from tao_lora_ros.model.network import Network, layers_of
 
-
-def branches(model: Mixer) -> dict[str, DualPathLinear]:
-    """The layers that have a branch, by name."""
-    return {name: m for name, m in model.named_modules() if isinstance(m, DualPathLinear)}
+Factor = NDArray[np.float16]
+Adapter = dict[str, tuple[Factor, Factor]]  # by layer: A (down) [r, K] and B (up) [N, r]
 
 
-def adapter_of(model: Mixer) -> Adapter:
-    """A copy of a model's branches."""
-    return {name: (m.down.clone(), m.up.clone()) for name, m in branches(model).items()}
+def adapter_of(network: Network) -> Adapter:
+    """A network's own branches."""
+    tensors, layers = network.tensors, layers_of(network.config)
+    return {
+        name: (tensors[f"{name}.down"], tensors[f"{name}.up"])
+        for name, layer in layers.items()
+        if layer.rank is not None
+    }
 
 
-@torch.no_grad()
-def set_adapter(model: Mixer, adapter: Adapter) -> None:
-    """Give a model other branches; its steady path stays as it is.
+def with_adapter(network: Network, adapter: Adapter) -> Network:
+    """The network with other branches; its steady path is the same.
 
     Raises:
         ValueError: the adapter is of other layers or sizes.
     """
-    layers = branches(model)
-    if missing := set(layers) ^ set(adapter):
+    own = adapter_of(network)
+    if missing := set(own) ^ set(adapter):
         raise ValueError(f"layer {min(missing)} is in the model or in the adapter alone")
-    for name, layer in layers.items():
-        for what, old, new in zip(
-            ("down", "up"), (layer.down, layer.up), adapter[name], strict=True
-        ):
+    tensors = dict(network.tensors)
+    for name in own:
+        for what, old, new in zip(("down", "up"), own[name], adapter[name], strict=True):
             if old.shape != new.shape:
-                raise ValueError(
-                    f"{name}.{what} is {tuple(new.shape)}, expected {tuple(old.shape)}"
-                )
-            old.copy_(new)
-        layer.prepare()
+                raise ValueError(f"{name}.{what} is {new.shape}, expected {old.shape}")
+            tensors[f"{name}.{what}"] = new
+    return replace(network, tensors=tensors)

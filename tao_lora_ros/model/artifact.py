@@ -6,28 +6,22 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import save
-from torch import Tensor
+import numpy as np
+from safetensors.numpy import save
 
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import uncalibrated
 from tao_lora_ros.messages.texts import shown
-from tao_lora_ros.model.adapter import Adapter, set_adapter
+from tao_lora_ros.model.adapter import Adapter, with_adapter
 from tao_lora_ros.model.card import CARD, SCHEMA_VERSION, ArtifactError, read_card, without_nan
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
-from tao_lora_ros.model.tensor_file import (
-    check_values,
-    expected_tensors,
-    load_tensors,
-    read_tensors,
-)
+from tao_lora_ros.model.mixer_config import MixerConfig
+from tao_lora_ros.model.network import Kind, Network, kinds_of
+from tao_lora_ros.model.tensor_file import check_values, load_tensors, read_tensors
 from tao_lora_ros.signal.source import unit_of
 
 TENSORS = "model.safetensors"
@@ -43,12 +37,12 @@ class Artifact:
 
     Without a `model` it is for detection only: the router is calibrated, and there are no labels.
     `adapters` are named branches for the same base, such as one a tool or a terrain, that
-    `set_adapter` puts into the place of the model's own.
+    `with_adapter` puts into the place of the model's own.
     """
 
     model_id: str
     version: str
-    model: Mixer | None
+    model: Network | None
     rate_hz: float
     channels: tuple[str, ...]
     labels: tuple[str, ...]
@@ -63,7 +57,7 @@ class Artifact:
         return self.model.config.window if self.model else MixerConfig.window
 
     @property
-    def network(self) -> Mixer:
+    def network(self) -> Network:
         """The model, for what cannot do without one.
 
         Raises:
@@ -97,8 +91,7 @@ def save_artifact(artifact: Artifact, folder: Path) -> None:
         "metrics": without_nan(artifact.metrics),
     }
     if artifact.model:
-        state = {name: tensor.contiguous() for name, tensor in artifact.model.state_dict().items()}
-        tensors = save(state)
+        tensors = save(artifact.model.tensors)
         (folder / TENSORS).write_bytes(tensors)
         card["config"] = asdict(artifact.model.config)
         card["tensors_sha256"] = hashlib.sha256(tensors).hexdigest()
@@ -127,14 +120,12 @@ def load_artifact(folder: Path, adapter: str = "") -> Artifact:
             there is no such adapter.
     """
     card = read_card(folder / CARD)
-    model: Mixer | None = None
-    expected: dict[str, Tensor] = {}
+    model: Network | None = None
+    expected: dict[str, Kind] = {}
     if "config" in card:
         config, expected = _sizes(folder / CARD, card)
         tensors = read_tensors(folder / TENSORS, card["tensors_sha256"], expected)
-        model = Mixer(config, quantized=True)
-        model.load_state_dict(tensors)
-        model.prepare()
+        model = Network(config, tensors)
     adapters = {
         name: _load_adapter(folder / adapter_file(name), digest, expected)
         for name, digest in card.get("adapters", {}).items()
@@ -142,10 +133,12 @@ def load_artifact(folder: Path, adapter: str = "") -> Artifact:
     if adapter and adapter not in adapters:
         there = ", ".join(adapters) or "none"
         raise ArtifactError(f"{folder}: no adapter '{adapter}'; there are: {there}")
+    base = model
     for name, branches in adapters.items():
-        assert model is not None, "the schema lets adapters stand beside a network alone"
+        assert base is not None, "the schema lets adapters stand beside a network alone"
         try:
-            set_adapter(model if name == adapter else deepcopy(model), branches)
+            adapted = with_adapter(base, branches)
+            model = adapted if name == adapter else model
         except ValueError as error:
             raise ArtifactError(f"{folder / adapter_file(name)}: {error}") from None
     return Artifact(
@@ -182,7 +175,7 @@ def _save_adapter(adapter: Adapter, file: Path) -> str:
     """Write an adapter; returns its SHA-256."""
     tensors = save(
         {
-            f"{layer}.{what}": tensor.contiguous()
+            f"{layer}.{what}": np.ascontiguousarray(tensor)
             for layer, factors in adapter.items()
             for what, tensor in zip(("down", "up"), factors, strict=True)
         }
@@ -191,11 +184,11 @@ def _save_adapter(adapter: Adapter, file: Path) -> str:
     return hashlib.sha256(tensors).hexdigest()
 
 
-def _load_adapter(file: Path, digest: str, expected: Mapping[str, Tensor]) -> Adapter:
+def _load_adapter(file: Path, digest: str, expected: Mapping[str, Kind]) -> Adapter:
     tensors = load_tensors(file, digest, expected)
     for name, tensor in tensors.items():
-        if tensor.dtype is not torch.float16:
-            raise ArtifactError(f"{file}: {shown(name)} is {tensor.dtype}, expected torch.float16")
+        if tensor.dtype != np.float16:
+            raise ArtifactError(f"{file}: {shown(name)} is {tensor.dtype}, expected float16")
         check_values(file, shown(name), tensor)
     layers = dict.fromkeys(name.rpartition(".")[0] for name in tensors)
     try:
@@ -204,10 +197,10 @@ def _load_adapter(file: Path, digest: str, expected: Mapping[str, Tensor]) -> Ad
         raise ArtifactError(f"{file}: {shown(error)} is missing") from None
 
 
-def _sizes(file: Path, card: dict[str, Any]) -> tuple[MixerConfig, dict[str, Tensor]]:
+def _sizes(file: Path, card: dict[str, Any]) -> tuple[MixerConfig, dict[str, Kind]]:
     """The sizes of the model, and the tensors that one of them has; nothing is allocated yet."""
     try:
         config = MixerConfig(**card["config"])
-        return config, expected_tensors(config)
-    except (ValueError, RuntimeError) as error:  # RuntimeError: sizes beyond any memory
+        return config, kinds_of(config)
+    except ValueError as error:
         raise ArtifactError(f"{file}: config: {' '.join(str(error).split())}") from None

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from torch import nn
-
 from tao_lora_ros.model.artifact import Artifact
-from tao_lora_ros.model.layers import DualPathLinear, Int8Linear
-from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.network import Layer, Network, layers_of
 
 _BRANCH = ("down", "up")
 
@@ -19,12 +16,12 @@ def describe(artifact: Artifact) -> str:
     return "\n".join(_lines(artifact))
 
 
-def layer_bytes(layer: nn.Module, branch: bool) -> int:
+def layer_bytes(layer: Layer, branch: bool) -> int:
     """Bytes of a quantised layer as it is stored: its branch alone, or all the rest."""
     return sum(
-        tensor.numel() * tensor.element_size()
-        for name, tensor in layer.named_buffers()
-        if (name in _BRANCH) == branch
+        kind.bytes
+        for name, kind in layer.tensors()
+        if (name.rpartition(".")[2] in _BRANCH) == branch
     )
 
 
@@ -44,9 +41,8 @@ def _lines(artifact: Artifact) -> Iterator[str]:
         yield f"  {path}: {json.dumps(values)}"
 
 
-def _network(artifact: Artifact, model: Mixer) -> Iterator[str]:
-    config = model.config
-    layers = {n: m for n, m in model.named_modules() if isinstance(m, (DualPathLinear, Int8Linear))}
+def _network(artifact: Artifact, network: Network) -> Iterator[str]:
+    config, layers = network.config, layers_of(network.config)
     yield (
         f"  window {config.window} x {config.channels} at {artifact.rate_hz:g} Hz, patch "
         f"{config.patch}, width {config.width}, {config.blocks} blocks, rank {config.rank}"
@@ -55,25 +51,19 @@ def _network(artifact: Artifact, model: Mixer) -> Iterator[str]:
     yield f"  labels: {', '.join(artifact.labels) or 'none, forecast alone'}"
     yield "  layer                          N     K  bits  bytes  rank  branch bytes  input step"
     for name, layer in layers.items():
-        dual = isinstance(layer, DualPathLinear)
-        outputs, inputs = len(layer.bias), _weights(layer) // len(layer.bias)
-        rank = str(config.rank) if dual else "-"
+        rank = "-" if layer.rank is None else str(layer.rank)
         yield (
-            f"  {name:26} {outputs:5} {inputs:5} {4 if dual else 8:5} "
+            f"  {name:26} {layer.outputs:5} {layer.inputs:5} {8 if layer.rank is None else 4:5} "
             f"{layer_bytes(layer, branch=False):6} {rank:>5} {layer_bytes(layer, branch=True):13} "
-            f"{float(layer.x_scale):11.4g}"
+            f"{float(network.tensors[f'{name}.x_scale']):11.4g}"
         )
     yield from _totals(layers)
 
 
-def _weights(layer: DualPathLinear | Int8Linear) -> int:
-    return layer.packed.numel() * 2 if isinstance(layer, DualPathLinear) else layer.codes.numel()
-
-
-def _totals(layers: dict[str, DualPathLinear | Int8Linear]) -> Iterator[str]:
+def _totals(layers: dict[str, Layer]) -> Iterator[str]:
     steady = sum(layer_bytes(layer, branch=False) for layer in layers.values())
     branches = sum(layer_bytes(layer, branch=True) for layer in layers.values())
-    weights = sum(_weights(layer) for layer in layers.values())
+    weights = sum(layer.inputs * layer.outputs for layer in layers.values())
     yield (
         f"  {weights} weights: {steady} bytes steady ({8 * steady / weights:.2f} bits a weight), "
         f"{branches} more in transients ({8 * (steady + branches) / weights:.2f})"

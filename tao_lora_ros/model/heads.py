@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class Sizes(Protocol):
@@ -39,9 +39,3 @@ class Head:
 CLASSES = Head("class_head", lambda sizes: sizes.classes)
 FORECAST = Head("forecast_head", lambda sizes: sizes.horizon * sizes.channels)
 HEADS = (CLASSES, FORECAST)
-
-
-def heads_of(model: Any) -> list[Any]:
-    """The layers of a mixer's heads, in order; those that its sizes leave out are missing."""
-    layers = (getattr(model, head.name) for head in HEADS)
-    return [layer for layer in layers if layer is not None]

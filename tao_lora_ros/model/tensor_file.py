@@ -6,27 +6,20 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
+import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load
-from torch import Tensor
+from safetensors.numpy import load
 
 from tao_lora_ros.messages.files import read_regular
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.card import CARD, ArtifactError
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.network import Kind, Tensor
 
 _HEADER_BYTES = 1 << 20  # and what a file of the right tensors may have beside them
 _POSITIVE = ("scales", "x_scale", "level_std", "spread")
 
 
-def expected_tensors(config: MixerConfig) -> dict[str, Tensor]:
-    """What a quantised model of these sizes holds, by name: types and shapes, without memory."""
-    with torch.device("meta"):
-        return dict(Mixer(config, quantized=True).state_dict())
-
-
-def read_tensors(file: Path, digest: str, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def read_tensors(file: Path, digest: str, expected: Mapping[str, Kind]) -> dict[str, Tensor]:
     """The tensors of a file, which are those expected, finite, and positive where they must be.
 
     Raises:
@@ -38,19 +31,19 @@ def read_tensors(file: Path, digest: str, expected: Mapping[str, Tensor]) -> dic
         what = "is missing" if name in expected else "is in no model of these sizes"
         raise ArtifactError(f"{file}: {shown(name)} {what}")
     for name, right in expected.items():
-        if (found := _kind(tensors[name])) != _kind(right):
-            raise ArtifactError(f"{file}: {name} is {found}, expected {_kind(right)}")
+        if (found := kind_of(tensors[name])) != right:
+            raise ArtifactError(f"{file}: {name} is {found}, expected {right}")
         check_values(file, name, tensors[name])
     return tensors
 
 
-def load_tensors(file: Path, digest: str, bound: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def load_tensors(file: Path, digest: str, bound: Mapping[str, Kind]) -> dict[str, Tensor]:
     """The tensors of a file of no more bytes than those of `bound` would take.
 
     Raises:
         ArtifactError: the file cannot be read, is larger, has another SHA-256, or is no such file.
     """
-    most = sum(tensor.numel() * tensor.element_size() for tensor in bound.values())
+    most = sum(kind.bytes for kind in bound.values())
     try:
         content = read_regular(file, most + _HEADER_BYTES)
     except OSError as error:
@@ -70,13 +63,14 @@ def check_values(file: Path, name: str, tensor: Tensor) -> None:
     Raises:
         ArtifactError: there is one.
     """
-    if not tensor.is_floating_point():
+    if tensor.dtype.kind != "f":
         return
-    if not bool(torch.isfinite(tensor).all()):
+    if not np.isfinite(tensor).all():
         raise ArtifactError(f"{file}: {name} holds NaN or infinity, expected finite numbers")
-    if name.rpartition(".")[2] in _POSITIVE and not bool((tensor > 0).all()):
+    if name.rpartition(".")[2] in _POSITIVE and not (tensor > 0).all():
         raise ArtifactError(f"{file}: {name} holds {tensor.min():g}, expected above 0")
 
 
-def _kind(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+def kind_of(tensor: Tensor) -> Kind:
+    """Type and shape."""
+    return Kind(tensor.dtype.name, tensor.shape)

@@ -25,15 +25,12 @@ def main() -> int:
         signal.signal(number, _leave)
     # Seconds of imports: a signal has to find its handler before them.
     import rclpy
-    import torch
     from rclpy.exceptions import NameValidationException, ParameterException
     from rclpy.signals import SignalHandlerOptions
 
     from tao_lora_ros.engine.parameter import SettingsError
     from tao_lora_ros.ros.node import PipelineNode
 
-    # One thread: the model is small, and waking a second core costs more than it brings.
-    torch.set_num_threads(1)
     try:
         # rclpy's own handlers would shut the context down before the open event is published.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tao_lora_ros.messages.route import Route
-from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.network import Network
 from tao_lora_ros.runtime.cpu import CpuRuntime
 from tao_lora_ros.runtime.faster import FasterRuntime
 from tao_lora_ros.runtime.gpu_return import GpuReturn
@@ -34,7 +34,7 @@ class ChosenRuntime:
         ValueError: there is no such backend.
     """
 
-    def __init__(self, model: Mixer, backend: str = "auto") -> None:
+    def __init__(self, model: Network, backend: str = "auto") -> None:
         if backend not in BACKENDS:
             raise ValueError(f"backend is {backend!r}, expected one of {', '.join(BACKENDS)}")
         self._cpu = CpuRuntime(model)
@@ -74,10 +74,10 @@ class ChosenRuntime:
     def _start(self, backend: str) -> tuple[Runtime, str]:
         if backend == "cpu":
             return self._cpu, "backend is set to cpu"
-        if not torch.cuda.is_available():
-            return self._cpu, _why_no_cuda()
+        if not driver_finds_gpu():
+            return self._cpu, "there is no NVIDIA driver that finds a GPU"
         try:
-            return self._gpu(), f"{torch.cuda.get_device_name()} works"
+            return self._gpu(), "the GPU works"
         except (ImportError, OSError, ValueError) as error:  # trying again would not help
             reason = f"the GPU cannot be used: {_line(error)}"
         except RuntimeError as error:
@@ -89,7 +89,7 @@ class ChosenRuntime:
     def _now(self) -> Runtime:
         if self._return and (gpu := self._return.taken()):
             self._runtime, self._return, self._failed = gpu, None, None
-            self._reason = f"{torch.cuda.get_device_name()} works again; before, {self._reason}"
+            self._reason = f"the GPU works again; before, {self._reason}"
             _log.warning("inference goes on with the GPU: %s", self._reason)
         return self._runtime
 
@@ -110,17 +110,30 @@ class NoRuntime:
     reason = "the artifact is for detection only"
 
 
-def _gpu(model: Mixer, backend: str, cpu: CpuRuntime) -> Runtime:
+def _gpu(model: Network, backend: str, cpu: CpuRuntime) -> Runtime:
+    import torch
+
+    torch.set_num_threads(1)  # waking a second core would cost more than it brings
+    if not torch.cuda.is_available():
+        raise ImportError(f"this torch (CUDA {torch.version.cuda}) does not find it")
     from tao_lora_ros.runtime.gpu import GpuRuntime  # needs Triton, which not every machine has
 
     gpu = GpuRuntime(model)
     return FasterRuntime(gpu, cpu) if backend == "auto" else gpu
 
 
-def _why_no_cuda() -> str:
-    if torch.version.cuda is None:
-        return "this torch is built without CUDA"
-    return f"torch (CUDA {torch.version.cuda}) finds no usable device or driver"
+def driver_finds_gpu() -> bool:
+    """Whether CUDA's driver finds a GPU; torch, which takes seconds to load, is not asked."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int()
+    return (
+        driver.cuInit(0) == 0
+        and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+        and count.value > 0
+    )
 
 
 def _line(error: Exception) -> str:

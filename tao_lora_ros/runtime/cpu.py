@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.messages.route import Route
-from tao_lora_ros.model.layers import Int8Linear
-from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.network import Network
 from tao_lora_ros.runtime.cpu_forward import forward
 from tao_lora_ros.runtime.cpu_pack import pack
 from tao_lora_ros.runtime.runtime import Array, Output, check_window
@@ -17,17 +16,12 @@ class CpuRuntime:
     """A quantised model on one thread.
 
     Making it compiles the forward pass where no compiled one is cached yet (about half a minute).
-
-    Raises:
-        TypeError: the model is in full precision.
     """
 
     name = "cpu"
 
-    def __init__(self, model: Mixer) -> None:
+    def __init__(self, model: Network) -> None:
         config = model.config
-        if not isinstance(model.embed, Int8Linear):
-            raise TypeError("the model is in full precision; a runtime takes a quantised one")
         self._window = config.window, config.channels
         self._packed = pack(model)
         shapes = (config.classes,), (config.horizon, config.channels), (config.channels,)

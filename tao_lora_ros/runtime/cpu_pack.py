@@ -6,15 +6,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
-from tao_lora_ros.kernels.int4_linear import unpack_int4
-from tao_lora_ros.model.heads import heads_of
-from tao_lora_ros.model.layers import DualPathLinear
-from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.heads import HEADS
+from tao_lora_ros.model.network import Layer, Network, layers_of
 from tao_lora_ros.runtime.cpu_product import panels
 
 INT16_MAX = 32767
@@ -36,9 +31,9 @@ class Packed(NamedTuple):
     sizes: NDArray[np.int64]
 
 
-def pack(model: Mixer) -> Packed:
+def pack(network: Network) -> Packed:
     """Lay a quantised model out; the arrays share nothing with it."""
-    config = model.config
+    config = network.config
     rank = config.rank + -config.rank % RANK_STEP
     sizes = (
         *(config.tokens, config.width, config.expansion, config.blocks, config.channels),
@@ -46,7 +41,7 @@ def pack(model: Mixer) -> Packed:
     )
     codes: list[np.ndarray] = []
     numbers: list[np.ndarray] = []
-    for layer_codes, layer_numbers in _parts(model):
+    for layer_codes, layer_numbers in _parts(network):
         codes += layer_codes
         numbers += layer_numbers
     return Packed(
@@ -59,57 +54,54 @@ def pack(model: Mixer) -> Packed:
 _Part = tuple[list[NDArray[np.int8]], list[NDArray[np.float32]]]
 
 
-def _parts(model: Mixer) -> Iterator[_Part]:
-    yield [], [_float(x) for x in (model.level_mean, 1 / model.level_std, 1 / model.spread)]
-    yield _columns(model.embed_features)
-    yield _columns(model.embed)
-    block: Any
-    for block in model.blocks:
-        yield [], _norm(block.token_norm)
-        yield _rows(block.token_up)
-        yield _rows(block.token_down)
-        yield [], _norm(block.channel_norm)
-        yield _columns(block.channel_up)
-        yield _columns(block.channel_down)
-    yield [], _norm(model.norm)
-    for head in heads_of(model):
-        yield _columns(head)
+def _parts(network: Network) -> Iterator[_Part]:
+    layers, tensors = layers_of(network.config), network.tensors
+
+    def norm(name: str) -> _Part:
+        return [], [_float(tensors[f"{name}.weight"]), _float(tensors[f"{name}.bias"])]
+
+    def columns(name: str) -> _Part:
+        """A layer that multiplies from the right, its output channels side by side."""
+        codes = network.codes(layers[name])
+        return [panels(codes.T)], _layer(network, layers[name], codes)
+
+    def rows(name: str) -> _Part:
+        """A layer that multiplies from the left, an output channel a row."""
+        codes = network.codes(layers[name])
+        padded = np.pad(codes, ((0, 0), (0, codes.shape[1] % 2)))
+        return [padded], _layer(network, layers[name], codes)
+
+    units = tensors["level_mean"], 1 / tensors["level_std"], 1 / tensors["spread"]
+    yield [], [_float(values) for values in units]
+    yield columns("embed_features")
+    yield columns("embed")
+    for block in (f"blocks.{i}" for i in range(network.config.blocks)):
+        yield norm(f"{block}.token_norm")
+        yield rows(f"{block}.token_up")
+        yield rows(f"{block}.token_down")
+        yield norm(f"{block}.channel_norm")
+        yield columns(f"{block}.channel_up")
+        yield columns(f"{block}.channel_down")
+    yield norm("norm")
+    for head in HEADS:
+        if head.name in layers:
+            yield columns(head.name)
 
 
-# mypy takes what is in a ModuleList, and its attributes, for tensors: hence Any
-def _columns(layer: Any) -> _Part:
-    """A layer that multiplies from the right, its output channels side by side."""
-    codes = _codes(layer)
-    return [panels(codes.T)], _layer(layer, codes)
-
-
-def _rows(layer: Any) -> _Part:
-    """A layer that multiplies from the left, an output channel a row."""
-    codes = _codes(layer)
-    return [np.pad(codes, ((0, 0), (0, codes.shape[1] % 2)))], _layer(layer, codes)
-
-
-def _codes(layer: Any) -> NDArray[np.int8]:
-    codes = unpack_int4(layer.packed) if isinstance(layer, DualPathLinear) else layer.codes
-    return codes.numpy().astype(np.int8)
-
-
-def _layer(layer: Any, codes: NDArray[np.int8]) -> list[NDArray[np.float32]]:
+def _layer(network: Network, layer: Layer, codes: NDArray[np.int8]) -> list[NDArray[np.float32]]:
     """Activations are counted in steady-scale units, so every factor of x takes that scale in."""
-    scale = layer.x_scale
+    parts = "x_scale", "scales", "bias"
+    scale, scales, bias = (network.tensors[f"{layer.name}.{part}"] for part in parts)
     # the codes of a transient's activations, as large as int32 sums allow
-    largest = max(1, int(np.abs(codes).astype(np.int64).sum(axis=1).max()))
+    largest = max(1, int(np.abs(codes.astype(np.int64)).sum(axis=1).max()))
     limit = min(INT16_MAX, (2**31 - 1) // largest)
-    numbers = [1 / scale, torch.tensor(float(limit)), layer.scales.float() * scale, layer.bias]
-    if isinstance(layer, DualPathLinear):
-        missing = -len(layer.down) % RANK_STEP
-        numbers += [F.pad(layer.down, (0, 0, 0, missing)), F.pad(layer.up, (0, missing)).T]
+    numbers = [1 / scale, np.float32(limit), scales.astype(np.float32) * scale, bias]
+    if layer.rank is not None:
+        missing = -layer.rank % RANK_STEP
+        numbers.append(np.pad(network.tensors[f"{layer.name}.down"], ((0, missing), (0, 0))))
+        numbers.append(np.pad(network.tensors[f"{layer.name}.up"], ((0, 0), (0, missing))).T)
     return [_float(part) for part in numbers]
 
 
-def _norm(norm: Any) -> list[NDArray[np.float32]]:
-    return [_float(norm.weight), _float(norm.bias)]
-
-
-def _float(values: Tensor) -> NDArray[np.float32]:
-    return values.detach().float().contiguous().numpy().ravel()
+def _float(values: Any) -> NDArray[np.float32]:
+    return np.ascontiguousarray(values, np.float32).ravel()

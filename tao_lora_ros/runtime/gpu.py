@@ -17,7 +17,7 @@ from tao_lora_ros.kernels.fused_launch import launch, workspace
 from tao_lora_ros.kernels.mixer_buffers import Buffers, mixer_buffers
 from tao_lora_ros.kernels.mixer_tensors import MixerTensors, Sizes, sizes_of
 from tao_lora_ros.messages.route import Route
-from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.network import Network
 from tao_lora_ros.runtime.cuda_graph import CudaGraph, shared_stream, wait
 from tao_lora_ros.runtime.gpu_tensors import mixer_tensors
 from tao_lora_ros.runtime.launch_tuning import tuning
@@ -52,7 +52,7 @@ class GpuRuntime:
 
     name = _DEVICE
 
-    def __init__(self, model: Mixer) -> None:
+    def __init__(self, model: Network) -> None:
         self._model = _DeviceModel(mixer_tensors(model))
         self._plan = functools.lru_cache(_MOST_PLANS)(functools.partial(_Plan, self._model))
         self._sizes = sizes_of(self._model.tensors, 1)

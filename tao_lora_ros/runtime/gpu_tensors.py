@@ -2,52 +2,49 @@
 
 from __future__ import annotations
 
-from typing import cast
+import torch
 
-from torch import Tensor, nn
-
-from tao_lora_ros.kernels.int4_linear import unpack_int4
 from tao_lora_ros.kernels.mixer_tensors import BlockTensors, Linear, MixerTensors, Norm
-from tao_lora_ros.model.heads import heads_of
-from tao_lora_ros.model.layers import DualPathLinear, Int8Linear
-from tao_lora_ros.model.mixer import Block, Mixer
+from tao_lora_ros.model.heads import HEADS
+from tao_lora_ros.model.network import Network, layers_of
 
 
-def mixer_tensors(model: Mixer) -> MixerTensors:
-    """The model's tensors as plain numbers."""
+def mixer_tensors(network: Network) -> MixerTensors:
+    """The network's tensors as plain numbers."""
+    tensors = {name: torch.tensor(values) for name, values in network.tensors.items()}
+    layers = layers_of(network.config)
+
+    def norm(name: str) -> Norm:
+        return Norm(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
+
+    def linear(name: str) -> Linear:
+        return Linear(
+            torch.tensor(network.codes(layers[name])),
+            tensors[f"{name}.scales"].double().flatten(),
+            tensors[f"{name}.bias"],
+            float(tensors[f"{name}.x_scale"]),
+            tensors.get(f"{name}.down"),
+            tensors.get(f"{name}.up"),
+        )
+
+    def block(name: str) -> BlockTensors:
+        linears = "token_up", "token_down", "channel_up", "channel_down"
+        return BlockTensors(
+            norm(f"{name}.token_norm"),
+            norm(f"{name}.channel_norm"),
+            *(linear(f"{name}.{layer}") for layer in linears),
+        )
+
     return MixerTensors(
-        window=model.config.window,
-        patch=model.config.patch,
-        level_mean=model.level_mean,
-        level_std=model.level_std,
-        spread=model.spread,
-        embed=_linear(model.embed),
-        embed_features=_linear(model.embed_features),
-        blocks=[_block(cast(Block, block)) for block in model.blocks],
-        norm=_norm(model.norm),
-        labels=model.config.classes,
-        heads=[_linear(head) for head in heads_of(model)],
+        window=network.config.window,
+        patch=network.config.patch,
+        level_mean=tensors["level_mean"],
+        level_std=tensors["level_std"],
+        spread=tensors["spread"],
+        embed=linear("embed"),
+        embed_features=linear("embed_features"),
+        blocks=[block(f"blocks.{i}") for i in range(network.config.blocks)],
+        norm=norm("norm"),
+        labels=network.config.classes,
+        heads=[linear(head.name) for head in HEADS if head.name in layers],
     )
-
-
-def _block(block: Block) -> BlockTensors:
-    layers = block.token_up, block.token_down, block.channel_up, block.channel_down
-    return BlockTensors(
-        _norm(block.token_norm), _norm(block.channel_norm), *(_linear(layer) for layer in layers)
-    )
-
-
-def _norm(norm: nn.LayerNorm) -> Norm:
-    return Norm(norm.weight.detach(), norm.bias.detach())
-
-
-def _linear(layer: nn.Module) -> Linear:
-    if isinstance(layer, DualPathLinear):
-        codes = unpack_int4(layer.packed)
-        adapter: tuple[Tensor | None, Tensor | None] = (layer.down, layer.up)
-    elif isinstance(layer, Int8Linear):
-        codes, adapter = layer.codes, (None, None)
-    else:
-        raise TypeError("the model is in full precision; a runtime takes a quantised one")
-    scales = layer.scales.double().flatten()
-    return Linear(codes, scales, layer.bias, float(layer.x_scale), *adapter)

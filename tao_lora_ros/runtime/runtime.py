@@ -35,8 +35,7 @@ def check_window(shape: tuple[int, ...], dtype: np.dtype, expected: tuple[int, i
 class Runtime(Protocol):
     """Runs a quantised model. Made of it alone: `SomeRuntime(model)`, warm once it is made.
 
-    Its numbers are those of `Mixer.forward` up to rounding; what of the model it has to have, it
-    copies, so that the model is free afterwards.
+    Its numbers are those of `Mixer.forward` up to rounding.
     """
 
     @property

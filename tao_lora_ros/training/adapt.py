@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tao_lora_ros.messages.route import Route
-from tao_lora_ros.model.adapter import Adapter, branches, set_adapter
+from tao_lora_ros.model.adapter import Adapter
+from tao_lora_ros.model.conversion import branches, set_adapter
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.training.dataset import UNKNOWN, Batch
 from tao_lora_ros.training.fit import FORECAST_WEIGHT, Progress, forecast_target
@@ -58,7 +59,7 @@ def adapt(
     adapter: Adapter = {}
     for name, layer in layers.items():
         down, up = layer.branch
-        adapter[name] = down.detach().half(), up.detach().half()
+        adapter[name] = down.detach().half().numpy(), up.detach().half().numpy()
     set_adapter(student, adapter)
     return adapter
 

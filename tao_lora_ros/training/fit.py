@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tao_lora_ros.messages.route import Route
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.training.augment import augment
 from tao_lora_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from tao_lora_ros.training.dataset import UNKNOWN, Batch, WindowSet

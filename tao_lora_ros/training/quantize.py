@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from tao_lora_ros.kernels.int4_linear import INT8_MAX, STEADY_MAX
 from tao_lora_ros.messages.route import Route
-from tao_lora_ros.model.adapter import Adapter, branches, set_adapter
+from tao_lora_ros.model.adapter import Adapter
+from tao_lora_ros.model.conversion import branches, set_adapter
 from tao_lora_ros.model.layers import FullLinear, Int8Linear, QuantizedLinear
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.quantization.low_rank import fit_low_rank
@@ -117,7 +118,7 @@ def fit_branches(student: Mixer, teacher: Mixer, grams: dict[str, Tensor]) -> No
         assert isinstance(exact, FullLinear)
         error = exact.weight - layer.weight
         down, up = fit_low_rank(error, grams[name], layer.down.shape[0])
-        adapter[name] = (down.half(), up.half())
+        adapter[name] = (down.half().numpy(), up.half().numpy())
     set_adapter(student, adapter)
 
 

@@ -11,7 +11,8 @@ import torch
 
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.adapter import Adapter
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.training.adapt import adapt, fidelity, task
 from tao_lora_ros.training.augment import NONE, augment
 from tao_lora_ros.training.dataset import Batch, WindowSet

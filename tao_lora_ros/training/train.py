@@ -12,7 +12,8 @@ from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import Run
 from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.model.artifact import Artifact, save_artifact
-from tao_lora_ros.model.mixer import MixerConfig
+from tao_lora_ros.model.conversion import network_of
+from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.report.loss_plot import plot_losses
 from tao_lora_ros.training.dataset import WindowSet, label_names
 from tao_lora_ros.training.distributed import Workers
@@ -112,7 +113,7 @@ def train(
     artifact = Artifact(
         model_id=config.model_id,
         version=ARTIFACT_VERSION,
-        model=student,
+        model=network_of(student),
         rate_hz=how.rate_hz,
         channels=how.channels,
         labels=data.labels,

@@ -16,6 +16,7 @@ import torch
 
 from benchmark.gpu_peers import torch_compiled
 from tao_lora_ros.benchmarks.reference import CONFIGS, reference
+from tao_lora_ros.model.conversion import network_of
 from tao_lora_ros.runtime.gpu import GpuRuntime
 
 METRIC = "dram__bytes_read.sum"
@@ -25,7 +26,7 @@ NCU += ["--print-units", "base", "--metrics", METRIC]
 
 def ours(name: str) -> Callable[[], object]:
     """The first launch of our runtime, which is a steady one."""
-    model = reference(name).dual
+    model = network_of(reference(name).dual)
     return lambda: GpuRuntime(model)
 
 

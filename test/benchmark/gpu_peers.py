@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from tao_lora_ros.benchmarks.reference import Reference
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.layers import FullLinear
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.quantization.rounding import INT4_MAX
 
 _GROUP = 64  # inputs that share a scale in the 4-bit libraries; their usual default

@@ -23,7 +23,7 @@ from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact
-from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.mixer_config import MixerConfig
 
 IMPACT = "impact"
 _STEP_S = 0.001  # at which the decision in force is looked at
@@ -86,7 +86,7 @@ class _Found:
         self.transient = np.array([i.path is Route.TRANSIENT for i in result.inferences])
         self.impacts = [c for c in read_contacts(bag) if c.label == IMPACT]
         self.duty = pipeline.counts.duty
-        self.bytes_moved = _bytes_moved(artifact.network, self.transient)
+        self.bytes_moved = _bytes_moved(artifact.network.config, self.transient)
 
     def delay_s(self, impact: LabelSpan) -> float:
         """From the impact's start to the first decision for it; infinite where there is none."""
@@ -102,10 +102,10 @@ class _Found:
         return self.is_impact[np.maximum(in_force, 0)] & (in_force >= 0)
 
 
-def _bytes_moved(model: Mixer, transient: NDArray[np.bool_]) -> int:
+def _bytes_moved(sizes: MixerConfig, transient: NDArray[np.bool_]) -> int:
     """By all inferences: weights of the path that each took, windows in and results out."""
-    each = steady_bytes(model) + activation_bytes(model.config)
-    return len(transient) * each + int(transient.sum()) * branch_bytes(model)
+    each = steady_bytes(sizes) + activation_bytes(sizes)
+    return len(transient) * each + int(transient.sum()) * branch_bytes(sizes)
 
 
 def _end_s(impact: LabelSpan) -> float:

@@ -12,8 +12,9 @@ from torch import Tensor
 from tao_lora_ros.kernels.int4_linear import INT8_MAX, steady_codes
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.describe import layer_bytes
-from tao_lora_ros.model.layers import FullLinear, QuantizedLinear
+from tao_lora_ros.model.layers import FullLinear
 from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.network import layers_of
 from tao_lora_ros.quantization.rounding import (
     INT4_MAX,
     channel_scales,
@@ -155,7 +156,6 @@ def stored_bytes(student: Mixer, with_branches: bool) -> int:
     """Bytes of the linear layers of a dual-path mixer as they are stored."""
     return sum(
         layer_bytes(layer, branch)
-        for layer in student.modules()
-        if isinstance(layer, QuantizedLinear)
+        for layer in layers_of(student.config).values()
         for branch in (False, True)[: 1 + with_branches]
     )

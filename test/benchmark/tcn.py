@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tao_lora_ros.messages.route import Route
-from tao_lora_ros.model.mixer import Mixer, MixerConfig, gelu
+from tao_lora_ros.model.mixer import Mixer, gelu
+from tao_lora_ros.model.mixer_config import MixerConfig
 
 WIDTH, TAPS, BLOCKS = 32, 3, 6  # dilations 1 to 32: the newest row sees 253 rows back
 

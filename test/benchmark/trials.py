@@ -15,7 +15,8 @@ from benchmark.subjects import Draws, Subject, subjects
 from tao_lora_ros.bags.rows import Run
 from tao_lora_ros.detection.calibration import uncalibrated
 from tao_lora_ros.messages.route import Route
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.training.augment import impact
 from tao_lora_ros.training.dataset import Batch, WindowSet
 from tao_lora_ros.training.evaluate import outputs, scores

@@ -23,7 +23,7 @@ from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.training.dataset import Batch
 from tao_lora_ros.training.evaluate import classification, outputs, scores
-from tao_lora_ros.training.quantize import observe, quantize
+from tao_lora_ros.training.quantize import observe
 
 
 @pytest.fixture(scope="module")
@@ -165,11 +165,10 @@ def test_a_deaf_artifact_never_routes() -> None:
 
 
 def test_bytes_moved_count_the_branches_in_transients_alone() -> None:
-    model = quantize(full_precision(), observe(full_precision(), windows(1), windows(1)))
-    calm = hops._bytes_moved(model, np.zeros(5, dtype=bool))
-    mixed = hops._bytes_moved(model, np.array([True, False, True, False, False]))
-    assert calm == 5 * (steady_bytes(model) + activation_bytes(model.config))
-    assert mixed - calm == 2 * branch_bytes(model) > 0
+    calm = hops._bytes_moved(SMALL, np.zeros(5, dtype=bool))
+    mixed = hops._bytes_moved(SMALL, np.array([True, False, True, False, False]))
+    assert calm == 5 * (steady_bytes(SMALL) + activation_bytes(SMALL))
+    assert mixed - calm == 2 * branch_bytes(SMALL) > 0
 
 
 def test_every_row_is_of_the_part_that_gives_it() -> None:

@@ -34,6 +34,7 @@ from tao_lora_ros.model.artifact import (
     save_artifact,
 )
 from tao_lora_ros.model.card import MOST_INT8_INPUTS
+from tao_lora_ros.model.conversion import mixer_of
 from tao_lora_ros.runtime.cpu_product import multiply, panels
 
 
@@ -84,7 +85,8 @@ def test_what_was_saved_before_there_were_levels_has_them_off(folder: Path) -> N
 
 
 def test_a_loaded_model_gives_the_same_outputs(folder: Path) -> None:
-    saved, loaded = small_artifact().model, load_artifact(folder).model
+    models = small_artifact().network, load_artifact(folder).network
+    saved, loaded = map(mixer_of, models)
     for path in Route:
         for a, b in zip(saved(windows(), path), loaded(windows(), path), strict=True):
             assert torch.equal(a, b)
@@ -515,7 +517,7 @@ def test_a_named_adapter_changes_the_transient_path_alone(tmp_path: Path) -> Non
     folder = with_adapter(tmp_path)
     own, tool = load_artifact(folder).model, load_artifact(folder, "tool").model
     for path in Route:
-        a, b = (model(windows(), path)[1] for model in (own, tool))
+        a, b = (mixer_of(model)(windows(), path)[1] for model in (own, tool))
         assert torch.equal(a, b) == (path is Route.STEADY)
 
 
@@ -543,7 +545,7 @@ def test_a_changed_adapter_is_refused(tmp_path: Path) -> None:
     ("tensors", "told"),
     [
         ({"blocks.0.channel_up.down": torch.zeros(4, 32).half()}, "channel_up.up' is missing"),
-        ({"blocks.0.channel_up.down": torch.zeros(4, 32)}, "float32, expected torch.float16"),
+        ({"blocks.0.channel_up.down": torch.zeros(4, 32)}, "float32, expected float16"),
         (dict(zip(("a.up", "a.down"), torch.zeros(2, 1).half(), strict=True)), "in the model or"),
         ({"a.up": torch.full((1,), torch.nan).half()}, "a.up holds NaN"),
     ],

@@ -17,7 +17,7 @@ from models import SMALL, small_artifact, windows
 
 from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.messages.route import Route
-from tao_lora_ros.runtime import gpu_return
+from tao_lora_ros.runtime import choice, gpu_return
 from tao_lora_ros.runtime.choice import ChosenRuntime
 from tao_lora_ros.runtime.cpu import CpuRuntime
 from tao_lora_ros.runtime.runtime import Output
@@ -59,7 +59,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> type[FailingGpu]:
     module.GpuRuntime = Gpu  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "tao_lora_ros.runtime.gpu", module)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
+    monkeypatch.setattr(choice, "driver_finds_gpu", lambda: True)
     return Gpu
 
 
@@ -77,14 +77,14 @@ def test_the_cpu_where_it_is_asked_for() -> None:
 def test_the_cpu_and_the_reason_where_there_is_no_gpu(backend: str) -> None:
     runtime = ChosenRuntime(small_artifact().model, backend)
     assert runtime.name == "cpu"
-    assert "CUDA" in runtime.reason
+    assert "NVIDIA driver" in runtime.reason
 
 
 @pytest.mark.parametrize("backend", ["auto", "cuda"])
 def test_the_gpu_where_it_works(gpu: type[FailingGpu], backend: str) -> None:
     runtime = ChosenRuntime(small_artifact().model, backend)
     assert runtime.name == "cuda"
-    assert runtime.reason.startswith("Some GPU works")
+    assert runtime.reason.startswith("the GPU works")
     assert ("cpu nan µs" in runtime.reason) == (backend == "auto")
 
 
@@ -118,7 +118,7 @@ def test_a_gpu_that_works_again_takes_over(
         until(lambda: "next try in 0.1 s" in caplog.text)
         gpu.lasts = 10
         until(lambda: bool(runtime.infer(WINDOW, Route.STEADY)) and runtime.name == "cuda")
-    assert runtime.reason.startswith("Some GPU works again; before, cuda failed while running")
+    assert runtime.reason.startswith("the GPU works again; before, cuda failed while running")
     assert "inference goes on with the GPU" in caplog.text
 
 

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from models import SMALL, full_precision, quantized, windows
 
 from tao_lora_ros.messages.route import Route
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.conversion import network_of
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.runtime import cpu_math
 from tao_lora_ros.runtime.cpu import CpuRuntime
 from tao_lora_ros.runtime.cpu_product import COLUMNS, multiply, panels
@@ -43,7 +45,7 @@ def poisoned(config: MixerConfig, count: int = 6) -> torch.Tensor:
 
 def deviation(model: Mixer, inputs: torch.Tensor, path: Route) -> list[float]:
     """Of every output from the reference, over its largest value (0.3 at the least)."""
-    runtime = CpuRuntime(model)
+    runtime = CpuRuntime(network_of(model))
     outputs = runtime.infer_batch(inputs.numpy(), np.full(len(inputs), path, np.int32))
     with torch.inference_mode():
         logits, forecast = model(inputs, path)
@@ -88,7 +90,7 @@ def test_most_steady_windows_agree_to_rounding() -> None:
 
 def test_a_window_gives_the_same_alone_and_in_a_batch() -> None:
     model = quantized(full_precision(), windows())
-    runtime = CpuRuntime(model)
+    runtime = CpuRuntime(network_of(model))
     inputs = windows(seed=4, count=3).numpy()
     paths = np.array([0, 1, 0], np.int32)
     batch = zip(*runtime.infer_batch(inputs, paths), strict=True)
@@ -99,10 +101,10 @@ def test_a_window_gives_the_same_alone_and_in_a_batch() -> None:
 
 def test_who_compiles_and_who_loads_from_the_cache_get_the_same_bits(tmp_path: Path) -> None:
     script = (
-        "from models import full_precision, quantized, windows\n"
+        "from models import full_precision, network_of, quantized, windows\n"
         "from tao_lora_ros.runtime import cpu, cpu_forward\n"
         "from tao_lora_ros.messages.route import Route\n"
-        "runtime = cpu.CpuRuntime(quantized(full_precision(), windows()))\n"
+        "runtime = cpu.CpuRuntime(network_of(quantized(full_precision(), windows())))\n"
         "print(len(cpu_forward.forward.stats.cache_misses))\n"
         "for path in Route:\n"
         "    for window in windows(seed=9).numpy():\n"
@@ -120,7 +122,7 @@ def test_who_compiles_and_who_loads_from_the_cache_get_the_same_bits(tmp_path: P
 
 
 def test_a_window_of_another_shape_is_refused_by_name() -> None:
-    runtime = CpuRuntime(quantized(full_precision(), windows()))
+    runtime = CpuRuntime(network_of(quantized(full_precision(), windows())))
     with pytest.raises(ValueError, match=r"window of shape \(31, 12\).*\(32, 12\)"):
         runtime.infer(np.zeros((31, 12), np.float32), Route.STEADY)
     with pytest.raises(ValueError, match="float64"):
@@ -129,7 +131,7 @@ def test_a_window_of_another_shape_is_refused_by_name() -> None:
 
 def test_a_model_that_is_not_quantised_is_refused() -> None:
     with pytest.raises(TypeError, match="quantised"):
-        CpuRuntime(full_precision())
+        network_of(full_precision())
 
 
 @settings(deadline=None, max_examples=60)

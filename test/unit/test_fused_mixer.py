@@ -15,7 +15,9 @@ from tao_lora_ros.kernels.fused_launch import constants, launch, workspace
 from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
 from tao_lora_ros.kernels.mixer_tensors import sizes_of
 from tao_lora_ros.messages.route import Route
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.conversion import network_of
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.runtime.gpu_tensors import mixer_tensors
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -44,7 +46,7 @@ def records(inputs: Tensor, paths: list[Route]) -> Tensor:
 
 def fused(model: Mixer, inputs: Tensor, paths: list[Route], splits: int = 1) -> np.ndarray:
     """Logits, forecast and level of each window, out of a poisoned buffer."""
-    tensors = mixer_tensors(model)
+    tensors = mixer_tensors(network_of(model))
     sizes = sizes_of(tensors, splits)
     shape = len(inputs), sizes.padded_results + sizes.padded_channels
     outputs = torch.full(shape, -1, dtype=torch.int64, device=DEVICE)
@@ -137,11 +139,11 @@ def test_windows_of_one_launch_go_their_own_paths() -> None:
 )
 def test_a_size_that_does_not_fit_is_named(change: dict, splits: int, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        sizes_of(mixer_tensors(model_of(**change)), splits)
+        sizes_of(mixer_tensors(network_of(model_of(**change))), splits)
 
 
 def test_wrong_tensors_are_named() -> None:
-    tensors = mixer_tensors(model_of())
+    tensors = mixer_tensors(network_of(model_of()))
     sizes = sizes_of(tensors, 1)
     buffers, shared = mixer_buffers(tensors, sizes, "cpu"), workspace(sizes, 1, "cpu")
     outputs = torch.zeros(1, sizes.padded_results + sizes.padded_channels, dtype=torch.int64)
@@ -158,11 +160,11 @@ def test_wrong_tensors_are_named() -> None:
 
 def test_a_full_precision_model_is_refused() -> None:
     with pytest.raises(TypeError, match="takes a quantised one"):
-        mixer_tensors(full_precision(CONFIG))
+        network_of(full_precision(CONFIG))
 
 
 def test_programs_meet_once_or_twice_a_block() -> None:
-    tensors = mixer_tensors(model_of(width=128))
+    tensors = mixer_tensors(network_of(model_of(width=128)))
     rounds = {splits: constants(sizes_of(tensors, splits), 8)["ROUNDS"] for splits in (1, 2, 4, 8)}
     assert rounds == {1: 0, 2: 1, 4: 1, 8: 2}
 

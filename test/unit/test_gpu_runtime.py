@@ -23,6 +23,7 @@ from tao_lora_ros.kernels.fused_mixer import fused_mixer
 from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
 from tao_lora_ros.kernels.mixer_tensors import sizes_of
 from tao_lora_ros.messages.route import Route
+from tao_lora_ros.model.conversion import network_of
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.runtime.cuda_graph import shared_stream, wait
 from tao_lora_ros.runtime.gpu import GpuRuntime
@@ -70,7 +71,10 @@ def gpu_model(**change: object) -> Mixer:
 @pytest.mark.parametrize("count", [1, 3, 40])
 def test_every_window_agrees_with_the_plain_model(change: dict, count: int) -> None:
     model = gpu_model(**change)
-    runtime, inputs = GpuRuntime(model), windows(seed=2, count=count, config=model.config)
+    runtime, inputs = (
+        GpuRuntime(network_of(model)),
+        windows(seed=2, count=count, config=model.config),
+    )
     for path in Route:
         for _ in range(20):  # past every tag
             output = runtime.infer_batch(inputs.numpy(), np.full(count, path, np.int32))
@@ -90,7 +94,7 @@ def test_every_window_agrees_with_the_plain_model(change: dict, count: int) -> N
 @pytest.mark.parametrize("count", [1, 8, 40])
 def test_every_call_is_answered_with_its_own_windows(count: int) -> None:
     model = gpu_model()
-    runtime = GpuRuntime(model)
+    runtime = GpuRuntime(network_of(model))
     inputs = windows(seed=4, count=4 * count, config=model.config).numpy()
     parts = [inputs[i * count : (i + 1) * count] for i in range(4)]
     once = [runtime.infer_batch(part, Route.TRANSIENT) for part in parts]
@@ -104,7 +108,7 @@ def test_every_call_is_answered_with_its_own_windows(count: int) -> None:
 @needs_gpu
 def test_another_thread_may_infer() -> None:
     model = gpu_model()
-    runtime = GpuRuntime(model)
+    runtime = GpuRuntime(network_of(model))
     window = windows(seed=5, config=model.config).numpy()[0]
     with ThreadPoolExecutor() as pool:
         elsewhere = pool.submit(runtime.infer, window, Route.STEADY).result()
@@ -115,15 +119,16 @@ def test_another_thread_may_infer() -> None:
 @needs_gpu
 def test_a_window_of_another_shape_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"window of shape \(31, 12\)"):
-        GpuRuntime(gpu_model()).infer(np.zeros((31, 12), np.float32), Route.STEADY)
+        GpuRuntime(network_of(gpu_model())).infer(np.zeros((31, 12), np.float32), Route.STEADY)
 
 
 STOPPED = """
 import sys, time
 import numpy as np
-from test_gpu_runtime import GpuRuntime, Route, gpu_model, windows
+from test_gpu_runtime import GpuRuntime, Route, gpu_model, network_of, windows
 model = gpu_model()
-runtime, inputs = GpuRuntime(model), windows(seed=6, count=COUNT, config=model.config).numpy()
+runtime = GpuRuntime(network_of(model))
+inputs = windows(seed=6, count=COUNT, config=model.config).numpy()
 expected = runtime.infer_batch(inputs, Route.STEADY)
 print("ready", flush=True)
 end = time.monotonic() + 1.0
@@ -157,7 +162,10 @@ def test_a_pause_of_the_host_costs_no_call(count: int) -> None:
 @needs_gpu
 def test_an_early_launch_that_waited_in_vain_is_done_again() -> None:
     model = gpu_model()
-    runtime, inputs = GpuRuntime(model), windows(seed=7, count=40, config=model.config).numpy()
+    runtime, inputs = (
+        GpuRuntime(network_of(model)),
+        windows(seed=7, count=40, config=model.config).numpy(),
+    )
     expected = runtime.infer_batch(inputs, Route.STEADY)
     plan = runtime._plan(40)
     function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
@@ -173,7 +181,7 @@ def test_an_early_launch_that_waited_in_vain_is_done_again() -> None:
 @needs_gpu
 def test_programs_do_not_wait_for_ever_for_one_that_is_not_there() -> None:
     model = gpu_model()
-    tensors = mixer_tensors(model)
+    tensors = mixer_tensors(network_of(model))
     sizes = sizes_of(tensors, 2)
     shape = 1, sizes.padded_results + sizes.padded_channels
     outputs = torch.zeros(shape, dtype=torch.int64, device="cuda")
@@ -201,7 +209,7 @@ def test_programs_do_not_wait_for_ever_for_one_that_is_not_there() -> None:
 def test_runtimes_are_built_beside_each_other_and_a_users_thread() -> None:
     model = gpu_model()
     inputs = windows(seed=9, config=model.config).numpy()[0]
-    expected = GpuRuntime(model).infer(inputs, Route.TRANSIENT)
+    expected = GpuRuntime(network_of(model)).infer(inputs, Route.TRANSIENT)
     stop, failures = threading.Event(), []
 
     def use_the_gpu() -> None:
@@ -216,7 +224,7 @@ def test_runtimes_are_built_beside_each_other_and_a_users_thread() -> None:
     user = threading.Thread(target=use_the_gpu)
     user.start()
     with ThreadPoolExecutor(4) as pool:
-        runtimes = list(pool.map(GpuRuntime, [model] * 12))
+        runtimes = list(pool.map(GpuRuntime, [network_of(model)] * 12))
         outputs = pool.map(lambda runtime: runtime.infer(inputs, Route.TRANSIENT), runtimes)
         assert all(np.array_equal(output.forecast, expected.forecast) for output in outputs)
     stop.set()
@@ -232,7 +240,7 @@ def test_numbers_of_windows_share_the_model_and_are_let_go() -> None:
     used = []
     for first in (29, 1):
         before = torch.cuda.memory_allocated()
-        runtime = GpuRuntime(model)
+        runtime = GpuRuntime(network_of(model))
         alone = torch.cuda.memory_allocated() - before
         for count in range(first, 33):
             runtime.infer_batch(inputs[:count], Route.STEADY)

@@ -11,6 +11,7 @@ from models import SMALL, full_precision, quantized, small_artifact, windows
 
 from tao_lora_ros.engine.inferrer import Inferrer
 from tao_lora_ros.messages.route import Route
+from tao_lora_ros.model.conversion import mixer_of, network_of
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.runtime.cpu import CpuRuntime
 from tao_lora_ros.runtime.runtime import Output
@@ -33,7 +34,7 @@ class Foretells:
 
 
 def foretells(value: float = 0.0) -> Inferrer:
-    return Inferrer(Foretells(value), Mixer(SMALL))
+    return Inferrer(Foretells(value), network_of(Mixer(SMALL, quantized=True)))
 
 
 def window(value: float = 0.0) -> np.ndarray:
@@ -45,7 +46,7 @@ def test_probabilities_are_the_softmax_of_the_path() -> None:
     x = windows(count=1)
     subject = Inferrer(CpuRuntime(model), model)
     probabilities, _ = subject.infer(0, x[0].double().numpy(), Route.TRANSIENT)
-    expected = torch.softmax(model(x, Route.TRANSIENT)[0][0], dim=0).tolist()
+    expected = torch.softmax(mixer_of(model)(x, Route.TRANSIENT)[0][0], dim=0).tolist()
     assert probabilities == pytest.approx(expected, abs=1e-3)
     assert sum(probabilities) == pytest.approx(1.0)
 
@@ -103,7 +104,7 @@ def test_missing_values_are_left_out_of_the_error() -> None:
 
 def test_without_classes_there_are_no_probabilities() -> None:
     config = replace(SMALL, classes=0)
-    model = quantized(full_precision(config), windows(config=config))
+    model = network_of(quantized(full_precision(config), windows(config=config)))
     assert Inferrer(CpuRuntime(model), model).infer(0, window(), Route.STEADY)[0] == ()
 
 

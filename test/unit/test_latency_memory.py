@@ -21,6 +21,7 @@ from tao_lora_ros.benchmarks.results import OURS, read_results
 from tao_lora_ros.benchmarks.roofline import ORIN_NANO, multiplications, roofline
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.messages.route import Route
+from tao_lora_ros.model.conversion import network_of
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.runtime.gpu import GpuRuntime
 
@@ -49,7 +50,7 @@ def test_a_profiler_without_a_gpu_is_told() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_every_launch_is_timed_on_the_gpu() -> None:
-    runtime, inputs = GpuRuntime(reference("base").dual), windows(1, 0)[0]
+    runtime, inputs = GpuRuntime(network_of(reference("base").dual)), windows(1, 0)[0]
     times = device_times(lambda i: runtime.infer(inputs, Route.STEADY), 20)
     assert len(times) == 20
     assert min(times) > 1000  # ns
@@ -105,10 +106,10 @@ def test_memory_targets() -> None:
 def test_bytes_are_those_of_the_tensors() -> None:
     model = Mixer(CONFIGS["base"], quantized=True)
     total = sum(t.numel() * t.element_size() for t in model.state_dict().values())
-    assert steady_bytes(model) + branch_bytes(model) == total
+    assert steady_bytes(model.config) + branch_bytes(model.config) == total
     config = model.config
     per_block = 2 * config.rank * 2 * (config.width + config.width * config.expansion)
-    assert branch_bytes(model) == config.blocks * per_block
+    assert branch_bytes(config) == config.blocks * per_block
 
 
 def test_multiplications_are_those_of_the_linear_layers() -> None:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear
-from tao_lora_ros.model.mixer import Mixer, MixerConfig
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.mixer_config import MixerConfig
 
 
 @pytest.fixture(scope="module")
