@@ -9,18 +9,22 @@ from typing import Any
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.messages.results import Event, Inference, Kept, Phase, Result
+from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Kept, Kind, Phase, Result
 from tao_lora_ros.signal.cdr import DecodeError
 
 
 @dataclass
 class Replay:
-    """What a bag gave; `events` holds both phases, `kept` what was received around each."""
+    """What a bag gave; `events` holds both phases, `kept` what was received around each.
+
+    `loads` are there where parameter `contact_wrench_hz` is above 0.
+    """
 
     first_stamp_ns: int = 0
     inferences: list[Inference] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
+    loads: list[ContactLoad] = field(default_factory=list)
 
 
 def replay(
@@ -79,8 +83,10 @@ def _sort(results: Iterable[Result], into: Replay) -> None:
             into.inferences.append(result)
         elif isinstance(result, Event):
             into.events.append(result)
-        else:
+        elif isinstance(result, Kept):
             into.kept.append(result)
+        else:
+            into.loads.append(result)
 
 
 def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
@@ -126,6 +132,7 @@ def _account_row(account: Account) -> dict[str, Any]:
 
 
 def _event_row(event: Event, start_ns: int) -> dict[str, Any]:
+    loads = {"mean_load_n": round(event.mean_load, 3), "peak_load_n": round(event.peak_load, 3)}
     return {
         "onset_s": (event.onset_ns - start_ns) * 1e-9,
         "peak_s": (event.peak_ns - start_ns) * 1e-9,
@@ -135,4 +142,5 @@ def _event_row(event: Event, start_ns: int) -> dict[str, Any]:
         "kind": event.kind.name.lower(),
         "label": event.label,
         "probability": round(event.probability, 4),
+        **(loads if event.kind is Kind.LASTING_CONTACT else {}),
     }
