@@ -28,7 +28,8 @@ from tao_lora_ros.contact.identification import (
 from tao_lora_ros.detection import tail
 
 LEAST_S = 2.0  # of steady rows
-BETTER = 0.95  # of what a simpler expectation leaves, or it is taken
+EXPLAINS = 0.95  # of the load: an IMU that leaves more of it does not move with the wrench
+NOT_WORSE = 1.1  # times what the IMU leaves without its gyro, which physics says is to be used
 MIXED = 3.0  # times more left by one expectation than by one of each recording: they differ
 # Of a threshold: what lies under the resolution of common sensors (N, Nm) counts as nothing.
 LEAST_THRESHOLD = (0.1, 0.005)
@@ -54,8 +55,8 @@ def calibrated(
     """Identify the load of every wrench, and set its thresholds by what is left of it.
 
     The IMU, and whether its gyro is used, is what leaves the least of those parts of the recordings
-    that it was not identified on. The thresholds are by the same rule as the router's
-    (`tail.thresholds`), from those parts too.
+    that it was not identified on. Of those parts is also the level below which a contact ends, by
+    the same rule as the router's thresholds (`tail.thresholds`); it begins at twice that.
 
     Args:
         channels: their names.
@@ -88,7 +89,8 @@ def _model(
         return None, f"not known, less than {LEAST_S:g} s of it were reported"
     best = first
     for other in others:
-        if _ratio(other.left, best.left) < BETTER:
+        same = other.accel == best.accel  # with the gyro
+        if _ratio(other.left, best.left) < (NOT_WORSE if same else EXPLAINS):
             best = other
     gains = gains_of(best.samples)
     if best.imu and _mixed(best.samples, gains):
@@ -96,7 +98,8 @@ def _model(
     levels = _levels(best, wrench, recordings, rate_hz)
     if not any((level > -np.inf).any() for level in levels):
         return None, "not known, the recordings are too short"
-    thresholds, _ = tail.thresholds(levels, rate_hz, alarms_per_hour)
+    ends, _ = tail.thresholds(levels, rate_hz, alarms_per_hour)
+    thresholds = np.where(ends < tail.NEVER, ends / level_test.OFF, tail.NEVER)
     force, torque = np.maximum(thresholds, LEAST_THRESHOLD).round(4).tolist()
     model = ContactModel(
         wrench=wrench,

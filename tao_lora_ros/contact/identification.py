@@ -2,8 +2,7 @@
 
 Both sides are averaged as the level test averages them. Rows that do not fit, such as those of a
 contact that nobody saw, count less (Huber 1964, Robust estimation of a location parameter, by
-iteratively reweighted least squares). Where motion hardly excites a term, nothing is made of it: a
-ridge as large as what counts as motion shrinks its gain to 0.
+iteratively reweighted least squares).
 """
 
 from __future__ import annotations
@@ -14,16 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.contact import rigid_body
 from tao_lora_ros.contact.contact_model import STATIC, Array, Columns, terms_of
 from tao_lora_ros.contact.level_test import FILTER_S
 
-# Terms that spread less than this do not count as motion: m/s^2, rad^2/s^2, rad/s^2.
-LEAST = np.repeat([0.05, 0.02, 0.2], [3, 6, 3])
 FOLDS = 4
 _ROUNDS = 10
 _HUBER = 1.345  # usual deviations; 95 % efficient where all is Gaussian
-_NORMAL = 1.4826  # standard deviation of a Gaussian over its median absolute deviation
-_RMS_OF_MEDIAN = 1.126  # of the length of a vector of three Gaussian axes
+# What is usual is told by this quantile of absolute deviations: most of a recording may be rest,
+# and a fifth of it something else than steady motion. Of a Gaussian it is 1.28 deviations.
+_QUANTILE, _OF_GAUSSIAN = 0.8, 1.2816
+_OF_LENGTH = 1.2438  # the same of the length of three Gaussian axes, over its RMS
 _CLEARLY = 3.0  # times `LEAST`: the ridge takes less than a tenth
 
 
@@ -78,21 +78,24 @@ def _averages(rows: Array, length: int) -> Array:
 
 def gains_of(samples: Samples) -> Array:
     """What each term adds to each axis of the wrench, [6, k]."""
-    terms, count = samples.terms, samples.terms.shape[1]
-    if not count or not len(terms):
-        return np.zeros((6, count))
-    biases = np.equal.outer(samples.recording, np.unique(samples.recording)).astype(float)
-    regressors = np.hstack((terms / LEAST[:count], biases))
-    ridge = np.diag(np.repeat([1.0, 1e-9], [count, biases.shape[1]]))
-    weights = np.ones(len(terms))
-    for _ in range(_ROUNDS):
-        weighted = regressors * weights[:, None]
-        gram = weighted.T @ regressors + weights.sum() * ridge
-        solution = np.linalg.solve(gram, weighted.T @ samples.loads)
-        deviations = np.abs(samples.loads - regressors @ solution)
-        usual = _NORMAL * np.median(deviations, axis=0) + 1e-9
+    weights = np.ones(len(samples))
+    for _ in range(_ROUNDS if len(samples) else 0):
+        terms = _centred(samples.terms, weights, samples.recording)
+        loads = _centred(samples.loads, weights, samples.recording)
+        gains = rigid_body.fit(terms, loads, weights)
+        deviations = np.abs(loads - terms @ gains.T)
+        usual = np.quantile(deviations, _QUANTILE, axis=0) / _OF_GAUSSIAN + 1e-9
         weights = _HUBER / np.maximum((deviations / usual).max(axis=1), _HUBER)
-    return np.asarray((solution[:count] / LEAST[:count, None]).T)
+    return gains if len(samples) else np.zeros((6, samples.terms.shape[1]))
+
+
+def _centred(values: Array, weights: Array, recording: NDArray[np.int64]) -> Array:
+    """Values [n, k] less the weighted mean of their recording: its bias goes with it."""
+    out = np.empty_like(values)
+    for number in np.unique(recording):
+        rows = recording == number
+        out[rows] = values[rows] - np.average(values[rows], axis=0, weights=weights[rows])
+    return out
 
 
 def fold_gains(samples: Samples) -> list[Array]:
@@ -103,8 +106,8 @@ def fold_gains(samples: Samples) -> list[Array]:
 def unexplained(samples: Samples, gains: Sequence[Array]) -> Array:
     """What the gains, of each fold, leave of force (N) and torque (Nm): RMS lengths, [2].
 
-    As outliers leave them alone: those of Gaussian axes of the same median. The bias is that of
-    each recording and fold.
+    Those of Gaussian axes of the same quantile, which outliers leave alone. The bias is that of each
+    recording and fold.
     """
     groups = samples.recording * FOLDS + samples.fold
     left = samples.loads.copy()
@@ -113,14 +116,14 @@ def unexplained(samples: Samples, gains: Sequence[Array]) -> Array:
         left[rows] -= samples.terms[rows] @ gains[number % FOLDS].T
         left[rows] -= np.median(left[rows], axis=0)
     lengths = np.linalg.norm(left.reshape(-1, 2, 3), axis=2)
-    return np.asarray(_RMS_OF_MEDIAN * np.median(lengths, axis=0))
+    return np.asarray(np.quantile(lengths, _QUANTILE, axis=0) / _OF_LENGTH)
 
 
 def directions(samples: Samples) -> int:
     """In how many of 3 directions the specific force changed enough to be identified."""
     centred = samples.terms[:, :STATIC] - samples.terms[:, :STATIC].mean(axis=0)
     spreads = np.linalg.svd(centred, compute_uv=False) / np.sqrt(len(centred))
-    return int((spreads > _CLEARLY * LEAST[0]).sum())
+    return int((spreads > _CLEARLY * rigid_body.LEAST).sum())
 
 
 def folds_of(recordings: Sequence[Array]) -> list[NDArray[np.int64]]:

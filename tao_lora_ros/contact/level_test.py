@@ -133,11 +133,20 @@ def follow(state, time_ns, values):
 
 @compiled
 def levels(state, rows, out):
-    """Contact force and torque of the first wrench for rows [n, C], [n, 2]; -inf: none yet."""
+    """Force and torque levels of the first wrench for rows [n, C], [n, 2]; -inf: none yet.
+
+    The bias is held for as long as it remembers, again and again, as a contact would hold it.
+    """
+    now, bias = state.now[0], np.zeros(6)
     for i in range(len(rows)):
         _measure(state, 0, rows[i])
+        held = state.bias[0].copy() if now.learned else np.zeros(6)
+        state.level[0] += held - bias
+        state.bias[0] = bias
         _learn_bias(state, 0)
-        now = state.now[0]
+        bias[:] = state.bias[0]
+        if now.learned > now.start_rows and i % now.bias_rows:
+            state.bias[0] = held
         ready = now.filled > 0 and now.learned > now.start_rows
         out[i, 0] = now.force if ready else -np.inf
         out[i, 1] = now.torque if ready else -np.inf
