@@ -10,7 +10,7 @@ directions of the axes, nor TF; what m, c and J would tell apart is not told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,16 @@ class ContactModel:
     def terms(self) -> int:
         """How many terms the load is expected from."""
         return len(self.gains[0])
+
+
+def told(model: ContactModel | None, channels: Sequence[str]) -> str:
+    """In a few words, what lasting contacts of a wrench are found by."""
+    if model is None:
+        return "not known what hangs on it, no lasting contacts: calibrate on steady motion"
+    if not model.accel:
+        return "no IMU explains its load, held against its own slow baseline"
+    imu = channels[model.accel[0]].rpartition(".")[0]
+    return f"expected by {imu}{' and its gyro' * bool(model.gyro)}"
 
 
 def terms_of(rows: Array, accel: Columns, gyro: Columns, rate_hz: float) -> Array:

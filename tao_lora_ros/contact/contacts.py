@@ -91,7 +91,7 @@ class Contacts:
         return round(0.5e9 * (int(self._state.now["load_rows"][0]) - 1) / self._rate_hz)
 
     def load(self, wrench: int) -> NDArray[np.float64]:
-        """Contact force (N) and torque (Nm) of the newest rows, [6], NaN where there is none yet."""
+        """Contact force (N) and torque (Nm) of the newest rows, [6], NaN where there is none."""
         now = self._state.now[wrench]
         ready = now["learned"] > now["start_rows"]
         return self._state.load[wrench].copy() if ready else np.full(6, np.nan)

@@ -64,7 +64,7 @@ def samples_of(
         parts.append((terms, loads, np.full(len(loads), number), folds))
     terms, loads, recording, folds = (np.concatenate(part) for part in zip(*parts, strict=True))
     loads = np.where(np.isnan(loads).all(axis=0), 0.0, loads)
-    known = np.isfinite(terms).all(axis=1) & np.isfinite(loads).all(axis=1)
+    known = np.asarray(np.isfinite(np.hstack((terms, loads))).all(axis=1))
     return Samples(terms, loads, recording, folds).part(known)
 
 
@@ -106,8 +106,8 @@ def fold_gains(samples: Samples) -> list[Array]:
 def unexplained(samples: Samples, gains: Sequence[Array]) -> Array:
     """What the gains, of each fold, leave of force (N) and torque (Nm): RMS lengths, [2].
 
-    Those of Gaussian axes of the same quantile, which outliers leave alone. The bias is that of each
-    recording and fold.
+    Those of Gaussian axes of the same quantile, which outliers leave alone. The bias is that of
+    each recording and fold.
     """
     groups = samples.recording * FOLDS + samples.fold
     left = samples.loads.copy()

@@ -43,7 +43,7 @@ def _lever() -> Array:
 
 
 def _inertia() -> Array:
-    """J alpha + omega x J omega by the terms and J's six numbers, in the products' order, [9, 3, 6]."""
+    """J alpha + omega x J omega by the terms and J's six numbers (xx yy zz xy xz yz), [9, 3, 6]."""
     inertia = np.zeros((9, 3, 6))
     for i, j in product(range(3), repeat=2):
         inertia[6 + j, i, _of_product(i, j)] += 1.0

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tao_lora_ros.contact import calibration as contact_calibration
+from tao_lora_ros.contact.contact_model import ContactModel, wrenches_of
 from tao_lora_ros.contact.contacts import Contact, Contacts
 from tao_lora_ros.detection import moments
 from tao_lora_ros.detection.calibration import SteadyRows, calibrated
@@ -237,6 +238,12 @@ class Pipeline:
         level = np.where(loads, self._window.values.mean(axis=0), 0.0)
         self.intake.tare(np.nan_to_num(level))
         return self.reset()
+
+    @property
+    def contact_models(self) -> dict[str, ContactModel | None]:
+        """What is known of each wrench's load, by its source's name."""
+        known = {model.wrench: model for model in self._contacts.models}
+        return {name: known.get(at) for name, at in wrenches_of(self.artifact.channels).items()}
 
     @property
     def glitches(self) -> Counter[str]:

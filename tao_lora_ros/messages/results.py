@@ -44,6 +44,11 @@ class Kind(IntEnum):
     BLOW = 1  # the signals changed as they do not in steady motion
     LASTING_CONTACT = 3  # a wrench has more load than motion explains, and keeps it
 
+    @property
+    def text(self) -> str:
+        """Its name in words."""
+        return self.name.lower().replace("_", " ")
+
     @classmethod
     def _missing_(cls, value: object) -> Kind | None:
         """What earlier versions called sustained was a blow too."""
@@ -54,12 +59,12 @@ class Kind(IntEnum):
 class Event:
     """A blow or a lasting contact, when it begins and again when it is over.
 
-    Each has a number of its own; they may overlap. `channels` holds (name, share), largest share first, those above 1 %. `end_ns` is 0 in the
-    ONSET phase. `label` is empty where the model has no labels or its window was not full yet.
-    `regime_change`: it lasted so long that what it brought is now taken as steady. `raw` has the
-    samples of each source, from the pre-roll to the row that decided the phase; of a contact longer
-    than a transient may be, its beginning and its end. `mean_load` and `peak_load` are a lasting
-    contact's force in N, 0 of a blow.
+    Each has a number of its own; they may overlap. `channels` holds (name, share), largest share
+    first, those above 1 %. `end_ns` is 0 in the ONSET phase. `label` is empty where the model has
+    no labels or its window was not full yet. `regime_change`: it lasted so long that what it
+    brought is now taken as steady. `raw` has the samples of each source, from the pre-roll to the
+    row that decided the phase; of a contact longer than a transient may be, its beginning and its
+    end. `mean_load` and `peak_load` are a lasting contact's force in N, 0 of a blow.
     """
 
     phase: Phase

@@ -29,8 +29,8 @@ class Entry:
     """What the index knows of an event.
 
     `number` counts the events of this store, over restarts; `sequence` is the node's own. Times
-    are ns; `channels` holds (name, share); loads are N. `messages`, `size` (bytes) and `sha256` are those of the
-    mcap file in `folder` (relative to the store's `events/`).
+    are ns; `channels` holds (name, share); loads are N. `messages`, `size` (bytes) and `sha256` are
+    those of the mcap file in `folder` (relative to the store's `events/`).
     """
 
     number: int

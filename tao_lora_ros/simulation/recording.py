@@ -37,11 +37,12 @@ class SimulationConfig:
     """What to simulate.
 
     duration_s: length of the recording; seed: of everything random; contacts: False gives steady
-    motion only, no strike and no contact; imu_rate_hz, wrench_rate_hz: must divide the physics'
-    rate of 4000 Hz; presses: a hand presses on the tool instead of strikes and table alone;
-    mounting_seed: of tool, mounting and noise level, for several recordings of one robot (None: of
-    the recording's own seed); noise_scale: factor on noise and vibration beside the random mounting noise;
-    imu_lag_s: how much later than the wrench the IMU stamps the same moment.
+    motion only, no strike and no contact; presses: instead of strikes and table a hand that presses
+    while the arm moves, and strikes in between; mounting_seed: of tool, mounting and noise, which
+    several recordings of one robot share (None: of the recording's own seed); imu_rate_hz,
+    wrench_rate_hz: must divide the physics' rate of 4000 Hz; noise_scale: factor on noise and
+    vibration beside the random mounting noise; imu_lag_s: how much later than the wrench the IMU
+    stamps the same moment.
 
     Raises ValueError, naming field and value, for what cannot be simulated.
     """

@@ -46,7 +46,7 @@ def contact_intervals(trace: Trace, sigma_n: float, origin_s: float) -> list[Con
     force = trace.table_force + trace.ball_force
     codes = _codes(trace)
     bounds = np.flatnonzero(np.diff(codes, prepend=0, append=0))
-    found = [(a, b, _LABELS[codes[a]], force) for a, b in pairwise(bounds) if codes[a]]
+    found = [(a, b, _LABELS[codes[a]], force) for a, b in pairwise(bounds.tolist()) if codes[a]]
     found += [(a, b, "press", trace.press_force) for a, b in _runs(trace.press_force > _TOUCH_N)]
     intervals = []
     for start, end, label, size in sorted(found, key=lambda row: row[:2]):
