@@ -109,6 +109,8 @@ def unexplained(samples: Samples, gains: Sequence[Array]) -> Array:
     Those of Gaussian axes of the same quantile, which outliers leave alone. The bias is that of
     each recording and fold.
     """
+    if not len(samples):
+        return np.zeros(2)
     groups = samples.recording * FOLDS + samples.fold
     left = samples.loads.copy()
     for number in np.unique(groups):

@@ -1,0 +1,98 @@
+"""A tool that is swung about on a force sensor, with an IMU beside it: rows made by the formulas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+RATE_HZ = 200.0
+CHANNELS = tuple(
+    f"{source}_{axis}"
+    for source in ("imu.accel", "imu.gyro", "wrench.force", "wrench.torque")
+    for axis in "xyz"
+)
+NOISE = np.repeat([0.05, 0.002, 0.1, 0.004], 3)
+
+
+def turned(*vector: float) -> Matrix:
+    """The rotation [3, 3] about a vector by its length (Rodrigues)."""
+    angle = float(np.linalg.norm(vector))
+    x, y, z = np.array(vector) / max(angle, 1e-12)
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * cross @ cross)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """All in the IMU's frame; `mounting` turns it into the sensor's.
+
+    centre, origin: where the centre of mass and the sensor's origin are, seen from the IMU [3], m;
+    inertia: about the sensor's origin [3, 3], kg m^2; bias: of force and torque [6].
+    """
+
+    mass: float = 1.3
+    centre: tuple[float, ...] = (0.02, -0.01, 0.09)
+    origin: tuple[float, ...] = (0.03, 0.0, 0.02)
+    inertia: tuple[tuple[float, ...], ...] = (
+        (0.012, 0.001, 0.0), (0.001, 0.011, -0.002), (0.0, -0.002, 0.006),
+    )  # fmt: skip
+    mounting: tuple[float, ...] = (0.4, -0.9, 1.7)  # rotation vector
+    bias: tuple[float, ...] = (3.0, -8.0, 1.0, 0.2, -0.1, 0.4)
+
+
+def _smooth(
+    count: int, scale: NDArray[np.float64] | float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Sums of sines of 0.1 to 2 Hz, [count, 3]."""
+    times = np.arange(count)[:, None, None] / RATE_HZ
+    hz, phase = rng.uniform(0.1, 2.0, (1, 6, 3)), rng.uniform(0.0, 2.0 * np.pi, (1, 6, 3))
+    return np.asarray(np.sin(2.0 * np.pi * hz * times + phase).sum(axis=1) * scale)
+
+
+def swung(
+    seconds: float,
+    seed: int = 0,
+    tool: Tool | None = None,
+    speed: float = 0.6,
+    noise: float = 1.0,
+    contact: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """Rows of all channels, [n, 12].
+
+    Args:
+        seconds: how long.
+        seed: of motion and noise.
+        tool: what is swung.
+        speed: of the rotation, rad/s; 0: at rest.
+        noise: factor on the sensors'.
+        contact: further force and torque on the sensor, [n, 6].
+    """
+    tool = tool or Tool()
+    rng = np.random.default_rng(seed)
+    count = round(seconds * RATE_HZ)
+    rates = _smooth(count, speed, rng)
+    attitude = np.eye(3)
+    gravity = np.empty((count, 3))
+    for i, rate in enumerate(rates):
+        gravity[i] = 9.81 * attitude[2]
+        attitude = attitude @ turned(*rate / RATE_HZ)
+    specific = gravity + _smooth(count, 0.4 * bool(speed), rng)
+    turning = np.gradient(rates, axis=0) * RATE_HZ
+    inertia = np.array(tool.inertia)
+
+    def felt_at(point: tuple[float, ...]) -> NDArray[np.float64]:
+        """Specific force at a point of the tool."""
+        p = np.array(point)
+        return specific + np.cross(turning, p) + np.cross(rates, np.cross(rates, p))
+
+    force = -tool.mass * felt_at(tool.centre)
+    lever = np.subtract(tool.centre, tool.origin)
+    torque = -tool.mass * np.cross(lever, felt_at(tool.origin))
+    torque -= turning @ inertia + np.cross(rates, rates @ inertia)
+    turn = turned(*tool.mounting).T
+    loads = np.hstack((force @ turn, torque @ turn)) + tool.bias
+    rows = np.hstack((specific, rates, loads + (0.0 if contact is None else contact)))
+    return np.asarray(rows + noise * NOISE * rng.normal(size=rows.shape))
