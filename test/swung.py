@@ -1,11 +1,17 @@
-"""A tool that is swung about on a force sensor, with an IMU beside it: rows made by the formulas."""
+"""A tool that is swung about on a force sensor, with an IMU beside it: made by the formulas."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from recordings import START_NS, Message, imu, wrench
+
+from tao_lora_ros.contact import calibration as contact_calibration
+from tao_lora_ros.detection.calibration import calibrated, uncalibrated
+from tao_lora_ros.model.artifact import Artifact
 
 Matrix = NDArray[np.float64]
 RATE_HZ = 200.0
@@ -96,3 +102,39 @@ def swung(
     loads = np.hstack((force @ turn, torque @ turn)) + tool.bias
     rows = np.hstack((specific, rates, loads + (0.0 if contact is None else contact)))
     return np.asarray(rows + noise * NOISE * rng.normal(size=rows.shape))
+
+
+PRESS_S, TAPS_S = (6.0, 9.0), (7.0, 8.0)
+
+
+def handled(seconds: float = 12.0, seed: int = 2) -> NDArray[np.float64]:
+    """The tool is swung, pressed with 8 N from `PRESS_S` on, and tapped meanwhile at `TAPS_S`."""
+    contact = np.zeros((round(seconds * RATE_HZ), 6))
+    start, end = (round(at * RATE_HZ) for at in PRESS_S)
+    contact[start:end, :3] = (4.8, 0.0, -6.4)
+    taps = [round(at * RATE_HZ) for at in TAPS_S]
+    for tap in taps:
+        contact[tap : tap + 2, 1] += 25.0
+    rows = swung(seconds, seed, contact=contact)
+    for tap in taps:
+        rows[tap : tap + 4, :3] += np.outer([1.0, -0.6, 0.3, -0.1], [6.0, -4.0, 5.0])
+    return rows
+
+
+def messages_of(rows: NDArray[np.float64]) -> list[Message]:
+    """An Imu and a wrench of each row, in turn."""
+    messages = []
+    for i, row in enumerate(rows.tolist()):
+        stamp = START_NS + round(i * 1e9 / RATE_HZ)
+        messages.append(Message(0, stamp, imu(stamp, row[:6])))
+        messages.append(Message(1, stamp, wrench(stamp, row[6:])))
+    return messages
+
+
+@cache
+def swung_artifact() -> Artifact:
+    """Detection alone, calibrated on a minute of the tool being swung."""
+    rows = [swung(60.0, seed=1)]
+    calibration, _ = calibrated(uncalibrated(CHANNELS, RATE_HZ), rows, RATE_HZ, 1.0)
+    models, _ = contact_calibration.calibrated(CHANNELS, rows, RATE_HZ, 1.0)
+    return Artifact("swung", "1", None, RATE_HZ, CHANNELS, (), calibration, models)

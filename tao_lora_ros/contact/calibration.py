@@ -15,6 +15,7 @@ from tao_lora_ros.contact.contact_model import (
     imus_of,
     wrenches_of,
 )
+from tao_lora_ros.contact.contacts import Contact, Contacts
 from tao_lora_ros.contact.identification import (
     FOLDS,
     Samples,
@@ -26,10 +27,15 @@ from tao_lora_ros.contact.identification import (
     unexplained,
 )
 from tao_lora_ros.detection import tail
+from tao_lora_ros.detection.calibration import MOST_LEFT_OUT
+from tao_lora_ros.detection.router import Change
 
 LEAST_S = 2.0  # of steady rows
 EXPLAINS = 0.95  # of the load: an IMU that leaves more of it does not move with the wrench
 NOT_WORSE = 1.1  # times what the IMU leaves without its gyro, which physics says is to be used
+CLEAR = 15.0  # times what is usually left: a lasting contact, which does not belong
+AROUND_S = 0.3  # left out before and after
+NAMED = 3
 MIXED = 3.0  # times more left by one expectation than by one of each recording: they differ
 # Of a threshold: what lies under the resolution of common sensors (N, Nm) counts as nothing.
 LEAST_THRESHOLD = (0.1, 0.005)
@@ -92,6 +98,10 @@ def _model(
         same = other.accel == best.accel  # with the gyro
         if _ratio(other.left, best.left) < (NOT_WORSE if same else EXPLAINS):
             best = other
+    recordings, left_out = _without_contacts(best, wrench, recordings, rate_hz)
+    if left_out:
+        samples = samples_of(recordings, wrench, best.accel, best.gyro, rate_hz)
+        best = _expected(best.imu, best.accel, best.gyro, samples)
     gains = gains_of(best.samples)
     if best.imu and _mixed(best.samples, gains):
         return None, "not known, the recordings differ in what hangs on it: calibrate on one robot"
@@ -109,7 +119,7 @@ def _model(
         thresholds=(force, torque),
         noise=(round(float(best.left[0]), 6), round(float(best.left[1]), 6)),
     )
-    return model, _told(best, first, model, others)
+    return model, _told(best, first, model, others) + left_out
 
 
 def _expectations(
@@ -125,8 +135,38 @@ def _expectations(
         rows = rows or len(samples)
         if name and len(samples) < max(rows / 2, 1):
             continue  # the IMU, or its gyro, is hardly ever there
-        gains = fold_gains(samples)
-        yield _Expectation(name, accel, gyro, samples, gains, unexplained(samples, gains))
+        yield _expected(name, accel, gyro, samples)
+
+
+def _expected(name: str, accel: Columns, gyro: Columns, samples: Samples) -> _Expectation:
+    gains = fold_gains(samples)
+    return _Expectation(name, accel, gyro, samples, gains, unexplained(samples, gains))
+
+
+def _without_contacts(
+    best: _Expectation, wrench: Columns, recordings: Sequence[Array], rate_hz: float
+) -> tuple[Sequence[Array], str]:
+    """The recordings without what is clearly a contact, and words on that; all where it is much."""
+    force, torque = np.where(best.left > 0, CLEAR * best.left, tail.NEVER).tolist()
+    gains = tuple(map(tuple, gains_of(best.samples).tolist()))
+    model = ContactModel(wrench, best.accel, best.gyro, gains, (force, torque), (0.0, 0.0))
+    kept, found, rows_out = [], [], 0
+    for rows in recordings:
+        contacts = Contacts([model], rows.shape[1], rate_hz, np.inf)
+        spans: list[Contact] = []
+        for i, row in enumerate(rows):
+            spans += [c for change, c in contacts.push(i, row) if change is Change.END]
+        kept.append(rows.copy())
+        for contact in [*spans, *contacts.stop()]:
+            around = round(AROUND_S * rate_hz)
+            first, end = max(contact.onset_ns - around, 0), contact.end_ns + around + 1
+            kept[-1][first:end, list(wrench)] = np.nan
+            rows_out += min(end, len(rows)) - first
+            found.append(f"{contact.onset_ns / rate_hz:.1f} s ({contact.mean_load:.1f} N)")
+    if not found or rows_out > MOST_LEFT_OUT * sum(map(len, recordings)):
+        return recordings, ""
+    more = f" and {len(found) - NAMED} more" * (len(found) > NAMED)
+    return kept, f"; left out: lasting contacts at {', '.join(found[:NAMED])}{more}"
 
 
 def _ratio(left: Array, before: Array) -> float:

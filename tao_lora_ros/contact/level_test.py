@@ -26,6 +26,7 @@ CONFIRM_S = 0.08  # a blow of up to 30 ms never stays above for as long
 OFF = 0.5  # of the threshold: below, a contact ends ...
 HOLD_S = 0.15  # ... after this long
 BIAS_S = 10.0  # memory of the bias
+MOST_ROWS = 10**15
 START_S = 0.5  # of the bias, before anything is held against it
 
 _NONE, _ONSET, _END, _ACCEPTED = (int(change) for change in Change)
@@ -80,7 +81,7 @@ class LevelState(NamedTuple):
 
 
 def new_level_test(
-    models: Sequence[ContactModel], rate_hz: float, most_s: float = 1e9
+    models: Sequence[ContactModel], rate_hz: float, most_s: float = np.inf
 ) -> LevelState:
     """One that has seen no row; a contact of `most_s` seconds is taken as what is usual now."""
     count, length = len(models), max(round(FILTER_S * rate_hz), 1)
@@ -105,7 +106,7 @@ def new_level_test(
         ("load_rows", LOAD_S),
         ("most_rows", most_s),
     ):
-        state.now[name] = max(round(seconds * rate_hz), 1)
+        state.now[name] = max(round(min(seconds * rate_hz, MOST_ROWS)), 1)
     for now, columns, gains, model in zip(
         state.now, state.columns, state.gains, models, strict=True
     ):

@@ -77,7 +77,7 @@ def event_row(event: Event) -> tuple:
         event.onset_ns, event.frame_id, event.sequence, int(event.phase), event.onset_ns,
         event.peak_ns, event.end_ns, event.peak_score, [name for name, _ in event.channels],
         [single(share) for _, share in event.channels], event.label, single(event.probability),
-        int(event.kind), event.regime_change,
+        int(event.kind), event.mean_load, event.peak_load, event.regime_change,
     )  # fmt: skip
 
 
@@ -86,7 +86,8 @@ def event_message_row(message) -> tuple:
         ns(message.header.stamp), message.header.frame_id, message.sequence, message.phase,
         ns(message.onset), ns(message.peak), ns(message.end), message.peak_score,
         list(message.channels), [single(share) for share in message.shares], message.label,
-        single(message.probability), message.kind, message.regime_change,
+        single(message.probability), message.kind, message.mean_load, message.peak_load,
+        message.regime_change,
     )  # fmt: skip
 
 

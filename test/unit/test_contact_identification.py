@@ -130,3 +130,12 @@ def test_too_little_is_said(count: int) -> None:
     models, (line,) = calibrated(CHANNELS, [swung(2.0)[:count]], RATE_HZ, 1.0)
     assert models == ()
     assert "not known, less than 2 s" in line
+
+
+def test_a_contact_in_steady_motion_is_found_named_and_left_out() -> None:
+    hand = np.zeros((round(60.0 * RATE_HZ), 6))
+    hand[round(20.0 * RATE_HZ) : round(23.0 * RATE_HZ), 1] = 9.0
+    clean, _ = model_of(swung(60.0, seed=1))
+    model, line = model_of(swung(60.0, seed=1, contact=hand))
+    assert "; left out: lasting contacts at 20.0 s (8.9 N)" in line
+    assert model.thresholds[0] == pytest.approx(clean.thresholds[0], rel=0.1)
