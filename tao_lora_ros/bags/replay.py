@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tao_lora_ros.bags.reader import BagReader
+from tao_lora_ros.contact.contact_model import told
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Kept, Kind, Phase, Result
@@ -113,13 +114,16 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
 
 
 def _notices(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
-    """Source and text of all that a user should know of the input."""
+    """Source and text of all that a user should know of the input and what is found in it."""
     for source, account in zip(pipeline.intake.sources, pipeline.intake.accounts, strict=True):
         name = account.name
         yield from ((name, text) for text in source.notices)
         if lost := account.unused["late"] + account.refused["other_clock"]:
             why = account.remedy or "their rows were given out before they came"
             yield name, f"{lost} of {account.received} not used: {why}"
+    for name, model in pipeline.contact_models.items():
+        if model is None or not model.accel:
+            yield name, told(model, pipeline.artifact.channels)
 
 
 def _account_row(account: Account) -> dict[str, Any]:
