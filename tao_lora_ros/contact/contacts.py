@@ -94,12 +94,12 @@ class Contacts:
         """Contact force (N) and torque (Nm) of the newest rows, [6], NaN where there is none."""
         now = self._state.now[wrench]
         ready = now["learned"] > now["start_rows"]
-        return self._state.load[wrench].copy() if ready else np.full(6, np.nan)
+        return now["load"].copy() if ready else np.full(6, np.nan)
 
     def _contact(self, wrench: int, ended: bool) -> Contact:
         now = self._state.now[wrench]
         shares = np.zeros(self._channels)
-        shares[list(self.models[wrench].wrench)] = self._state.shares[wrench]
+        shares[list(self.models[wrench].wrench)] = now["shares"]
         return Contact(
             wrench,
             int(now["onset_ns"]),

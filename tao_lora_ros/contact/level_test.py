@@ -60,24 +60,27 @@ _NOW = np.dtype(
         ("sum", np.float64),  # of the force since the onset
         ("held_sum", np.float64),  # the same up to `last_ns`
         ("held", np.int64),  # rows of that
+        ("rate_hz", np.float64),
+        ("columns", np.int64, 12),  # wrench, accelerometer, gyro; -1: none
+        ("gains", np.float64, (6, DYNAMIC)),
+        ("rates", np.float64, 3),  # angular rate of the row before
+        ("explains", np.float64, DYNAMIC),  # terms of the newest row
+        ("bias", np.float64, 6),
+        ("level", np.float64, 6),  # of the newest row, less the bias; NaN: the axis has no value
+        ("load", np.float64, 6),  # likewise, over `LOAD_S`
+        ("shares", np.float64, 6),  # of each axis in the contact, summed
     ]
 )
 
 
 class LevelState(NamedTuple):
-    """All that the test remembers, for W wrenches and a filter of L rows, worked on in place."""
+    """All that the test remembers, for W wrenches and a filter of L rows, worked on in place.
+
+    Two arrays: each one more that is handed to a compiled loop costs as much as the loop.
+    """
 
     now: NDArray  # [W]
-    columns: NDArray[np.int64]  # wrench, accelerometer, gyro, -1: none, [W, 12]
-    gains: Array  # [W, 6, DYNAMIC]
-    rate_hz: float
-    rates: Array  # angular rate of the row before, [W, 3]
-    terms: Array  # of the newest row, [DYNAMIC]
     ring: Array  # what motion does not explain, [W, L, 6]
-    bias: Array  # [W, 6]
-    level: Array  # of the newest row, less the bias, NaN where an axis has no value, [W, 6]
-    load: Array  # likewise, over `LOAD_S`
-    shares: Array  # of each axis in the contact, summed, [W, 6]
 
 
 def new_level_test(
@@ -85,19 +88,10 @@ def new_level_test(
 ) -> LevelState:
     """One that has seen no row; a contact of `most_s` seconds is taken as what is usual now."""
     count, length = len(models), max(round(FILTER_S * rate_hz), 1)
-    state = LevelState(
-        now=np.zeros(count, _NOW),
-        columns=np.full((count, 12), -1),
-        gains=np.zeros((count, 6, DYNAMIC)),
-        rate_hz=rate_hz,
-        rates=np.full((count, 3), np.nan),
-        terms=np.zeros(DYNAMIC),
-        ring=np.zeros((count, length, 6)),
-        bias=np.zeros((count, 6)),
-        level=np.full((count, 6), np.nan),
-        load=np.full((count, 6), np.nan),
-        shares=np.zeros((count, 6)),
-    )
+    state = LevelState(np.zeros(count, _NOW), np.zeros((count, length, 6)))
+    for name in ("rates", "level", "load"):
+        state.now[name] = np.nan
+    state.now["rate_hz"] = rate_hz
     for name, seconds in (
         ("confirm_rows", CONFIRM_S),
         ("hold_rows", HOLD_S),
@@ -107,15 +101,14 @@ def new_level_test(
         ("most_rows", most_s),
     ):
         state.now[name] = max(round(min(seconds * rate_hz, MOST_ROWS)), 1)
-    for now, columns, gains, model in zip(
-        state.now, state.columns, state.gains, models, strict=True
-    ):
+    for now, model in zip(state.now, models, strict=True):
         now["terms"] = model.terms
         now["force_threshold"], now["torque_threshold"] = model.thresholds
-        columns[:6] = model.wrench
-        columns[6 : 6 + len(model.accel)] = model.accel
-        columns[9 : 9 + len(model.gyro)] = model.gyro
-        gains[:, : model.terms] = model.gains
+        now["columns"] = -1
+        now["columns"][:6] = model.wrench
+        now["columns"][6 : 6 + len(model.accel)] = model.accel
+        now["columns"][9 : 9 + len(model.gyro)] = model.gyro
+        now["gains"][:, : model.terms] = model.gains
     return state
 
 
@@ -138,16 +131,18 @@ def levels(state, rows, out):
 
     The bias is held for as long as it remembers, again and again, as a contact would hold it.
     """
-    now, bias = state.now[0], np.zeros(6)
+    now, bias, held = state.now[0], np.zeros(6), np.zeros(6)
     for i in range(len(rows)):
         _measure(state, 0, rows[i])
-        held = state.bias[0].copy() if now.learned else np.zeros(6)
-        state.level[0] += held - bias
-        state.bias[0] = bias
+        for axis in range(6):
+            held[axis] = now.bias[axis] if now.learned else 0.0
+            now.level[axis] += held[axis] - bias[axis]
+            now.bias[axis] = bias[axis]
         _learn_bias(state, 0)
-        bias[:] = state.bias[0]
-        if now.learned > now.start_rows and i % now.bias_rows:
-            state.bias[0] = held
+        holds = now.learned > now.start_rows and i % now.bias_rows != 0
+        for axis in range(6):
+            bias[axis] = now.bias[axis]
+            now.bias[axis] = held[axis] if holds else bias[axis]
         ready = now.filled > 0 and now.learned > now.start_rows
         out[i, 0] = now.force if ready else -np.inf
         out[i, 1] = now.torque if ready else -np.inf
@@ -160,28 +155,28 @@ def _measure(state, w, values):
     length = state.ring.shape[1]
     if not _terms(state, w, values):
         now.filled = 0
-        state.level[w] = np.nan
-        state.load[w] = np.nan
+        now.level[:] = np.nan
+        now.load[:] = np.nan
         now.force = now.torque = now.score = 0.0
         return
     residual = state.ring[w, now.at]
     for axis in range(6):
-        left = values[state.columns[w, axis]]
+        left = values[now.columns[axis]]
         for term in range(now.terms):
-            left -= state.gains[w, axis, term] * state.terms[term]
+            left -= now.gains[axis, term] * now.explains[term]
         residual[axis] = left
     now.filled = min(now.filled + 1, length)
     newest, now.at = now.at, (now.at + 1) % length
     force = torque = 0.0  # squared
     for axis in range(6):
-        bias = state.bias[w, axis] if now.learned else 0.0
+        bias = now.bias[axis] if now.learned else 0.0
         total = 0.0
         for back in range(now.filled):
             total += state.ring[w, newest - back, axis]  # before the first it counts from the end
             if back + 1 == min(now.load_rows, now.filled):
-                state.load[w, axis] = total / (back + 1) - bias
+                now.load[axis] = total / (back + 1) - bias
         level = total / now.filled - bias
-        state.level[w, axis] = level
+        now.level[axis] = level
         square = 0.0 if np.isnan(level) else level * level
         if axis < 3:
             force += square
@@ -194,23 +189,23 @@ def _measure(state, w, values):
 @compiled
 def _terms(state, w, values):
     """The terms of a row; whether all are there, and some axis of the wrench."""
-    now, columns = state.now[w], state.columns[w]
+    now, columns = state.now[w], state.now[w].columns
     there = False
     for axis in range(6):
         there |= not np.isnan(values[columns[axis]])
     for axis in range(min(now.terms, 3)):
-        state.terms[axis] = values[columns[6 + axis]]
-        there &= not np.isnan(state.terms[axis])
+        now.explains[axis] = values[columns[6 + axis]]
+        there &= not np.isnan(now.explains[axis])
     if now.terms <= 3:
         return there
     for axis in range(3):
         rate = values[columns[9 + axis]]
-        state.terms[3 + axis] = rate * rate
-        state.terms[9 + axis] = (rate - state.rates[w, axis]) * state.rate_hz
-        there &= not np.isnan(state.terms[9 + axis])
-        state.rates[w, axis] = rate
-    x, y, z = state.rates[w, 0], state.rates[w, 1], state.rates[w, 2]
-    state.terms[6], state.terms[7], state.terms[8] = x * y, x * z, y * z
+        now.explains[3 + axis] = rate * rate
+        now.explains[9 + axis] = (rate - now.rates[axis]) * now.rate_hz
+        there &= not np.isnan(now.explains[9 + axis])
+        now.rates[axis] = rate
+    x, y, z = now.rates[0], now.rates[1], now.rates[2]
+    now.explains[6], now.explains[7], now.explains[8] = x * y, x * z, y * z
     return there
 
 
@@ -223,8 +218,8 @@ def _learn_bias(state, w):
     now.learned += 1
     weight = 1.0 / min(now.learned, now.bias_rows)
     for axis in range(6):
-        if not np.isnan(state.level[w, axis]):
-            state.bias[w, axis] += weight * state.level[w, axis]
+        if not np.isnan(now.level[axis]):
+            now.bias[axis] += weight * now.level[axis]
 
 
 @compiled
@@ -245,7 +240,7 @@ def _test(state, w, time_ns):
     elif now.lasted >= now.most_rows:
         now.open, now.above, now.change = 0, 0, _ACCEPTED
         now.learned = 0
-        state.bias[w] = 0.0
+        now.bias[:] = 0.0
 
 
 @compiled
@@ -257,7 +252,7 @@ def _look_for_onset(state, w, time_ns):
     if now.above == 0:
         now.onset_ns, now.peak_score, now.peak_force = time_ns, 0.0, 0.0
         now.sum, now.lasted, now.below = 0.0, 0, 0
-        state.shares[w] = 0.0
+        now.shares[:] = 0.0
     now.above += 1
     now.lasted += 1
     _go_on(state, w, time_ns)
@@ -277,5 +272,5 @@ def _go_on(state, w, time_ns):
     now.peak_force = max(now.peak_force, now.force)
     for axis in range(6):
         threshold = now.force_threshold if axis < 3 else now.torque_threshold
-        if not np.isnan(state.level[w, axis]):
-            state.shares[w, axis] += abs(state.level[w, axis]) / threshold
+        if not np.isnan(now.level[axis]):
+            now.shares[axis] += abs(now.level[axis]) / threshold

@@ -223,15 +223,22 @@ def _scores(name: str, found: Iterable[tuple[Pressed, Contacted]]) -> Iterator[M
         ("presses", ""): len(onset_s),
         ("found_within_150_ms", ""): float(np.mean(np.array(reported_s) <= FOUND_S)),
         ("ends_within_300_ms", ""): float(np.mean(np.array(end_s) <= ENDED_S)),
-        ("onset_delay_p50", "ms"): 1e3 * float(np.median(onset_s)),
-        ("reported_after_p50", "ms"): 1e3 * float(np.median(reported_s)),
-        ("reported_after_p95", "ms"): 1e3 * float(np.quantile(reported_s, 0.95, method="lower")),
-        ("end_reported_after_p50", "ms"): 1e3 * float(np.median(end_s)),
+        ("onset_delay_p50", "ms"): _of_found(onset_s, 0.5),
+        ("reported_after_p50", "ms"): _of_found(reported_s, 0.5),
+        ("reported_after_p95", "ms"): _of_found(reported_s, 0.95),
+        ("end_reported_after_p50", "ms"): _of_found(end_s, 0.5),
         ("other_contacts", ""): others,
         ("force_error_rms", "N"): float(np.sqrt(np.concatenate(squares).mean())),
     }
     for (metric, unit), value in values.items():
-        yield Measurement(name, "presses", metric, value, unit)
+        if np.isfinite(value):
+            yield Measurement(name, "presses", metric, value, unit)
+
+
+def _of_found(seconds: list[float], share: float) -> float:
+    """A quantile of the delays of what was found, in ms; NaN where nothing was."""
+    found = [one for one in seconds if np.isfinite(one)]
+    return 1e3 * float(np.quantile(found, share)) if found else np.nan
 
 
 def _taps_found(one: Pressed, detector: TaoLora) -> list[bool]:

@@ -91,12 +91,12 @@ def test_the_bias_follows_drift_and_freezes_in_contact() -> None:
     rows[:, 0] += drift
     subject = contacts()
     assert run(subject, rows[: 60 * S]) == []
-    before = subject._state.bias.copy()
+    before = subject._state.now["bias"].copy()
     _, (_, _, end) = run(subject, rows[60 * S : 85 * S], 60 * S)
     assert end.mean_load == pytest.approx(8.5, abs=0.1)  # with what the bias lags behind
     frozen = contacts()
     run(frozen, rows[: 79 * S])
-    np.testing.assert_allclose(frozen._state.bias, before, atol=0.05)
+    np.testing.assert_allclose(frozen._state.now["bias"], before, atol=0.05)
 
 
 def test_a_load_that_stays_is_taken_as_usual_in_the_end() -> None:
