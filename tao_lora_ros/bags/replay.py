@@ -7,20 +7,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tao_lora_ros.bags.reader import BagReader
+from tao_lora_ros.contact.contact_model import told
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.messages.results import Event, Inference, Kept, Phase, Result
+from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Kept, Kind, Phase, Result
 from tao_lora_ros.signal.cdr import DecodeError
 
 
 @dataclass
 class Replay:
-    """What a bag gave; `events` holds both phases, `kept` what was received around each."""
+    """What a bag gave; `events` holds both phases, `kept` what was received around each.
+
+    `loads` are there where parameter `contact_wrench_hz` is above 0.
+    """
 
     first_stamp_ns: int = 0
     inferences: list[Inference] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
+    loads: list[ContactLoad] = field(default_factory=list)
 
 
 def replay(
@@ -79,8 +84,10 @@ def _sort(results: Iterable[Result], into: Replay) -> None:
             into.inferences.append(result)
         elif isinstance(result, Event):
             into.events.append(result)
-        else:
+        elif isinstance(result, Kept):
             into.kept.append(result)
+        else:
+            into.loads.append(result)
 
 
 def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
@@ -107,13 +114,16 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
 
 
 def _notices(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
-    """Source and text of all that a user should know of the input."""
+    """Source and text of all that a user should know of the input and what is found in it."""
     for source, account in zip(pipeline.intake.sources, pipeline.intake.accounts, strict=True):
         name = account.name
         yield from ((name, text) for text in source.notices)
         if lost := account.unused["late"] + account.refused["other_clock"]:
             why = account.remedy or "their rows were given out before they came"
             yield name, f"{lost} of {account.received} not used: {why}"
+    for name, model in pipeline.contact_models.items():
+        if model is None or not model.accel:
+            yield name, told(model, pipeline.artifact.channels)
 
 
 def _account_row(account: Account) -> dict[str, Any]:
@@ -126,6 +136,7 @@ def _account_row(account: Account) -> dict[str, Any]:
 
 
 def _event_row(event: Event, start_ns: int) -> dict[str, Any]:
+    loads = {"mean_load_n": round(event.mean_load, 3), "peak_load_n": round(event.peak_load, 3)}
     return {
         "onset_s": (event.onset_ns - start_ns) * 1e-9,
         "peak_s": (event.peak_ns - start_ns) * 1e-9,
@@ -135,4 +146,5 @@ def _event_row(event: Event, start_ns: int) -> dict[str, Any]:
         "kind": event.kind.name.lower(),
         "label": event.label,
         "probability": round(event.probability, 4),
+        **(loads if event.kind is Kind.LASTING_CONTACT else {}),
     }

@@ -93,4 +93,4 @@ def calibrated_on_itself(
         f"taken for steady ({left_out_s:.1f} s left out); "
         "next: tao-lora calibrate STEADY_BAG... --out MODEL, then --model MODEL",
     )
-    return made.artifact, lines
+    return made.artifact, [*lines, *made.contacts]

@@ -111,8 +111,15 @@ def _print_summary(numbers: dict) -> None:
         channels = ", ".join(f"{k} {v:.0%}" for k, v in list(event["channels"].items())[:3])
         print(
             f"  {event['onset_s']:9.4f} s  peak {event['peak_s']:9.4f}  end {event['end_s']:9.4f}"
-            f"  score {event['score']:5.2f}  {event['label'] or '-':8}  {channels}"
+            f"  score {event['score']:5.2f}  {event['kind'].replace('_', ' '):15}  "
+            f"{event['label'] or '-':8}  {_load(event)}{channels}"
         )
+
+
+def _load(event: dict) -> str:
+    if "mean_load_n" not in event:
+        return ""
+    return f"{event['mean_load_n']:.1f} N, at most {event['peak_load_n']:.1f} N  "
 
 
 @contextmanager
@@ -166,7 +173,11 @@ def simulate_command(options: Namespace) -> None:
         for number, path in enumerate(runs):
             try:
                 config = SimulationConfig(
-                    options.duration, options.seed + number, contacts=not options.steady
+                    options.duration,
+                    options.seed + number,
+                    contacts=not options.steady,
+                    presses=options.presses,
+                    mounting_seed=options.mounting,
                 )
                 show = partial(_show, bar, bar.add_task(str(path), total=1.0))
                 write_recording(simulate(config, show), path)

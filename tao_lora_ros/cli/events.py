@@ -86,7 +86,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
         _time(entry.onset_ns),
         f"{_seconds(entry.end_ns - entry.onset_ns):.3f} s",
         f"{entry.peak_score:.2f}",
-        Kind(entry.kind).name.lower(),
+        f"{Kind(entry.kind).text}{f' {entry.mean_load:.1f} N' * bool(entry.mean_load)}",
         shown(entry.label) or "-",
         _size(entry.size),
         _channels(entry, _TOP_CHANNELS),
@@ -97,13 +97,15 @@ def show_event(options: Namespace) -> None:
     """`tao-lora events show`."""
     entry, record = read_event(options.store, options.number)
     label = f"{shown(entry.label)} {entry.probability:.0%}" if entry.label else "-"
-    frame_id, kind = shown(record.event.frame_id), Kind(entry.kind).name.lower()
+    frame_id, kind = shown(record.event.frame_id), Kind(entry.kind).text
     print(f"event     {entry.number}, number {entry.sequence} of its run, frame {frame_id}")
     print(f"onset     {_time(entry.onset_ns)} UTC ({entry.onset_ns} ns)")
     print(f"peak      {_seconds(entry.peak_ns - entry.onset_ns):.4f} s after the onset")
     print(f"end       {_seconds(entry.end_ns - entry.onset_ns):.4f} s after the onset")
     print(f"score     {entry.peak_score:.2f}")
     print(f"kind      {kind}{', a new steady state' * entry.regime_change}")
+    if entry.mean_load:
+        print(f"load      {entry.mean_load:.1f} N on average, {entry.peak_load:.1f} N at most")
     print(f"label     {label}")
     print(f"channels  {_channels(entry)}")
     print(f"bag       {options.store / EVENTS / entry.folder}")

@@ -68,7 +68,14 @@ def _parser(command: list[str]) -> argparse.ArgumentParser:
     simulate.add_argument("--duration", type=float, default=60.0, help="seconds of each recording")
     simulate.add_argument("--seed", type=int, default=0, help="seed of the first recording")
     simulate.add_argument("--runs", type=int, help="how many recordings, run_000 on")
-    simulate.add_argument("--steady", action="store_true", help="no strikes, no contacts")
+    kind = simulate.add_mutually_exclusive_group()
+    kind.add_argument("--steady", action="store_true", help="no strikes, no contacts")
+    kind.add_argument(
+        "--presses", action="store_true", help="a hand presses while the arm moves, taps within"
+    )
+    simulate.add_argument(
+        "--mounting", type=int, metavar="SEED", help="of tool and mounting (default: each its own)"
+    )
 
     calibrate = subparsers.add_parser("calibrate", help="set the thresholds from steady bags")
     calibrate.set_defaults(run=commands.calibrate_command)

@@ -35,6 +35,11 @@ class Findings:
     left_out_s: float
     expected_per_hour: float
 
+    @property
+    def spans(self) -> list[tuple[int, int, int]]:
+        """Recording, first row and end of each moment."""
+        return [(moment.recording, moment.first, moment.end) for moment in self.moments]
+
 
 def report_lines(
     old: Calibration,

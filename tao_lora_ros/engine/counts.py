@@ -16,8 +16,9 @@ class Counts:
         windows: full ones, each of a row.
         steady: inferences on the steady path.
         transient: inferences on the transient path.
-        events: transients that began.
-        regime_changes: transients that were accepted as the new steady state.
+        events: transients and contacts that began.
+        contacts: of these, lasting contacts.
+        regime_changes: transients and contacts that were accepted as the new steady state.
         resets: times that all signals were forgotten.
     """
 
@@ -28,6 +29,7 @@ class Counts:
     steady: int = 0
     transient: int = 0
     events: int = 0
+    contacts: int = 0
     regime_changes: int = 0
     resets: int = 0
 

@@ -1,88 +1,168 @@
-"""Put a transient into words: its channels, its label, and what was received around it."""
+"""Put what was found into words: its channels, its label, and what was received around it."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from math import inf
 
 import numpy as np
 
+from tao_lora_ros.contact.contacts import Contact
 from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
-from tao_lora_ros.messages.results import Event, Kept, Phase
+from tao_lora_ros.messages.results import Event, Kept, Kind, Phase
 
 _LEAST_SHARE = 0.01
+_BLOW = -1  # in the place of a contact's wrench
+
+_Cut = list[tuple[RawSamples, RawMessages]]  # of each source
+
+
+class _Open:
+    """An event that goes on: its number, what its inferences said, and its beginning once it is
+    so long that the buffers will not hold it until the end."""
+
+    def __init__(self, sequence: int, labels: int, head_ns: float) -> None:
+        self.sequence = sequence
+        self.label_sum = np.zeros(labels)
+        self.head_ns = head_ns
+        self.head: _Cut | None = None
 
 
 class EventDescriber:
-    """Describes transients from what their inferences said and what the buffers hold.
+    """Describes blows and contacts from what their inferences said and what the buffers hold.
 
     Args:
         intake: the sources and their newest messages.
         labels: the model's labels.
         pre_roll_s: raw samples before the onset, in seconds.
+        longest_s: of a longer event the beginning and the end are kept, so long each.
         post_roll_s: messages to be kept after the end.
+
+    Attributes:
+        described: events so far, the number of the next.
     """
 
     def __init__(
-        self, intake: Intake, labels: tuple[str, ...], pre_roll_s: float, post_roll_s: float
+        self,
+        intake: Intake,
+        labels: tuple[str, ...],
+        pre_roll_s: float,
+        longest_s: float,
+        post_roll_s: float,
+        described: int = 0,
     ) -> None:
         self._intake = intake
         self._source_of = [s for s in intake.sources for _ in s.config.channels]
         self._labels = labels
         self._pre_roll_ns = round(pre_roll_s * 1e9)
+        self._longest_ns = round(longest_s * 1e9)
         self._post_roll_ns = round(post_roll_s * 1e9)
+        self.described = described
         self.clear()
 
     def clear(self) -> None:
-        """Forget all inferences, and events that wait for their post-roll."""
-        self._label_sum = np.zeros(len(self._labels))
-        self._waiting: deque[tuple[int, Event]] = deque()  # and until when
+        """Forget all inferences, and events that go on or wait for their post-roll."""
+        self._label_sum = np.zeros(len(self._labels))  # of a transient, also before its onset
+        self._open: dict[int, _Open] = {}
+        self._waiting: deque[tuple[int, Event, _Open]] = deque()  # and until when
 
-    def add(self, probabilities: tuple[float, ...]) -> None:
-        """Take what an inference within the transient said."""
-        self._label_sum += probabilities
+    def add(self, probabilities: tuple[float, ...], transient: bool) -> None:
+        """Take what an inference said, within the transient or not."""
+        if transient:
+            self._label_sum += probabilities
+        for opened in self._open.values():
+            opened.label_sum += probabilities
 
     def describe(
-        self, phase: Phase, transient: Transient, until_ns: int, regime_change: bool = False
+        self,
+        phase: Phase,
+        found: Transient | Contact,
+        until_ns: int,
+        regime_change: bool = False,
     ) -> Event:
         """The event as it stands at `until_ns`; its label is the likeliest over its inferences."""
-        order = np.argsort(-transient.shares)
-        shares = [(self._intake.channels[i], float(transient.shares[i])) for i in order]
+        contact = found if isinstance(found, Contact) else None
+        key = contact.wrench if contact else _BLOW
+        if phase is Phase.ONSET:
+            head_ns = found.onset_ns + self._longest_ns if contact else inf
+            self._open[key] = _Open(self.described, len(self._labels), head_ns)
+            self.described += 1
+        opened = self._open[key]
+        order = np.argsort(-found.shares)
+        shares = [(self._intake.channels[i], float(found.shares[i])) for i in order]
+        label_sum = opened.label_sum if contact else self._label_sum
         label, probability = "", 0.0
-        if total := self._label_sum.sum():
-            best = int(self._label_sum.argmax())
-            label, probability = self._labels[best], float(self._label_sum[best] / total)
+        if total := label_sum.sum():
+            best = int(label_sum.argmax())
+            label, probability = self._labels[best], float(label_sum[best] / total)
         event = Event(
             phase=phase,
-            sequence=transient.sequence,
+            sequence=opened.sequence,
             frame_id=self._source_of[order[0]].frame_id,
-            onset_ns=transient.onset_ns,
-            peak_ns=transient.peak_ns,
-            end_ns=transient.end_ns,
-            peak_score=transient.peak_score,
+            onset_ns=found.onset_ns,
+            peak_ns=found.peak_ns,
+            end_ns=found.end_ns,
+            peak_score=found.peak_score,
             channels=tuple(share for share in shares if share[1] >= _LEAST_SHARE),
             label=label,
             probability=probability,
-            raw=tuple(samples for samples, _ in self._cut(transient.onset_ns, until_ns)),
+            raw=tuple(samples for samples, _ in self._cut(opened, found.onset_ns, until_ns)),
             regime_change=regime_change,
+            kind=Kind.LASTING_CONTACT if contact else Kind.BLOW,
+            mean_load=contact.mean_load if contact else 0.0,
+            peak_load=contact.peak_load if contact else 0.0,
         )
         if phase is Phase.END:
-            self._label_sum[:] = 0.0
-            self._waiting.append((max(until_ns, event.end_ns + self._post_roll_ns), event))
+            del self._open[key]
+            if contact is None:
+                self._label_sum[:] = 0.0
+            until_ns = max(until_ns, event.end_ns + self._post_roll_ns)
+            self._waiting.append((until_ns, event, opened))
         return event
 
     def kept(self, time_ns: float) -> Iterator[Kept]:
         """Events whose post-roll is over at this time, in their order; at infinity all."""
+        for opened in self._open.values():
+            if opened.head is None and opened.head_ns <= time_ns:
+                head_ns = int(opened.head_ns)
+                start_ns = head_ns - self._longest_ns - self._pre_roll_ns
+                opened.head = self._cut_buffers(start_ns, head_ns)
         while self._waiting and self._waiting[0][0] <= time_ns:
-            until_ns, event = self._waiting.popleft()
-            cuts = self._cut(event.onset_ns, until_ns)
+            until_ns, event, opened = self._waiting.popleft()
+            cuts = self._cut(opened, event.onset_ns, until_ns)
             yield Kept(event, tuple(messages for _, messages in cuts))
 
-    def _cut(self, onset_ns: int, until_ns: int) -> list[tuple[RawSamples, RawMessages]]:
-        """What the buffers hold from the pre-roll on, a source each."""
+    def _cut(self, opened: _Open, onset_ns: int, until_ns: int) -> _Cut:
+        """What was received from the pre-roll on, of a long event without its middle."""
+        if opened.head is None:
+            return self._cut_buffers(onset_ns - self._pre_roll_ns, until_ns)
+        newest_ns = until_ns - self._longest_ns - self._post_roll_ns
+        tail = self._cut_buffers(max(int(opened.head_ns) + 1, newest_ns), until_ns)
+        return [_joined(*cuts) for cuts in zip(opened.head, tail, strict=True)]
+
+    def _cut_buffers(self, start_ns: int, until_ns: int) -> _Cut:
         return [
-            buffer.cut(onset_ns - self._pre_roll_ns, until_ns, source.frame_id)
+            buffer.cut(start_ns, until_ns, source.frame_id)
             for buffer, source in zip(self._intake.buffers, self._intake.sources, strict=True)
         ]
+
+
+def _joined(
+    head: tuple[RawSamples, RawMessages], tail: tuple[RawSamples, RawMessages]
+) -> tuple[RawSamples, RawMessages]:
+    """Both parts of an event, what was refused between them once."""
+    (first, before), (last, after) = head, tail
+    known = set(map(id, before.data))
+    new = [i for i, data in enumerate(after.data) if id(data) not in known]
+    samples = RawSamples(
+        last.source,
+        last.frame_id,
+        last.channels,
+        np.concatenate((first.stamps_ns, last.stamps_ns)),
+        np.concatenate((first.values, last.values)),
+    )
+    times_ns = np.concatenate((before.times_ns, after.times_ns[new]))
+    return samples, RawMessages(times_ns, (*before.data, *(after.data[i] for i in new)))

@@ -182,6 +182,11 @@ class Intake:
             buffer.restart()
         self._newest_ns = 0
 
+    def source_of(self, channel: int) -> Source:
+        """The source of a channel, by its number."""
+        at = next(i for i, columns in enumerate(self._columns) if channel < columns.stop)
+        return self.sources[at]
+
     def finish(self) -> None:
         """No more will come: what waits for a row is counted as never used."""
         self._aligner.finish()

@@ -9,11 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tao_lora_ros.contact import calibration as contact_calibration
+from tao_lora_ros.contact.contact_model import ContactModel, wrenches_of
+from tao_lora_ros.contact.contacts import Contact, Contacts
+from tao_lora_ros.detection import moments
 from tao_lora_ros.detection.calibration import SteadyRows, calibrated
 from tao_lora_ros.detection.detector import Detector, Step
 from tao_lora_ros.detection.findings import report_lines
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.detection.router import Change, RouterConfig
+from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.counts import Counts
 from tao_lora_ros.engine.describer import EventDescriber
 from tao_lora_ros.engine.inferrer import Inferrer, NoInferrer
@@ -22,7 +27,7 @@ from tao_lora_ros.engine.schedule import HopSchedule
 from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.engine.sources import check_channels, check_successor
 from tao_lora_ros.messages.errors import TaoLoraError
-from tao_lora_ros.messages.results import Event, Inference, Phase, Result
+from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Phase, Result
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.runtime.choice import ChosenRuntime, NoRuntime
@@ -84,6 +89,12 @@ class Pipeline:
         self.artifact = artifact
         calibration, channels = artifact.calibration, artifact.channels
         self._detector = Detector(calibration, router_config(settings, artifact.rate_hz))
+        self._contacts = Contacts(
+            artifact.contacts, len(channels), artifact.rate_hz, settings.max_contact_s
+        )
+        self._load_rows = 0
+        if settings.contact_wrench_hz:
+            self._load_rows = max(round(artifact.rate_hz / settings.contact_wrench_hz), 1)
         self._steady = SteadyRows(artifact.rate_hz, len(channels))
         self._glitches = GlitchFilter(channels, artifact.rate_hz)
         self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
@@ -103,8 +114,14 @@ class Pipeline:
         self._inferrer: Inferrer | NoInferrer = NoInferrer()
         if artifact.model and isinstance(runtime, ChosenRuntime):
             self._inferrer = Inferrer(runtime, artifact.model)
-        rolls_s = self._settings.pre_roll_s, self._settings.post_roll_s
-        self._describer = EventDescriber(self.intake, artifact.labels, *rolls_s)
+        self._describer = EventDescriber(
+            self.intake,
+            artifact.labels,
+            self._settings.pre_roll_s,
+            self._settings.max_transient_s,
+            self._settings.post_roll_s,
+            self.counts.events,
+        )
 
     def warm(self) -> None:
         """Have the model's first calls behind us: they allocate and are slow."""
@@ -129,6 +146,7 @@ class Pipeline:
         self._adopt(artifact, runtime)
         self.warm()
         self._detector.recalibrate(artifact.calibration)
+        self._contacts.recalibrate(artifact.contacts)
         return closed
 
     def apply(self, settings: Settings) -> None:
@@ -177,6 +195,8 @@ class Pipeline:
         results = [result for row in self._glitches.flush() for result in self._row(row)]
         if transient := self._detector.stop():
             results.append(self._describer.describe(Phase.END, transient, self._last_ns))
+        for contact in self._contacts.stop():
+            results.append(self._describer.describe(Phase.END, contact, self._last_ns))
         return results + self.end_post_rolls()
 
     def end_post_rolls(self) -> list[Result]:
@@ -196,9 +216,13 @@ class Pipeline:
             CalibrationError: it was too short, or not steady; all stays as it was.
         """
         old, rate_hz = self._detector.calibration, self.artifact.rate_hz
-        new, found = calibrated(old, [self._steady.values], rate_hz, old.alarms_per_hour)
+        channels, rows = self.artifact.channels, [self._steady.values]
+        new, found = calibrated(old, rows, rate_hz, old.alarms_per_hour)
+        kept = moments.without(rows, found.spans)
+        models, told = contact_calibration.calibrated(channels, kept, rate_hz, new.alarms_per_hour)
         self._detector.recalibrate(new)
-        return report_lines(old, new, found, self.artifact.channels, rate_hz)
+        self._contacts.recalibrate(models)
+        return [*report_lines(old, new, found, channels, rate_hz), *told]
 
     def tare(self) -> list[Result]:
         """Take the mean force and torque of the present window as zero; forget all signals.
@@ -216,6 +240,12 @@ class Pipeline:
         return self.reset()
 
     @property
+    def contact_models(self) -> dict[str, ContactModel | None]:
+        """What is known of each wrench's load, by its source's name."""
+        known = {model.wrench: model for model in self._contacts.models}
+        return {name: known.get(at) for name, at in wrenches_of(self.artifact.channels).items()}
+
+    @property
     def glitches(self) -> Counter[str]:
         """Single bad samples that were mended, by channel."""
         return self._glitches.glitches
@@ -227,7 +257,8 @@ class Pipeline:
 
     def _restart(self) -> None:
         self.intake.restart()
-        for signals in (self._steady, self._glitches, self._window, self._detector):
+        self._steady.clear()
+        for signals in (self._glitches, self._window, self._detector, self._contacts):
             signals.clear()
         for results in (self._schedule, self._inferrer, self._describer):
             results.clear()
@@ -245,7 +276,9 @@ class Pipeline:
             if self._schedule.due(step.path, onset=step.change is Change.ONSET):
                 yield self._infer(row, step)
         if step.change is not Change.NONE:
-            yield self._transition(step.change, row.time_ns)
+            yield self._changed(step.change, self._detector.transient, row.time_ns)
+        if self._contacts.models:
+            yield from self._follow_contacts(row)
         yield from self._describer.kept(row.time_ns)
 
     def _infer(self, row: Row, step: Step) -> Inference:
@@ -253,9 +286,9 @@ class Pipeline:
         probabilities, error = self._inferrer.infer(self.counts.rows, self._window.values, path)
         if path is Route.TRANSIENT:
             self.counts.transient += 1
-            self._describer.add(probabilities)
         else:
             self.counts.steady += 1
+        self._describer.add(probabilities, path is Route.TRANSIENT)
         times = self._window.times_ns
         return Inference(
             stamp_ns=row.stamp_ns,
@@ -268,11 +301,25 @@ class Pipeline:
             window_end_ns=int(times[-1]),
         )
 
-    def _transition(self, change: Change, time_ns: int) -> Event:
-        transient = self._detector.transient
+    def _follow_contacts(self, row: Row) -> Iterator[Result]:
+        """Contacts that begin or end with a row, and the contact loads where they are due."""
+        for change, contact in self._contacts.push(row.time_ns, row.values):
+            self.counts.contacts += change is Change.ONSET
+            yield self._changed(change, contact, row.time_ns)
+        if self._load_rows and self.counts.rows % self._load_rows == 0:
+            yield from self._loads(row.time_ns)
+
+    def _changed(self, change: Change, found: Transient | Contact, time_ns: int) -> Event:
         if change is Change.ONSET:
             self.counts.events += 1
-            return self._describer.describe(Phase.ONSET, transient, time_ns)
+            return self._describer.describe(Phase.ONSET, found, time_ns)
         accepted = change is Change.ACCEPTED
         self.counts.regime_changes += accepted
-        return self._describer.describe(Phase.END, transient, time_ns, accepted)
+        return self._describer.describe(Phase.END, found, time_ns, accepted)
+
+    def _loads(self, time_ns: int) -> Iterator[ContactLoad]:
+        for wrench, model in enumerate(self._contacts.models):
+            source = self.intake.source_of(model.wrench[0])
+            values = self._contacts.load(wrench)
+            stamp_ns = time_ns - self._contacts.load_delay_ns
+            yield ContactLoad(stamp_ns, source.frame_id, source.config.name, values)

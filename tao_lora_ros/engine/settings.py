@@ -93,6 +93,12 @@ class Settings:
     max_transient_s: float = parameter(
         2.0, "s", "after this long a transient is accepted as the new steady state", 0.1, 60.0
     )
+    max_contact_s: float = parameter(
+        600.0, "s", "after this long a lasting contact is taken as the usual load", 1.0, 86_400.0
+    )
+    contact_wrench_hz: float = parameter(
+        0.0, "Hz", "rate of ~/contact_wrench, up to the model's; 0: no such topic", 0.0, 10_000.0
+    )
     pre_roll_s: float = parameter(0.25, "s", "raw samples kept from before an onset", 0.0, 10.0)
     post_roll_s: float = parameter(
         0.25, "s", "messages that the event store keeps from after an end", 0.0, 10.0

@@ -30,6 +30,8 @@ def event_bytes(event: Event) -> bytes:
     out.texts([name for name, _ in event.channels])
     out.array(np.array([share for _, share in event.channels], "<f4"), 4)
     out.put("B", event.kind)
+    out.put("d", event.mean_load)
+    out.put("d", event.peak_load)
     out.put("?", event.regime_change)
     out.text(event.label)
     out.put("f", event.probability)

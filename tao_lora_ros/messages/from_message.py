@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tao_lora_ros.messages.raw_data import RawSamples
-from tao_lora_ros.messages.results import Event, Inference, Phase
+from tao_lora_ros.messages.results import Event, Inference, Kind, Phase
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.messages.stamps import stamp_of
 
@@ -31,10 +31,10 @@ def inference_from(message: Any) -> Inference:
 
 
 def event_from(message: Any) -> Event:
-    """The event of a TransientEvent message.
+    """The event of a TransientEvent message, also of one from before there were loads.
 
     Raises:
-        ValueError: its phase is none, or its samples do not fit its channels.
+        ValueError: its phase or kind is none, or its samples do not fit its channels.
     """
     return Event(
         phase=Phase(message.phase),
@@ -49,6 +49,9 @@ def event_from(message: Any) -> Event:
         probability=message.probability,
         raw=tuple(_raw_from(raw) for raw in message.raw),
         regime_change=message.regime_change,
+        kind=Kind(message.kind),
+        mean_load=getattr(message, "mean_load", 0.0),
+        peak_load=getattr(message, "peak_load", 0.0),
     )
 
 

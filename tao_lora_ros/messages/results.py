@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
 from tao_lora_ros.messages.route import Route
 
@@ -36,24 +39,32 @@ class Phase(IntEnum):
 
 
 class Kind(IntEnum):
-    """How long an event lasted, in two words; the values of TransientEvent.msg."""
+    """What found an event; the values of TransientEvent.msg."""
 
-    UNKNOWN = 0  # it goes on
-    IMPULSIVE = 1
-    SUSTAINED = 2
+    BLOW = 1  # the signals changed as they do not in steady motion
+    LASTING_CONTACT = 3  # a wrench has more load than motion explains, and keeps it
 
+    @property
+    def text(self) -> str:
+        """Its name in words."""
+        return self.name.lower().replace("_", " ")
 
-IMPULSIVE_S = 0.15
+    @classmethod
+    def _missing_(cls, value: object) -> Kind | None:
+        """What earlier versions called sustained was a blow too."""
+        return cls.BLOW if value in (0, 2) else None
 
 
 @dataclass(frozen=True)
 class Event:
-    """A transient, when it begins and again when it is over.
+    """A blow or a lasting contact, when it begins and again when it is over.
 
-    `channels` holds (name, share), largest share first, those above 1 %. `end_ns` is 0 in the
-    ONSET phase. `label` is empty where the model has no labels or its window was not full yet.
-    `regime_change`: it lasted so long that what it brought is now taken as steady. `raw` has the
-    samples of each source, from the pre-roll to the row that decided the phase.
+    Each has a number of its own; they may overlap. `channels` holds (name, share), largest share
+    first, those above 1 %. `end_ns` is 0 in the ONSET phase. `label` is empty where the model has
+    no labels or its window was not full yet. `regime_change`: it lasted so long that what it
+    brought is now taken as steady. `raw` has the samples of each source, from the pre-roll to the
+    row that decided the phase; of a contact longer than a transient may be, its beginning and its
+    end. `mean_load` and `peak_load` are a lasting contact's force in N, 0 of a blow.
     """
 
     phase: Phase
@@ -68,14 +79,9 @@ class Event:
     probability: float
     raw: tuple[RawSamples, ...]
     regime_change: bool = False
-
-    @property
-    def kind(self) -> Kind:
-        """A heuristic by duration alone: up to `IMPULSIVE_S` seconds is impulsive."""
-        if self.phase is Phase.ONSET:
-            return Kind.UNKNOWN
-        short = self.end_ns - self.onset_ns <= IMPULSIVE_S * 1e9
-        return Kind.IMPULSIVE if short else Kind.SUSTAINED
+    kind: Kind = Kind.BLOW
+    mean_load: float = 0.0
+    peak_load: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -90,4 +96,18 @@ class Kept:
     received: tuple[RawMessages, ...]
 
 
-Result = Inference | Event | Kept
+@dataclass(frozen=True, eq=False)
+class ContactLoad:
+    """What touches a sensor, by the wrench that motion does not explain.
+
+    `wrench` is the name of its source; `values` are force x y z (N) and torque x y z (Nm) in its
+    frame, [6], NaN where an axis is not reported; `stamp_ns` the middle of what they are a mean of.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    wrench: str
+    values: NDArray[np.float64]
+
+
+Result = Inference | Event | Kept | ContactLoad

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
+from tao_lora_ros.contact.contact_model import ContactModel
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import uncalibrated
 from tao_lora_ros.messages.texts import shown
@@ -36,6 +37,7 @@ class Artifact:
     """A model ready to infer, with all that the pipeline has to know about it.
 
     Without a `model` it is for detection only: the router is calibrated, and there are no labels.
+    Without `contacts`, as before they were calibrated, no lasting contact is found.
     `adapters` are named branches for the same base, such as one a tool or a terrain, that
     `with_adapter` puts into the place of the model's own.
     """
@@ -47,6 +49,7 @@ class Artifact:
     channels: tuple[str, ...]
     labels: tuple[str, ...]
     calibration: Calibration
+    contacts: tuple[ContactModel, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     adapters: dict[str, Adapter] = field(default_factory=dict)
@@ -87,6 +90,7 @@ def save_artifact(artifact: Artifact, folder: Path) -> None:
         "channels": [{"name": name, "unit": unit_of(name)} for name in artifact.channels],
         "labels": list(artifact.labels),
         "router": asdict(artifact.calibration),
+        "contacts": [asdict(model) for model in artifact.contacts],
         "provenance": without_nan(artifact.provenance),
         "metrics": without_nan(artifact.metrics),
     }
@@ -149,6 +153,10 @@ def load_artifact(folder: Path, adapter: str = "") -> Artifact:
         channels=tuple(channel["name"] for channel in card["channels"]),
         labels=tuple(card["labels"]),
         calibration=_calibration(card),
+        contacts=tuple(
+            ContactModel(**{key: _tuples(value) for key, value in row.items()})
+            for row in card.get("contacts", [])
+        ),
         provenance=card["provenance"],
         metrics=card["metrics"],
         adapters=adapters,

@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 
+from tao_lora_ros.contact.contact_model import DYNAMIC, STATIC, imus_of, wrenches_of
 from tao_lora_ros.detection.innovation import LAGS, prior
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.files import read_regular
@@ -142,6 +143,22 @@ def _check_levels(card: dict[str, Any]) -> None:
         raise ValueError(f"router.level_channels is {levels}, expected each once")
 
 
+def _check_contacts(card: dict[str, Any]) -> None:
+    names = [channel["name"] for channel in card["channels"]]
+    for i, model in enumerate(card.get("contacts", [])):
+        where = f"contacts[{i}]"
+        for key, known in (
+            ("wrench", wrenches_of(names).values()),
+            ("accel", [(), *(accel for accel, _ in imus_of(names).values())]),
+            ("gyro", [(), *(gyro for _, gyro in imus_of(names).values())]),
+        ):
+            if tuple(model[key]) not in known:
+                raise ValueError(f"{where}.{key} is {model[key]}, expected a sensor's channels")
+        terms = DYNAMIC if model["gyro"] else STATIC if model["accel"] else 0
+        if any(len(row) != terms for row in model["gains"]):
+            raise ValueError(f"{where}.gains has rows that are not of {terms} terms")
+
+
 def _check_order(card: dict[str, Any]) -> None:
     router = card["router"]
     for name in ("scales", "memories"):
@@ -208,4 +225,4 @@ def _check_prior(card: dict[str, Any]) -> None:
 
 
 _CHECKS = [_check_lengths, _check_levels, _check_order, _check_bounds, _check_units, _check_texts]
-_CHECKS += [_check_inputs, _check_prior]
+_CHECKS += [_check_inputs, _check_prior, _check_contacts]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rosbags.highlevel import AnyReader
@@ -109,11 +110,12 @@ def count_and_read(folder: Path) -> tuple[int, EventRecord]:
             for connection, time_ns, data in reader.messages():
                 found[connection.id].append((time_ns, bytes(data)))
             topics = {connection.id: Topic.of(connection) for connection in reader.connections}
-        (event,) = (id for id, topic in topics.items() if topic.msgtype == TRANSIENT_EVENT)
-        ((_, message),) = found.pop(event)
+            (event,) = (id for id, topic in topics.items() if topic.msgtype == TRANSIENT_EVENT)
+            ((_, message),) = found.pop(event)
+            # By the bag's own definition: an earlier version's had other fields.
+            said: Any = reader.deserialize(message, TRANSIENT_EVENT)
         received = tuple((topics[id], _messages(rows)) for id, rows in found.items())
         count = 1 + sum(map(len, found.values()))
-        said = message_types().deserialize_cdr(message, TRANSIENT_EVENT)
         return count, EventRecord(event_from(said), message, received, topics[event])
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -29,8 +29,8 @@ class Entry:
     """What the index knows of an event.
 
     `number` counts the events of this store, over restarts; `sequence` is the node's own. Times
-    are ns; `channels` holds (name, share). `messages`, `size` (bytes) and `sha256` are those of the
-    mcap file in `folder` (relative to the store's `events/`).
+    are ns; `channels` holds (name, share); loads are N. `messages`, `size` (bytes) and `sha256` are
+    those of the mcap file in `folder` (relative to the store's `events/`).
     """
 
     number: int
@@ -48,6 +48,8 @@ class Entry:
     messages: int
     size: int
     sha256: str
+    mean_load: float = 0.0
+    peak_load: float = 0.0
 
     @property
     def mcap(self) -> str:
@@ -77,13 +79,15 @@ class Entry:
         if not isinstance(row, dict):
             raise ValueError(f"not an entry: {shown(row)}")
         for name, (fits, expected) in _CHECKS.items():
+            if name in _LATER and name not in row:
+                continue
             if name not in row:
                 raise ValueError(f"not an entry: '{name}' is missing")
             if not fits(row[name]):
                 raise ValueError(f"'{name}' is {shown(repr(row[name]))}, expected {expected}")
         if number_in(row["folder"]) != row["number"]:
             raise ValueError(f"'folder' is {row['folder']}, expected one of number {row['number']}")
-        known = {field.name: row[field.name] for field in fields(cls)}
+        known = {field.name: row[field.name] for field in fields(cls) if field.name in row}
         # All events have the same few channels: their names are kept once.
         known["channels"] = tuple((intern(name), float(share)) for name, share in row["channels"])
         return cls(**known)
@@ -125,6 +129,7 @@ def _channels(value: Any) -> bool:
     )
 
 
+_LATER = ("mean_load", "peak_load")  # not in entries of earlier versions
 _TIME = whole(-_INT64, _INT64 - 1), "nanoseconds"
 _COUNT = whole(0, MOST_NUMBER), f"0 to {MOST_NUMBER}"
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -135,7 +140,9 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "peak_ns": _TIME,
     "end_ns": _TIME,
     "peak_score": (_number, "a number"),
-    "kind": (whole(min(Kind), max(Kind)), f"{min(Kind):d} to {max(Kind):d}"),
+    "kind": (whole(0, max(Kind)), f"0 to {max(Kind):d}"),
+    "mean_load": (_number, "a number"),
+    "peak_load": (_number, "a number"),
     "regime_change": (lambda v: isinstance(v, bool), "true or false"),
     "label": (_text, "a text"),
     "probability": (_number, "a number"),

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from tao_lora_ros.messages.results import Event
+from tao_lora_ros.messages.results import Event, Kind
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.report.drawing import (
     EVENT,
@@ -23,11 +23,15 @@ from tao_lora_ros.report.drawing import (
 )
 from tao_lora_ros.report.record import RunRecord
 
+_CONTACT_S = 10.0  # of a contact that is shown
+
 
 def zoom(record: RunRecord, event: Event) -> Any:
     """Raw samples around an onset, of each source what changed more; time in ms."""
     onset, end = record.span_s(event)
-    before, after = 0.06, float(np.clip(1.3 * (end - onset), 0.12, 0.4))
+    longest = 0.4 if event.kind is Kind.BLOW else _CONTACT_S
+    after = float(np.clip(1.3 * (end - onset), 0.12, longest))
+    before = max(0.06, 0.1 * after)
     shares = dict(event.channels)
     panels: list[Panel] = []
     for source in record.signals:
@@ -49,7 +53,7 @@ def zoom(record: RunRecord, event: Event) -> Any:
     marks = [mark((touch.start_s - onset) * 1e3) for touch in record.touches]
     figure.update_layout(
         **layout(height=110 * max(len(panels), 1) + 70),
-        shapes=[band(0.0, (end - onset) * 1e3), *marks],
+        shapes=[band(0.0, (end - onset) * 1e3, event.kind), *marks],
         legend=dict(orientation="h", x=1, xanchor="right", y=1, yanchor="bottom"),
         margin=dict(l=46, r=12, t=30, b=36),
     )

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from tao_lora_ros.messages.results import Kind
 from tao_lora_ros.report.record import RunRecord
 from tao_lora_ros.signal.source import axis_of, quantities, unit_of
 
@@ -17,6 +18,7 @@ from tao_lora_ros.signal.source import axis_of, quantities, unit_of
 AXES = ("#d1495b", "#2e8b57", "#2f6fb5", "#f08c00", "#7048e8", "#0ca678", "#868e96")
 LABELS = ("#94a3b8", "#d9480f", "#1c7ed6", "#7048e8", "#0ca678", "#f08c00", "#c2255c", "#5c940d")
 EVENT, TRUTH, TRANSIENT = "#f59f00", "#0f766e", "#7c3aed"
+KINDS = {Kind.BLOW: EVENT, Kind.LASTING_CONTACT: "#2563eb"}
 QUANTITIES = {
     "accel": "Acceleration",
     "gyro": "Angular velocity",
@@ -121,9 +123,9 @@ def label_color(record: RunRecord, label: str) -> str:
     return LABELS[record.labels.index(label) % len(LABELS)] if known else LABELS[0]
 
 
-def band(start: float, end: float) -> dict[str, Any]:
+def band(start: float, end: float, kind: Kind) -> dict[str, Any]:
     shape = dict(type="rect", xref="x", yref="paper", y0=0, y1=1, layer="below", line_width=0)
-    return shape | dict(x0=start, x1=end, fillcolor=EVENT, opacity=0.18)
+    return shape | dict(x0=start, x1=end, fillcolor=KINDS[kind], opacity=0.18)
 
 
 def mark(time: float) -> dict[str, Any]:

@@ -8,10 +8,11 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from tao_lora_ros.messages.results import Kind
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.report.drawing import (
     BUCKETS,
-    EVENT,
+    KINDS,
     TRANSIENT,
     TRUTH,
     Times,
@@ -64,10 +65,9 @@ def overview(record: RunRecord) -> Any:
 def _draw_timeline(figure: Any, record: RunRecord) -> None:
     """Lanes of truth, events and route, as bars."""
     lanes: dict[str, list[tuple[float, float, str, str]]] = {"route": _route(record)}
-    lanes["events"] = [
-        (*record.span_s(event), EVENT, f"event {event.sequence} {event.label}")
-        for event in record.final_events
-    ]
+    lanes["events"] = _bars(record, Kind.BLOW)
+    if contacts := _bars(record, Kind.LASTING_CONTACT):
+        lanes["contacts"] = contacts
     if record.contacts:
         lanes["truth"] = [(c.start_s, c.end_s, TRUTH, c.label) for c in record.contacts]
     for lane, bars in lanes.items():
@@ -88,6 +88,15 @@ def _draw_timeline(figure: Any, record: RunRecord) -> None:
             col=1,
         )
     figure.update_yaxes(type="category", categoryarray=list(lanes), row=1, col=1)
+
+
+def _bars(record: RunRecord, kind: Kind) -> list[tuple[float, float, str, str]]:
+    """Events of one kind."""
+    return [
+        (*record.span_s(event), KINDS[kind], f"{kind.text} {event.sequence} {event.label}")
+        for event in record.final_events
+        if event.kind is kind
+    ]
 
 
 def _route(record: RunRecord) -> list[tuple[float, float, str, str]]:
@@ -155,5 +164,5 @@ def _add_line(figure: Any, row: int, times: Times, values: Times, name: str, col
 
 
 def _shades(record: RunRecord) -> list[dict[str, Any]]:
-    bands = [band(*record.span_s(event)) for event in record.final_events]
+    bands = [band(*record.span_s(event), event.kind) for event in record.final_events]
     return bands + [mark(touch.start_s) for touch in record.touches]

@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     raise ImportError(f"{error}; reports need plotly: pip install tao_lora_ros[report]") from None
 
-from tao_lora_ros.messages.results import Event
+from tao_lora_ros.messages.results import Event, Kind
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.report.closeups import latencies, zoom
 from tao_lora_ros.report.drawing import label_color
@@ -127,7 +127,7 @@ def _event_table(record: RunRecord) -> str:
     if record.onset_latencies_s:
         names["reported ms"] = "from the onset sample's publication to the event's"
     head = "".join(f'<th class="n" title="{help}">{name}</th>' for name, help in names.items())
-    head += "<th>label</th><th>driven by</th>"
+    head += "<th>kind</th><th>label</th><th>driven by</th>"
     head += "<th>nearest truth</th>" if record.contacts else ""
     rows = "".join(_event_row(record, event) for event in record.final_events)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -146,12 +146,19 @@ def _event_row(record: RunRecord, event: Event) -> str:
         f'<span class="share" style="--w:{share:.0%}">{escape(name)} {share:.0%}</span>'
         for name, share in event.channels[:3]
     )
-    cells += f"<td>{_label(record, event)}</td><td>{shares}</td>"
+    cells += f"<td>{_kind(event)}</td><td>{_label(record, event)}</td><td>{shares}</td>"
     if truth := record.nearest_truth(event):
         text, offset = truth
         kind = "near" if abs(offset) <= TOLERANCE_S else "far"
         cells += f'<td class="{kind}">{escape(text)} {1e3 * offset:+.1f} ms</td>'
     return f'<tr data-from="{onset - 0.3:.3f}" data-to="{end + 0.3:.3f}">{cells}</tr>'
+
+
+def _kind(event: Event) -> str:
+    """What found an event, and a contact's load."""
+    if event.kind is Kind.BLOW:
+        return "blow"
+    return f"lasting contact, {event.mean_load:.1f} N, at most {event.peak_load:.1f} N"
 
 
 def _label(record: RunRecord, event: Event) -> str:
@@ -164,7 +171,7 @@ def _label(record: RunRecord, event: Event) -> str:
 
 def _zoom_card(record: RunRecord, event: Event, figures: dict[str, Any]) -> str:
     onset = f"<span>{record.seconds(event.onset_ns):.4f} s</span>"
-    head = f"<b>{event.sequence}</b>{_label(record, event)}{onset}"
+    head = f"<b>{event.sequence}</b>{_label(record, event)}<span>{_kind(event)}</span>{onset}"
     plot = _plot(f"zoom-{event.sequence}", figures)
     return f'<div class="card"><div class="head">{head}</div>{plot}</div>'
 

@@ -15,6 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 
+from tao_lora_ros.contact.contact_model import told
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.hardware.device import facts
@@ -33,7 +34,7 @@ _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatu
 
 
 class Diagnostics:
-    """Publishes the state of one configured node: a status a source, of inference and of events.
+    """Publishes the state of one configured node: of sources, inference, events and contacts.
 
     Args:
         node: the node.
@@ -102,6 +103,7 @@ class Diagnostics:
         message.header.stamp = self._node.get_clock().now().to_msg()
         message.status = [self._source(i, growth, seconds) for i in range(len(self._inputs))]
         message.status += [self._inference(growth, seconds, load), self._events(growth)]
+        message.status += [self._contacts()] if self._pipeline.contact_models else []
         self._publisher.publish(message)
 
     def _source(self, index: int, growth: Counter[str], seconds: float) -> DiagnosticStatus:
@@ -237,6 +239,18 @@ class Diagnostics:
             elif writer.reason:
                 level, summary = _WARN, writer.reason
         return self._status("events", level, summary, values)
+
+    def _contacts(self) -> DiagnosticStatus:
+        channels = self._pipeline.artifact.channels
+        values: dict[str, Any] = {"contacts": self._pipeline.counts.contacts}
+        texts = []
+        for name, model in self._pipeline.contact_models.items():
+            texts.append(f"{name}: {told(model, channels)}")
+            if model:
+                values |= {f"{name}: found from N": model.thresholds[0]}
+                values |= {f"{name}: found from Nm": model.thresholds[1]}
+                values |= {f"{name}: unexplained N": model.noise[0]}
+        return self._status("contacts", _OK, "; ".join(texts), values)
 
     def _status(
         self, name: str, level: bytes, summary: str, values: Mapping[str, Any]

@@ -81,6 +81,7 @@ def diameter_m(score: float) -> float:
 
 def caption(event: Event) -> str:
     """One line that names the event: number, label or kind, score."""
-    word = event.kind.name.lower() if event.phase is Phase.END else "open"
-    known = f"{event.label} {event.probability:.0%}" if event.label else word
-    return f"#{event.sequence} {known}, score {event.peak_score:.1f}"
+    known = f"{event.label} {event.probability:.0%}" if event.label else event.kind.text
+    load = f"{event.peak_load:.1f} N, " if event.peak_load else ""
+    still = ", open" * (event.phase is Phase.ONSET)
+    return f"#{event.sequence} {known}, {load}score {event.peak_score:.1f}{still}"

@@ -6,17 +6,28 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from geometry_msgs.msg import WrenchStamped
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from visualization_msgs.msg import MarkerArray
 
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.event_bytes import event_bytes
 from tao_lora_ros.messages.inference_bytes import InferencePacker
-from tao_lora_ros.messages.results import Event, Inference, Kept, Phase, Result
+from tao_lora_ros.messages.results import (
+    ContactLoad,
+    Event,
+    Inference,
+    Kept,
+    Kind,
+    Phase,
+    Result,
+)
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.messages.texts import MOST_LINE, shown
+from tao_lora_ros.messages.wrench_bytes import wrench_bytes
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
@@ -27,6 +38,7 @@ from tao_lora_ros.ros.event_cloud import open_event_cloud
 from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.markers import event_markers, no_markers
 from tao_lora_ros.ros.topics import offered
+from tao_lora_ros.signal.channels import WRENCH_TYPES
 
 _EVENTS_QOS = QoSProfile(
     depth=100,
@@ -55,8 +67,12 @@ class Outputs:
         self._inferences = node.create_lifecycle_publisher(InferenceMessage, "~/inference", 100)
         self._events = node.create_lifecycle_publisher(TransientEvent, "~/events", _EVENTS_QOS)
         self._markers = node.create_lifecycle_publisher(MarkerArray, "~/markers", 100)
+        self._loads = {
+            name: node.create_lifecycle_publisher(WrenchStamped, topic, 100)
+            for name, topic in _load_topics(settings).items()
+        }
         self._publishers: list[LifecyclePublisher] = [
-            *(self._inferences, self._events, self._markers),
+            *(self._inferences, self._events, self._markers, *self._loads.values()),
         ]
         most = settings.event_cloud
         self._cloud = open_event_cloud(node, most) if most else None
@@ -95,6 +111,8 @@ class Outputs:
                 self._inferences.publish(self._packer.pack(result, latency_ns))
                 self.latencies_ns.append(latency_ns)
                 self.late += latency_ns > self._hops_ns[result.path]
+            elif isinstance(result, ContactLoad):
+                self._loads[result.wrench].publish(wrench_bytes(result))
             elif isinstance(result, Kept):
                 self._keep(result)
             else:
@@ -115,8 +133,10 @@ class Outputs:
         channels = ", ".join(f"{shown(name)} {share:.0%}" for name, share in event.channels[:3])
         label = f"{shown(event.label)} " if event.label else ""
         lasted = f", {(event.end_ns - event.onset_ns) * 1e-9:.3f} s" * (event.phase is Phase.END)
+        if event.kind is Kind.LASTING_CONTACT:
+            lasted += f", {event.mean_load:.1f} N, at most {event.peak_load:.1f} N"
         self._node.get_logger().info(
-            f"event {event.sequence} {event.phase.name.lower()}: "
+            f"event {event.sequence} {event.phase.name.lower()}: {event.kind.text}, "
             f"score {event.peak_score:.2f} {label}({channels}){lasted}"
         )
 
@@ -135,3 +155,14 @@ class Outputs:
         self.close_store()
         while self._publishers:
             self._node.destroy_lifecycle_publisher(self._publishers.pop())
+
+
+def _load_topics(settings: Settings) -> dict[str, str]:
+    """Topic of the contact load of each wrench, by its source's name, where they are wanted."""
+    if not settings.contact_wrench_hz:
+        return {}
+    types = WRENCH_TYPES.values()
+    names = [config.name for config in source_configs(settings) if config.msgtype in types]
+    if len(names) == 1:
+        return {names[0]: "~/contact_wrench"}
+    return {name: f"~/contact_wrench/{name}" for name in names}

@@ -11,9 +11,9 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # What numba compiles, with the constants that it uses.
-COMPILED = ("signal", "detection", "runtime", "engine/scores.py")
+COMPILED = ("signal", "detection", "contact", "runtime", "engine/scores.py")
 # What makes rows of bags.
-ROWS = ("messages", "signal", "detection", "engine", "bags")
+ROWS = ("messages", "signal", "detection", "contact", "engine", "bags")
 
 
 def digest(places: tuple[str, ...], package: Path = PACKAGE) -> str:

@@ -45,6 +45,41 @@ class Strike:
 
 
 @dataclass(frozen=True)
+class Press:
+    """One push of a hand on the tool.
+
+    time_s: when it begins; rise_s, hold_s, fall_s: its three parts; force_n: while it is held, of
+    which a share `sway` comes and goes `sway_hz` times a second; along: where on the tool, 0
+    (sensor) to 1 (tip); direction [3]: unit vector in the tool's frame.
+    """
+
+    time_s: float
+    rise_s: float
+    hold_s: float
+    fall_s: float
+    force_n: float
+    sway: float
+    sway_hz: float
+    along: float
+    direction: Vector
+
+    @property
+    def end_s(self) -> float:
+        """When it is over."""
+        return self.time_s + self.rise_s + self.hold_s + self.fall_s
+
+    def force(self, time_s: float) -> Vector:
+        """Force [3] (N) on the tool at a time, in its frame; up and down as a minimum jerk."""
+        since = time_s - self.time_s
+        u = min(since / self.rise_s, (self.end_s - time_s) / self.fall_s, 1.0)
+        if u <= 0.0:
+            return np.zeros(3)
+        swayed = 1.0 + self.sway * np.sin(2.0 * np.pi * self.sway_hz * since)
+        size = self.force_n * swayed * u**3 * (10.0 + u * (-15.0 + 6.0 * u))
+        return np.asarray(size * self.direction)
+
+
+@dataclass(frozen=True)
 class Segment:
     """Joints follow the polynomial `path` [degree + 1, JOINTS] in s, s going smoothly 0 to 1."""
 
@@ -64,10 +99,11 @@ class Segment:
 
 @dataclass
 class Script:
-    """Joint segments on end, and the strikes between them."""
+    """Joint segments on end, the strikes between them, and the presses meanwhile."""
 
     segments: list[Segment] = field(default_factory=list)
     strikes: list[Strike] = field(default_factory=list)
+    presses: list[Press] = field(default_factory=list)
     duration_s: float = 0.0
 
     def add(self, segment: Segment) -> None:
@@ -116,6 +152,34 @@ class Planner:
             for start_s, end_s in self._free:
                 self._strike(start_s, end_s)
         return self._script
+
+    def plan_presses(self, duration_s: float) -> Script:
+        """Rests and free moves, a hand that presses now and then, and taps, also meanwhile."""
+        script = self.plan(duration_s, contacts=False)
+        rng, time_s = self._rng, 1.0
+        while (time_s := time_s + rng.exponential(1.5) + 0.8) < duration_s:
+            azimuth, height = rng.uniform(0.0, 2.0 * np.pi), rng.uniform(-1.0, 1.0)
+            level = np.sqrt(1.0 - height**2)
+            press = Press(
+                time_s=time_s,
+                rise_s=rng.uniform(0.03, 0.15),
+                hold_s=rng.uniform(0.4, 4.0),
+                fall_s=rng.uniform(0.03, 0.15),
+                force_n=_log_uniform(rng, 5.5, 30.0),
+                sway=rng.uniform(0.0, 0.08),
+                sway_hz=rng.uniform(0.5, 3.0),
+                along=rng.uniform(0.3, 1.0),
+                direction=np.array([level * np.cos(azimuth), level * np.sin(azimuth), height]),
+            )
+            if press.end_s < duration_s - 0.5:
+                script.presses.append(press)
+            if rng.random() < 0.5:  # taps within this press
+                self._strike(time_s + press.rise_s, press.end_s - press.fall_s)
+            elif rng.random() < 0.3:  # or after it
+                self._strike(press.end_s + 0.2, press.end_s + 1.0)
+            time_s = press.end_s
+        script.strikes = [strike for strike in script.strikes if strike.time_s < duration_s - 0.2]
+        return script
 
     def _free_rest(self) -> None:
         self._in_air(Segment(self._rng.uniform(0.6, 2.0), self._script.pose[None, :]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +12,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from .motion import Script, Strike
+from .motion import Press, Script, Strike
 from .scene import BALL_RADIUS_M, PARKED_M, TIME_STEP_S, TOOL_LENGTH_M, TOOL_RADIUS_M
 
 Vector = NDArray[np.float64]
@@ -26,7 +27,9 @@ class Trace:
 
     imu [n, 6]: specific force (m/s^2), angular rate (rad/s), at the IMU; wrench [n, 6]: force (N)
     and torque (Nm) of the tool on the sensor; tip_speed [n]: of the tip along the table (m/s);
-    table_force, ball_force [n]: size of the contact force on the tool (N), 0 out of contact.
+    table_force, ball_force [n]: size of the contact force on the tool (N), 0 out of contact;
+    press_force [n]: size of a hand's; contact [n, 6]: force (N) and torque (Nm) of all that touches
+    the tool, about the sensor and in its frame.
     """
 
     imu: Vector
@@ -34,6 +37,8 @@ class Trace:
     tip_speed: Vector
     table_force: Vector
     ball_force: Vector
+    press_force: Vector
+    contact: Vector
 
 
 class World:
@@ -47,6 +52,9 @@ class World:
         self._ball_body = model.body("ball").id
         self._ball_joint = model.nq - 7
         self._tip = model.site("tip").id
+        self._sensor = model.site("ft").id
+        self._tool = model.body("tool").id
+        self._tool_geom = model.geom("tool").id
         self._contact = np.zeros(6)
 
     def run(
@@ -59,18 +67,25 @@ class World:
         data, model = self.data, self._model
         targets = script.targets(steps, TIME_STEP_S)
         readings = np.empty((steps, model.nsensordata))
-        forces = np.zeros((steps, 2))
+        forces, pressed = np.zeros((steps, 2)), np.zeros(steps)
+        contact = np.zeros((steps, 6))
         actions = self._actions(script.strikes)
+        presses = deque(script.presses)
         data.qpos[: targets.shape[1]] = targets[0]
         for step in range(steps):
             data.ctrl[:] = targets[step]
             action = actions.get(step)
             if action:
                 action()
+            if presses and step * TIME_STEP_S >= presses[0].time_s:
+                press = presses[0]
+                pressed[step] = self._press(press, step * TIME_STEP_S, contact[step])
+                if step * TIME_STEP_S >= press.end_s:
+                    presses.popleft()
             mujoco.mj_step(model, data)
             readings[step] = data.sensordata
             if data.ncon:
-                self._add_contacts(forces[step])
+                self._add_contacts(forces[step], contact[step])
             if progress and step % _PROGRESS_STEPS == 0:
                 progress(step / steps)
         if progress:
@@ -81,6 +96,8 @@ class World:
             tip_speed=np.hypot(readings[:, 12], readings[:, 13]),
             table_force=forces[:, 0],
             ball_force=forces[:, 1],
+            press_force=pressed,
+            contact=contact,
         )
 
     def _actions(self, strikes: list[Strike]) -> dict[int, Callable[[], None]]:
@@ -91,6 +108,18 @@ class World:
             actions[round(strike.time_s / TIME_STEP_S)] = partial(self.throw, strike)
             actions[round((strike.time_s + flight_s) / TIME_STEP_S)] = self.park
         return actions
+
+    def _press(self, press: Press, time_s: float, contact: Vector) -> float:
+        """Let a hand press in the next step; adds it to `contact` and gives the force's size."""
+        force = press.force(time_s)
+        lever = np.array([0.0, 0.0, press.along * TOOL_LENGTH_M])
+        contact += np.concatenate((force, np.cross(lever, force)))
+        data = self.data
+        frame = data.site_xmat[self._sensor].reshape(3, 3)
+        applied = data.site_xpos[self._sensor] + frame @ lever - data.xipos[self._tool]
+        world = frame @ force
+        data.xfrc_applied[self._tool] = np.concatenate((world, np.cross(applied, world)))
+        return float(np.linalg.norm(force))
 
     def throw(self, strike: Strike) -> None:
         """Put the ball off the tool's surface, on its way to the struck point."""
@@ -133,10 +162,19 @@ class World:
         )
         mujoco.mj_setConst(model, self._scratch)
 
-    def _add_contacts(self, forces: Vector) -> None:
-        """Add the size of each contact force to `forces`: [table, ball]."""
-        geoms = self.data.contact.geom
-        for index in range(self.data.ncon):
-            mujoco.mj_contactForce(self._model, self.data, index, self._contact)
+    def _add_contacts(self, forces: Vector, total: Vector) -> None:
+        """Add the size of each contact force to `forces`, [table, ball], all of them to `total`."""
+        data = self.data
+        for index, (first, second) in enumerate(data.contact.geom):
+            mujoco.mj_contactForce(self._model, data, index, self._contact)
             size = float(np.linalg.norm(self._contact[:3]))
-            forces[int(self._ball_geom in geoms[index])] += size
+            forces[int(self._ball_geom in (first, second))] += size
+            if self._tool_geom not in (first, second):
+                continue
+            # MuJoCo gives the force of the first geom on the second, in the contact's frame.
+            sign = 1.0 if second == self._tool_geom else -1.0
+            world = sign * data.contact.frame[index].reshape(3, 3).T @ self._contact[:3]
+            frame = data.site_xmat[self._sensor].reshape(3, 3)
+            force = frame.T @ world
+            lever = frame.T @ (data.contact.pos[index] - data.site_xpos[self._sensor])
+            total += np.concatenate((force, np.cross(lever, force)))

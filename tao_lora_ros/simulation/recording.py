@@ -37,9 +37,12 @@ class SimulationConfig:
     """What to simulate.
 
     duration_s: length of the recording; seed: of everything random; contacts: False gives steady
-    motion only, no strike and no contact; imu_rate_hz, wrench_rate_hz: must divide the physics'
-    rate of 4000 Hz; noise_scale: factor on noise and vibration beside the random mounting noise;
-    imu_lag_s: how much later than the wrench the IMU stamps the same moment.
+    motion only, no strike and no contact; presses: instead of strikes and table a hand that presses
+    while the arm moves, and strikes in between; mounting_seed: of tool, mounting and noise, which
+    several recordings of one robot share (None: of the recording's own seed); imu_rate_hz,
+    wrench_rate_hz: must divide the physics' rate of 4000 Hz; noise_scale: factor on noise and
+    vibration beside the random mounting noise; imu_lag_s: how much later than the wrench the IMU
+    stamps the same moment.
 
     Raises ValueError, naming field and value, for what cannot be simulated.
     """
@@ -47,6 +50,8 @@ class SimulationConfig:
     duration_s: float = 60.0
     seed: int = 0
     contacts: bool = True
+    presses: bool = False
+    mounting_seed: int | None = None
     imu_rate_hz: float = 500.0
     wrench_rate_hz: float = 1000.0
     noise_scale: float = 1.0
@@ -59,8 +64,9 @@ class SimulationConfig:
                 raise ValueError(f"{name} must be positive and finite, got {value}")
         if not (np.isfinite(self.imu_lag_s) and self.imu_lag_s >= 0):
             raise ValueError(f"imu_lag_s must not be negative, got {self.imu_lag_s}")
-        if self.seed < 0:
-            raise ValueError(f"seed must not be negative, got {self.seed}")
+        for name in ("seed", "mounting_seed"):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("imu_rate_hz", "wrench_rate_hz"):
             steps = 1.0 / (TIME_STEP_S * getattr(self, name))
             if steps < 1 or abs(steps - round(steps)) > 1e-9:
@@ -74,10 +80,15 @@ class SimulationConfig:
 
 @dataclass(frozen=True)
 class Recording:
-    """Both sensors and every contact between tool and world."""
+    """Both sensors and every contact between tool and world.
+
+    contact_wrench: force and torque of all that touches the tool, about the sensor and in its
+    frame, as the wrench would report them without tool, noise and bias.
+    """
 
     imu: SourceRecording
     wrench: SourceRecording
+    contact_wrench: SourceRecording
     contacts: list[ContactInterval]
     config: SimulationConfig
 
@@ -92,6 +103,9 @@ def simulate(
     mounting, motion, noise = (
         np.random.default_rng(child) for child in np.random.SeedSequence(config.seed).spawn(3)
     )
+    if config.mounting_seed is not None:
+        own, *_ = np.random.SeedSequence(config.mounting_seed).spawn(1)
+        mounting = np.random.default_rng(own)
     tool = Tool(
         mass_kg=mounting.uniform(0.7, 1.4),
         mount_hz=mounting.uniform(60.0, 110.0),
@@ -99,7 +113,12 @@ def simulate(
     )
     level = config.noise_scale * float(np.exp(mounting.uniform(*np.log(_NOISE_RANGE))))
     model = load_model(tool)
-    script = Planner(Kinematics(model), motion).plan(config.duration_s, config.contacts)
+    planner = Planner(Kinematics(model), motion)
+    script = (
+        planner.plan_presses(config.duration_s)
+        if config.presses
+        else planner.plan(config.duration_s, config.contacts)
+    )
     steps = round(config.duration_s / TIME_STEP_S)
     trace = World(model).run(script, steps, progress)
 
@@ -111,12 +130,17 @@ def simulate(
     imu = _record(
         trace.imu + imu_shake, sensors.IMU, level, config.imu_rate_hz, config.imu_lag_s, noise
     )
+    every = round(1.0 / (TIME_STEP_S * config.wrench_rate_hz))
+    touched = wrench[0], sensors.sample(trace.contact, every, len(wrench[0]))
     first_ns = int(min(imu[0][0], wrench[0][0]))
     shake_n = np.sqrt(np.mean(wrench_shake[:, :3] ** 2))
     sigma_n = float(np.hypot(shake_n, level * sensors.WRENCH.white[0]))
     return Recording(
         imu=SourceRecording("/imu", "sensor_msgs/msg/Imu", "imu_link", *imu),
         wrench=SourceRecording("/wrench", "geometry_msgs/msg/WrenchStamped", "ft_sensor", *wrench),
+        contact_wrench=SourceRecording(
+            "/contact_wrench", "geometry_msgs/msg/WrenchStamped", "ft_sensor", *touched
+        ),
         contacts=contact_intervals(trace, sigma_n, (first_ns - START_NS) * 1e-9),
         config=config,
     )

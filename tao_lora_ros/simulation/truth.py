@@ -27,7 +27,7 @@ _IMPACT, _CONTACT, _SLIDE = 1, 2, 3
 class ContactInterval:
     """One stretch of contact, in seconds from the first message's stamp.
 
-    label: "impact", "contact" or "slide"; peak_force_n: largest contact force on the tool;
+    label: "impact", "contact", "slide" or "press"; peak_force_n: largest contact force on the tool;
     peak_sigma: that force in units of the recording's force noise per axis.
     """
 
@@ -39,26 +39,27 @@ class ContactInterval:
 
 
 def contact_intervals(trace: Trace, sigma_n: float, origin_s: float) -> list[ContactInterval]:
-    """All contact of a trace, ordered and disjoint.
+    """All contact of a trace, ordered; disjoint but for presses, which others may fall into.
 
     sigma_n: RMS of the force noise of one axis (N); origin_s: physics time of the first stamp.
     """
     force = trace.table_force + trace.ball_force
     codes = _codes(trace)
     bounds = np.flatnonzero(np.diff(codes, prepend=0, append=0))
+    found = [(a, b, _LABELS[codes[a]], force) for a, b in pairwise(bounds.tolist()) if codes[a]]
+    found += [(a, b, "press", trace.press_force) for a, b in _runs(trace.press_force > _TOUCH_N)]
     intervals = []
-    for start, end in pairwise(bounds):
-        if codes[start]:
-            peak_n = float(force[start:end].max())
-            intervals.append(
-                ContactInterval(
-                    start_s=max(0.0, float(start * TIME_STEP_S - origin_s)),
-                    end_s=float(end * TIME_STEP_S - origin_s),
-                    label=_LABELS[codes[start]],
-                    peak_force_n=peak_n,
-                    peak_sigma=peak_n / sigma_n,
-                )
+    for start, end, label, size in sorted(found, key=lambda row: row[:2]):
+        peak_n = float(size[start:end].max())
+        intervals.append(
+            ContactInterval(
+                start_s=max(0.0, float(start * TIME_STEP_S - origin_s)),
+                end_s=float(end * TIME_STEP_S - origin_s),
+                label=label,
+                peak_force_n=peak_n,
+                peak_sigma=peak_n / sigma_n,
             )
+        )
     return intervals
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.bags.rows import read_run
+from tao_lora_ros.contact import calibration as contact_calibration
 from tao_lora_ros.detection import moments
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import calibrated, uncalibrated
@@ -35,6 +36,7 @@ class Recalibration:
         artifact: with the new calibration.
         old: the calibration before.
         findings: what the new one was made of.
+        contacts: what was found of the contact load of each wrench, a line each.
         recordings: the rows it was made of, each [n, C], NaN where they were left out.
         names: of the bags.
         begin_s: where in the bags the rows begin.
@@ -43,6 +45,7 @@ class Recalibration:
     artifact: Artifact
     old: Calibration
     findings: Findings
+    contacts: list[str]
     recordings: list[NDArray[np.float64]]
     names: list[str]
     begin_s: float
@@ -70,6 +73,7 @@ class Recalibration:
                 self.old, new, self.findings, channels, rate_hz, self.names, self.begin_s
             ),
             *self._doubt(config),
+            *self.contacts,
             _sensitivity(sizes),
         ]
 
@@ -142,16 +146,20 @@ def recalibrate(
     ]
     rate_hz = artifact.rate_hz
     calibration, found = calibrated(artifact.calibration, runs, rate_hz, alarms_per_hour, force)
-    spans = [(moment.recording, moment.first, moment.end) for moment in found.moments]
+    kept = moments.without(runs, found.spans)
+    contacts, told = contact_calibration.calibrated(
+        artifact.channels, kept, rate_hz, alarms_per_hour
+    )
     provenance = artifact.provenance | {
         "calibration_runs": [bag.name for bag in bags],
         WRENCH_TYPES_KEY: list(settings.wrench_types),
     }
     return Recalibration(
-        replace(artifact, calibration=calibration, provenance=provenance),
+        replace(artifact, calibration=calibration, contacts=contacts, provenance=provenance),
         artifact.calibration,
         found,
-        moments.without(runs, spans),
+        told,
+        kept,
         [bag.name for bag in bags],
         part_s[0],
     )

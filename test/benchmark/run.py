@@ -6,6 +6,7 @@ import argparse
 import logging
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ def _parser() -> ArgumentParser:
     events.add_argument("--quick", action="store_true", help="about a tenth of it")
     events.add_argument(
         "--part",
-        choices=("sim", "real"),
-        help="simulated and KUKA scenes, or recorded terrain, alone (default: both)",
+        choices=("sim", "real", "presses"),
+        help="simulated and KUKA scenes, terrain, or lasting contacts, alone (default: all)",
     )
 
     latency = _add(parts, "latency", _latency, "time of one inference, host to host")
@@ -65,10 +66,12 @@ def _events(options: Namespace) -> None:
 
     say = progress()
     rows: list[Measurement] = []
-    if options.part != "real":
+    if options.part in (None, "sim"):
         rows += bench_events(QUICK if options.quick else Size(), default_cache(), say)
-    if options.part != "sim":
+    if options.part in (None, "real"):
         rows += _real_events(options.quick, say)
+    if options.part in (None, "presses"):
+        rows += _presses(options.quick, say)
     arguments = ["--quick"] * options.quick
     arguments += [f"--part {options.part}"] if options.part else []
     _report(options, "events", arguments, PACKAGES, rows)
@@ -84,6 +87,17 @@ def _real_events(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
         return []
     say("cases real-*: several minutes")
     return bench_real(data, quick)
+
+
+def _presses(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
+    from benchmark import kuka
+    from benchmark.events import default_cache
+    from benchmark.presses import bench_presses
+
+    if find_spec("mujoco") is None:
+        say("cases presses*: left out, MuJoCo is not installed; pip install mujoco")
+        return []
+    return list(bench_presses(2 if quick else 12, default_cache(), kuka.data_folder(), say))
 
 
 def _latency(options: Namespace) -> None:

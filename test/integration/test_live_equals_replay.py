@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from recordings import START_NS, TOPICS, Message, force, imu, motion, wrench, write_ros2
+from swung import handled, messages_of, swung_artifact
 
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import Replay
@@ -23,8 +24,13 @@ from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.raw_data import RawSamples
-from tao_lora_ros.messages.results import Event, Inference, Phase
-from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
+from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Kind, Phase
+from tao_lora_ros.model.artifact import (
+    Artifact,
+    default_artifact,
+    load_artifact,
+    save_artifact,
+)
 from tao_lora_ros.signal.cdr import FORCE, WRENCH, decode_wrench
 
 pytestmark = pytest.mark.ros
@@ -77,7 +83,7 @@ def event_row(event: Event) -> tuple:
         event.onset_ns, event.frame_id, event.sequence, int(event.phase), event.onset_ns,
         event.peak_ns, event.end_ns, event.peak_score, [name for name, _ in event.channels],
         [single(share) for _, share in event.channels], event.label, single(event.probability),
-        int(event.kind), event.regime_change,
+        int(event.kind), event.mean_load, event.peak_load, event.regime_change,
     )  # fmt: skip
 
 
@@ -86,7 +92,8 @@ def event_message_row(message) -> tuple:
         ns(message.header.stamp), message.header.frame_id, message.sequence, message.phase,
         ns(message.onset), ns(message.peak), ns(message.end), message.peak_score,
         list(message.channels), [single(share) for share in message.shares], message.label,
-        single(message.probability), message.kind, message.regime_change,
+        single(message.probability), message.kind, message.mean_load, message.peak_load,
+        message.regime_change,
     )  # fmt: skip
 
 
@@ -163,6 +170,40 @@ def test_forces_without_torques(wire, start_node, artifact, tmp_path):
     wire.publish_as(1, Vector3Stamped)
     run_live(wire, start_node, messages, "wrench_types:=[Vector3Stamped]")
     assert_same(wire, result, artifact)
+
+
+def load_row(load: ContactLoad) -> tuple:
+    return load.stamp_ns, load.frame_id, [str(value) for value in load.values.tolist()]
+
+
+def load_message_row(message) -> tuple:
+    force, torque = message.wrench.force, message.wrench.torque
+    values = [force.x, force.y, force.z, torque.x, torque.y, torque.z]
+    return ns(message.header.stamp), message.header.frame_id, [str(value) for value in values]
+
+
+def test_lasting_contacts_and_the_contact_wrench(wire, start_node, tmp_path):
+    from geometry_msgs.msg import WrenchStamped
+    from wire import DEEP
+
+    model = tmp_path / "model"
+    save_artifact(swung_artifact(), model)
+    settings = Settings(model=str(model), contact_wrench_hz=100.0)
+    bag = write_ros2(tmp_path / "bag", messages_of(handled()))
+    result, messages = replayed(bag, load_artifact(model), settings)
+    kinds = [event.kind for event in result.events]
+    assert kinds.count(Kind.LASTING_CONTACT) == 2  # onset and end
+    assert kinds.count(Kind.BLOW) >= 4
+
+    loads: list = []
+    wire.node.create_subscription(WrenchStamped, "tao_lora/contact_wrench", loads.append, DEEP)
+    watch = wire.watch()
+    run_live(wire, start_node, messages, f"model:={model}", "contact_wrench_hz:=100.0")
+    assert_same(wire, result, load_artifact(model))
+    assert list(map(load_message_row, loads)) == list(map(load_row, result.loads))
+    status = watch.of("contacts")[-1]
+    assert status["message"] == "wrench: expected by imu and its gyro"
+    assert float(status["wrench: found from N"]) > 0
 
 
 PERIODS_MS = {"imu": 1, "wrench": 20, "foot": 5}

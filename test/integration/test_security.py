@@ -34,6 +34,8 @@ def test_grants_exactly_what_the_node_has(wire, start_node):
 
     # There where parameters ask for them.
     assert had("subscriber") | {"/joint_states"} == granted("topic", "subscribe")
-    assert had("publisher") | {"/tao_lora/event_cloud"} == granted("topic", "publish")
+    assert had("publisher") | {"/tao_lora/contact_wrench", "/tao_lora/event_cloud"} == granted(
+        "topic", "publish"
+    )
     assert had("service") == granted("service", "reply")
     assert had("client") == granted("service", "request") == set()

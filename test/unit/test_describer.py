@@ -7,11 +7,12 @@ import math
 import numpy as np
 import pytest
 
+from tao_lora_ros.contact.contacts import Contact
 from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.describer import EventDescriber
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.messages.results import IMPULSIVE_S, Event, Kind, Phase
+from tao_lora_ros.messages.results import Event, Kept, Kind, Phase
 
 MS = 1_000_000
 SHARES = np.array([0.0] * 7 + [0.8, 0.195, 0.005, 0.0, 0.0])
@@ -21,7 +22,7 @@ def describer(labels: tuple[str, ...] = ("free", "contact", "impact")) -> EventD
     intake = Intake(Settings(wrenches=("ft",)), rate_hz=500.0)
     for source, frame in zip(intake.sources, ("imu_link", "ft_link"), strict=True):
         source.frame_id = frame
-    return EventDescriber(intake, labels, pre_roll_s=0.02, post_roll_s=0.04)
+    return EventDescriber(intake, labels, pre_roll_s=0.02, longest_s=0.1, post_roll_s=0.04)
 
 
 def transient(lasts_ms: int = 20) -> Transient:
@@ -29,13 +30,14 @@ def transient(lasts_ms: int = 20) -> Transient:
 
 
 def end(subject: EventDescriber) -> Event:
+    subject.describe(Phase.ONSET, transient(), 110 * MS)
     return subject.describe(Phase.END, transient(), 150 * MS)
 
 
 def test_the_label_is_the_likeliest_on_average() -> None:
     subject = describer()
     for probabilities in ((0.6, 0.1, 0.3), (0.1, 0.1, 0.8)):
-        subject.add(probabilities)
+        subject.add(probabilities, True)
     event = end(subject)
     assert event.label == "impact"
     assert event.probability == pytest.approx(0.55)
@@ -43,11 +45,11 @@ def test_the_label_is_the_likeliest_on_average() -> None:
 
 def test_the_next_event_starts_afresh_but_an_onset_does_not_end_the_count() -> None:
     subject = describer()
-    subject.add((0.0, 0.0, 1.0))
-    subject.add((0.0, 0.0, 1.0))
+    subject.add((0.0, 1.0, 0.0), False)
+    subject.add((0.0, 0.0, 1.0), True)
     assert subject.describe(Phase.ONSET, transient(), 110 * MS).label == "impact"
-    assert end(subject).label == "impact"
-    subject.add((0.0, 1.0, 0.0))
+    assert subject.describe(Phase.END, transient(), 150 * MS).label == "impact"
+    subject.add((0.0, 1.0, 0.0), True)
     assert end(subject).label == "contact"
 
 
@@ -61,7 +63,7 @@ def test_channels_and_frame_are_those_of_the_largest_shares() -> None:
     event = end(describer())
     assert event.channels == (("ft.force_y", 0.8), ("ft.force_z", 0.195))
     assert event.frame_id == "ft_link"
-    assert (event.sequence, event.peak_score) == (3, 2.5)
+    assert (event.sequence, event.peak_score) == (0, 2.5)
 
 
 def test_raw_samples_reach_from_the_pre_roll_to_the_row_of_the_end() -> None:
@@ -84,6 +86,7 @@ def test_messages_are_kept_until_the_post_roll_is_over_or_the_end_is_known(
     lasts_ms: int, last_ms: int
 ) -> None:
     subject = describer()
+    subject.describe(Phase.ONSET, transient(), 110 * MS)
     event = subject.describe(Phase.END, transient(lasts_ms), 150 * MS)
     fill(subject, 200)
     assert list(subject.kept(last_ms * MS - 1)) == []
@@ -101,16 +104,41 @@ def test_at_the_end_all_are_given_out_in_their_order() -> None:
     assert [kept.event for kept in subject.kept(math.inf)] == [first, second]
 
 
-def test_the_kind_follows_from_the_duration() -> None:
-    limit_ms = round(IMPULSIVE_S * 1000)
-    for lasts_ms, kind in ((limit_ms, Kind.IMPULSIVE), (limit_ms + 1, Kind.SUSTAINED)):
-        event = describer().describe(Phase.END, transient(lasts_ms), 400 * MS)
-        assert event.kind is kind
-    assert describer().describe(Phase.ONSET, transient(), 110 * MS).kind is Kind.UNKNOWN
+def contact(end_ms: int = 0) -> Contact:
+    return Contact(0, 100 * MS, 105 * MS, 2.5, SHARES, 8.0, 12.0, end_ms * MS)
+
+
+def test_blows_and_contacts_overlap_each_with_its_own_number_kind_and_label() -> None:
+    subject = describer()
+    onset = subject.describe(Phase.ONSET, contact(), 110 * MS)
+    subject.add((0.0, 1.0, 0.0), False)
+    blow = end(subject)
+    over = subject.describe(Phase.END, contact(190), 200 * MS)
+    assert (onset.sequence, blow.sequence, over.sequence) == (0, 1, 0)
+    assert (onset.kind, blow.kind) == (Kind.LASTING_CONTACT, Kind.BLOW)
+    assert (over.mean_load, over.peak_load, over.label) == (8.0, 12.0, "contact")
+    assert (blow.mean_load, blow.peak_load, blow.label) == (0.0, 0.0, "")
+
+
+def test_a_long_contact_keeps_its_beginning_and_its_end() -> None:
+    subject = describer()
+    subject.describe(Phase.ONSET, contact(), 100 * MS)
+    kept: list[Kept] = []
+    for until_ms in range(0, 20_000, 10):  # far longer than the buffers reach
+        stamp = until_ms * MS
+        subject._intake.buffers[1].push(stamp, until_ms.to_bytes(2, "big"), stamp, np.zeros(6))
+        if until_ms == 19_000:
+            over = subject.describe(Phase.END, contact(18_900), stamp)
+        kept += subject.kept(stamp)
+    _, raw = over.raw
+    stamps_ms = (raw.stamps_ns // MS).tolist()
+    assert stamps_ms == [*range(80, 201, 10), *range(18_860, 19_001, 10)]
+    _, messages = kept[0].received
+    assert [int.from_bytes(data, "big") for data in messages.data] == stamps_ms
 
 
 def test_clear_forgets_inferences() -> None:
     subject = describer()
-    subject.add((0.0, 0.0, 1.0))
+    subject.add((0.0, 0.0, 1.0), True)
     subject.clear()
     assert end(subject).label == ""

@@ -15,6 +15,7 @@ from event_records import (
     MS,
     T0,
     assert_equal,
+    assert_same_event,
     assert_same_messages,
     event,
     message_count,
@@ -31,6 +32,8 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from tao_lora_ros.messages.raw_data import RawMessages
 from tao_lora_ros.preservation.event_bag import largest_size, read_bag, write_bag
@@ -38,6 +41,7 @@ from tao_lora_ros.preservation.event_record import TRANSIENT_EVENT, StoreError
 from tao_lora_ros.preservation.message_types import message_types
 from tao_lora_ros.signal.cdr import IMU
 
+ROOT = Path(__file__).resolve().parents[2]
 NEVER = QosTime(9223372036, 854775807)
 STAMPS = T0 + np.arange(4) * MS
 
@@ -191,3 +195,22 @@ def test_largest_size_is_no_less_than_the_size(tmp_path_factory, samples, frame,
     record = event(sources=(source,), channels=names)
     write_bag([record], folder)
     assert sum(f.stat().st_size for f in folder.iterdir()) + 4 * 4096 < largest_size(record)
+
+
+def test_a_bag_of_before_there_were_loads_is_read_by_its_own_definition(tmp_path):
+    record = event()
+    write_bag([record], tmp_path / "new")
+    text = (ROOT / "msg" / "TransientEvent.msg").read_text()
+    old = "\n".join(line for line in text.splitlines() if "float64 mean_load" not in line)
+    old = "\n".join(line for line in old.splitlines() if "float64 peak_load" not in line)
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for name, definition in (("RawSamples", None), ("TransientEvent", old)):
+        definition = definition or (ROOT / "msg" / f"{name}.msg").read_text()
+        store.register(get_types_from_msg(definition, f"tao_lora_ros/msg/{name}"))
+    said = message_types().deserialize_cdr(record.message, TRANSIENT_EVENT)
+    kind = store.types[TRANSIENT_EVENT]
+    values = {name: getattr(said, name) for name, _ in store.fielddefs[TRANSIENT_EVENT][1]}
+    with Writer(tmp_path / "old", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        topic = writer.add_connection("/events", TRANSIENT_EVENT, typestore=store)
+        writer.write(topic, T0, store.serialize_cdr(kind(**values), TRANSIENT_EVENT))
+    assert_same_event(read_bag(tmp_path / "old").event, record.event)

@@ -53,7 +53,7 @@ def test_list(folder, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["number", "onset", "(UTC)"]
     assert re.search(
-        r"^1 +2023-11-14 22:13:20\.000  0\.020 s +3\.25 +impulsive +impact +\d+ KiB +"
+        r"^1 +2023-11-14 22:13:20\.000  0\.020 s +3\.25 +blow +impact +\d+ KiB +"
         r"imu\.accel_x 75%, wrench\.force_z 25%$",
         lines[1],
     )

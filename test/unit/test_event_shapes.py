@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pushed_events import IMU_RAW, MS, STAMPS, WRENCH_RAW, event, raw
 
-from tao_lora_ros.messages.results import Phase
+from tao_lora_ros.messages.results import Kind, Phase
 from tao_lora_ros.ros.event_shapes import LONGEST_M, Push, caption, diameter_m, push_of
 from tao_lora_ros.signal.cdr import WRENCH
 
@@ -72,8 +72,12 @@ def test_a_higher_score_is_never_drawn_smaller(one: float, other: float) -> None
     ("changes", "text"),
     [
         ({}, "#3 impact 88%, score 2.3"),
-        ({"label": ""}, "#3 impulsive, score 2.3"),
-        ({"label": "", "phase": Phase.ONSET, "end_ns": 0}, "#3 open, score 2.3"),
+        ({"label": ""}, "#3 blow, score 2.3"),
+        ({"label": "", "phase": Phase.ONSET, "end_ns": 0}, "#3 blow, score 2.3, open"),
+        (
+            {"label": "", "kind": Kind.LASTING_CONTACT, "peak_load": 12.34},
+            "#3 lasting contact, 12.3 N, score 2.3",
+        ),
     ],
 )
 def test_caption(changes, text) -> None:

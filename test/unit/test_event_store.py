@@ -16,6 +16,7 @@ from event_records import MS, T0, assert_equal, event, message_count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tao_lora_ros.messages.results import Kind
 from tao_lora_ros.preservation import event_store
 from tao_lora_ros.preservation.event_catalogue import (
     EVENTS,
@@ -113,7 +114,7 @@ BAD_FIELDS = [
     *(("sequence", value) for value in (False, -1, "0")),
     *(("onset_ns", value) for value in (None, 1.7e18, 10**22, [float("nan")], "x")),
     *(("peak_score", value) for value in ("\ud800", None, 10**400, True)),
-    *(("kind", value) for value in (3, {}, None, False)),
+    *(("kind", value) for value in (4, {}, None, False)),
     *(("regime_change", value) for value in (float("nan"), 1, None)),
     *(("label", value) for value in (2, None, "\ud800")),
     *(("probability", value) for value in ("../x", [])),
@@ -157,6 +158,13 @@ def test_any_json_in_the_place_of_a_field_is_taken_or_refused(field, value):
         assert Entry.from_json(entry.to_json()).to_json() == entry.to_json()
     with suppress(ValueError):
         Entry.from_row(value)
+
+
+def test_an_entry_of_before_there_were_loads_is_a_blow(tmp_path):
+    row = json.loads((filled(tmp_path, 1) / INDEX_FILE).read_text().splitlines()[-1])
+    del row["mean_load"], row["peak_load"]
+    entry = Entry.from_row(row | {"kind": 2})  # once: it lasted longer than 0.15 s
+    assert (Kind(entry.kind), entry.mean_load, entry.peak_load) == (Kind.BLOW, 0.0, 0.0)
 
 
 @given(line=st.binary(max_size=200))

@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "tao_lora_ros"
 # kernels lie beside the package and import nothing of ours
 LAYERS = [
-    *("kernels", "messages", "signal", "quantization", "detection", "model", "preservation"),
+    *("kernels", "messages", "signal", "quantization", "detection", "contact"),
+    *("model", "preservation"),
     *("runtime", "hardware", "engine", "bags", "report", "training", "simulation", "benchmarks"),
     *("ros", "cli"),
 ]

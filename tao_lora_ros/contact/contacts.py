@@ -1,0 +1,112 @@
+"""Rows in, contact loads and lasting contacts out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tao_lora_ros.contact import level_test
+from tao_lora_ros.contact.contact_model import ContactModel
+from tao_lora_ros.detection.router import Change
+
+
+@dataclass(frozen=True)
+class Contact:
+    """A lasting contact as far as it is known.
+
+    Times are grid times in ns. `wrench` is its number among the models; `shares` is float64 [C] of
+    all channels, non-negative, sum 1; `mean_load` and `peak_load` are of the contact force in N,
+    averaged as `level_test` says; `peak_score` is 1 at the threshold. `end_ns` is the last row that
+    the load was not yet below half of the threshold, 0 while it goes on.
+    """
+
+    wrench: int
+    onset_ns: int
+    peak_ns: int
+    peak_score: float
+    shares: NDArray[np.float64]
+    mean_load: float
+    peak_load: float
+    end_ns: int = 0
+
+
+Changes = Sequence[tuple[Change, Contact]]
+
+
+class Contacts:
+    """Follows the contact load of every wrench that a model is known of, whatever the route.
+
+    Args:
+        models: of the wrenches; none: nothing is found.
+        channels: how many there are in a row.
+        rate_hz: of the rows.
+        most_s: after this long a contact is taken as the usual load.
+    """
+
+    def __init__(
+        self, models: Sequence[ContactModel], channels: int, rate_hz: float, most_s: float
+    ) -> None:
+        self._channels = channels
+        self._rate_hz, self._most_s = rate_hz, most_s
+        self._ended: list[tuple[Change, Contact]] = []
+        self._use(models, np.full(channels, np.nan))
+
+    def _use(self, models: Sequence[ContactModel], unknown: NDArray[np.float64]) -> None:
+        self.models = tuple(models)
+        self.clear()
+        level_test.follow(self._state, 0, unknown)  # compiles, if nobody did before
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all signals, and contacts that go on."""
+        self._state = level_test.new_level_test(self.models, self._rate_hz, self._most_s)
+
+    def recalibrate(self, models: Sequence[ContactModel]) -> None:
+        """Go on with other models; contacts that go on end with the next row."""
+        self._ended += [(Change.END, contact) for contact in self.stop()]
+        self._use(models, np.full(self._channels, np.nan))
+
+    def stop(self) -> list[Contact]:
+        """End the contacts that go on, at their last rows."""
+        going_on = np.flatnonzero(self._state.now["open"]).tolist()
+        self._state.now["open"] = self._state.now["above"] = 0
+        return [self._contact(wrench, ended=True) for wrench in going_on]
+
+    def push(self, time_ns: int, values: NDArray[np.float64]) -> Changes:
+        """Take one row, float64 [C], NaN where a channel has no value; what it changed."""
+        if not level_test.follow(self._state, time_ns, values) and not self._ended:
+            return ()
+        changes, self._ended = self._ended, []
+        for wrench, number in enumerate(self._state.now["change"].tolist()):
+            if change := Change(number):
+                changes.append((change, self._contact(wrench, change is not Change.ONSET)))
+        return changes
+
+    @property
+    def load_delay_ns(self) -> int:
+        """From the middle of what a load is a mean of to the newest row."""
+        return round(0.5e9 * (int(self._state.now["load_rows"][0]) - 1) / self._rate_hz)
+
+    def load(self, wrench: int) -> NDArray[np.float64]:
+        """Contact force (N) and torque (Nm) of the newest rows, [6], NaN where there is none."""
+        now = self._state.now[wrench]
+        ready = now["learned"] > now["start_rows"]
+        return now["load"].copy() if ready else np.full(6, np.nan)
+
+    def _contact(self, wrench: int, ended: bool) -> Contact:
+        now = self._state.now[wrench]
+        shares = np.zeros(self._channels)
+        shares[list(self.models[wrench].wrench)] = now["shares"]
+        return Contact(
+            wrench,
+            int(now["onset_ns"]),
+            int(now["peak_ns"]),
+            float(now["peak_score"]),
+            shares / shares.sum(),
+            float(now["held_sum"] / now["held"]),
+            float(now["peak_force"]),
+            int(now["last_ns"]) if ended else 0,
+        )

@@ -1,0 +1,141 @@
+"""Mass, mounting, centre of mass and inertia come out of motion, whatever few rows say else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from swung import CHANNELS, RATE_HZ, Tool, swung, turned
+
+from tao_lora_ros.contact.calibration import calibrated
+from tao_lora_ros.contact.contact_model import ContactModel, imus_of, terms_of, wrenches_of
+from tao_lora_ros.contact.identification import gains_of, samples_of
+from tao_lora_ros.detection.tail import NEVER
+
+WRENCH = wrenches_of(CHANNELS)["wrench"]
+ACCEL, GYRO = imus_of(CHANNELS)["imu"]
+
+
+def model_of(*recordings: np.ndarray) -> tuple[ContactModel, str]:
+    (model,), (line,) = calibrated(CHANNELS, recordings, RATE_HZ, 1.0)
+    return model, line
+
+
+def truth(tool: Tool, rows: np.ndarray) -> np.ndarray:
+    """The load of noiseless rows without a bias."""
+    return np.asarray(rows[:, 6:] - tool.bias)
+
+
+@pytest.mark.parametrize("outliers", [0.0, 0.1])
+def test_the_load_of_another_motion_is_foretold(outliers: float) -> None:
+    rows = swung(40.0, seed=1)
+    first = round(0.3 * len(rows))
+    rows[first : first + round(outliers * len(rows)), 6:9] += (6.0, -9.0, 4.0)  # a hand
+    gains = gains_of(samples_of([rows], WRENCH, ACCEL, GYRO, RATE_HZ))
+    other = swung(20.0, seed=2, noise=0.0)
+    expected = truth(Tool(), other)[1:]
+    foretold = (terms_of(other, ACCEL, GYRO, RATE_HZ) @ gains.T)[1:]
+    off = np.sqrt(((foretold - expected) ** 2).reshape(-1, 2, 3).sum(axis=2).mean(axis=0))
+    assert off[0] < 0.1  # N, of 13
+    assert off[1] < 0.01  # Nm, of 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mass_mounting_centre_and_bias_come_out(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tool = Tool(
+        mass=rng.uniform(0.3, 4.0),
+        centre=tuple(rng.uniform(-0.1, 0.1, 3)),
+        mounting=tuple(rng.uniform(-2.0, 2.0, 3)),
+    )
+    rows = swung(40.0, seed, tool)
+    gains = gains_of(samples_of([rows], WRENCH, ACCEL, GYRO, RATE_HZ))
+    mass, moment = gains[:3, :3], gains[3:, :3]
+    turn = turned(*tool.mounting)
+    np.testing.assert_allclose(mass, -tool.mass * turn, atol=0.02)
+    x, y, z = tool.mass * np.subtract(tool.centre, tool.origin)
+    skew = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    np.testing.assert_allclose(moment, -turn @ skew, atol=0.005)
+    bias = (rows[:, 6:] - terms_of(rows, ACCEL, GYRO, RATE_HZ) @ gains.T)[1:].mean(axis=0)
+    np.testing.assert_allclose(bias[:3], tool.bias[:3], atol=0.1)
+    np.testing.assert_allclose(bias[3:], tool.bias[3:], atol=0.01)
+
+
+def test_an_imu_that_explains_the_load_is_used_with_its_gyro() -> None:
+    model, line = model_of(swung(30.0))
+    assert (model.accel, model.gyro, model.terms) == (ACCEL, GYRO, 12)
+    assert model.thresholds[0] < 1.0
+    assert model.noise[0] < 0.1
+    assert "by imu; lasting contacts from" in line
+    assert "directions" not in line
+
+
+def test_without_a_gyro_the_static_terms_alone_are_used() -> None:
+    rows = swung(30.0)
+    rows[:, 3:6] = np.nan
+    model, _ = model_of(rows)
+    assert (model.accel, model.gyro, model.terms) == (ACCEL, (), 3)
+
+
+def test_what_motion_does_not_excite_is_not_identified_and_that_is_said() -> None:
+    model, line = model_of(swung(30.0, speed=0.0))
+    assert model.accel == ()
+    assert "no IMU explains it" in line
+    assert "its own slow baseline" in line
+    rows = swung(30.0, noise=0.2)
+    rows[:, 0], rows[:, 3:6] = 1.0, np.nan  # one axis never changes, and there is no gyro
+    model, line = model_of(rows)
+    assert np.abs(np.array(model.gains)[:3, 0]).max() < 1e-3
+    assert "turned or moved in 2 of 3 directions" in line
+
+
+def test_without_an_imu_the_wrench_is_held_against_itself() -> None:
+    rows = swung(30.0, speed=0.0)[:, 6:]
+    (model,), (line,) = calibrated(CHANNELS[6:], [rows], RATE_HZ, 1.0)
+    assert (model.wrench, model.accel, model.terms) == ((0, 1, 2, 3, 4, 5), (), 0)
+    assert line.startswith("contact load of wrench: no IMU rides along: lasting contacts from")
+
+
+def test_absent_axes_are_left_out() -> None:
+    rows = swung(30.0)
+    rows[:, 9:] = np.nan  # a force-only cell
+    model, line = model_of(rows)
+    assert model.accel == ACCEL
+    assert model.thresholds[1] == NEVER
+    assert "Nm" not in line
+
+
+def test_of_two_imus_each_wrench_takes_the_one_that_rides_along() -> None:
+    left, right = swung(30.0, seed=1), swung(30.0, seed=2, tool=Tool(mass=0.4))
+    rows = np.hstack((left[:, :6], right[:, :6], left[:, 6:], right[:, 6:]))
+    names = [f"{side}{name}" for half in (slice(6), slice(6, 12)) for side in ("l_", "r_")
+             for name in CHANNELS[half]]  # fmt: skip
+    models, lines = calibrated(names, [rows], RATE_HZ, 1.0)
+    assert [model.accel[0] for model in models] == [0, 6]
+    assert [model.wrench[0] for model in models] == [12, 18]
+    assert ["by l_imu" in lines[0], "by r_imu" in lines[1]] == [True, True]
+
+
+def test_recordings_of_different_tools_give_no_model_and_that_is_said() -> None:
+    tools = [Tool(mass=mass) for mass in (0.7, 1.0, 1.4)]
+    recordings = [swung(20.0, seed, tool) for seed, tool in enumerate(tools)]
+    models, (line,) = calibrated(CHANNELS, recordings, RATE_HZ, 1.0)
+    assert models == ()
+    assert "the recordings differ in what hangs on it" in line
+    same = [swung(20.0, seed, Tool(bias=(seed, *[0.0] * 5))) for seed in range(3)]
+    assert calibrated(CHANNELS, same, RATE_HZ, 1.0)[0]
+
+
+@pytest.mark.parametrize("count", [0, 3, 100])
+def test_too_little_is_said(count: int) -> None:
+    models, (line,) = calibrated(CHANNELS, [swung(2.0)[:count]], RATE_HZ, 1.0)
+    assert models == ()
+    assert "not known, less than 2 s" in line
+
+
+def test_a_contact_in_steady_motion_is_found_named_and_left_out() -> None:
+    hand = np.zeros((round(60.0 * RATE_HZ), 6))
+    hand[round(20.0 * RATE_HZ) : round(23.0 * RATE_HZ), 1] = 9.0
+    clean, _ = model_of(swung(60.0, seed=1))
+    model, line = model_of(swung(60.0, seed=1, contact=hand))
+    assert "; left out: lasting contacts at 20.0 s (8.9 N)" in line
+    assert model.thresholds[0] == pytest.approx(clean.thresholds[0], rel=0.1)

@@ -1,0 +1,206 @@
+"""A press with taps within, through the whole pipeline: one lasting contact, and the blows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recordings import START_NS, Message, write_ros2
+from swung import CHANNELS, PRESS_S, RATE_HZ, TAPS_S, handled, messages_of, swung, swung_artifact
+
+from tao_lora_ros.cli.main import main
+from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.messages.event_bytes import event_bytes
+from tao_lora_ros.messages.results import ContactLoad, Event, Kept, Kind, Phase, Result
+from tao_lora_ros.model.artifact import load_artifact, save_artifact
+from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
+from tao_lora_ros.preservation.event_record import EventRecord
+from tao_lora_ros.preservation.event_store import EventStore
+
+HANDLED = messages_of(handled())
+S = 1_000_000_000
+
+
+def pipeline(**settings: float) -> Pipeline:
+    return Pipeline(Settings(**settings), swung_artifact())  # type: ignore[arg-type]
+
+
+def results(subject: Pipeline, messages: list[Message], flush: bool = True) -> list[Result]:
+    out = [result for m in messages for result in subject.push(m.source, m.data).results]
+    return [*out, *subject.flush()] if flush else out
+
+
+def events(found: list[Result], kind: Kind) -> list[Event]:
+    return [event for event in found if isinstance(event, Event) and event.kind is kind]
+
+
+def seconds(stamp_ns: int) -> float:
+    return (stamp_ns - START_NS) / S
+
+
+@pytest.fixture(scope="module")
+def out() -> list[Result]:
+    return results(pipeline(contact_wrench_hz=100.0), HANDLED)
+
+
+def test_a_press_with_taps_within_gives_one_contact_and_the_blows(out: list[Result]) -> None:
+    onset, end = events(out, Kind.LASTING_CONTACT)
+    assert (onset.phase, end.phase) == (Phase.ONSET, Phase.END)
+    assert onset.sequence == end.sequence
+    assert 0.0 <= seconds(onset.onset_ns) - PRESS_S[0] <= 0.15
+    assert 0.0 <= seconds(end.end_ns) - PRESS_S[1] <= 0.3
+    assert end.mean_load == pytest.approx(8.0, abs=0.5)
+    assert end.peak_load >= end.mean_load
+    assert end.frame_id == "ft_link"
+    assert {name.partition(".")[0] for name, _ in end.channels} == {"wrench"}
+    blows = [event for event in events(out, Kind.BLOW) if event.phase is Phase.ONSET]
+    for tap_s in TAPS_S:
+        assert min(abs(seconds(blow.onset_ns) - tap_s) for blow in blows) <= 0.02
+    numbers = [event.sequence for event in [onset, *blows]]
+    assert sorted(numbers) == list(range(len(numbers)))
+
+
+def test_the_contact_wrench_is_what_the_hand_does(out: list[Result]) -> None:
+    loads = [load for load in out if isinstance(load, ContactLoad)]
+    stamps = np.array([load.stamp_ns for load in loads])
+    assert set(np.diff(stamps).tolist()) == {S // 100}
+    assert {(load.wrench, load.frame_id) for load in loads} == {("wrench", "ft_link")}
+    times = (stamps - START_NS) / S
+    values = np.array([load.values for load in loads])
+    held = (times > PRESS_S[0] + 0.05) & (times < TAPS_S[0] - 0.05)
+    np.testing.assert_allclose(values[held].mean(axis=0)[:3], (4.8, 0.0, -6.4), atol=0.3)
+    free = (times > 1.0) & (times < PRESS_S[0] - 0.05)
+    assert np.linalg.norm(values[free, :3], axis=1).max() < 0.5
+    assert np.isnan(values[times < 0.4]).all()  # the bias is not known yet
+
+
+def test_without_a_model_of_the_load_there_are_no_contacts() -> None:
+    artifact = replace(swung_artifact(), contacts=())
+    found = results(Pipeline(Settings(contact_wrench_hz=100.0), artifact), HANDLED)
+    assert events(found, Kind.LASTING_CONTACT) == []
+    assert events(found, Kind.BLOW)
+    assert not any(isinstance(load, ContactLoad) for load in found)
+
+
+def test_the_end_of_the_input_closes_a_contact() -> None:
+    found = results(pipeline(), HANDLED[: round(2 * 7.5 * RATE_HZ)])
+    onset, end = events(found, Kind.LASTING_CONTACT)
+    assert (end.phase, end.sequence) == (Phase.END, onset.sequence)
+    assert any(isinstance(kept, Kept) and kept.event is end for kept in found)
+
+
+def test_what_is_kept_of_a_contact_is_stored_and_read_back(
+    out: list[Result], tmp_path: Path
+) -> None:
+    subject = pipeline()
+    sources = [source.config.name for source in subject.intake.sources]
+    with EventStore(tmp_path) as store:
+        for kept in (kept for kept in out if isinstance(kept, Kept)):
+            topics = [_topic(name) for name in sources]
+            store.append(EventRecord.of(kept, event_bytes(kept.event), topics))
+    entries = [entry for entry in read_entries(tmp_path) if entry.mean_load]
+    (end,) = (event for event in events(out, Kind.LASTING_CONTACT) if event.phase is Phase.END)
+    (entry,) = entries
+    assert (Kind(entry.kind), entry.sequence) == (Kind.LASTING_CONTACT, end.sequence)
+    _, record = read_event(tmp_path, entry.number)
+    assert (record.event.kind, record.event.peak_load) == (end.kind, end.peak_load)
+    stamps = record.event.raw[1].stamps_ns
+    assert seconds(stamps[0]) == pytest.approx(seconds(end.onset_ns) - 0.25, abs=0.02)
+    assert np.diff(stamps).max() <= 1e9 / RATE_HZ + 1  # shorter than twice the longest: whole
+
+
+def _topic(name: str):  # type: ignore[no-untyped-def]
+    from event_records import TOPICS
+
+    return TOPICS[name]
+
+
+def test_calibrating_what_was_seen_makes_a_model_and_reports_it() -> None:
+    subject = Pipeline(Settings(), replace(swung_artifact(), contacts=()))
+    results(subject, messages_of(swung(40.0, seed=4)), flush=False)
+    assert subject.contact_models == {"wrench": None}
+    assert "by imu; lasting contacts from" in subject.calibrate()[-1]
+    model = subject.contact_models["wrench"]
+    assert model is not None
+    assert model.terms == 12
+    subject.reset()
+    assert len(events(results(subject, messages_of(handled(seed=5))), Kind.LASTING_CONTACT)) == 2
+
+
+def test_calibrating_in_a_contact_closes_it() -> None:
+    contact = np.zeros((round(42.0 * RATE_HZ), 6))
+    contact[round(40.0 * RATE_HZ) :, 0] = 8.0
+    messages, cut = messages_of(swung(42.0, seed=4, contact=contact)), round(2 * 41.0 * RATE_HZ)
+    subject = pipeline()
+    (onset,) = events(results(subject, messages[:cut], flush=False), Kind.LASTING_CONTACT)
+    subject.calibrate()
+    rest = results(subject, messages[cut:], flush=False)
+    assert events(rest, Kind.LASTING_CONTACT)[0].sequence == onset.sequence
+    assert events(rest, Kind.LASTING_CONTACT)[0].phase is Phase.END
+
+
+def test_an_artifact_keeps_its_contact_models(tmp_path: Path) -> None:
+    save_artifact(swung_artifact(), tmp_path)
+    assert load_artifact(tmp_path).contacts == swung_artifact().contacts
+    card = json.loads((tmp_path / "model.json").read_text())
+    del card["contacts"]  # written before there were any
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    assert load_artifact(tmp_path).contacts == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("wrench", [0, 1, 2, 3, 4, 5], "contacts[0].wrench is [0, 1, 2, 3, 4, 5]"),
+        ("wrench", [6, 7, 8, 9, 10, 99], "contacts[0].wrench"),
+        ("accel", [0, 1], "contacts[0].accel"),
+        ("gyro", [], "contacts[0].gains has rows that are not of 3 terms"),
+        ("gains", [[0.0] * 12] * 5, "$.contacts[0].gains"),
+        ("gains", [[1e7] * 12] * 6, "$.contacts[0].gains"),
+        ("gains", [[None] * 12] * 6, "$.contacts[0].gains"),
+        ("thresholds", [0.0, 1.0], "$.contacts[0].thresholds[0]"),
+        ("thresholds", [1.0], "$.contacts[0].thresholds"),
+        ("noise", [-1.0, 0.0], "$.contacts[0].noise[0]"),
+    ],
+)
+def test_a_bad_contact_model_is_refused_by_its_field(
+    tmp_path: Path, field: str, value: object, reason: str
+) -> None:
+    save_artifact(swung_artifact(), tmp_path)
+    card = json.loads((tmp_path / "model.json").read_text())
+    card["contacts"][0][field] = value
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    with pytest.raises(ValueError, match=r"model\.json") as refused:
+        load_artifact(tmp_path)
+    assert reason in str(refused.value)
+
+
+def test_replay_lists_contacts_with_kind_and_load_and_draws_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steady = write_ros2(tmp_path / "steady", messages_of(swung(60.0, seed=1)))
+    bag = write_ros2(tmp_path / "handled", HANDLED)
+    model, found, page = tmp_path / "model", tmp_path / "found.json", tmp_path / "page.html"
+    assert main(["calibrate", str(steady), "--out", str(model)]) == 0
+    assert "contact load of wrench: " in capsys.readouterr().out
+    arguments = ["--model", str(model), "--json", str(found), "--report", str(page)]
+    assert main(["replay", str(bag), *arguments]) == 0
+    rows = json.loads(found.read_text())["events"]
+    (contact,) = (row for row in rows if row["kind"] == "lasting_contact")
+    assert contact["mean_load_n"] == pytest.approx(8.0, abs=0.5)
+    assert contact["onset_s"] == pytest.approx(PRESS_S[0], abs=0.15)
+    assert all("mean_load_n" not in row for row in rows if row["kind"] == "blow")
+    printed = capsys.readouterr().out
+    assert any(
+        "lasting contact" in line and f"{contact['mean_load_n']:.1f} N, at most" in line
+        for line in printed.splitlines()
+    )
+    assert f"lasting contact, {contact['mean_load_n']:.1f} N" in page.read_text()
+
+
+def test_all_channels_are_the_swung_tools() -> None:
+    assert tuple(pipeline().intake.channels) == CHANNELS

@@ -1,0 +1,185 @@
+"""Lasting contacts: onset, end, loads, hysteresis; the bias follows drift and freezes meanwhile."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+
+import numpy as np
+import pytest
+from swung import CHANNELS, RATE_HZ, swung
+
+from tao_lora_ros.contact.calibration import calibrated
+from tao_lora_ros.contact.contact_model import ContactModel
+from tao_lora_ros.contact.contacts import Contact, Contacts
+from tao_lora_ros.detection.router import Change
+from tao_lora_ros.detection.tail import NEVER
+
+ALONE = ContactModel(tuple(range(6)), (), (), ((),) * 6, (2.0, 0.1), (0.1, 0.005))
+S = round(RATE_HZ)  # rows
+Found = list[tuple[int, Change, Contact]]
+
+
+def contacts(model: ContactModel = ALONE, channels: int = 6, most_s: float = 600.0) -> Contacts:
+    return Contacts([model], channels, RATE_HZ, most_s)
+
+
+def run(subject: Contacts, rows: np.ndarray, first: int = 0) -> Found:
+    """Row, change and contact of all that rows [n, C] change; a row is 5 ms."""
+    return [
+        (first + i, change, contact)
+        for i, row in enumerate(rows)
+        for change, contact in subject.push((first + i) * 5_000_000, row)
+    ]
+
+
+def pressed(seconds: float, *presses: tuple[float, float, float], seed: int = 0) -> np.ndarray:
+    """A wrench that nothing moves, pressed along x from and to a second with some newtons."""
+    rows = np.random.default_rng(seed).normal(0.0, 0.02, (round(seconds * S), 6)) + 5.0
+    rows[:, 3:] *= 0.01
+    for start, end, force in presses:
+        rows[round(start * S) : round(end * S), 0] += force
+    return rows
+
+
+def test_a_press_is_found_with_its_onset_end_and_loads() -> None:
+    (at, change, onset), (over_at, over, end) = run(contacts(), pressed(8.0, (3.0, 5.0, 8.0)))
+    assert (change, over) == (Change.ONSET, Change.END)
+    assert 3.0 * S <= onset.onset_ns / 5_000_000 <= 3.05 * S
+    assert at <= 3.15 * S
+    assert onset.end_ns == 0
+    assert end.onset_ns == onset.onset_ns
+    assert 5.0 * S <= end.end_ns / 5_000_000 <= 5.05 * S
+    assert over_at <= 5.3 * S
+    assert end.mean_load == pytest.approx(8.0, abs=0.2)
+    assert end.peak_load == pytest.approx(8.0, abs=0.1)
+    assert end.peak_score == pytest.approx(4.0, abs=0.1)
+    assert end.onset_ns <= end.peak_ns <= end.end_ns
+    assert end.shares[0] > 0.9
+    assert end.shares.sum() == pytest.approx(1.0)
+
+
+def test_a_torque_alone_is_a_contact() -> None:
+    rows = pressed(6.0)
+    rows[3 * S : 4 * S, 5] += 0.5
+    _, (_, _, end) = run(contacts(), rows)
+    assert int(end.shares.argmax()) == 5
+    assert end.mean_load < 0.1
+
+
+@pytest.mark.parametrize("force", [20.0, 1000.0])
+def test_a_blow_is_no_contact_however_strong(force: float) -> None:
+    assert run(contacts(), pressed(8.0, (3.0, 3.025, force), (5.0, 5.01, -force))) == []
+
+
+def test_below_the_threshold_there_is_none_and_half_of_it_goes_on() -> None:
+    assert run(contacts(), pressed(8.0, (3.0, 6.0, 1.8))) == []
+    found = run(contacts(), pressed(9.0, (3.0, 4.0, 3.0), (4.0, 6.0, 1.3)))
+    assert [change for _, change, _ in found] == [Change.ONSET, Change.END]
+    assert found[1][2].end_ns / 5_000_000 == pytest.approx(6.0 * S, abs=0.05 * S)
+
+
+def test_a_short_release_does_not_end_it_and_a_longer_one_does() -> None:
+    for pause_s, count in ((0.1, 1), (0.4, 2)):
+        rows = pressed(9.0, (3.0, 5.0, 8.0), (5.0 + pause_s, 7.0, 8.0))
+        assert sum(change is Change.ONSET for _, change, _ in run(contacts(), rows)) == count
+
+
+def test_the_bias_follows_drift_and_freezes_in_contact() -> None:
+    drift = np.linspace(0.0, 3.0, 120 * S)  # 1.5 N a minute
+    rows = pressed(120.0, (60.0, 80.0, 8.0))
+    rows[:, 0] += drift
+    subject = contacts()
+    assert run(subject, rows[: 60 * S]) == []
+    before = subject._state.now["bias"].copy()
+    _, (_, _, end) = run(subject, rows[60 * S : 85 * S], 60 * S)
+    assert end.mean_load == pytest.approx(8.5, abs=0.1)  # with what the bias lags behind
+    frozen = contacts()
+    run(frozen, rows[: 79 * S])
+    np.testing.assert_allclose(frozen._state.now["bias"], before, atol=0.05)
+
+
+def test_a_load_that_stays_is_taken_as_usual_in_the_end() -> None:
+    found = run(contacts(most_s=5.0), pressed(12.0, (3.0, 12.0, 8.0)))
+    assert [change for _, change, _ in found] == [Change.ONSET, Change.ACCEPTED]
+    assert found[1][0] == pytest.approx(8.0 * S, abs=0.1 * S)
+
+
+def test_a_gap_ends_a_contact_and_the_bias_survives_it() -> None:
+    rows = pressed(9.0, (3.0, 9.0, 8.0))
+    rows[4 * S : 5 * S] = np.nan
+    changes = [(change, at / S) for at, change, _ in run(contacts(), rows)]
+    assert [change for change, _ in changes] == [Change.ONSET, Change.END, Change.ONSET]
+    assert changes[1][1] == pytest.approx(4.15, abs=0.02)
+    assert changes[2][1] == pytest.approx(5.08, abs=0.02)
+
+
+def test_axes_that_are_absent_are_left_out() -> None:
+    rows = pressed(8.0, (3.0, 5.0, 8.0))
+    rows[:, 1:] = np.nan
+    subject = contacts()
+    assert len(run(subject, rows)) == 2
+    assert np.isnan(subject.load(0)).tolist() == [False] + [True] * 5
+
+
+def test_stop_ends_what_goes_on_and_clear_forgets_it() -> None:
+    rows = pressed(5.0, (3.0, 5.0, 8.0))
+    subject = contacts()
+    assert len(run(subject, rows)) == 1
+    (ended,) = subject.stop()
+    assert ended.end_ns == (len(rows) - 1) * 5_000_000
+    assert subject.stop() == []
+    subject.clear()
+    assert np.isnan(subject.load(0)).all()
+
+
+def test_another_calibration_ends_what_goes_on_with_the_next_row() -> None:
+    subject = contacts()
+    run(subject, pressed(4.0, (3.0, 4.0, 8.0)))
+    subject.recalibrate([])
+    ((change, contact),) = subject.push(0, np.zeros(6))
+    assert (change, contact.wrench) == (Change.END, 0)
+    assert subject.push(1, np.zeros(6)) == ()
+
+
+def test_what_moves_is_pressed_and_the_load_is_that_of_the_hand() -> None:
+    (model,), _ = calibrated(CHANNELS, [swung(40.0, seed=1)], RATE_HZ, 1.0)
+    hand = np.zeros((20 * S, 6))
+    hand[8 * S : 11 * S, :3] = (3.0, -4.0, 0.0)  # 5 N
+    rows = swung(20.0, seed=2, contact=hand)
+    subject = contacts(model, 12)
+    loads, found = [], []
+    for i, row in enumerate(rows):
+        found += [(i / S, *pair) for pair in subject.push(i * 5_000_000, row)]
+        loads.append(subject.load(0))
+    (on_s, _, _), (off_s, _, contact) = found
+    assert 8.0 < on_s < 8.15
+    assert 11.0 < off_s < 11.3
+    assert contact.mean_load == pytest.approx(5.0, abs=0.3)
+    off = np.array(loads)[2 * S :, :3] - hand[2 * S :, :3]
+    assert np.sqrt((off**2).sum(axis=1).mean()) < 0.5
+
+
+def test_steady_motion_that_was_not_calibrated_on_is_no_contact() -> None:
+    (model,), _ = calibrated(CHANNELS, [swung(40.0, seed=1)], RATE_HZ, 1.0)
+    assert run(contacts(model, 12), swung(60.0, seed=3)) == []
+
+
+def test_an_hour_of_contact_takes_no_more_memory() -> None:
+    subject = contacts(most_s=86_400.0)
+    run(subject, pressed(5.0, (3.0, 5.0, 8.0)))
+    held = pressed(1.0, (0.0, 1.0, 8.0))
+    run(subject, held)
+    gc.collect()
+    tracemalloc.start()
+    for _ in range(60):
+        assert run(subject, held) == []
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000
+
+
+def test_no_model_finds_nothing_and_a_silent_axis_never_alarms() -> None:
+    assert run(Contacts([], 6, RATE_HZ, 600.0), pressed(5.0, (3.0, 5.0, 8.0))) == []
+    silent = ContactModel(tuple(range(6)), (), (), ((),) * 6, (NEVER, NEVER), (0.0, 0.0))
+    assert run(contacts(silent), pressed(5.0, (3.0, 5.0, 8.0))) == []
