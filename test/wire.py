@@ -100,6 +100,7 @@ class Wire:
         self.publishers = [
             node.create_publisher(kind, f"{namespace}/{name}", DEEP) for name, kind in INPUTS
         ]
+        self._clients: dict[str, Any] = {}
         self.inferences: list[Inference] = []
         self.events: list[TransientEvent] = []
         topic = f"{self._pipeline}/inference"
@@ -168,11 +169,12 @@ class Wire:
 
     def call(self, kind: Any, name: str, request: Any) -> Any:
         """Call a service of the node."""
-        client = self.node.create_client(kind, f"{self._pipeline}/{name}")
+        if name not in self._clients:  # kept: a new one's first answer may come before it is known
+            self._clients[name] = self.node.create_client(kind, f"{self._pipeline}/{name}")
+        client = self._clients[name]
         self.until(client.service_is_ready, name)
         future = client.call_async(request)
         self.until(future.done, name)
-        self.node.destroy_client(client)
         return future.result()
 
     def state(self) -> str:
