@@ -9,6 +9,7 @@ import numpy as np
 
 from tao_lora_ros.contact import level_test
 from tao_lora_ros.contact.contact_model import (
+    MOST_GAIN,
     Array,
     Columns,
     ContactModel,
@@ -95,6 +96,8 @@ def _model(
         return None, f"not known, less than {LEAST_S:g} s of it were reported"
     best = first
     for other in others:
+        if max(np.abs(gains).max() for gains in other.gains) > MOST_GAIN / 2.0:
+            continue  # no tool weighs as much: the units are others
         same = other.accel == best.accel  # with the gyro
         if _ratio(other.left, best.left) < (NOT_WORSE if same else EXPLAINS):
             best = other
@@ -110,6 +113,8 @@ def _model(
         return None, "not known, the recordings are too short"
     ends, _ = tail.thresholds(levels, rate_hz, alarms_per_hour)
     thresholds = np.where(ends < tail.NEVER, ends / level_test.OFF, tail.NEVER)
+    if (thresholds >= tail.NEVER).all():
+        return None, "not known, the wrench never changes"
     force, torque = np.maximum(thresholds, LEAST_THRESHOLD).round(4).tolist()
     model = ContactModel(
         wrench=wrench,

@@ -21,6 +21,7 @@ from tao_lora_ros.signal.source import quantities
 Array = NDArray[np.float64]
 Columns = tuple[int, ...]
 
+MOST_GAIN = 1e6  # that an artifact may have
 STATIC, DYNAMIC = 3, 12  # terms: the specific force; with products of rates, and accelerations
 
 

@@ -126,7 +126,7 @@ class EventDescriber:
     def kept(self, time_ns: float) -> Iterator[Kept]:
         """Events whose post-roll is over at this time, in their order; at infinity all."""
         for opened in self._open.values():
-            if opened.head is None and opened.head_ns <= time_ns:
+            if opened.head is None and opened.head_ns <= time_ns < inf:
                 head_ns = int(opened.head_ns)
                 start_ns = head_ns - self._longest_ns - self._pre_roll_ns
                 opened.head = self._cut_buffers(start_ns, head_ns)

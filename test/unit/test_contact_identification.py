@@ -139,3 +139,15 @@ def test_a_contact_in_steady_motion_is_found_named_and_left_out() -> None:
     model, line = model_of(swung(60.0, seed=1, contact=hand))
     assert "; left out: lasting contacts at 20.0 s (8.9 N)" in line
     assert model.thresholds[0] == pytest.approx(clean.thresholds[0], rel=0.1)
+
+
+def test_a_wrench_that_never_changes_and_one_in_other_units_break_nothing() -> None:
+    rows = swung(20.0)
+    rows[:, 6:] = 5.0
+    models, (line,) = calibrated(CHANNELS, [rows], RATE_HZ, 1.0)
+    assert models == ()
+    assert line.endswith("not known, the wrench never changes")
+    rows = swung(20.0)
+    rows[:, 6:] *= 1e7
+    (model,), _ = calibrated(CHANNELS, [rows], RATE_HZ, 1.0)
+    assert model.accel == ()

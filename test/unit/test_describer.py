@@ -137,6 +137,17 @@ def test_a_long_contact_keeps_its_beginning_and_its_end() -> None:
     assert [int.from_bytes(data, "big") for data in messages.data] == stamps_ms
 
 
+def test_when_all_sources_fall_silent_what_goes_on_goes_on() -> None:
+    subject = describer()
+    fill(subject, 120)
+    subject.describe(Phase.ONSET, transient(), 110 * MS)
+    subject.describe(Phase.ONSET, contact(), 110 * MS)
+    assert list(subject.kept(math.inf)) == []
+    assert subject.describe(Phase.END, transient(), 150 * MS).sequence == 0
+    over = subject.describe(Phase.END, contact(190), 200 * MS)
+    assert (over.raw[1].stamps_ns // MS).tolist() == list(range(80, 111, 10))
+
+
 def test_clear_forgets_inferences() -> None:
     subject = describer()
     subject.add((0.0, 0.0, 1.0), True)
