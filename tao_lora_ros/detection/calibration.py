@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.detection import moments, tail
 from tao_lora_ros.detection.analyzer import log_ratios
 from tao_lora_ros.detection.analyzer_state import Calibration, new_analyzer
+from tao_lora_ros.detection.bearing import AIR_S, borne_loads, load_channels
 from tao_lora_ros.detection.findings import Findings
 from tao_lora_ros.detection.glitch_filter import MEMORY_S, resolutions
 from tao_lora_ros.detection.innovation import LAGS, autocovariance_of
@@ -85,6 +86,8 @@ def uncalibrated(channels: Iterable[str], rate_hz: float) -> Calibration:
         alarms_per_hour=float("nan"),
         level_channels=level_channels(names),
         level_rows=max(round(LEVEL_S * rate_hz), 1),
+        load_channels=load_channels(names),
+        air_rows=max(round(AIR_S * rate_hz), 1),
     )
 
 
@@ -127,10 +130,12 @@ def calibrated(
     rounded = tuple(float(round(max(level, LEAST_THRESHOLD), 4)) for level in levels)
     usual = np.sqrt(np.diag(np.array(known.autocovariance[0])))
     left_out = sum(end - first for _, first, end in spans) / rate_hz
+    kept = moments.without(recordings, spans)
     return replace(
         known,
         thresholds=rounded[:scales],
         level_thresholds=rounded[scales:],
+        borne_loads=borne_loads(kept, known.load_channels, known.air_rows),
         alarms_per_hour=alarms_per_hour,
     ), Findings(
         values,

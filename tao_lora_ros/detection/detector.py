@@ -143,14 +143,16 @@ def _advance(state, times_ns, rows, steps):
 @compiled
 def _advance_one(state, time_ns, values, step):
     now, route = state.analyzer.now[0], state.route[0]
-    before = route.transient
+    before, landed = route.transient, route.anew
     analyzer.analyze(state.analyzer, values, before == 1)
     transients.observe(state.tracker, time_ns, now.energy_ratio, state.analyzer.deviations)
-    change = router.follow(state.route, now.score)
+    landed |= now.landed
+    change = router.follow(state.route, now.score, now.landed)
     if change == _ONSET:
-        transients.begin(state.tracker, now.score, now.scale)
+        transients.begin(state.tracker, now.score, now.scale, landed)
     elif before:
-        transients.go_on(state.tracker, now.score, route.off_score)
+        if not route.anew:
+            transients.go_on(state.tracker, now.score, route.off_score, landed)
         if change != _NONE:
             transients.finish(state.tracker)
         if change == _ACCEPTED:

@@ -67,6 +67,7 @@ class EventDescriber:
             probability=probability,
             raw=tuple(samples for samples, _ in self._cut(transient.onset_ns, until_ns)),
             regime_change=regime_change,
+            touchdown=transient.touchdown,
         )
         if phase is Phase.END:
             self._label_sum[:] = 0.0

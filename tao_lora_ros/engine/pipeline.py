@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import inf
 from typing import NamedTuple
 
@@ -203,6 +204,8 @@ class Pipeline:
     def tare(self) -> list[Result]:
         """Take the mean force and torque of the present window as zero; forget all signals.
 
+        Touchdowns are no longer looked for until the next calibration: they go by loads.
+
         Raises:
             TareError: something is happening, or there is no full window yet.
         """
@@ -213,6 +216,7 @@ class Pipeline:
         loads = np.array([unit_of(name) in LOADS for name in self.artifact.channels])
         level = np.where(loads, self._window.values.mean(axis=0), 0.0)
         self.intake.tare(np.nan_to_num(level))
+        self._detector.recalibrate(replace(self._detector.calibration, borne_loads=()))
         return self.reset()
 
     @property

@@ -36,11 +36,12 @@ class Phase(IntEnum):
 
 
 class Kind(IntEnum):
-    """How long an event lasted, in two words; the values of TransientEvent.msg."""
+    """What an event was, or how long it lasted; the values of TransientEvent.msg."""
 
     UNKNOWN = 0  # it goes on
     IMPULSIVE = 1
     SUSTAINED = 2
+    TOUCHDOWN = 4  # a load that steady motion always bears came back
 
 
 IMPULSIVE_S = 0.15
@@ -68,10 +69,13 @@ class Event:
     probability: float
     raw: tuple[RawSamples, ...]
     regime_change: bool = False
+    touchdown: bool = False
 
     @property
     def kind(self) -> Kind:
-        """A heuristic by duration alone: up to `IMPULSIVE_S` seconds is impulsive."""
+        """A touchdown, else by duration alone: up to `IMPULSIVE_S` seconds is impulsive."""
+        if self.touchdown:
+            return Kind.TOUCHDOWN
         if self.phase is Phase.ONSET:
             return Kind.UNKNOWN
         short = self.end_ns - self.onset_ns <= IMPULSIVE_S * 1e9

@@ -135,7 +135,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "peak_ns": _TIME,
     "end_ns": _TIME,
     "peak_score": (_number, "a number"),
-    "kind": (whole(min(Kind), max(Kind)), f"{min(Kind):d} to {max(Kind):d}"),
+    "kind": (
+        lambda v: whole(0, max(Kind))(v) and v in {*Kind},
+        f"one of {', '.join(f'{kind:d}' for kind in Kind)}",
+    ),
     "regime_change": (lambda v: isinstance(v, bool), "true or false"),
     "label": (_text, "a text"),
     "probability": (_number, "a number"),

@@ -104,9 +104,9 @@ def jerk(rows: Rows) -> Rows:
     return np.linalg.norm(np.diff(rows[:, :3], axis=0, prepend=rows[:1, :3]), axis=1)
 
 
-def sta_lta(short: int, long: int) -> Peer:
+def sta_lta(short: int, long: int, rate_hz: float = borealtc.RATE_HZ) -> Peer:
     """ObsPy's `recursive_sta_lta` of every channel, high-passed at 20 Hz; the largest ratio."""
-    highpass = scipy.signal.butter(2, 20.0, "highpass", fs=borealtc.RATE_HZ, output="sos")
+    highpass = scipy.signal.butter(2, 20.0, "highpass", fs=rate_hz, output="sos")
 
     def statistic(rows: Rows) -> Rows:
         energies = scipy.signal.sosfilt(highpass, rows - rows[0], axis=0) ** 2
