@@ -41,6 +41,9 @@ class Calibration:
         borne_loads: the load that each always bears in steady motion, N, 0 where there is none;
             none: touchdowns are not looked for.
         air_rows: rows in the air that make a flight.
+        peaks: largest values of the statistics in steady motion, [1 + S] each: the block's number
+            first (see `blocks`); none: nothing can be learned in addition.
+        peaks_s: seconds that they come from.
     """
 
     scales: tuple[int, ...]
@@ -58,11 +61,18 @@ class Calibration:
     load_channels: tuple[tuple[int, ...], ...] = ()
     borne_loads: tuple[float, ...] = ()
     air_rows: int = 1
+    peaks: tuple[tuple[float, ...], ...] = ()
+    peaks_s: float = 0.0
 
     @property
     def has_thresholds(self) -> bool:
         """Whether its thresholds come from a recording; not before the first (`uncalibrated`)."""
         return not isnan(self.alarms_per_hour)
+
+    @property
+    def all_thresholds(self) -> tuple[float, ...]:
+        """Of the scales, then of the levels."""
+        return self.thresholds + self.level_thresholds
 
     @property
     def statistics(self) -> int:
@@ -160,11 +170,12 @@ def new_analyzer(calibration: Calibration) -> AnalyzerState:
     state.scales["rows"] = calibration.scales + (longest,) * levels
     state.scales["energy"] = (0,) * len(calibration.scales) + tuple(range(1, 1 + levels))
     state.scales["share"] = (1.0,) * len(calibration.scales) + (SHARE,) * levels
-    _set_thresholds(state, calibration)
+    set_thresholds(state, calibration)
     return state
 
 
-def _set_thresholds(state: AnalyzerState, calibration: Calibration) -> None:
+def set_thresholds(state: AnalyzerState, calibration: Calibration) -> None:
+    """Take the thresholds of another calibration alone."""
     off = (np.inf,) * len(calibration.level_channels)
     state.scales["threshold"] = calibration.thresholds + (calibration.level_thresholds or off)
     state.bearings["load"] = calibration.borne_loads or (0.0,) * len(calibration.load_channels)
@@ -176,6 +187,6 @@ def _set_thresholds(state: AnalyzerState, calibration: Calibration) -> None:
 
 def recalibrate(state: AnalyzerState, calibration: Calibration) -> None:
     """Take the thresholds and the covariance of another calibration; the past stays."""
-    _set_thresholds(state, calibration)
+    set_thresholds(state, calibration)
     state.covariance.prior[:] = prior(calibration.autocovariance, calibration.floors)
     factorize(state.covariance)

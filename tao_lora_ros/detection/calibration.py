@@ -15,6 +15,7 @@ from tao_lora_ros.detection import moments, tail
 from tao_lora_ros.detection.analyzer import log_ratios
 from tao_lora_ros.detection.analyzer_state import Calibration, new_analyzer
 from tao_lora_ros.detection.bearing import AIR_S, borne_loads, load_channels
+from tao_lora_ros.detection.blocks import blocks_of
 from tao_lora_ros.detection.findings import Findings
 from tao_lora_ros.detection.glitch_filter import MEMORY_S, resolutions
 from tao_lora_ros.detection.innovation import LAGS, autocovariance_of
@@ -131,11 +132,14 @@ def calibrated(
     usual = np.sqrt(np.diag(np.array(known.autocovariance[0])))
     left_out = sum(end - first for _, first, end in spans) / rate_hz
     kept = moments.without(recordings, spans)
+    blocks = blocks_of(values, rate_hz)
     return replace(
         known,
         thresholds=rounded[:scales],
         level_thresholds=rounded[scales:],
         borne_loads=borne_loads(kept, known.load_channels, known.air_rows),
+        peaks=blocks.rows,
+        peaks_s=round(blocks.seconds, 3),
         alarms_per_hour=alarms_per_hour,
     ), Findings(
         values,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from math import inf
 from typing import NamedTuple
 
 import numpy as np
 
+from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import SteadyRows, calibrated
 from tao_lora_ros.detection.detector import Detector, Step
 from tao_lora_ros.detection.findings import report_lines
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
+from tao_lora_ros.detection.learning import Learner, learning_config
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.engine.counts import Counts
 from tao_lora_ros.engine.describer import EventDescriber
@@ -84,7 +85,13 @@ class Pipeline:
         self._settings = settings
         self.artifact = artifact
         calibration, channels = artifact.calibration, artifact.channels
-        self._detector = Detector(calibration, router_config(settings, artifact.rate_hz))
+        rolls_s = settings.pre_roll_s, settings.post_roll_s
+        self._detector = Detector(
+            calibration,
+            router_config(settings, artifact.rate_hz),
+            learning_config(settings.learn_while_running, *rolls_s, artifact.rate_hz),
+            artifact.rate_hz,
+        )
         self._steady = SteadyRows(artifact.rate_hz, len(channels))
         self._glitches = GlitchFilter(channels, artifact.rate_hz)
         self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
@@ -136,6 +143,7 @@ class Pipeline:
         """Take the live parameters of new settings, between two rows."""
         self._settings = settings
         self._detector.configure(router_config(settings, self.artifact.rate_hz))
+        self._detector.learn(settings.learn_while_running)
         self._schedule.hops = {
             Route.STEADY: settings.hop_steady,
             Route.TRANSIENT: settings.hop_transient,
@@ -154,7 +162,10 @@ class Pipeline:
         except ClockJump:
             results = self.reset()
             rows, refusal = self.intake.push(source, data, received_ns)
+        mended = self._glitches.mended
         released = [row for aligned in rows for row in self._glitches.push(aligned)]
+        if self._glitches.mended > mended:
+            self._detector.interrupt()
         for row in released:
             results += self._row(row)
         return Pushed(results, len(released), refusal)
@@ -216,8 +227,18 @@ class Pipeline:
         loads = np.array([unit_of(name) in LOADS for name in self.artifact.channels])
         level = np.where(loads, self._window.values.mean(axis=0), 0.0)
         self.intake.tare(np.nan_to_num(level))
-        self._detector.recalibrate(replace(self._detector.calibration, borne_loads=()))
+        self._detector.forget_loads()
         return self.reset()
+
+    @property
+    def calibration(self) -> Calibration:
+        """What the router goes by: the artifact's, or a newer one, with what was learned since."""
+        return self._detector.calibration
+
+    @property
+    def learner(self) -> Learner:
+        """What was learned since the last calibration."""
+        return self._detector.learner
 
     @property
     def glitches(self) -> Counter[str]:

@@ -91,6 +91,9 @@ class Settings:
     max_transient_s: float = parameter(
         2.0, "s", "after this long a transient is accepted as the new steady state", 0.1, 60.0
     )
+    learn_while_running: bool = parameter(
+        True, "", "set thresholds anew by the steady motion since the calibration", live=True
+    )
     pre_roll_s: float = parameter(0.25, "s", "raw samples kept from before an onset", 0.0, 10.0)
     post_roll_s: float = parameter(
         0.25, "s", "messages that the event store keeps from after an end", 0.0, 10.0

@@ -124,6 +124,9 @@ def _lengths(card: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
     yield "router.floors", len(router["floors"]), channels
     yield "router.thresholds", len(router["thresholds"]), len(router["scales"])
     yield "router.autocovariance", len(router["autocovariance"]), LAGS + 1
+    width = 1 + len(router["scales"]) + len(router.get("level_channels", []))
+    for i, row in enumerate(router.get("peaks", [])):
+        yield f"router.peaks[{i}]", len(row), width
     for lag, matrix in enumerate(router["autocovariance"]):
         yield f"router.autocovariance[{lag}]", len(matrix), channels
         for i, row in enumerate(matrix):
@@ -143,6 +146,9 @@ def _check_groups(card: dict[str, Any]) -> None:
 
 def _check_order(card: dict[str, Any]) -> None:
     router = card["router"]
+    numbers = [row[0] for row in router.get("peaks", [])]
+    if numbers != sorted(set(map(int, numbers))) or min(numbers, default=0) < 0:
+        raise ValueError("router.peaks has numbers that are not whole and ascending")
     for name in ("scales", "memories"):
         if router[name] != sorted(set(router[name])):
             raise ValueError(f"router.{name} is {router[name]}, expected ascending")

@@ -524,7 +524,8 @@ def test_an_empty_name_is_no_source() -> None:
 def test_calibrating_on_what_it_saw_changes_the_thresholds_from_then_on() -> None:
     subject = Pipeline(Settings(), with_thresholds(small_artifact(), 10.0))
     results(subject, motion(6.0, seed=5), flush=False)
-    thresholds, seconds, target = subject.calibrate()
+    thresholds, seconds, load, target = subject.calibrate()
+    assert re.fullmatch(r"touchdowns: wrench always bears [\d.]+ N", load)
     assert re.fullmatch(
         r"thresholds 1\d\.\d\d, .* -> [12]\.\d\d, [12]\.\d\d and levels .*", thresholds
     )
