@@ -180,6 +180,12 @@ def _check_steady(
     rows = max(sum(map(len, ratios)), 1)
     left_out = sum(end - first for _, first, end in spans) / rows
     share = moments.eventful(ratios, rate_hz)
+    heavy = moments.heaviness(ratios, rate_hz)
+    if heavy > moments.HEAVIEST:
+        raise CalibrationError(
+            f"blows or contacts again and again in {rows / rate_hz:.0f} s (the largest hundredth "
+            f"is {heavy:.1f} times as far out as steady motion's): record steady motion alone"
+        )
     if share <= moments.MOST and left_out <= MOST_LEFT_OUT:
         return
     raise CalibrationError(
