@@ -13,7 +13,7 @@ from typing import Any
 from rosbags.highlevel import AnyReader
 
 from tao_lora_ros.bags.reader import BagError, open_bag
-from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import with_sources
 from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, JOINT_STATE, WRENCH
 from tao_lora_ros.signal.source import WRENCH_TYPES
@@ -70,6 +70,18 @@ def discover(bag: Path, settings: Settings, topics: Mapping[str, str]) -> Discov
     return Discovery(
         _settings(settings, chosen, names, joints), {names[topic]: topic for topic in chosen}
     )
+
+
+def sources_in(bag: Path, params_file: Path | None, topics: Mapping[str, str]) -> Discovery:
+    """The sources of a parameter file where there is one, else those that a bag holds.
+
+    Raises:
+        BagError: as `discover`.
+        SettingsError: the parameter file is wrong.
+    """
+    if params_file:
+        return Discovery(read_settings(params_file), dict(topics))
+    return discover(bag, Settings(), topics)
 
 
 def grid_rate_hz(bag: Path, topics: Sequence[str]) -> float:

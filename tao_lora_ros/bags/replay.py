@@ -105,6 +105,11 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
         "glitches": dict(pipeline.glitches),
         "jumps": dict(pipeline.jumps),
         "regime_changes": counts.regime_changes,
+        "learned_s": pipeline.learner.seconds,
+        "thresholds": {
+            "calibrated": pipeline.learner.start.all_thresholds,
+            "now": pipeline.calibration.all_thresholds,
+        },
         "events": [
             _event_row(event, result.first_stamp_ns)
             for event in result.events

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
-from tao_lora_ros.bags.discover import discover
+from tao_lora_ros.bags.discover import sources_in
 from tao_lora_ros.bags.reader import BagReader, bag_topics
 from tao_lora_ros.bags.replay import replay, summary
 from tao_lora_ros.cli.arguments import UsageError, part_of
 from tao_lora_ros.cli.chosen import ALARMS_PER_HOUR, calibrated_on_itself, choose
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.settings import TABLE, Settings, parameter_file, read_settings
+from tao_lora_ros.engine.settings import TABLE, parameter_file
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.event_bytes import event_bytes
 from tao_lora_ros.model.artifact import save_artifact
@@ -28,10 +28,6 @@ from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.report.calibration_plot import plot_calibration
 from tao_lora_ros.report.record import record_replay
 from tao_lora_ros.training.calibrate import recalibrate
-
-
-def settings_of(options: Namespace) -> Settings:
-    return read_settings(options.params_file) if options.params_file else Settings()
 
 
 def _show(bar: Progress, task: TaskID, done: float) -> None:
@@ -144,7 +140,7 @@ def demo_command(options: Namespace) -> int:
     """`tao-lora demo`."""
     with _needs("ROS 2 and plotly"):
         from tao_lora_ros.cli.demo import run_demo
-    return run_demo(options.bag, options.out, options.rate)
+    return run_demo(options)
 
 
 def play_command(options: Namespace) -> None:
@@ -152,12 +148,9 @@ def play_command(options: Namespace) -> None:
     with _needs("ROS 2"):
         from tao_lora_ros.ros.player import play
     try:
-        settings, topics = settings_of(options), bag_topics(options.topic)
-        if not options.params_file:
-            found = discover(options.bag, settings, topics)
-            settings, topics = found.settings, found.topics
-        sources = source_configs(settings)
-        play(options.bag, sources, topics, options.rate, clock=options.clock)
+        found = sources_in(options.bag, options.params_file, bag_topics(options.topic))
+        sources = source_configs(found.settings)
+        play(options.bag, sources, found.topics, options.rate, clock=options.clock)
     except (ValueError, TimeoutError) as error:
         raise UsageError(str(error)) from None
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,13 +19,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from tao_lora_ros.bags.labels import read_contacts
-from tao_lora_ros.bags.reader import BagError, BagReader
+from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.cli.children import ENDINGS, Child, ChildError, Family
+from tao_lora_ros.cli.chosen import calibrated_on_itself, choose
 from tao_lora_ros.cli.live import View, view_of
-from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.hardware.process import usage
+from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.texts import MOST_LINE, shown
+from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.report.report import tiles, write_report
 from tao_lora_ros.ros.distro import LOCAL_ONLY
 from tao_lora_ros.ros.recorder import Recorder
@@ -37,13 +40,13 @@ _STEP_S = 0.1
 _IDLE_S = 0.5  # without an output for so long, the node has dealt with all
 
 
-def run_demo(bag: Path | None, out: Path, rate: float = 1.0) -> int:
+def run_demo(options: Namespace) -> int:
     """Play a recording to the node, show what it infers, write a report and a bag.
 
     Args:
-        bag: recording to play; None simulates one, once, in `out/recording`.
-        out: folder for `report.html`, the bag `recorded` and the processes' logs.
-        rate: playing speed.
+        options: as of a replay, and: `bag`, recording to play (None simulates one, once, in
+            `out/recording`); `out`, folder for `report.html`, the bag `recorded` and the processes'
+            logs; `rate`, playing speed.
 
     Returns:
         The exit status; 0 where all went well. What went wrong is said on standard error.
@@ -56,15 +59,15 @@ def run_demo(bag: Path | None, out: Path, rate: float = 1.0) -> int:
         signal.signal(ending, signal.default_int_handler)
     console = Console()
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        _demo(bag or _simulated(out / "recording", console), out, rate, console)
+        options.out.mkdir(parents=True, exist_ok=True)
+        _demo(options, options.bag or _simulated(options.out / "recording", console), console)
     except ChildError as error:
         print(
             "\n".join(shown(line, MOST_LINE) for line in f"tao-lora: error: {error}".split("\n")),
             file=sys.stderr,
         )
         return 1
-    except (BagError, OSError) as error:
+    except (TaoLoraError, OSError) as error:
         print(f"tao-lora: error: {shown(error, MOST_LINE)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -90,20 +93,28 @@ def _simulated(path: Path, console: Console) -> Path:
     return path
 
 
-def _demo(bag: Path, out: Path, rate: float, console: Console) -> None:
-    sources = source_configs(Settings())
-    with BagReader(bag, sources) as reader:
+def _demo(options: Namespace, bag: Path, console: Console) -> None:
+    out, rate = options.out, options.rate
+    chosen = choose(options, bag)
+    sources = source_configs(chosen.settings)
+    with BagReader(bag, sources, chosen.topics) as reader:
         messages, duration_s = reader.message_count, reader.duration_s
     contacts = read_contacts(bag)
     _say(console, f"{bag}: {messages} messages, {duration_s:.1f} s")
-    store = ("--ros-args", "-p", f"store:={(out / 'events').resolve()}")
+    parameters = ["--ros-args", "-p", f"store:={(out / 'events').resolve()}"]
+    if not chosen.artifact.calibration.has_thresholds:
+        artifact, said = calibrated_on_itself(chosen, bag)
+        save_artifact(artifact, out / "model")
+        parameters += ["-p", f"model:={(out / 'model').resolve()}"]
+        _say(console, "\n".join(said))
     with _ros_node() as ros, Family(out) as family:
-        node = family.start("node", "tao_lora_ros.ros.run", *store)
+        node = family.start("node", "tao_lora_ros.ros.run", *parameters)
         recorder = Recorder(ros, sources, NODE)
         with view_of(recorder, console, messages, duration_s) as view:
             _start(ros, node, view)
             used_s = usage(node.pid).cpu_s
-            arguments = (bag, "--rate", rate, "--subscribers", 2)
+            arguments = [bag, "--rate", rate, "--subscribers", 2]
+            arguments += [word for topic in options.topic for word in ("--topic", topic)]
             player = family.start("player", "tao_lora_ros.ros.player", *arguments)
             while player.running():
                 node.check()

@@ -146,12 +146,13 @@ class LiveView(View):
 def _cells(run: Run, event: Event) -> list[str]:
     """Sequence, onset, label, kind, score, length, latency and channels of an event, as text."""
     latency_s = run.onset_latencies_s.get(event.sequence)
+    contact = event.kind is Kind.LASTING_CONTACT
     lasts = f"{(event.end_ns - event.onset_ns) * 1e-6:.0f} ms" if event.end_ns else "open"
     return [
         f"{event.sequence}",
         f"{(event.onset_ns - run.start_ns) * 1e-9:.4f} s",
         f"{event.label} {event.probability:.0%}" if event.label else "-",
-        f"contact {event.mean_load:.1f} N" if event.kind is Kind.LASTING_CONTACT else "blow",
+        f"contact {event.mean_load:.1f} N" if contact else event.kind.text,
         f"{event.peak_score:.2f}",
         lasts,
         "" if latency_s is None else f"{1e3 * latency_s:.1f} ms",

@@ -50,7 +50,8 @@ def _parser(command: list[str]) -> argparse.ArgumentParser:
     replay.add_argument("--store", type=Path, metavar="DIR", help="keep the events in this store")
 
     demo = subparsers.add_parser("demo", help="node, player and live view on a recording")
-    demo.set_defaults(run=commands.demo_command)
+    demo.set_defaults(run=commands.demo_command, model=None, params_file=None)
+    add_topic_argument(demo)
     demo.add_argument("bag", type=Path, nargs="?", help="bag to play; without one, simulate")
     demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the results")
     demo.add_argument("--rate", type=float, default=1.0, help="playing speed (default 1)")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tao_lora_ros.bags.discover import sources_in
 from tao_lora_ros.bags.importing import import_folder
 from tao_lora_ros.bags.reader import WHOLE, bag_topics
 from tao_lora_ros.cli.arguments import (
@@ -18,7 +19,9 @@ from tao_lora_ros.cli.arguments import (
     part_of,
     per_hour,
 )
-from tao_lora_ros.cli.commands import bags_in, settings_of, writing
+from tao_lora_ros.cli.commands import bags_in, writing
+from tao_lora_ros.engine.settings import Settings, read_settings
+from tao_lora_ros.engine.sources import sources_of_model
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
 from tao_lora_ros.model.conversion import mixer_of, network_of
 from tao_lora_ros.model.describe import describe
@@ -127,9 +130,11 @@ def _model_arguments(parser: argparse.ArgumentParser, writes: bool = True) -> No
         parser.add_argument("--out", type=Path, help="artifact folder to write (default: the same)")
 
 
-def _reading(options: Namespace, rate_hz: float, part_s: tuple[float, float] = WHOLE) -> Reading:
+def _reading(
+    options: Namespace, settings: Settings, rate_hz: float, part_s: tuple[float, float] = WHOLE
+) -> Reading:
     return Reading(
-        settings_of(options),
+        settings,
         rate_hz,
         bag_topics(options.topic),
         options.name_label,
@@ -148,9 +153,11 @@ def _train(options: Namespace) -> None:
         adapt_steps=options.adapt_steps,
         alarms_per_hour=options.alarms_per_hour,
     )
-    how = _reading(options, options.rate_hz, part_of(options))
+    bags = bags_in(options.bags)
+    found = sources_in(bags[0], options.params_file, bag_topics(options.topic))
+    how = _reading(options, found.settings, options.rate_hz, part_of(options))
     with writing(options.out):
-        artifact = train(bags_in(options.bags), bags_in(options.steady), options.out, how, config)
+        artifact = train(bags, bags_in(options.steady), options.out, how, config)
     if artifact:
         print(describe(artifact))
 
@@ -158,7 +165,12 @@ def _train(options: Namespace) -> None:
 def _loaded(options: Namespace, adapter: str = "") -> tuple[Artifact, TrainingData]:
     """The model, and the bags as its windows: those of steady motion are the rows labelled free."""
     artifact = load_artifact(options.model, adapter)
-    how = _reading(options, artifact.rate_hz)
+    settings = (
+        read_settings(options.params_file)
+        if options.params_file
+        else sources_of_model(Settings(), artifact)
+    )
+    how = _reading(options, settings, artifact.rate_hz)
     if how.channels != artifact.channels:
         raise UsageError(
             f"{options.model} reads {', '.join(artifact.channels)}; the sources give "

@@ -75,6 +75,10 @@ class Contacts:
         self._state.now["open"] = self._state.now["above"] = 0
         return [self._contact(wrench, ended=True) for wrench in going_on]
 
+    def drop(self, wrench: int) -> None:
+        """End a contact without a word; what the wrench bears is learned as usual again."""
+        self._state.now["open"][wrench] = self._state.now["above"][wrench] = 0
+
     def push(self, time_ns: int, values: NDArray[np.float64]) -> Changes:
         """Take one row, float64 [C], NaN where a channel has no value; what it changed."""
         if not level_test.follow(self._state, time_ns, values) and not self._ended:

@@ -4,13 +4,15 @@ The first statistics are STA/LTA's (Allen 1978): the logarithm of the energy of 
 (see `innovation`) over its own recent mean. That mean is the largest of several memories: a robot
 that sets off gains energy within hundredths of a second, which the short memories follow and an
 impact outruns; one that stops keeps the long ones high, so these count only so far. Beside them
-stands one a source that also knows the calibration's own level (see `level`).
+stands one a source that also knows the calibration's own level (see `level`). A foot's load that
+comes back alarms by itself (see `bearing`).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from tao_lora_ros.detection.bearing import touchdown
 from tao_lora_ros.detection.covariance import (
     learn,
     whiten,
@@ -39,6 +41,7 @@ def analyze(state, values, frozen):
     """Score one row [C], NaN where a channel has no value; the baseline learns unless frozen."""
     now = state.now[0]
     now.score, now.scale, now.energy_ratio = 0.0, state.scales[-1].rows, 0.0
+    now.landed = False
     present = take_in(state.before, values, state.changes, state.deviations, state.covariance)
     if present == 0:  # nothing to learn from; the past stays as it is
         return
@@ -46,9 +49,12 @@ def analyze(state, values, frozen):
     energy, surprise = mean_squares(state.white, len(values), present)
     recent = _usual(state.means[:, 0]) + ENERGY_FLOOR
     _push(state, energy)
+    load = touchdown(state.bearings, state.forces, values)
     if ready(state):
         now.energy_ratio = energy / recent
         _score(state)
+        if load > 0.0:
+            now.landed, now.score = True, max(now.score, 1.0 + load)
     if not frozen:
         trusted = now.rows <= now.start_rows or surprise <= CLIP * recent
         learn(state.covariance, state.changes, 1.0 if trusted else CLIP * recent / surprise)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.detection.bearing import force_numbers, new_bearings
 from tao_lora_ros.detection.covariance import Array, CovarianceState, factorize, new_covariance
 from tao_lora_ros.detection.innovation import LAGS, prior
 from tao_lora_ros.detection.level import SHARE, level_filters, level_numbers
@@ -36,6 +37,13 @@ class Calibration:
             was calibrated before there were any.
         level_rows: memory of a level in rows, by which it rises with motion of more energy than
             all of the calibration.
+        load_channels: channels of each force (see `bearing`).
+        borne_loads: the load that each always bears in steady motion, N, 0 where there is none;
+            none: touchdowns are not looked for.
+        air_rows: rows in the air that make a flight.
+        peaks: largest values of the statistics in steady motion, [1 + S] each: the block's number
+            first (see `blocks`); none: nothing can be learned in addition.
+        peaks_s: seconds that they come from.
     """
 
     scales: tuple[int, ...]
@@ -50,11 +58,21 @@ class Calibration:
     level_channels: tuple[tuple[int, ...], ...] = ()
     level_thresholds: tuple[float, ...] = ()
     level_rows: int = 1
+    load_channels: tuple[tuple[int, ...], ...] = ()
+    borne_loads: tuple[float, ...] = ()
+    air_rows: int = 1
+    peaks: tuple[tuple[float, ...], ...] = ()
+    peaks_s: float = 0.0
 
     @property
     def has_thresholds(self) -> bool:
         """Whether its thresholds come from a recording; not before the first (`uncalibrated`)."""
         return not isnan(self.alarms_per_hour)
+
+    @property
+    def all_thresholds(self) -> tuple[float, ...]:
+        """Of the scales, then of the levels."""
+        return self.thresholds + self.level_thresholds
 
     @property
     def statistics(self) -> int:
@@ -73,6 +91,7 @@ _NOW = np.dtype(
         ("score", np.float64),
         ("scale", np.int64),  # that gave the score, in rows
         ("energy_ratio", np.float64),
+        ("landed", np.bool_),  # a load that is always borne has come back
     ]
 )
 _SCALE = np.dtype(
@@ -95,9 +114,9 @@ class AnalyzerState(NamedTuple):
     There are S statistics: one a scale, of the energy of the whole row, and one a level.
 
     Of the newest row, `now` [1] holds `score`, dimensionless and 1 at the threshold, the `scale`
-    (rows) that gave it, and `energy_ratio`, the row's own energy over the usual; `scales` [S] the
-    statistics; `deviations` [C] the changes from the row before in usual standard deviations, 0
-    where a channel has no value.
+    (rows) that gave it, `energy_ratio`, the row's own energy over the usual, and `landed`; `scales`
+    [S] the statistics; `deviations` [C] the changes from the row before in usual standard
+    deviations, 0 where a channel has no value.
     """
 
     now: NDArray
@@ -116,6 +135,8 @@ class AnalyzerState(NamedTuple):
     # Energies wait here until their fast window has left them behind, so that an onset cannot
     # raise the baseline that it is compared with; NaN: not to be learned. Ring, [L, S].
     waiting: Array
+    bearings: NDArray  # of each force
+    forces: NDArray[np.int64]  # that each channel belongs to, [C]
 
 
 def new_analyzer(calibration: Calibration) -> AnalyzerState:
@@ -140,6 +161,8 @@ def new_analyzer(calibration: Calibration) -> AnalyzerState:
         levels=level_numbers(calibration.level_channels, channels),
         counts=np.zeros(levels, np.int64),
         waiting=np.full((longest, scales), np.nan),
+        bearings=new_bearings(len(calibration.load_channels)),
+        forces=force_numbers(calibration.load_channels, channels),
     )
     state.now["start_rows"] = calibration.start_rows
     state.now["level_rows"] = calibration.level_rows
@@ -147,13 +170,16 @@ def new_analyzer(calibration: Calibration) -> AnalyzerState:
     state.scales["rows"] = calibration.scales + (longest,) * levels
     state.scales["energy"] = (0,) * len(calibration.scales) + tuple(range(1, 1 + levels))
     state.scales["share"] = (1.0,) * len(calibration.scales) + (SHARE,) * levels
-    _set_thresholds(state, calibration)
+    set_thresholds(state, calibration)
     return state
 
 
-def _set_thresholds(state: AnalyzerState, calibration: Calibration) -> None:
+def set_thresholds(state: AnalyzerState, calibration: Calibration) -> None:
+    """Take the thresholds of another calibration alone."""
     off = (np.inf,) * len(calibration.level_channels)
     state.scales["threshold"] = calibration.thresholds + (calibration.level_thresholds or off)
+    state.bearings["load"] = calibration.borne_loads or (0.0,) * len(calibration.load_channels)
+    state.bearings["air_rows"] = calibration.air_rows
     state.filters[:] = level_filters(
         calibration.level_channels, calibration.autocovariance, calibration.floors
     )
@@ -161,6 +187,6 @@ def _set_thresholds(state: AnalyzerState, calibration: Calibration) -> None:
 
 def recalibrate(state: AnalyzerState, calibration: Calibration) -> None:
     """Take the thresholds and the covariance of another calibration; the past stays."""
-    _set_thresholds(state, calibration)
+    set_thresholds(state, calibration)
     state.covariance.prior[:] = prior(calibration.autocovariance, calibration.floors)
     factorize(state.covariance)

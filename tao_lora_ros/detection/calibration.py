@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from tao_lora_ros.detection import moments, tail
 from tao_lora_ros.detection.analyzer import log_ratios
 from tao_lora_ros.detection.analyzer_state import Calibration, new_analyzer
+from tao_lora_ros.detection.bearing import AIR_S, borne_loads, load_channels
+from tao_lora_ros.detection.blocks import blocks_of
 from tao_lora_ros.detection.findings import Findings
 from tao_lora_ros.detection.glitch_filter import MEMORY_S, resolutions
 from tao_lora_ros.detection.innovation import LAGS, autocovariance_of
@@ -85,6 +87,8 @@ def uncalibrated(channels: Iterable[str], rate_hz: float) -> Calibration:
         alarms_per_hour=float("nan"),
         level_channels=level_channels(names),
         level_rows=max(round(LEVEL_S * rate_hz), 1),
+        load_channels=load_channels(names),
+        air_rows=max(round(AIR_S * rate_hz), 1),
     )
 
 
@@ -127,10 +131,15 @@ def calibrated(
     rounded = tuple(float(round(max(level, LEAST_THRESHOLD), 4)) for level in levels)
     usual = np.sqrt(np.diag(np.array(known.autocovariance[0])))
     left_out = sum(end - first for _, first, end in spans) / rate_hz
+    kept = moments.without(recordings, spans)
+    blocks = blocks_of(values, rate_hz)
     return replace(
         known,
         thresholds=rounded[:scales],
         level_thresholds=rounded[scales:],
+        borne_loads=borne_loads(kept, known.load_channels, known.air_rows),
+        peaks=blocks.rows,
+        peaks_s=round(blocks.seconds, 3),
         alarms_per_hour=alarms_per_hour,
     ), Findings(
         values,
@@ -171,6 +180,12 @@ def _check_steady(
     rows = max(sum(map(len, ratios)), 1)
     left_out = sum(end - first for _, first, end in spans) / rows
     share = moments.eventful(ratios, rate_hz)
+    heavy = moments.heaviness(ratios, rate_hz)
+    if heavy > moments.HEAVIEST:
+        raise CalibrationError(
+            f"blows or contacts again and again in {rows / rate_hz:.0f} s (the largest hundredth "
+            f"is {heavy:.1f} times as far out as steady motion's): record steady motion alone"
+        )
     if share <= moments.MOST and left_out <= MOST_LEFT_OUT:
         return
     raise CalibrationError(

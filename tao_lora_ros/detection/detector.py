@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.detection import analyzer, analyzer_state, router, transients
+from tao_lora_ros.detection import analyzer, analyzer_state, learning, router, transients
 from tao_lora_ros.detection.analyzer_state import AnalyzerState, Calibration
+from tao_lora_ros.detection.learning import NOTHING, Collected, Learner, LearningConfig
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.detection.transients import TrackerState, Transient
 from tao_lora_ros.messages.route import Route
@@ -19,12 +21,16 @@ _ONSET, _ACCEPTED, _NONE = int(Change.ONSET), int(Change.ACCEPTED), int(Change.N
 _STEP = np.dtype([("score", np.float64), ("transient", np.bool_)])
 
 
+WALK_S = 10.0  # after a flight: the load of a foot that walks is no contact with a hand
+
+
 class _State(NamedTuple):
     """All that a detector remembers; the loops below work on it in place."""
 
     analyzer: AnalyzerState
     route: NDArray
     tracker: TrackerState
+    collected: Collected
 
 
 class Step(NamedTuple):
@@ -40,6 +46,12 @@ class Detector:
 
     A row given alone and the same row given among many lead to the same state, bit by bit.
 
+    Args:
+        calibration: what it starts from.
+        config: hysteresis.
+        learns: what thresholds are learned of while it runs; nothing by default.
+        rate_hz: of the rows, where it learns.
+
     >>> from tao_lora_ros.detection.calibration import calibrated, uncalibrated
     >>> rows = np.random.default_rng(0).normal(0.0, 0.05, (6000, 2))  # 12 s of noise at 500 Hz
     >>> unknown = uncalibrated(("imu.accel_x", "imu.accel_y"), rate_hz=500.0)
@@ -51,16 +63,27 @@ class Detector:
     [(5500, 'ONSET'), (5541, 'END')]
     """
 
-    def __init__(self, calibration: Calibration, config: RouterConfig) -> None:
+    def __init__(
+        self,
+        calibration: Calibration,
+        config: RouterConfig,
+        learns: LearningConfig = NOTHING,
+        rate_hz: float = 1.0,
+    ) -> None:
         self._calibration = calibration
         self._config = config
+        self._rate_hz = rate_hz
+        self._learner = Learner(calibration)
+        self._learns = learns
+        self._collected = self._new_collected()
         self._steps = np.zeros(1, _STEP)
         self._state = self._new_state()
         self.push(0, np.full(len(calibration.floors), np.nan))  # compiles, if nobody did before
         self.clear()
 
     def clear(self) -> None:
-        """Forget all signals and go back to steady; sequence numbers go on."""
+        """Forget all signals and go back to steady; sequence numbers and what was learned stay."""
+        self.interrupt()
         sequence = self._state.tracker.now["sequence"]
         self._state = self._new_state()
         self._state.tracker.now["sequence"] = sequence
@@ -71,7 +94,13 @@ class Detector:
             analyzer_state.new_analyzer(calibration),
             router.new_route(self._config),
             transients.new_tracker(max(calibration.scales), len(calibration.floors)),
+            self._collected,
         )
+
+    def _new_collected(self) -> Collected:
+        on = self._learns.on and not self._learner.done
+        config = replace(self._learns, on=on)
+        return learning.new_collected(config, self._calibration.statistics, self._rate_hz)
 
     def configure(self, config: RouterConfig) -> None:
         """Take another hysteresis, between two rows."""
@@ -79,9 +108,45 @@ class Detector:
         router.configure(self._state.route, config)
 
     def recalibrate(self, calibration: Calibration) -> None:
-        """Take another calibration's thresholds and covariance; the past stays."""
+        """Take another calibration's thresholds and covariance; the past stays.
+
+        What was learned is forgotten.
+        """
         self._calibration = calibration
+        self._learner = Learner(calibration)
+        self._collect_anew()
         analyzer_state.recalibrate(self._state.analyzer, calibration)
+
+    def learn(self, on: bool) -> None:
+        """Learn from here on, or do no more; what was learned stays."""
+        if on != self._learns.on:
+            self._learns = replace(self._learns, on=on)
+            self._collect_anew()
+
+    def _collect_anew(self) -> None:
+        self._collected = self._new_collected()
+        self._state = self._state._replace(collected=self._collected)
+
+    def interrupt(self) -> None:
+        """There was a fault: the last while and what comes next are not to be learned."""
+        learning.interrupt(self._collected)
+
+    def walks(self, channel: int) -> bool:
+        """Whether the force of this channel is of a foot that was in the air not long ago."""
+        analyzer = self._state.analyzer
+        since = int(analyzer.bearings["since"][analyzer.forces[channel]])
+        return since < WALK_S * self._rate_hz
+
+    def forget_loads(self) -> None:
+        """Look for touchdowns no more."""
+        self._calibration = replace(self._calibration, borne_loads=())
+        self._learner.start = replace(self._learner.start, borne_loads=())
+        self._state.analyzer.bearings["load"] = 0.0
+
+    @property
+    def learner(self) -> Learner:
+        """What was learned since the calibration."""
+        return self._learner
 
     def stop(self) -> Transient | None:
         """End the transient that goes on, if any, at its last row; the route is steady."""
@@ -109,7 +174,9 @@ class Detector:
 
     def push(self, time_ns: int, values: NDArray[np.float64]) -> Step:
         """Take one row, float64 [C], NaN where a channel has no value."""
-        change = _advance_one(self._state, time_ns, values, self._steps)
+        change, full = _advance_one(self._state, time_ns, values, self._steps)
+        if full:
+            self._learn()
         score, transient = self._steps[0].item()
         return Step(score, Route(transient), Change(change))
 
@@ -125,36 +192,58 @@ class Detector:
         start = 0
         while start < len(rows):
             steps = np.zeros(len(rows) - start, _STEP)
-            count, change = _advance(self._state, times_ns[start:], rows[start:], steps)
+            count, change, full = _advance(self._state, times_ns[start:], rows[start:], steps)
             start += count
+            if full:
+                self._learn()
             yield steps[:count], Change(change), self.transient if change else None
+
+    def _learn(self) -> None:
+        blocks = learning.take(self._collected, self._rate_hz)
+        events = int(self._collected.now["events"][0])
+        self._calibration = self._learner.learn(blocks, events)
+        analyzer_state.set_thresholds(self._state.analyzer, self._calibration)
+        self._collected.now["on"] = not self._learner.done
 
 
 @compiled
 def _advance(state, times_ns, rows, steps):
-    """Take rows until one changes the route; how many, and what the last one changed."""
+    """Take rows until one changes the route or is the last to be learned.
+
+    How many, what the last one changed, and whether there is something to learn.
+    """
     for i in range(len(rows)):
-        change = _advance_one(state, times_ns[i], rows[i], steps[i : i + 1])
-        if change != _NONE:
-            return i + 1, change
-    return len(rows), _NONE
+        change, full = _advance_one(state, times_ns[i], rows[i], steps[i : i + 1])
+        if change != _NONE or full:
+            return i + 1, change, full
+    return len(rows), _NONE, False
 
 
 @compiled
 def _advance_one(state, time_ns, values, step):
     now, route = state.analyzer.now[0], state.route[0]
-    before = route.transient
+    before, landed = route.transient, route.anew
     analyzer.analyze(state.analyzer, values, before == 1)
     transients.observe(state.tracker, time_ns, now.energy_ratio, state.analyzer.deviations)
-    change = router.follow(state.route, now.score)
+    landed |= now.landed
+    change = router.follow(state.route, now.score, now.landed)
     if change == _ONSET:
-        transients.begin(state.tracker, now.score, now.scale)
+        transients.begin(state.tracker, now.score, now.scale, landed)
     elif before:
-        transients.go_on(state.tracker, now.score, route.off_score)
+        if not route.anew:
+            transients.go_on(state.tracker, now.score, route.off_score, landed)
         if change != _NONE:
             transients.finish(state.tracker)
         if change == _ACCEPTED:
             analyzer.accept(state.analyzer)
     step[0].score = now.score
     step[0].transient = route.transient == 1
-    return change
+    full = learning.collect(
+        state.collected,
+        state.analyzer.scales,
+        values,
+        analyzer.ready(state.analyzer),
+        before == 1 or route.transient == 1,
+        change == _ONSET,
+    )
+    return change, full

@@ -67,6 +67,10 @@ def report_lines(
         lines.append(f"left out: {moment_text(moment, channels, rate_hz, names, begin_s)}")
     if (more := len(findings.moments) - _LONG) > 0:
         lines.append(f"left out: {more} moments more")
+    for force, load in zip(new.load_channels, new.borne_loads, strict=False):
+        if load:
+            source = channels[force[0]].rpartition(".")[0]
+            lines.append(f"touchdowns: {source} always bears {load:.3g} N")
     lines.append(
         f"{new.alarms_per_hour:g} false alarms an hour aimed at, "
         f"{findings.expected_per_hour:.1f} to be expected of so short a recording"

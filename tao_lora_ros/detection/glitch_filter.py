@@ -48,6 +48,7 @@ class GlitchFilter:
         self._channels = np.zeros(len(channels), CHANNEL)
         self._channels["floor"] = resolutions(channels)
         self._values = np.zeros(len(channels))
+        self.mended = 0  # samples of all channels, in rows that came alone
         self.clear()
         follow(self._now, self._channels, self._values, self._values, self._values)  # compiles
         self.clear()
@@ -85,6 +86,7 @@ class GlitchFilter:
         if held != KEPT:
             released, self._held = self._held, []
         if held == MENDED:
+            self.mended += 1
             values = np.array([row.values for row in released])
             mend(self._now, values)
             released = [replace(old, values=new) for old, new in zip(released, values, strict=True)]

@@ -20,6 +20,10 @@ BEFORE_S, AFTER_S = 0.05, 0.3  # left out around a moment: its rise, and what ri
 # most 1 % (a single run 2.4 %), a simulated arm none, with a contact every two seconds 4 to 6 %.
 MOST = 0.03
 _LEAST_EVENTS = 3
+# Of `heaviness`: single runs of terrain have at most 2.6, halves of them 2.4, a simulated arm 0.9,
+# and five minutes with contacts 3.2 to 3.7.
+HEAVIEST = 2.9
+_LEAST_BLOCKS = 200
 _NAMED = 3  # channels of a moment, at most
 _SURROUNDINGS_S = 0.25
 
@@ -150,16 +154,45 @@ def eventful(ratios: Sequence[Array], rate_hz: float) -> float:
         ratios: to the recent past, of each recording's rows, [n, S], -inf where there is none.
         rate_hz: of the rows.
     """
+    maxima = _block_maxima(ratios, rate_hz)
+    if not len(maxima):
+        return 0.0
+    low, excess = _body(maxima)
+    level = low + excess * np.log(0.5 * len(maxima) / 0.1)
+    events = int((maxima > level).sum(axis=0).max())
+    return events / len(maxima) if events >= _LEAST_EVENTS else 0.0
+
+
+def heaviness(ratios: Sequence[Array], rate_hz: float) -> float:
+    """How far out the largest hundredth of short blocks is, 1 for a tail of the body's kind.
+
+    So contacts that come again and again are seen however long the recording is: they leave no gap,
+    and are the tail. 0 where there are too few blocks to say.
+
+    Args:
+        ratios: as of `eventful`.
+        rate_hz: of the rows.
+    """
+    maxima = _block_maxima(ratios, rate_hz)
+    if len(maxima) < _LEAST_BLOCKS:
+        return 0.0
+    low, excess = _body(maxima)
+    far = (np.quantile(maxima, 0.99, axis=0) - low) / np.maximum(excess, 1e-12)
+    return float(far.max() / np.log(0.5 / 0.01))
+
+
+def _block_maxima(ratios: Sequence[Array], rate_hz: float) -> Array:
+    """Of all recordings' blocks that have values, [n, S]."""
     length = cluster_rows(rate_hz)
     blocks = [
         one[: len(one) // length * length].reshape(-1, length, one.shape[1]).max(axis=1)
         for one in ratios
     ]
     known = [maxima[maxima[:, 0] > -np.inf] for maxima in blocks]
-    if not any(map(len, known)):
-        return 0.0
-    maxima = np.concatenate(known)
+    return np.concatenate(known) if known else np.empty((0, 1))
+
+
+def _body(maxima: Array) -> tuple[Array, Array]:
+    """Median, and mean excess above it as from there to the 80 % quantile, [S] each."""
     low, high = np.quantile(maxima, (0.5, 0.8), axis=0)
-    level = high + (high - low) / np.log(0.5 / 0.2) * np.log(0.2 * len(maxima) / 0.1)
-    events = int((maxima > level).sum(axis=0).max())
-    return events / len(maxima) if events >= _LEAST_EVENTS else 0.0
+    return low, (high - low) / np.log(0.5 / 0.2)

@@ -47,6 +47,7 @@ _ROUTE = np.dtype(
         ("transient", np.int64),  # 1 or 0; the values of Route
         ("lasted", np.int64),  # rows of this transient
         ("below", np.int64),  # newest rows in turn that were below off_score
+        ("anew", np.bool_),  # the next row begins a transient, whatever its score
     ]
 )
 _NONE, _ONSET, _END, _ACCEPTED = (int(change) for change in Change)
@@ -67,15 +68,22 @@ def configure(route: np.ndarray, config: RouterConfig) -> None:
 
 
 @compiled
-def follow(route, score):
-    """Take the score of one row and say what it changed, a value of `Change`."""
+def follow(route, score, landed=False):
+    """Take the score of one row and say what it changed, a value of `Change`.
+
+    A touchdown (`landed`) is an event of its own: it ends one that went on before, and with the
+    next row its own begins.
+    """
     now = route[0]
     if not now.transient:
-        if not score >= 1.0:  # a NaN is no alarm
+        if not (score >= 1.0 or now.anew):  # a NaN is no alarm
             return _NONE
-        now.transient, now.lasted, now.below = 1, 0, 0
+        now.transient, now.lasted, now.below, now.anew = 1, 0, 0, False
         return _ONSET
     now.lasted += 1
+    if landed and now.lasted > now.hold_rows:
+        now.transient, now.anew = 0, True
+        return _END
     now.below = now.below + 1 if score < now.off_score else 0
     if now.below >= now.hold_rows:
         now.transient = 0

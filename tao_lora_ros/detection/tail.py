@@ -92,18 +92,33 @@ def peaks(values: Array, apart: int, count: int) -> NDArray[np.int64]:
 
 
 def tail_of(values: Array, rate_hz: float) -> Tail:
-    """The tail of values [n], -inf where there is none; some of them must be finite.
+    """The tail of values [n], -inf where there is none; some of them must be finite."""
+    seconds = np.count_nonzero(values > -np.inf) / rate_hz
+    return tail_within(values, cluster_rows(rate_hz), seconds)
+
+
+def tail_within(values: Array, apart: int, seconds: float, unseen: int = 0) -> Tail:
+    """The tail of some seconds' values [n], of which all that count are there; in order.
 
     Its mean is that of the exponential distribution from a sample of whose largest members only the
     number is known (Epstein and Sobel 1953, Life testing; censoring of type II).
+
+    Args:
+        values: some of them finite; -inf where there is none.
+        apart: how far two peaks are apart at least.
+        seconds: that they come from.
+        unseen: peaks that are not among them, larger than all that are.
     """
-    seconds = np.count_nonzero(values > -np.inf) / rate_hz
-    largest = values[peaks(values, cluster_rows(rate_hz), wanted_peaks(seconds) + 1)]
+    wanted = wanted_peaks(seconds) + 1
+    unseen = min(unseen, wanted // 2)
+    seen = values[peaks(values, apart, wanted - unseen)]
+    largest = np.concatenate((np.full(min(unseen, len(seen) - 1), seen[0]), seen))
+    unseen = len(largest) - len(seen)
     level, above = float(largest[-1]), largest[:-1]
     count = len(above)
     if not count:
         return Tail(level, 0.0, 3600.0 / seconds, 1)
-    censored = min(CENSORED, count // 3)
+    censored = unseen + min(CENSORED, (count - unseen) // 3)
     known = np.minimum(above, above[censored]) - level
     mean = float(known.sum()) / (count - censored)
     return Tail(level, mean, count / seconds * 3600.0, count - censored)
@@ -121,12 +136,18 @@ def rarity(statistics: Sequence[Array], rate_hz: float) -> tuple[list[Tail], lis
     """
     joined = join(statistics, rate_hz)
     tails = [tail_of(column, rate_hz) for column in joined.T]
+    return tails, [rarest_of(one, tails) for one in statistics]
+
+
+def rarest_of(values: Array, tails: Sequence[Tail]) -> Array:
+    """The rarity of rows of statistics [n, k], in units of their tails, [n]."""
     alive = [i for i, tail in enumerate(tails) if tail.excess > _LEAST_EXCESS]
+    if not alive:
+        return np.full(len(values), -np.inf)
     levels = np.array([tails[i].level for i in alive])
     excesses = np.array([tails[i].excess for i in alive])
-    if not alive:
-        return tails, [np.full(len(one), -np.inf) for one in statistics]
-    return tails, [((one[:, alive] - levels) / excesses).max(axis=1) for one in statistics]
+    found: Array = ((values[:, alive] - levels) / excesses).max(axis=1)
+    return found
 
 
 def join(recordings: Sequence[Array], rate_hz: float) -> Array:
@@ -156,10 +177,14 @@ def thresholds(
         return np.full(len(tails), NEVER), 0.0
     together = tail_of(join(rare, rate_hz), rate_hz)
     rarest = together.at(alarms_per_hour)
-    levels = np.array(
+    return levels_at(rarest, tails), together.expected(rarest)
+
+
+def levels_at(rarest: float, tails: Sequence[Tail]) -> Array:
+    """What each statistic is where it is as rare as that, [k]; `NEVER` of one that never varies."""
+    return np.array(
         [
             tail.level + tail.excess * rarest if tail.excess > _LEAST_EXCESS else NEVER
             for tail in tails
         ]
     )
-    return levels, together.expected(rarest)

@@ -20,7 +20,8 @@ class Transient:
     """One transient as far as it is known.
 
     Times are grid times in ns; `shares` is float64 [C], non-negative, sum 1; `end_ns` is the last
-    row whose score was not yet below off_score, 0 while it goes on.
+    row whose score was not yet below off_score, 0 while it goes on. `touchdown`: a load that is
+    always borne in steady motion came back.
     """
 
     sequence: int
@@ -29,6 +30,7 @@ class Transient:
     peak_score: float
     shares: NDArray[np.float64]
     end_ns: int = 0
+    touchdown: bool = False
 
 
 _NOW = np.dtype(
@@ -41,6 +43,7 @@ _NOW = np.dtype(
         ("peak_score", np.float64),
         ("peak_energy_ratio", np.float64),
         ("rows", np.int64),  # observed
+        ("touchdown", np.bool_),
     ]
 )
 _PAST = np.dtype([("time_ns", np.int64), ("energy_ratio", np.float64)])
@@ -83,6 +86,7 @@ def newest(tracker: TrackerState) -> Transient:
         float(now["peak_score"]),
         tracker.changes / tracker.changes.sum(),
         int(now["end_ns"]),
+        bool(now["touchdown"]),
     )
 
 
@@ -97,11 +101,12 @@ def observe(tracker, time_ns, energy_ratio, deviations):
 
 
 @compiled
-def begin(tracker, score, scale):
+def begin(tracker, score, scale, touchdown):
     """The router alarmed at the newest row, by the window of `scale` rows."""
     now, past = tracker.now[0], tracker.past
     alarm = past[(now.rows - 1) % len(past)].time_ns
     now.sequence += 1
+    now.touchdown = touchdown
     now.onset_ns, now.end_ns, now.above_ns = alarm, 0, alarm
     now.peak_score, now.peak_energy_ratio = score, -1.0
     tracker.changes[:] = 0.0
@@ -120,9 +125,10 @@ def begin(tracker, score, scale):
 
 
 @compiled
-def go_on(tracker, score, off_score):
+def go_on(tracker, score, off_score, touchdown):
     """The newest row belongs to the transient, be it the last one."""
     now = tracker.now[0]
+    now.touchdown |= touchdown
     at = (now.rows - 1) % len(tracker.past)
     if score >= off_score:
         now.above_ns = tracker.past[at].time_ns

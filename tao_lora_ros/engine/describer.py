@@ -111,7 +111,7 @@ class EventDescriber:
             probability=probability,
             raw=tuple(samples for samples, _ in self._cut(opened, found.onset_ns, until_ns)),
             regime_change=regime_change,
-            kind=Kind.LASTING_CONTACT if contact else Kind.BLOW,
+            kind=_kind(found),
             mean_load=contact.mean_load if contact else 0.0,
             peak_load=contact.peak_load if contact else 0.0,
         )
@@ -166,3 +166,9 @@ def _joined(
     )
     times_ns = np.concatenate((before.times_ns, after.times_ns[new]))
     return samples, RawMessages(times_ns, (*before.data, *(after.data[i] for i in new)))
+
+
+def _kind(found: Transient | Contact) -> Kind:
+    if isinstance(found, Contact):
+        return Kind.LASTING_CONTACT
+    return Kind.TOUCHDOWN if found.touchdown else Kind.BLOW

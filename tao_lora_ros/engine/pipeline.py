@@ -13,10 +13,12 @@ from tao_lora_ros.contact import calibration as contact_calibration
 from tao_lora_ros.contact.contact_model import ContactModel, wrenches_of
 from tao_lora_ros.contact.contacts import Contact, Contacts
 from tao_lora_ros.detection import moments
+from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import SteadyRows, calibrated
 from tao_lora_ros.detection.detector import Detector, Step
 from tao_lora_ros.detection.findings import report_lines
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
+from tao_lora_ros.detection.learning import Learner, learning_config
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.counts import Counts
@@ -88,7 +90,13 @@ class Pipeline:
         self._settings = settings
         self.artifact = artifact
         calibration, channels = artifact.calibration, artifact.channels
-        self._detector = Detector(calibration, router_config(settings, artifact.rate_hz))
+        rolls_s = settings.pre_roll_s, settings.post_roll_s
+        self._detector = Detector(
+            calibration,
+            router_config(settings, artifact.rate_hz),
+            learning_config(settings.learn_while_running, *rolls_s, artifact.rate_hz),
+            artifact.rate_hz,
+        )
         self._contacts = Contacts(
             artifact.contacts, len(channels), artifact.rate_hz, settings.max_contact_s
         )
@@ -153,6 +161,7 @@ class Pipeline:
         """Take the live parameters of new settings, between two rows."""
         self._settings = settings
         self._detector.configure(router_config(settings, self.artifact.rate_hz))
+        self._detector.learn(settings.learn_while_running)
         self._schedule.hops = {
             Route.STEADY: settings.hop_steady,
             Route.TRANSIENT: settings.hop_transient,
@@ -171,7 +180,10 @@ class Pipeline:
         except ClockJump:
             results = self.reset()
             rows, refusal = self.intake.push(source, data, received_ns)
+        mended = self._glitches.mended
         released = [row for aligned in rows for row in self._glitches.push(aligned)]
+        if self._glitches.mended > mended:
+            self._detector.interrupt()
         for row in released:
             results += self._row(row)
         return Pushed(results, len(released), refusal)
@@ -227,6 +239,8 @@ class Pipeline:
     def tare(self) -> list[Result]:
         """Take the mean force and torque of the present window as zero; forget all signals.
 
+        Touchdowns are no longer looked for until the next calibration: they go by loads.
+
         Raises:
             TareError: something is happening, or there is no full window yet.
         """
@@ -237,6 +251,7 @@ class Pipeline:
         loads = np.array([unit_of(name) in LOADS for name in self.artifact.channels])
         level = np.where(loads, self._window.values.mean(axis=0), 0.0)
         self.intake.tare(np.nan_to_num(level))
+        self._detector.forget_loads()
         return self.reset()
 
     @property
@@ -244,6 +259,16 @@ class Pipeline:
         """What is known of each wrench's load, by its source's name."""
         known = {model.wrench: model for model in self._contacts.models}
         return {name: known.get(at) for name, at in wrenches_of(self.artifact.channels).items()}
+
+    @property
+    def calibration(self) -> Calibration:
+        """What the router goes by: the artifact's, or a newer one, with what was learned since."""
+        return self._detector.calibration
+
+    @property
+    def learner(self) -> Learner:
+        """What was learned since the last calibration."""
+        return self._detector.learner
 
     @property
     def glitches(self) -> Counter[str]:
@@ -304,10 +329,18 @@ class Pipeline:
     def _follow_contacts(self, row: Row) -> Iterator[Result]:
         """Contacts that begin or end with a row, and the contact loads where they are due."""
         for change, contact in self._contacts.push(row.time_ns, row.values):
+            if change is Change.ONSET and self._is_of_walking(contact):
+                self._contacts.drop(contact.wrench)
+                continue
             self.counts.contacts += change is Change.ONSET
             yield self._changed(change, contact, row.time_ns)
         if self._load_rows and self.counts.rows % self._load_rows == 0:
             yield from self._loads(row.time_ns)
+
+    def _is_of_walking(self, contact: Contact) -> bool:
+        """Whether its wrench is a foot's: one that walks, and whose load no IMU explains."""
+        model = self._contacts.models[contact.wrench]
+        return not model.accel and self._detector.walks(model.wrench[0])
 
     def _changed(self, change: Change, found: Transient | Contact, time_ns: int) -> Event:
         if change is Change.ONSET:

@@ -99,6 +99,9 @@ class Settings:
     contact_wrench_hz: float = parameter(
         0.0, "Hz", "rate of ~/contact_wrench, up to the model's; 0: no such topic", 0.0, 10_000.0
     )
+    learn_while_running: bool = parameter(
+        True, "", "set thresholds anew by the steady motion since the calibration", live=True
+    )
     pre_roll_s: float = parameter(0.25, "s", "raw samples kept from before an onset", 0.0, 10.0)
     post_roll_s: float = parameter(
         0.25, "s", "messages that the event store keeps from after an end", 0.0, 10.0

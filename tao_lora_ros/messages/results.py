@@ -43,6 +43,7 @@ class Kind(IntEnum):
 
     BLOW = 1  # the signals changed as they do not in steady motion
     LASTING_CONTACT = 3  # a wrench has more load than motion explains, and keeps it
+    TOUCHDOWN = 4  # a load that steady motion always bears came back
 
     @property
     def text(self) -> str:

@@ -164,10 +164,11 @@ def load_artifact(folder: Path, adapter: str = "") -> Artifact:
 
 
 def _calibration(card: dict[str, Any]) -> Calibration:
-    """The card's; of one that was written before there were levels, they are off."""
+    """The card's; of one that was written before there were levels and loads, they are off."""
     start = uncalibrated((channel["name"] for channel in card["channels"]), card["rate_hz"])
-    levels = {"level_channels": start.level_channels, "level_rows": start.level_rows}
-    return Calibration(**levels | {key: _tuples(value) for key, value in card["router"].items()})
+    later = ("level_channels", "level_rows", "load_channels", "air_rows")
+    off = {name: getattr(start, name) for name in later}
+    return Calibration(**off | {key: _tuples(value) for key, value in card["router"].items()})
 
 
 def _tuples(value: Any) -> Any:

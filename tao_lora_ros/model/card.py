@@ -125,22 +125,24 @@ def _lengths(card: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
     yield "router.floors", len(router["floors"]), channels
     yield "router.thresholds", len(router["thresholds"]), len(router["scales"])
     yield "router.autocovariance", len(router["autocovariance"]), LAGS + 1
+    width = 1 + len(router["scales"]) + len(router.get("level_channels", []))
+    for i, row in enumerate(router.get("peaks", [])):
+        yield f"router.peaks[{i}]", len(row), width
     for lag, matrix in enumerate(router["autocovariance"]):
         yield f"router.autocovariance[{lag}]", len(matrix), channels
         for i, row in enumerate(matrix):
             yield f"router.autocovariance[{lag}][{i}]", len(row), channels
 
 
-def _check_levels(card: dict[str, Any]) -> None:
+def _check_groups(card: dict[str, Any]) -> None:
     router = card["router"]
-    levels, thresholds = router.get("level_channels", []), router.get("level_thresholds", [])
-    if thresholds and len(thresholds) != len(levels):
-        raise ValueError(
-            f"router.level_thresholds has {len(thresholds)} entries, expected {len(levels)}"
-        )
-    numbers = [number for level in levels for number in level]
-    if len(set(numbers)) < len(numbers) or max(numbers, default=0) >= len(card["channels"]):
-        raise ValueError(f"router.level_channels is {levels}, expected each once")
+    for name, values in (("level_channels", "level_thresholds"), ("load_channels", "borne_loads")):
+        groups, given = router.get(name, []), router.get(values, [])
+        if given and len(given) != len(groups):
+            raise ValueError(f"router.{values} has {len(given)} entries, expected {len(groups)}")
+        numbers = [number for group in groups for number in group]
+        if len(set(numbers)) < len(numbers) or max(numbers, default=0) >= len(card["channels"]):
+            raise ValueError(f"router.{name} is {groups}, expected each once")
 
 
 def _check_contacts(card: dict[str, Any]) -> None:
@@ -161,6 +163,9 @@ def _check_contacts(card: dict[str, Any]) -> None:
 
 def _check_order(card: dict[str, Any]) -> None:
     router = card["router"]
+    numbers = [row[0] for row in router.get("peaks", [])]
+    if numbers != sorted(set(map(int, numbers))) or min(numbers, default=0) < 0:
+        raise ValueError("router.peaks has numbers that are not whole and ascending")
     for name in ("scales", "memories"):
         if router[name] != sorted(set(router[name])):
             raise ValueError(f"router.{name} is {router[name]}, expected ascending")
@@ -224,5 +229,5 @@ def _check_prior(card: dict[str, Any]) -> None:
         raise ValueError("router.autocovariance: with router.floors not positive definite")
 
 
-_CHECKS = [_check_lengths, _check_levels, _check_order, _check_bounds, _check_units, _check_texts]
+_CHECKS = [_check_lengths, _check_groups, _check_order, _check_bounds, _check_units, _check_texts]
 _CHECKS += [_check_inputs, _check_prior, _check_contacts]

@@ -37,7 +37,7 @@ def plot_calibration(
     ]
     values = tail.join(findings.statistics, rate_hz)
     figure = go.Figure()
-    for i, threshold in enumerate(calibration.thresholds + calibration.level_thresholds):
+    for i, threshold in enumerate(calibration.all_thresholds):
         fit = tail.tail_of(values[:, i], rate_hz)
         if threshold >= tail.NEVER or not fit.excess:
             continue

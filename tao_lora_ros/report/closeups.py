@@ -29,7 +29,7 @@ _CONTACT_S = 10.0  # of a contact that is shown
 def zoom(record: RunRecord, event: Event) -> Any:
     """Raw samples around an onset, of each source what changed more; time in ms."""
     onset, end = record.span_s(event)
-    longest = 0.4 if event.kind is Kind.BLOW else _CONTACT_S
+    longest = _CONTACT_S if event.kind is Kind.LASTING_CONTACT else 0.4
     after = float(np.clip(1.3 * (end - onset), 0.12, longest))
     before = max(0.06, 0.1 * after)
     shares = dict(event.channels)

@@ -65,8 +65,8 @@ def overview(record: RunRecord) -> Any:
 def _draw_timeline(figure: Any, record: RunRecord) -> None:
     """Lanes of truth, events and route, as bars."""
     lanes: dict[str, list[tuple[float, float, str, str]]] = {"route": _route(record)}
-    lanes["events"] = _bars(record, Kind.BLOW)
-    if contacts := _bars(record, Kind.LASTING_CONTACT):
+    lanes["events"] = _bars(record, {Kind.BLOW, Kind.TOUCHDOWN})
+    if contacts := _bars(record, {Kind.LASTING_CONTACT}):
         lanes["contacts"] = contacts
     if record.contacts:
         lanes["truth"] = [(c.start_s, c.end_s, TRUTH, c.label) for c in record.contacts]
@@ -90,12 +90,16 @@ def _draw_timeline(figure: Any, record: RunRecord) -> None:
     figure.update_yaxes(type="category", categoryarray=list(lanes), row=1, col=1)
 
 
-def _bars(record: RunRecord, kind: Kind) -> list[tuple[float, float, str, str]]:
-    """Events of one kind."""
+def _bars(record: RunRecord, kinds: set[Kind]) -> list[tuple[float, float, str, str]]:
+    """Events of some kinds."""
     return [
-        (*record.span_s(event), KINDS[kind], f"{kind.text} {event.sequence} {event.label}")
+        (
+            *record.span_s(event),
+            KINDS[event.kind],
+            f"{event.kind.text} {event.sequence} {event.label}",
+        )
         for event in record.final_events
-        if event.kind is kind
+        if event.kind in kinds
     ]
 
 

@@ -156,8 +156,8 @@ def _event_row(record: RunRecord, event: Event) -> str:
 
 def _kind(event: Event) -> str:
     """What found an event, and a contact's load."""
-    if event.kind is Kind.BLOW:
-        return "blow"
+    if event.kind is not Kind.LASTING_CONTACT:
+        return event.kind.text
     return f"lasting contact, {event.mean_load:.1f} N, at most {event.peak_load:.1f} N"
 
 

@@ -16,6 +16,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 
 from tao_lora_ros.contact.contact_model import told
+from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.hardware.device import facts
@@ -216,6 +217,9 @@ class Diagnostics:
             "duty": counts.duty,
             "late": self._outputs.late,
             "glitches mended": self._pipeline.glitches.total(),
+            "learned_h": self._pipeline.learner.seconds / 3600.0,
+            "calibrated thresholds": _levels(self._pipeline.learner.start),
+            "thresholds": _levels(self._pipeline.calibration),
             "resets": counts.resets,
             "cpu_share": load,
             "rss_mib": resident_mib(),
@@ -269,6 +273,10 @@ def _percentiles(what: str, values: np.ndarray) -> dict[str, float]:
         return {}
     p50, p99 = np.percentile(values, (50, 99))
     return {f"{what}_p50_ms": p50, f"{what}_p99_ms": p99, f"{what}_max_ms": values.max()}
+
+
+def _levels(calibration: Calibration) -> str:
+    return ", ".join(f"{threshold:.2f}" for threshold in calibration.all_thresholds)
 
 
 def _text(value: Any) -> str:

@@ -22,8 +22,8 @@ from rclpy.utilities import remove_ros_args
 from rich.progress import Progress
 from rosgraph_msgs.msg import Clock
 
+from tao_lora_ros.bags.discover import sources_in
 from tao_lora_ros.bags.reader import BagReader, bag_topics
-from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
@@ -135,9 +135,9 @@ def main() -> int:
     parser.add_argument("--params-file", type=Path, metavar="YAML", help="of the node")
     options = parser.parse_args(remove_ros_args(sys.argv)[1:])
     try:
-        settings = read_settings(options.params_file) if options.params_file else Settings()
-        sources, topics = source_configs(settings), bag_topics(options.topic)
-        play(options.bag, sources, topics, options.rate, options.subscribers, options.clock)
+        found = sources_in(options.bag, options.params_file, bag_topics(options.topic))
+        sources = source_configs(found.settings)
+        play(options.bag, sources, found.topics, options.rate, options.subscribers, options.clock)
     except (ValueError, TimeoutError) as error:
         print(f"player: {shown(error, MOST_LINE)}", file=sys.stderr)
         return 1

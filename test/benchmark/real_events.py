@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import scipy.signal
-import scipy.stats
 from numpy.typing import NDArray
 
 from benchmark import borealtc, kuka
@@ -104,14 +103,15 @@ def jerk(rows: Rows) -> Rows:
     return np.linalg.norm(np.diff(rows[:, :3], axis=0, prepend=rows[:1, :3]), axis=1)
 
 
-def sta_lta(short: int, long: int) -> Peer:
+def sta_lta(short: int, long: int, rate_hz: float = borealtc.RATE_HZ) -> Peer:
     """ObsPy's `recursive_sta_lta` of every channel, high-passed at 20 Hz; the largest ratio."""
-    highpass = scipy.signal.butter(2, 20.0, "highpass", fs=borealtc.RATE_HZ, output="sos")
 
     def statistic(rows: Rows) -> Rows:
-        energies = scipy.signal.sosfilt(highpass, rows - rows[0], axis=0) ** 2
+        signal = import_module("scipy.signal")
+        highpass = signal.butter(2, 20.0, "highpass", fs=rate_hz, output="sos")
+        energies = signal.sosfilt(highpass, rows - rows[0], axis=0) ** 2
         averages = [
-            scipy.signal.lfilter([1 / n], [1, 1 / n - 1], energies, axis=0) for n in (short, long)
+            signal.lfilter([1 / n], [1, 1 / n - 1], energies, axis=0) for n in (short, long)
         ]
         return np.asarray((averages[0] / (averages[1] + 1e-12)).max(axis=1))
 
@@ -280,8 +280,9 @@ def kuka_taps(data: Path) -> Iterator[Measurement]:
 
 def poisson_interval(count: int) -> tuple[float, float]:
     """Of the mean of a count, 95 % (Garwood 1936)."""
-    low = scipy.stats.chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
-    return float(low), float(scipy.stats.chi2.ppf(0.975, 2 * count + 2) / 2)
+    chi2 = import_module("scipy.stats").chi2
+    low = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
+    return float(low), float(chi2.ppf(0.975, 2 * count + 2) / 2)
 
 
 def bench_real(data: Path, quick: bool) -> list[Measurement]:

@@ -22,8 +22,8 @@ def _parser() -> ArgumentParser:
     events.add_argument("--quick", action="store_true", help="about a tenth of it")
     events.add_argument(
         "--part",
-        choices=("sim", "real", "presses"),
-        help="simulated and KUKA scenes, terrain, or lasting contacts, alone (default: all)",
+        choices=("sim", "real", "touchdowns", "presses"),
+        help="simulated and KUKA scenes, terrain, feet, or lasting contacts, alone (default: all)",
     )
 
     latency = _add(parts, "latency", _latency, "time of one inference, host to host")
@@ -72,18 +72,18 @@ def _events(options: Namespace) -> None:
         rows += _real_events(options.quick, say)
     if options.part in (None, "presses"):
         rows += _presses(options.quick, say)
+    if options.part in (None, "touchdowns"):
+        rows += _touchdowns(say)
     arguments = ["--quick"] * options.quick
     arguments += [f"--part {options.part}"] if options.part else []
     _report(options, "events", arguments, PACKAGES, rows)
 
 
 def _real_events(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
-    from benchmark import borealtc
     from benchmark.real_events import bench_real
 
-    data = borealtc.data_file().parents[1]
-    if not data.is_dir():
-        say(f"cases real-*: left out, {data} does not exist; set TAO_LORA_DATA")
+    data = _data("real-*", say)
+    if not data:
         return []
     say("cases real-*: several minutes")
     return bench_real(data, quick)
@@ -98,6 +98,23 @@ def _presses(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
         say("cases presses*: left out, MuJoCo is not installed; pip install mujoco")
         return []
     return list(bench_presses(2 if quick else 12, default_cache(), kuka.data_folder(), say))
+
+
+def _touchdowns(say: Callable[[str], None]) -> list[Measurement]:
+    from benchmark.touchdowns import bench_touchdowns
+
+    data = _data("touchdowns-*", say)
+    return bench_touchdowns(data) if data else []
+
+
+def _data(cases: str, say: Callable[[str], None]) -> Path | None:
+    from benchmark import borealtc
+
+    data = borealtc.data_file().parents[1]
+    if data.is_dir():
+        return data
+    say(f"cases {cases}: left out, {data} does not exist; set TAO_LORA_DATA")
+    return None
 
 
 def _latency(options: Namespace) -> None:

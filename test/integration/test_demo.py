@@ -134,3 +134,18 @@ def test_says_which_bag_is_missing(tmp_path):
     _, complaint = process.communicate(timeout=60)
     assert process.returncode == 1
     assert complaint == f"tao-lora: error: {tmp_path / 'none'}: no such bag\n"
+
+
+def test_plays_the_bag_of_another_robot(tmp_path):
+    """An accelerometer and a gyro alone, on a topic of another name: detection only."""
+    rng = np.random.default_rng(3)
+    values = 0.05 * rng.normal(size=(8 * 500, 6))
+    values[3000:3004] += 10.0
+    stamps = START_NS + np.arange(len(values)) * 2_000_000
+    write_bag([SourceRecording("/ouster/imu", IMU, "os", stamps, values)], tmp_path / "bag")
+    process = start(tmp_path / "bag", tmp_path / "out")
+    said, complaint = process.communicate(timeout=120)
+    assert process.returncode == 0, complaint
+    assert "detection only, calibrated on 4 s of this bag" in said
+    assert "sent 4000 messages, received 4000" in said
+    assert "event 0" in said

@@ -73,15 +73,19 @@ def test_what_is_saved_is_loaded(folder: Path) -> None:
     assert loaded.model.config == saved.model.config
 
 
+LATER = ("load_channels", "borne_loads", "air_rows", "peaks", "peaks_s")
+
+
 def test_what_was_saved_before_there_were_levels_has_them_off(folder: Path) -> None:
     known = load_artifact(folder).calibration
 
     def forget(card: dict[str, Any]) -> None:
-        for name in ("level_channels", "level_thresholds", "level_rows"):
+        for name in ("level_channels", "level_thresholds", "level_rows", *LATER):
             del card["router"][name]
 
     edit(folder, forget)
-    assert load_artifact(folder).calibration == replace(known, level_thresholds=())
+    off = replace(known, level_thresholds=(), borne_loads=(), peaks=(), peaks_s=0.0)
+    assert load_artifact(folder).calibration == off
 
 
 def test_a_loaded_model_gives_the_same_outputs(folder: Path) -> None:

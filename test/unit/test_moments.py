@@ -7,7 +7,9 @@ import pytest
 
 from tao_lora_ros.detection.moments import (
     CHANCE,
+    HEAVIEST,
     eventful,
+    heaviness,
     measured,
     merged,
     moments,
@@ -82,3 +84,14 @@ def test_steady_motion_is_not_eventful_and_many_blows_are() -> None:
     ratios[rng.choice(60_000, 300, replace=False), 1] = rng.uniform(8.0, 20.0, 300)
     assert 0.03 < eventful([ratios], RATE_HZ) < 0.06
     assert eventful([np.full((100, 2), -np.inf)], RATE_HZ) == 0.0
+
+
+def test_contacts_that_come_again_and_again_are_seen_however_long_it_is() -> None:
+    """Two minutes and an hour alike; the share of the time that is eventful shrinks."""
+    for rows in (12_000, 360_000):
+        ratios = np.random.default_rng(3).exponential(0.3, (rows, 2))
+        assert heaviness([ratios], RATE_HZ) < 1.3
+        starts = np.random.default_rng(4).choice(rows, rows // 300, replace=False)
+        ratios[starts, 1] = np.random.default_rng(5).uniform(4.0, 8.0, len(starts))
+        assert heaviness([ratios], RATE_HZ) > HEAVIEST
+    assert heaviness([ratios[:1000]], RATE_HZ) == 0.0  # too short to say

@@ -524,8 +524,9 @@ def test_an_empty_name_is_no_source() -> None:
 def test_calibrating_on_what_it_saw_changes_the_thresholds_from_then_on() -> None:
     subject = Pipeline(Settings(), with_thresholds(small_artifact(), 10.0))
     results(subject, motion(6.0, seed=5), flush=False)
-    thresholds, seconds, target, contact = subject.calibrate()
+    thresholds, seconds, load, target, contact = subject.calibrate()
     assert contact.startswith("contact load of wrench: no IMU explains it: lasting contacts from")
+    assert re.fullmatch(r"touchdowns: wrench always bears [\d.]+ N", load)
     assert re.fullmatch(
         r"thresholds 1\d\.\d\d, .* -> [12]\.\d\d, [12]\.\d\d and levels .*", thresholds
     )

@@ -20,6 +20,7 @@ from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import load_artifact
 from tao_lora_ros.model.layers import DualPathLinear
 from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.signal.cdr import IMU
 from tao_lora_ros.training.adapt import adapt, fidelity
 from tao_lora_ros.training.dataset import Batch, WindowSet, label_names
 from tao_lora_ros.training.evaluate import evaluate, outputs
@@ -339,3 +340,22 @@ def test_a_perfect_prediction_scores_one() -> None:
     assert scores["accuracy"] == 1.0
     assert scores["macro_f1"] == 1.0
     assert scores["deviation"] == 0.0
+
+
+def test_other_topics_need_no_parameter_file(tmp_path: Path) -> None:
+    """Sources are found by their types, in training as in a replay; a model brings its own."""
+    topics = [("/ouster/imu_raw", IMU)]
+    for name, impacts in (("struck", IMPACTS_S), ("steady", ())):
+        messages = [message for message in motion(6.0, impacts, seed=3) if message.source == 0]
+        bag = write_ros2(tmp_path / name / "run_0", messages, topics)
+        lines = ["start_s,end_s,label", *(f"{t},{t + 0.02},impact" for t in impacts)]
+        bag.with_name(f"{bag.name}.labels.csv").write_text("\n".join(lines) + "\n")
+    struck, model = str(tmp_path / "struck"), tmp_path / "model"
+    words = ["--steps", "3", "--settle-steps", "1", "--adapt-steps", "1", "--out", str(model)]
+    assert main(["train", struck, "--steady", str(tmp_path / "steady"), *words]) == 0
+    assert load_artifact(model).channels[0] == "imu.accel_x"
+    assert len(load_artifact(model).channels) == 6
+    assert main(["evaluate", str(model), struck]) == 0
+    assert main(["quantize", str(model), struck, "--settle-steps", "1"]) == 0
+    assert main(["adapt", str(model), struck, "--steps", "1"]) == 0
+    assert main(["replay", str(tmp_path / "struck" / "run_0"), "--model", str(model)]) == 0

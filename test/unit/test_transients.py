@@ -26,7 +26,7 @@ def add(
 ) -> Transient:
     """One more row of the transient that goes on."""
     observe(tracker, time_ns, energy_ratio, np.array(parts))
-    go_on(tracker, score, OFF)
+    go_on(tracker, score, OFF, False)
     return newest(tracker)
 
 
@@ -42,7 +42,7 @@ def alarmed(
     for i, past in enumerate(before):
         observe(tracker, 10 * i, past, np.array(QUIET))
     observe(tracker, 10 * len(before), energy_ratio, np.array(parts))
-    begin(tracker, score, scale)
+    begin(tracker, score, scale, False)
     return tracker, newest(tracker)
 
 
@@ -107,7 +107,7 @@ def test_the_next_transient_has_the_next_number_and_shares_of_its_own() -> None:
     for time_ns in range(20, 100, 10):
         observe(tracker, time_ns, 1.0, np.array(QUIET))
     observe(tracker, 100, 9.0, np.array((0.0, 5.0)))
-    begin(tracker, 1.1, 4)
+    begin(tracker, 1.1, 4, False)
     second = newest(tracker)
     assert (first.sequence, second.sequence) == (0, 1)
     assert (second.onset_ns, second.end_ns, second.peak_score) == (100, 0, 1.1)
