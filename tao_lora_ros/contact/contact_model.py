@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 Columns = tuple[int, ...]
 
 MOST_GAIN = 1e6  # that an artifact may have
+GRAVITY = 9.81  # m/s²
 STATIC, DYNAMIC = 3, 12  # terms: the specific force; with products of rates, and accelerations
 
 
@@ -47,6 +48,13 @@ class ContactModel:
     gains: tuple[tuple[float, ...], ...]
     thresholds: tuple[float, float]
     noise: tuple[float, float]
+
+    @property
+    def weight(self) -> float:
+        """Of what hangs on the sensor, N, by the static gains; 0 where no IMU explains the load."""
+        if not self.accel:
+            return 0.0
+        return float(GRAVITY * np.linalg.norm(np.array(self.gains)[:3, :STATIC], 2))
 
     @property
     def terms(self) -> int:

@@ -131,11 +131,11 @@ class Detector:
         """There was a fault: the last while and what comes next are not to be learned."""
         learning.interrupt(self._collected)
 
-    def walks(self, channel: int) -> bool:
-        """Whether the force of this channel is of a foot that was in the air not long ago."""
+    def load_of_walking(self, channel: int) -> float:
+        """What a channel's force always bears, N, if it was in the air not long ago; else 0."""
         analyzer = self._state.analyzer
-        since = int(analyzer.bearings["since"][analyzer.forces[channel]])
-        return since < WALK_S * self._rate_hz
+        bearing = analyzer.bearings[analyzer.forces[channel]]
+        return float(bearing["load"]) if bearing["since"] < WALK_S * self._rate_hz else 0.0
 
     def forget_loads(self) -> None:
         """Look for touchdowns no more."""

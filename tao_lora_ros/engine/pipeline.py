@@ -338,9 +338,10 @@ class Pipeline:
             yield from self._loads(row.time_ns)
 
     def _is_of_walking(self, contact: Contact) -> bool:
-        """Whether its wrench is a foot's: one that walks, and whose load no IMU explains."""
+        """Whether its wrench is a foot's: one that walks, and bears more than what hangs on it."""
         model = self._contacts.models[contact.wrench]
-        return not model.accel and self._detector.walks(model.wrench[0])
+        borne = self._detector.load_of_walking(model.wrench[0])
+        return borne > 0.0 and not borne / 2 <= model.weight <= 2 * borne
 
     def _changed(self, change: Change, found: Transient | Contact, time_ns: int) -> Event:
         if change is Change.ONSET:
