@@ -23,6 +23,7 @@ from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import TABLE, Settings, parameter_file, read_settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.event_bytes import event_bytes
+from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_store import EventStore
@@ -170,7 +171,7 @@ def simulate_command(options: Namespace) -> None:
                 config = SimulationConfig(
                     options.duration, options.seed + number, contacts=not options.steady
                 )
-                show = partial(_show, bar, bar.add_task(str(path), total=1.0))
+                show = partial(_show, bar, bar.add_task(shown(path), total=1.0))
                 write_recording(simulate(config, show), path)
             except (ValueError, OSError) as error:
                 raise UsageError(str(error)) from None

@@ -25,10 +25,17 @@ def main(arguments: list[str] | None = None) -> int:
     except TaoLoraError as error:
         print(f"tao-lora: error: {shown(error, MOST_LINE)}", file=sys.stderr)
         return 1
+    except MemoryError:
+        print("tao-lora: error: out of memory", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:  # of a file that was named, or of the disk
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"tao-lora: error: {shown(what, MOST_LINE)}", file=sys.stderr)
         return 1
 
 
