@@ -48,6 +48,14 @@ fuzz: build
 	@.venv/bin/python -m pip install -q -c requirements/constraints.txt -r requirements/fuzz.txt
 	@PYTHONPATH=test OMP_NUM_THREADS=1 .venv/bin/python -m fuzz.run $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
+# The tools lie apart: what they list is .venv.
+AUDIT := out/audit
+sbom audit: build
+	@test -x $(AUDIT)/bin/pip-audit || python3 -m venv $(AUDIT)
+	@$(AUDIT)/bin/pip install -q -r requirements/audit.txt
+	@test $@ = audit || $(AUDIT)/bin/cyclonedx-py environment .venv/bin/python --of JSON --output-reproducible -o out/sbom.json
+	@test $@ = sbom || $(AUDIT)/bin/pip-audit --path .venv/lib/python*/site-packages
+
 demo: build
 	@.venv/bin/tao-lora demo $(if $(BAG),"$(BAG)")
 

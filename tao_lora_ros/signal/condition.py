@@ -22,15 +22,15 @@ def missing(channels: Sequence[str], newest: NDArray[np.float64]) -> list[str]:
     """
     if len(newest) < _STUCK:
         return []
-    return _named(channels, np.isnan(newest[:_STUCK]).all(axis=0).tolist())
+    return _named(channels, [bool(np.isnan(values).all()) for values in newest[:_STUCK].T])
 
 
 def faults(channels: Sequence[str], newest: NDArray[np.float64]) -> Iterator[str]:
     """What is wrong with the sensor, in words; arguments as for `missing`."""
     if len(newest) >= _STUCK:
-        still = np.ptp(newest[:_STUCK], axis=0) == 0.0  # a NaN is not 0
-        if still.any():
-            yield f"never changes: {', '.join(_named(channels, still.tolist()))}"
+        still = [bool(np.ptp(values) == 0.0) for values in newest[:_STUCK].T]  # a NaN is not 0
+        if any(still):
+            yield f"never changes: {', '.join(_named(channels, still))}"
     if len(newest) >= LOOK:
         clipped = [_is_clipped(values) for values in newest[:LOOK].T]
         if any(clipped):

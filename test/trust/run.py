@@ -28,6 +28,10 @@ from trust import (
 from trust.table import HEAD, Row, show
 from wire import Wire, open_wire
 
+from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.model.artifact import default_artifact, load_artifact
+
 Family = Callable[[Wire, Path, float], Iterator[Row]]
 FAMILIES: dict[str, Family] = {
     "samples": lambda wire, folder, _: samples.rows(wire, folder),
@@ -52,6 +56,8 @@ def main() -> int:
     folder = Path("out/trust").resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    # Loops are compiled for the place that they are imported from: here, before a node has to.
+    Pipeline(Settings(), load_artifact(default_artifact())).warm()
     begun, failures = time.monotonic(), 0
     print(*HEAD, sep="\n", flush=True)
     for name in options.families:
