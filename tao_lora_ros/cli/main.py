@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from tao_lora_ros.cli import commands
 from tao_lora_ros.cli.arguments import add_part_arguments, add_topic_argument, per_hour
@@ -39,8 +40,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with arguments on one line, whatever they are."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shown(message, MOST_LINE))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tao-lora", description=__doc__)
+    parser = _Parser(prog="tao-lora", description=__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     replay = subparsers.add_parser("replay", help="run the pipeline on a bag, without ROS")

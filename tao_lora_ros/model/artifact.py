@@ -18,6 +18,7 @@ from torch import Tensor
 
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import uncalibrated
+from tao_lora_ros.messages.files import replace_file
 from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.model.adapter import Adapter, set_adapter
 from tao_lora_ros.model.card import CARD, SCHEMA_VERSION, ArtifactError, read_card, without_nan
@@ -99,7 +100,7 @@ def save_artifact(artifact: Artifact, folder: Path) -> None:
     if artifact.model:
         state = {name: tensor.contiguous() for name, tensor in artifact.model.state_dict().items()}
         tensors = save(state)
-        (folder / TENSORS).write_bytes(tensors)
+        replace_file(folder / TENSORS, tensors)
         card["config"] = asdict(artifact.model.config)
         card["tensors_sha256"] = hashlib.sha256(tensors).hexdigest()
     if artifact.adapters:
@@ -108,7 +109,7 @@ def save_artifact(artifact: Artifact, folder: Path) -> None:
             for name, adapter in artifact.adapters.items()
         }
     text = json.dumps(card, indent=1, allow_nan=False)
-    (folder / CARD).write_text(_NUMBERS.sub(_on_one_line, text) + "\n")
+    replace_file(folder / CARD, f"{_NUMBERS.sub(_on_one_line, text)}\n".encode())
 
 
 def _on_one_line(numbers: re.Match[str]) -> str:
@@ -187,7 +188,7 @@ def _save_adapter(adapter: Adapter, file: Path) -> str:
             for what, tensor in zip(("down", "up"), factors, strict=True)
         }
     )
-    file.write_bytes(tensors)
+    replace_file(file, tensors)
     return hashlib.sha256(tensors).hexdigest()
 
 

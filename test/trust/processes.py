@@ -139,7 +139,7 @@ def stop_and_join(wire: Wire, folder: Path) -> Iterator[Row]:
         pending = now.count("pending") - before.count("pending")
         row.lost = 3000 - row.used - sum(row.refused.values()) - pending
         row.check(not row.lost, f"{row.lost} messages are in no count")
-        row.said = live.until_said("outlasted their hop|longest_gap_ms", before, log_from)
+        row.said = live.until_said("not used|outlasted their hop", before, log_from)
         yield row
 
         row, late = Row("a late joiner", injected=1), list[TransientEvent]()
