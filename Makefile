@@ -50,11 +50,16 @@ fuzz: build
 
 # The tools lie apart: what they list is .venv.
 AUDIT := out/audit
-sbom audit: build
-	@test -x $(AUDIT)/bin/pip-audit || python3 -m venv $(AUDIT)
+sbom: build $(AUDIT)
+	@$(AUDIT)/bin/cyclonedx-py environment .venv/bin/python --of JSON --output-reproducible -o out/sbom.json
+
+audit: build $(AUDIT)
+	@$(AUDIT)/bin/pip-audit --path .venv/lib/python*/site-packages
+
+$(AUDIT): requirements/audit.txt
+	@$(PYTHON) -m venv $(AUDIT)
 	@$(AUDIT)/bin/pip install -q -r requirements/audit.txt
-	@test $@ = audit || $(AUDIT)/bin/cyclonedx-py environment .venv/bin/python --of JSON --output-reproducible -o out/sbom.json
-	@test $@ = sbom || $(AUDIT)/bin/pip-audit --path .venv/lib/python*/site-packages
+	@touch $(AUDIT)
 
 demo: build
 	@.venv/bin/tao-lora demo $(if $(BAG),"$(BAG)")

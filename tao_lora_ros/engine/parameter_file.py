@@ -90,7 +90,7 @@ class _Loader(yaml.BaseLoader):
 
     def fetch_flow_collection_start(self, kind: type) -> None:
         if self.flow_level >= _DEEPEST:
-            raise yaml.MarkedYAMLError(None, None, "nested too deeply", self.get_mark())
+            raise RecursionError
         super().fetch_flow_collection_start(kind)
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:

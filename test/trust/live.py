@@ -55,6 +55,8 @@ class Live:
         self.random = Random(seed)
         self.now_ns = START_NS
         self._chunks = seed
+        self._sent = 0  # since the last account
+        self._received: int | None = None  # by that account
         self._came: list[tuple[float, int]] = []
         self.ended: dict[int, float] = {}
         from wire import DEEP, EVENTS
@@ -80,6 +82,7 @@ class Live:
     def play(self, messages: Sequence[Message], seconds: float) -> None:
         """Publish evenly over so many seconds; what follows goes on from the last stamp."""
         begun = time.monotonic()
+        self._sent += len(messages)
         for i, message in enumerate(messages):
             self.wire.spin_until(begun + i * seconds / len(messages))
             self.wire.publishers[message.source].publish(message.data)
@@ -98,18 +101,23 @@ class Live:
         came = (at for at, ns in self._came if first_ns <= ns < self.now_ns)
         return next((at - begun for at in came), None)
 
-    def settled(self, received: int = 0) -> Account:
-        """The account once so many came and the node has dealt with them: the next report."""
+    def settled(self) -> Account:
+        """The account once all that was played came, and the node has dealt with it."""
+        if self._received is None:
+            self.wire.until_acknowledged()
+        due = (self._received or 0) + self._sent * (self._received is not None)
         self.wire.settle()
         reports = Account(self.watch).reports["events"]
         self.wire.until(
             lambda: (
                 (now := Account(self.watch)).reports["events"] > reports
-                and now.count("received") >= received
+                and now.count("received") >= due
             ),
-            f"{received} messages",
+            f"{due} messages",
         )
-        return Account(self.watch)
+        now = Account(self.watch)
+        self._received, self._sent = now.count("received"), 0
+        return now
 
     def said(self, pattern: str, before: Account, log_from: int) -> str:
         """The line that matches, of log, summaries and changed values since; empty: none."""

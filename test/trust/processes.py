@@ -133,7 +133,7 @@ def stop_and_join(wire: Wire, folder: Path) -> Iterator[Row]:
         live.strike(2.0, ())
         live.process.child.send_signal(signal.SIGCONT)
         row.recovered_s = live.recovered_s()
-        now = live.settled(before.count("received") + 3000)
+        now = live.settled()
         row.refused = now.kinds("unused") - before.kinds("unused")
         row.used = now.count("used") - before.count("used")
         pending = now.count("pending") - before.count("pending")

@@ -32,7 +32,7 @@ def inject(live: Live, fault: Fault) -> Row:
     live.play([message for message, _ in sent], fault.seconds)
     recovered_s = live.recovered_s(RECOVERY_S)
     total = len(sent) + round(RECOVERY_S * 1000)
-    now = live.settled(before.count("received") + total)
+    now = live.settled()
     refused, unused = (now.kinds(what) - before.kinds(what) for what in ("refused", "unused"))
     row = Row(
         fault.name,
