@@ -15,9 +15,12 @@ LONG = "n" * 300
 
 @pytest.mark.parametrize(
     "command",
-    ["replay PATH", "info PATH", "import PATH --out OUT", "doctor --store PATH",
-     "evaluate PATH BAG", "bench table PATH", "events list --store PATH", "calibrate BAG --out PATH"],
-)  # fmt: skip
+    [
+        *("replay PATH", "info PATH", "import PATH --out OUT", "doctor --store PATH"),
+        *("evaluate PATH BAG", "bench table PATH", "events list --store PATH"),
+        "calibrate BAG --out PATH",
+    ],
+)
 @pytest.mark.parametrize("kind", [LONG, "loop", "fifos", "zero"])
 def test_is_one_line(command: str, kind: str, tmp_path: Path, capsys) -> None:
     path = tmp_path / kind

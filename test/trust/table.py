@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 HEAD = (
     "| fault | injected | used | refused by kind | lost | said | recovered in |",
@@ -43,7 +44,7 @@ class Row:
 
     def __str__(self) -> str:
         refused = ", ".join(f"{kind} {n}" for kind, n in sorted(self.refused.items())) or "-"
-        said = " ".join(self.said.split()).replace("|", "/")
+        said = " ".join(self.said.split()).replace("|", "/").replace(f"{Path.cwd()}/", "")
         said = said if len(said) <= _MOST_SAID else f"{said[:_MOST_SAID]}..."
         recovered = "-" if self.recovered_s is None else f"{self.recovered_s:.2f} s"
         cells = self.fault, self.injected, self.used, refused, self.lost, said or "-", recovered
