@@ -126,11 +126,11 @@ class Wire:
         self._executor.shutdown()
         self.node.destroy_node()
 
-    def until(self, condition: Callable[[], Any], what: str) -> None:
+    def until(self, condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> None:
         """Take what arrives until the condition holds."""
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + timeout_s
         while not condition():
-            assert time.monotonic() < deadline, f"{what}: not within {TIMEOUT_S:g} s"
+            assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
             self._executor.spin_once(timeout_sec=0.02)
 
     def until_listening(self, process: Process) -> None:

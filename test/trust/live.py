@@ -18,6 +18,7 @@ from tao_lora_ros.messages.stamps import joined
 from tao_lora_ros.msg import Inference, TransientEvent
 
 SOURCES = ("imu", "wrench")
+PATIENCE_S = 120.0  # DDS sends anew what was lost on the way when it gets to it
 _PARTS = (*SOURCES, "inference", "events")
 _LOGGED = re.compile(r"^\[\w+\] \[[\d.]+\] \[[\w.]+\]: ")
 
@@ -33,6 +34,11 @@ class Account:
         """Of both sources together."""
         return sum(int(self.of[name].get(key, 0)) for name in SOURCES)
 
+    @property
+    def arrived(self) -> int:
+        """Messages that came, or of which the node knows that they did not."""
+        return self.count("received") + self.count("lost")
+
     def kinds(self, what: str) -> Counter[str]:
         """Refused or unused by kind."""
         found: Counter[str] = Counter()
@@ -40,6 +46,8 @@ class Account:
             for key, value in self.of[name].items():
                 if str(key).startswith(f"{what}: "):
                     found[str(key).removeprefix(f"{what}: ")] += int(value)
+            if what == "unused":
+                found["lost on the way"] += int(self.of[name].get("lost", 0))
         return found
 
 
@@ -109,14 +117,12 @@ class Live:
         self.wire.settle()
         reports = Account(self.watch).reports["events"]
         self.wire.until(
-            lambda: (
-                (now := Account(self.watch)).reports["events"] > reports
-                and now.count("received") >= due
-            ),
+            lambda: (now := Account(self.watch)).reports["events"] > reports and now.arrived >= due,
             f"{due} messages",
+            PATIENCE_S,
         )
         now = Account(self.watch)
-        self._received, self._sent = now.count("received"), 0
+        self._received, self._sent = now.arrived, 0
         return now
 
     def said(self, pattern: str, before: Account, log_from: int) -> str:
