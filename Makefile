@@ -8,12 +8,15 @@ ARGS ?=
 PART ?= events
 JSON ?=
 
-.PHONY: help setup build test lint demo bench model clean
+.PHONY: help setup build test lint trust fuzz sbom audit demo bench model clean
 help:
 	@echo "make setup              .venv with ROS 2 (the sourced one, else from wheels) and all requirements"
 	@echo "make build              messages and package into .venv; .venv/bin/tao-lora then runs"
 	@echo "make test [ARGS=...]    build, then every test with coverage"
 	@echo "make lint               ruff and mypy"
+	@echo "make trust [SECONDS=30] faults of every kind into the running node; fails where one is lost or unsaid"
+	@echo "make fuzz [SECONDS=60]  every reader of foreign bytes, guided by coverage"
+	@echo "make sbom | make audit  what is installed, with licences; what is known to be vulnerable in it"
 	@echo "make demo [BAG=...]     build, then the demonstration, on a bag of your own if given"
 	@echo "make bench PART=events|accuracy|latency|node [JSON=FILE] [ARGS=...]   ours beside peers"
 	@echo "make model              simulate and train the artifact that ships, anew"
@@ -34,6 +37,29 @@ lint: setup
 	@.venv/bin/python -m ruff check .
 	@.venv/bin/python -m ruff format --check .
 	@.venv/bin/python -m mypy
+
+# Not on CI: a quarter of an hour. The suite has a slice of it.
+trust: build
+	@.venv/bin/python -m pip install -q -c requirements/constraints.txt -r requirements/fuzz.txt
+	@PYTHONPATH=test LD_LIBRARY_PATH="$(CURDIR)/.venv/lib:$$LD_LIBRARY_PATH" OMP_NUM_THREADS=1 \
+	  .venv/bin/python -m trust.run $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+fuzz: build
+	@.venv/bin/python -m pip install -q -c requirements/constraints.txt -r requirements/fuzz.txt
+	@PYTHONPATH=test OMP_NUM_THREADS=1 .venv/bin/python -m fuzz.run $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+# The tools lie apart: what they list is .venv.
+AUDIT := out/audit
+sbom: build $(AUDIT)
+	@$(AUDIT)/bin/cyclonedx-py environment .venv/bin/python --of JSON --output-reproducible -o out/sbom.json
+
+audit: build $(AUDIT)
+	@$(AUDIT)/bin/pip-audit --path .venv/lib/python*/site-packages
+
+$(AUDIT): requirements/audit.txt
+	@$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/pip install -q -r requirements/audit.txt
+	@touch $(AUDIT)
 
 demo: build
 	@.venv/bin/tao-lora demo $(if $(BAG),"$(BAG)")

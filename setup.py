@@ -47,5 +47,5 @@ setup(
         "report": ["plotly"],
         "simulate": ["mujoco"],
     },
-    entry_points={"console_scripts": ["tao-lora = tao_lora_ros.cli.main:main"]},
+    entry_points={"console_scripts": ["tao-lora = tao_lora_ros.cli.entry:main"]},
 )

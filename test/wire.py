@@ -93,7 +93,7 @@ class Wire:
 
     def __init__(self, node: Node, namespace: str = "") -> None:
         self.node = node
-        self._pipeline = f"{namespace}/tao_lora"
+        self.pipeline = f"{namespace}/tao_lora"
         self._names = [name for name, _ in INPUTS]
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
@@ -103,13 +103,13 @@ class Wire:
         self._clients: dict[str, Any] = {}
         self.inferences: list[Inference] = []
         self.events: list[TransientEvent] = []
-        topic = f"{self._pipeline}/inference"
+        topic = f"{self.pipeline}/inference"
         node.create_subscription(Inference, topic, self.inferences.append, DEEP)
         self.join_events(self.events)
 
     def join_events(self, into: list[TransientEvent]) -> None:
         """Subscribe to the events once more."""
-        topic = f"{self._pipeline}/events"
+        topic = f"{self.pipeline}/events"
         self.node.create_subscription(TransientEvent, topic, into.append, EVENTS)
 
     def watch(self) -> Watch:
@@ -127,11 +127,11 @@ class Wire:
         self._executor.shutdown()
         self.node.destroy_node()
 
-    def until(self, condition: Callable[[], Any], what: str) -> None:
+    def until(self, condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> None:
         """Take what arrives until the condition holds."""
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + timeout_s
         while not condition():
-            assert time.monotonic() < deadline, f"{what}: not within {TIMEOUT_S:g} s"
+            assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
             self._executor.spin_once(timeout_sec=0.02)
 
     def until_listening(self, process: Process) -> None:
@@ -157,6 +157,18 @@ class Wire:
             self.publishers[message.source].publish(message.data)
         self.settle()
 
+    def spin_until(self, due: float) -> None:
+        """Take what arrives until a time of the steady clock."""
+        while True:
+            left = due - time.monotonic()
+            self._executor.spin_once(timeout_sec=max(0.0, left))
+            if left <= 0:
+                return
+
+    def spin_for(self, seconds: float) -> None:
+        """Take what arrives for so long."""
+        self.spin_until(time.monotonic() + seconds)
+
     def settle(self) -> None:
         """Wait until the node has dealt with all that came: it looks for it after every answer."""
         self.state()
@@ -170,7 +182,7 @@ class Wire:
     def call(self, kind: Any, name: str, request: Any) -> Any:
         """Call a service of the node."""
         if name not in self._clients:  # kept: a new one's first answer may come before it is known
-            self._clients[name] = self.node.create_client(kind, f"{self._pipeline}/{name}")
+            self._clients[name] = self.node.create_client(kind, f"{self.pipeline}/{name}")
         client = self._clients[name]
         self.until(client.service_is_ready, name)
         future = client.call_async(request)
@@ -207,9 +219,16 @@ class Watch:
         stamps = [array.header.stamp for array in self._arrays]
         return [stamp.sec * 1_000_000_000 + stamp.nanosec for stamp in stamps] or [0]
 
+    @property
+    def names(self) -> set[str]:
+        """All parts that were reported on, of whatever node."""
+        return {status.name for array in self._arrays for status in array.status}
+
     def of(self, name: str) -> list[dict]:
         """The reports on one part so far: its values, its level and its message."""
-        found = [s for a in self._arrays for s in a.status if s.name == f"tao_lora: {name}"]
+        found = [
+            s for a in self._arrays for s in a.status if s.name == f"{self._wire.pipeline}: {name}"
+        ]
         return [
             {pair.key: pair.value for pair in status.values}
             | {"level": int.from_bytes(status.level, "big"), "message": status.message}

@@ -33,6 +33,8 @@ LINKED = ("tao_lora_ros", "kernels", "launch", "config", "examples")
 GENERATORS = ("CMakeLists.txt", "package.xml", "tools/executable.py.in", "msg/*.msg")
 RCLPY = importlib.util.find_spec("rclpy") if "ROS_DISTRO" in os.environ else None
 WHEELS = os.environ.get("ROS_WHEELS") or "jazzy"  # the distribution where none is sourced
+# Every wheel by its hash, where there is such a list for this Python.
+LOCKED = REQUIREMENTS / "locked" / f"{WHEELS}-{sys.version_info[0]}.{sys.version_info[1]}.txt"
 SOURCED = f"ROS 2 {os.environ['ROS_DISTRO']}, {RCLPY.origin}" if RCLPY else ""
 
 # The first pipeline of a machine compiles its loops, about a minute; here nobody waits for a node.
@@ -96,7 +98,7 @@ def setup() -> None:
     """Make the environment and install what `requirements/` names."""
     stamp = VENV / "setup.stamp"
     base = f"{sys.version} {VENV} {SOURCED or WHEELS}".replace("\n", " ")
-    wanted = f"{base}\n{digest(REQUIREMENTS.glob('*.txt'))}"
+    wanted = f"{base}\n{digest(REQUIREMENTS.rglob('*.txt'))}"
     found = read(stamp)
     if found == wanted:
         return
@@ -112,8 +114,10 @@ def setup() -> None:
         subprocess.check_call([python, "-m", "venv", "--clear", *site, VENV])
     names = ["runtime", "dev"] if SOURCED else ["runtime", "dev", f"ros-{WHEELS}"]
     files = [argument for name in names for argument in ("-r", REQUIREMENTS / f"{name}.txt")]
-    pip = [PYTHON, "-m", "pip", "install", "-c", REQUIREMENTS / "constraints.txt", *files]
-    call(pip, VENV / "setup.log")
+    pip = [PYTHON, "-m", "pip", "install"]
+    if not SOURCED and LOCKED.exists():
+        call([*pip, "--no-deps", "--require-hashes", "-r", LOCKED], VENV / "setup.log")
+    call([*pip, "-c", REQUIREMENTS / "constraints.txt", *files], VENV / "setup.log")
     name_this_python()
     stamp.write_text(wanted)
     print(f"setup: done in {time.monotonic() - begun:.0f} s", flush=True)

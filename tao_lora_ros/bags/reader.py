@@ -47,6 +47,9 @@ def open_bag(path: Path) -> AnyReader:
     """
     if not path.exists():
         raise BagError(f"{path}: no such bag")
+    for file in path.iterdir() if path.is_dir() else [path]:
+        if file.exists() and not (file.is_file() or file.is_dir()):  # a FIFO would be waited for
+            raise BagError(f"{file}: not a regular file")
     # rosbags reports a damaged file by whatever its parsing stumbled on.
     try:
         try:

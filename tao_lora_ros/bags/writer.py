@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.messages.cdr_writer import CdrWriter
 from tao_lora_ros.messages.stamps import split_all
 from tao_lora_ros.signal.cdr import IMU
@@ -36,7 +38,14 @@ class SourceRecording:
 
 
 def write_bag(sources: Sequence[SourceRecording], path: Path) -> None:
-    """Write an MCAP bag in the folder `path`: log time is the header's stamp, in stamp order."""
+    """Write an MCAP bag in the folder `path`: log time is the header's stamp, in stamp order.
+
+    Raises:
+        BagError: there is something of that name.
+        OSError: the disk does not take it.
+    """
+    if os.path.lexists(path):
+        raise BagError(f"{path}: exists already")
     stamps = np.concatenate([source.stamps_ns for source in sources])
     which = np.repeat(np.arange(len(sources)), [len(source.stamps_ns) for source in sources])
     messages = [message for source in sources for message in serialised(source)]

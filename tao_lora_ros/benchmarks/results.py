@@ -10,8 +10,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tao_lora_ros.hardware.device import facts
+from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.messages.files import read_regular
 
 OURS = "tao-lora"
+_MOST_BYTES = 1 << 26
+
+
+class ResultsError(TaoLoraError):
+    """A file does not hold measurements."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +58,19 @@ def write_results(
 
 
 def read_results(file: Path) -> list[Measurement]:
-    """The measurements in a file that `write_results` wrote."""
-    rows = json.loads(file.read_text())["rows"]
-    return [
-        Measurement(**row | {"value": float("nan") if row["value"] is None else row["value"]})
-        for row in rows
-    ]
+    """The measurements in a file that `write_results` wrote.
+
+    Raises:
+        ResultsError: it is no such file.
+    """
+    try:
+        rows = json.loads(read_regular(file, _MOST_BYTES))["rows"]
+        return [
+            Measurement(**row | {"value": float("nan") if row["value"] is None else row["value"]})
+            for row in rows
+        ]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise ResultsError(f"{file}: not a file of measurements") from None
 
 
 def table(rows: Sequence[Measurement]) -> str:

@@ -22,6 +22,7 @@ from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import TABLE, parameter_file
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.event_bytes import event_bytes
+from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_store import EventStore
@@ -172,7 +173,7 @@ def simulate_command(options: Namespace) -> None:
                     presses=options.presses,
                     mounting_seed=options.mounting,
                 )
-                show = partial(_show, bar, bar.add_task(str(path), total=1.0))
+                show = partial(_show, bar, bar.add_task(shown(path), total=1.0))
                 write_recording(simulate(config, show), path)
             except (ValueError, OSError) as error:
                 raise UsageError(str(error)) from None

@@ -10,6 +10,7 @@ from typing import Any
 
 from tao_lora_ros.benchmarks.roofline import ORIN_NANO, roofline
 from tao_lora_ros.hardware.device import Facts, advice, facts
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
 from tao_lora_ros.preservation.event_catalogue import default_store
 from tao_lora_ros.runtime.choice import BACKENDS, ChosenRuntime, NoRuntime
@@ -43,13 +44,15 @@ def _doctor(options: Namespace) -> None:
     lines = advice(machine) + _ros_advice(ros) + _store_advice(store)
     print("what to change")
     for line in lines or ["nothing"]:
-        print(f"  {line}")
+        print(f"  {shown(line, MOST_LINE)}")
 
 
 def _section(title: str, found: Facts) -> None:
     print(title)
     for name, value in found.items():
-        print(f"  {name:24} {value:g}" if isinstance(value, float) else f"  {name:24} {value}")
+        print(
+            f"  {name:24} {value:g}" if isinstance(value, float) else f"  {name:24} {shown(value)}"
+        )
 
 
 def _ros() -> Facts:

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tao_lora_ros.cli import commands
 from tao_lora_ros.cli.arguments import add_part_arguments, add_topic_argument, per_hour
@@ -24,15 +24,29 @@ def main(arguments: list[str] | None = None) -> int:
     except TaoLoraError as error:
         print(f"tao-lora: error: {shown(error, MOST_LINE)}", file=sys.stderr)
         return 1
+    except MemoryError:
+        print("tao-lora: error: out of memory", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # of a file that was named, or of the disk
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"tao-lora: error: {shown(what, MOST_LINE)}", file=sys.stderr)
+        return 1
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with arguments on one line, whatever they are."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shown(message, MOST_LINE))
 
 
 def _parser(command: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tao-lora", description=__doc__)
+    parser = _Parser(prog="tao-lora", description=__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     replay = subparsers.add_parser("replay", help="run the pipeline on a bag, without ROS")

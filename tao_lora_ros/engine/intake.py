@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,11 +16,11 @@ from tao_lora_ros.engine.sources import aligner_for, source_configs
 from tao_lora_ros.preservation.preroll_buffer import PreRollBuffer
 from tao_lora_ros.signal.align import Row
 from tao_lora_ros.signal.cdr import Sample
+from tao_lora_ros.signal.condition import LOOK
 from tao_lora_ros.signal.source import ClockJump, FrameChange, Source
 from tao_lora_ros.signal.track import Track
 from tao_lora_ros.signal.units import SAMPLES, UnitCheck
 
-_STUCK_SAMPLES = 32
 _LOOK = 1024  # samples from look to look at the units
 # A transient is known after its end, and sources may run ahead of the row that ended it.
 _MARGIN_S = 1.5
@@ -219,11 +219,6 @@ class Intake:
         """What became of the messages of each source."""
         return accounts_of(self.sources, self._tracks)
 
-    def stuck(self, source: int) -> Sequence[str]:
-        """Channels of a source whose newest samples are all equal; none where there are few."""
-        values = self.buffers[source].newest(_STUCK_SAMPLES)
-        if len(values) < _STUCK_SAMPLES:
-            return ()
-        still = np.ptp(values, axis=0) == 0.0  # a NaN is not 0
-        channels = self.sources[source].config.channels
-        return [name for name, is_still in zip(channels, still, strict=True) if is_still]
+    def newest(self, source: int) -> NDArray[np.float64]:
+        """The newest samples of a source that were taken, [`LOOK` at most, channels]."""
+        return self.buffers[source].newest(LOOK)

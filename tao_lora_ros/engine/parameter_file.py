@@ -32,6 +32,7 @@ _BOOLS = {
     for spelt in (word, word.title(), word.upper())
 }
 _PLAIN = "plain"
+_DEEPEST = 16  # the scanner's time grows by the square of it; ROS takes no list in a list
 
 
 class Given(NamedTuple):
@@ -53,7 +54,7 @@ def parameters_for(file: Path, node: str) -> dict[str, Given]:
     try:
         sections = dict(_sections(_root(file), ""))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+        raise SettingsError(f"{file}: not YAML: {shown(' '.join(str(error).split()))}") from None
     except RecursionError:
         raise SettingsError(f"{file}: nested too deeply") from None
     except _Unfit as error:
@@ -86,6 +87,11 @@ class _Loader(yaml.BaseLoader):
         if kind is yaml.ScalarNode and implicit[0]:
             return _PLAIN
         return str(super().resolve(kind, value, implicit))
+
+    def fetch_flow_collection_start(self, kind: type) -> None:
+        if self.flow_level >= _DEEPEST:
+            raise RecursionError
+        super().fetch_flow_collection_start(kind)
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):

@@ -47,6 +47,18 @@ def regular_descriptor(file: Path, flags: int, links: bool = True) -> int:
     raise OSError(errno.EINVAL, "not a regular file", str(file))
 
 
+def replace_file(file: Path, data: bytes) -> None:
+    """Write a file in one step: whoever reads finds the old or the new, and no FIFO is waited for.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    new = file.with_name(f".{file.name}.new")
+    new.unlink(missing_ok=True)
+    new.write_bytes(data)
+    new.replace(file)
+
+
 def read_regular(file: Path, most_bytes: int, links: bool = True) -> bytes:
     """The content of a regular file.
 

@@ -17,6 +17,7 @@ from safetensors.numpy import save
 from tao_lora_ros.contact.contact_model import ContactModel
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import uncalibrated
+from tao_lora_ros.messages.files import replace_file
 from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.model.adapter import Adapter, with_adapter
 from tao_lora_ros.model.card import CARD, SCHEMA_VERSION, ArtifactError, read_card, without_nan
@@ -96,7 +97,7 @@ def save_artifact(artifact: Artifact, folder: Path) -> None:
     }
     if artifact.model:
         tensors = save(artifact.model.tensors)
-        (folder / TENSORS).write_bytes(tensors)
+        replace_file(folder / TENSORS, tensors)
         card["config"] = asdict(artifact.model.config)
         card["tensors_sha256"] = hashlib.sha256(tensors).hexdigest()
     if artifact.adapters:
@@ -105,7 +106,7 @@ def save_artifact(artifact: Artifact, folder: Path) -> None:
             for name, adapter in artifact.adapters.items()
         }
     text = json.dumps(card, indent=1, allow_nan=False)
-    (folder / CARD).write_text(_NUMBERS.sub(_on_one_line, text) + "\n")
+    replace_file(folder / CARD, f"{_NUMBERS.sub(_on_one_line, text)}\n".encode())
 
 
 def _on_one_line(numbers: re.Match[str]) -> str:
@@ -189,7 +190,7 @@ def _save_adapter(adapter: Adapter, file: Path) -> str:
             for what, tensor in zip(("down", "up"), factors, strict=True)
         }
     )
-    file.write_bytes(tensors)
+    replace_file(file, tensors)
     return hashlib.sha256(tensors).hexdigest()
 
 

@@ -10,7 +10,8 @@ from queue import SimpleQueue
 from tao_lora_ros.preservation.event_process import WritingProcess
 from tao_lora_ros.preservation.event_record import EventRecord
 
-_ATTEMPTS = 3  # an event that kills the process is given up; one death may have come before it
+# An event that kills the process is given up in the end; others may kill it a few times in a row.
+_ATTEMPTS = 8
 _TOO_SLOW = "the disk is too slow for them"
 
 

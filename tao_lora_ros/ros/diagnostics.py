@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tao_lora_ros.ros import garbage
 from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.outputs import Outputs
+from tao_lora_ros.signal.condition import faults, missing
 from tao_lora_ros.signal.source import Source
 
 PERIOD_S = 1.0
@@ -82,6 +84,8 @@ class Diagnostics:
             counts[f"used: {account.name}"] = account.used
             counts[f"refused: {account.name}"] = account.refused.total()
             counts[f"unused: {account.name}"] = account.unused.total()
+        for source in self._pipeline.intake.sources:
+            counts[f"lacking: {source.config.name}"] = source.incomplete
         for account, subscription in zip(accounts, self._inputs, strict=False):  # or inactive
             counts[f"lost: {account.name}"] = subscription.lost
         if writer := self._outputs.writer:
@@ -125,6 +129,7 @@ class Diagnostics:
             **{f"refused: {kind}": count for kind, count in sorted(account.refused.items())},
             **{f"unused: {why}": count for why, count in sorted(account.unused.items())},
             **subscription.timing(seconds),
+            "lacking axes": source.incomplete,
             "lost": subscription.lost,
             **queue,
             "publishers": subscription.publishers,
@@ -135,31 +140,41 @@ class Diagnostics:
     def _judge(
         self, index: int, account: Account, growth: Counter[str], fill: int
     ) -> tuple[bytes, str]:
-        """Level and summary of a source: the worst that is known of it."""
+        """Level and summary of a source: all that is wrong with it, the worst first."""
+        if trouble := self._inputs[index].trouble():
+            return _ERROR, trouble
+        newest = self._pipeline.intake.newest(index)
+        channels = self._pipeline.intake.sources[index].config.channels
+        found = [*self._troubles(index, account, growth, fill)]
+        found += [(_WARN, text) for text in faults(channels, newest)]
+        if found:
+            found.sort(key=itemgetter(0), reverse=True)
+            return found[0][0], "; ".join(text for _, text in found)
+        absent = missing(channels, newest)
+        return _OK, f"receiving, without {', '.join(absent)}" if absent else "receiving"
+
+    def _troubles(
+        self, index: int, account: Account, growth: Counter[str], fill: int
+    ) -> Iterator[tuple[bytes, str]]:
         subscription, source = self._inputs[index], self._pipeline.intake.sources[index]
         name, off_s = source.config.name, self._clock_offset_s(source)
-        if trouble := subscription.trouble():
-            return _ERROR, trouble
         gone = self._unused(source, account, growth)
-        if gone and gone[0] == _ERROR:
-            return gone
-        if subscription.publishers > 1:
-            return _WARN, f"{subscription.publishers} publishers on {subscription.topic}"
-        if lost := growth[f"lost: {name}"]:
-            return _WARN, f"{lost} lost on the way"
-        if fill > _FULL * subscription.depth:
-            return _WARN, f"{fill} messages waited, the queue holds {subscription.depth}"
         if gone:
-            return gone
-        if refused := growth[f"refused: {name}"]:
-            return _WARN, f"{refused} refused, the last: {source.reason}"
+            yield gone
+        if subscription.publishers > 1:
+            yield _WARN, f"{subscription.publishers} publishers on {subscription.topic}"
+        if lost := growth[f"lost: {name}"]:
+            yield _WARN, f"{lost} lost on the way"
+        if fill > _FULL * subscription.depth:
+            yield _WARN, f"{fill} messages waited, the queue holds {subscription.depth}"
+        if not gone and (refused := growth[f"refused: {name}"]):
+            yield _WARN, f"{refused} refused, the last: {source.reason}"
         if off_s > source.jump_s:
-            return _WARN, f"stamps are {off_s:.1f} s ahead of the node clock"
+            yield _WARN, f"stamps are {off_s:.1f} s ahead of the node clock"
         if source.warnings:
-            return _WARN, source.warnings[-1]
-        if stuck := self._pipeline.intake.stuck(index):
-            return _WARN, f"never changes: {', '.join(stuck)}"
-        return _OK, "receiving"
+            yield _WARN, source.warnings[-1]
+        if lacking := growth[f"lacking: {name}"]:
+            yield _WARN, f"{lacking} messages lack axes: {', '.join(sorted(source.lacking))}"
 
     def _unused(
         self, source: Source, account: Account, growth: Counter[str]
@@ -168,15 +183,16 @@ class Diagnostics:
         used, refused, unused = (
             growth[f"{what}: {account.name}"] for what in ("used", "refused", "unused")
         )
+        last = f", the last: {source.reason}" if refused else ""
         if account.remedy and (unused or refused):
             lost, level = unused + refused, _WARN if used else _ERROR
-            return level, f"{lost} of {used + lost} not used: {account.remedy}"
+            return level, f"{lost} of {used + lost} not used{last}: {account.remedy}"
+        why = ", ".join(reason.replace("_", " ") for reason in account.unused)
         if used:
-            return None
+            return (_WARN, f"{unused} of {used + unused} not used: {why}") if unused else None
         if refused:
-            return _ERROR, f"none used, {refused} refused, the last: {source.reason}"
+            return _ERROR, f"none used, {refused} refused{last}"
         if unused:
-            why = ", ".join(reason.replace("_", " ") for reason in account.unused)
             return _ERROR, f"none used of {unused}: {why}"
         return _WARN, "receiving, none used yet"
 
@@ -260,7 +276,7 @@ class Diagnostics:
         self, name: str, level: bytes, summary: str, values: Mapping[str, Any]
     ) -> DiagnosticStatus:
         return DiagnosticStatus(
-            name=f"{self._node.get_name()}: {name}",
+            name=f"{self._node.get_fully_qualified_name()}: {name}",
             level=level,
             message=shown(summary, MOST_LINE),
             hardware_id=self._hardware,

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from contextlib import suppress
-from types import FrameType
 
 from tao_lora_ros.engine.parameter import NODE_NAME
+from tao_lora_ros.hardware.starting import SIGNALS, starting
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    """Before there is a node there is nothing to close."""
-    os._exit(0)
+_LEAST_MIB = 1536
 
 
 def main() -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit status."""
-    for number in _SIGNALS:
-        signal.signal(number, _leave)
-    # Seconds of imports: a signal has to find its handler before them.
-    import rclpy
-    from rclpy.exceptions import NameValidationException, ParameterException
-    from rclpy.signals import SignalHandlerOptions
+    with starting(NODE_NAME, _LEAST_MIB, status=0):
+        import rclpy
+        from rclpy.exceptions import NameValidationException, ParameterException
+        from rclpy.signals import SignalHandlerOptions
 
-    from tao_lora_ros.engine.parameter import SettingsError
-    from tao_lora_ros.ros.node import PipelineNode
+        from tao_lora_ros.engine.parameter import SettingsError
+        from tao_lora_ros.ros.node import PipelineNode
 
     try:
         # rclpy's own handlers would shut the context down before the open event is published.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         node = PipelineNode(NODE_NAME)
-    except (SettingsError, ParameterException, NameValidationException, RuntimeError) as error:
+    except (
+        *(SettingsError, ParameterException, NameValidationException),
         # RuntimeError: that of rcl, which rclpy does not export, for a bad file or argument.
+        *(RuntimeError, OSError, ImportError, MemoryError),
+    ) as error:
         said = shown(" ".join(str(error).split()), MOST_LINE)
         print(f"{NODE_NAME}: {said}", file=sys.stderr)
         rclpy.try_shutdown()
@@ -52,7 +47,7 @@ def _run(node) -> int:
     from tao_lora_ros.ros.distro import Executor
 
     signals: list[int] = []
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, lambda number, _: signals.append(number))
     executor = Executor()
     executor.add_node(node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isnan
 
 from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.signal.bursts import LOOK, Spreader
@@ -65,6 +66,7 @@ class Source:
         unused: messages that are good and never become rows, by reason.
         notices: what a user should know of the source, each said once.
         warnings: those that a user has to do something about.
+        incomplete: messages that were good but for an axis or several that are NaN, `lacking`.
     """
 
     config: SourceConfig
@@ -79,6 +81,8 @@ class Source:
     unused: Counter[str] = field(default_factory=Counter)
     notices: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    incomplete: int = 0
+    lacking: set[str] = field(default_factory=set)
     _new_frame: str | None = None  # of the last message, where that was another than `frame_id`
 
     def __post_init__(self) -> None:
@@ -151,8 +155,10 @@ class Source:
             return self.refuse(error.kind, shown(error))
         # Written so that a NaN fails too.
         plain = 0.0 < sample.magnitude <= self._harmless
-        if not plain and (kind := self._limits.problem(sample.values)):
-            return self.refuse(kind, f"values {sample.values.tolist()}")
+        if not plain:
+            if kind := self._limits.problem(sample.values):
+                return self.refuse(kind, f"values {sample.values.tolist()}")
+            self._note_lacking(sample)
         if not sample.stamp_ns and 0 < received_ns < LAST_STAMP_NS:
             self.say("stamps are 0: the time of arrival is taken instead")
             sample = sample._replace(stamp_ns=received_ns)
@@ -162,6 +168,14 @@ class Source:
         if self.now_ns is not None and not self._on_time(sample, self.now_ns()):
             return None
         return sample
+
+    def _note_lacking(self, sample: Sample) -> None:
+        """Count a message of which an axis is NaN that it claims to report."""
+        named = zip(self.config.channels, sample.values.tolist(), strict=True)
+        lacking = {name for name, value in named if isnan(value)}
+        if lacking and isnan(sample.magnitude):
+            self.incomplete += 1
+            self.lacking |= lacking
 
     def _right_frame(self, sample: Sample) -> bool:
         """One message in another frame is refused, a second one in a row begins the source anew."""

@@ -67,9 +67,10 @@ def read_runs(bags: Iterable[Path], how: Reading) -> list[Run]:
     """
     runs: dict[Path, Run] = {}
     for bag in track(list(bags), "reading"):
-        if bag.resolve() in runs:
+        place = Path(os.path.realpath(bag))  # `resolve` raises what no caller expects of a loop
+        if place in runs:
             raise BagError(f"{bag}: given twice; a run is either trained on or held out")
-        runs[bag.resolve()] = _run(bag, how)
+        runs[place] = _run(bag, how)
     return list(runs.values())
 
 
@@ -135,7 +136,7 @@ def _key(bag: Path, how: Reading) -> str:
     """Of the bag as it is now, of how it is read, and of the code that does it."""
     files = sorted(bag.rglob("*")) if bag.is_dir() else [bag]
     content = [
-        str(bag.resolve()),
+        os.path.realpath(bag),
         [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.exists()],
         asdict(how.settings),
         how.rate_hz,

@@ -131,7 +131,7 @@ def test_what_is_lost_on_the_way_is_counted(wire, start_node):
         wire.publishers[message.source].publish(message.data)
     wire.play(motion(3.0, start_ns=START_NS + 2 * SECOND))  # silence would be told of first
     for name in ("imu", "wrench"):
-        watch.until(name, lambda r: r["level"] == WARN and r["message"].endswith("lost on the way"))
+        watch.until(name, lambda r: r["level"] >= WARN and "lost on the way" in r["message"])
     time.sleep(1.0)  # one that finds the queue empty tells of all that was lost before
     wire.play(motion(0.002, start_ns=START_NS + 6 * SECOND))
     for name in ("imu", "wrench"):
@@ -149,7 +149,7 @@ def test_a_queue_that_is_nearly_full_is_told_of(wire, start_node):
 
     def told() -> bool:
         return any(
-            report["level"] == WARN and "messages waited, the queue holds 10" in report["message"]
+            report["level"] >= WARN and "messages waited, the queue holds 10" in report["message"]
             for report in watch.of("imu")
         )
 
@@ -172,7 +172,7 @@ def test_a_second_publisher_on_a_topic_is_told_of(wire, start_node):
     start_node()
     wire.node.create_publisher(Imu, "/imu", DEEP)
     wire.play(motion(4.0))
-    watch.until("imu", lambda r: r["level"] == WARN and r["message"] == "2 publishers on /imu")
+    watch.until("imu", lambda r: r["level"] >= WARN and "2 publishers on /imu" in r["message"])
 
 
 def test_a_source_that_is_behind_is_an_error_with_its_remedy(wire, start_node):
@@ -181,7 +181,7 @@ def test_a_source_that_is_behind_is_an_error_with_its_remedy(wire, start_node):
     late_ns = 300_000_000
     wire.play(replace(m, data=wrench(m.stamp_ns - late_ns)) if m.source else m for m in motion(6.0))
     remedy = "wrench is 0.30 s behind imu: set wrench_lags_s to -0.30"
-    watch.until("wrench", lambda r: r["level"] == ERROR and r["message"].endswith(remedy))
+    watch.until("wrench", lambda r: r["level"] == ERROR and remedy in r["message"])
     report = watch.of("wrench")[-1]
     assert int(report["unused: late"]) > 500
     counts = [int(value) for key, value in report.items() if key.startswith(("refused", "unused"))]

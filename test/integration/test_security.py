@@ -12,10 +12,19 @@ pytestmark = pytest.mark.ros
 POLICY = Path(__file__).resolve().parents[2] / "config" / "sros2" / "policy.xml"
 
 
-def granted(kind: str, right: str) -> set[str]:
-    """Full names that the policy allows to publish, subscribe, reply or request."""
-    (profile,) = ElementTree.parse(POLICY).iter("profile")
-    assert (profile.get("ns"), profile.get("node")) == ("/", "tao_lora")
+# What changes the node, or what it finds.
+CHANGES = {
+    *("calibrate", "change_state", "reload", "reset", "tare"),
+    *("set_parameters", "set_parameters_atomically"),
+}
+
+
+def granted(kind: str, right: str, role: str = "") -> set[str]:
+    """Full names that the policy allows the node, or a role, to publish, subscribe and the like."""
+    path = f"/tao_lora/{role}".rstrip("/")
+    (enclave,) = (e for e in ElementTree.parse(POLICY).iter("enclave") if e.get("path") == path)
+    (profile,) = enclave.iter("profile")
+    assert (profile.get("ns"), profile.get("node")) == ("/", f"tao_lora_{role}".rstrip("_"))
     groups = [group for group in profile.iter(f"{kind}s") if group.get(right) == "ALLOW"]
     names = [str(item.text) for group in groups for item in group.iter(kind)]
     assert len(names) == len(set(names))
@@ -39,3 +48,29 @@ def test_grants_exactly_what_the_node_has(wire, start_node):
     )
     assert had("service") == granted("service", "reply")
     assert had("client") == granted("service", "request") == set()
+
+
+def test_an_operator_may_change_the_node_and_a_listener_may_not():
+    services = granted("service", "reply")
+    changes = {f"/tao_lora/{name}" for name in CHANGES}
+    assert granted("service", "request", "operator") == services
+    assert granted("service", "request", "listener") == services - changes
+    outputs = granted("topic", "publish")
+    for role in ("operator", "listener"):
+        assert granted("topic", "subscribe", role) == outputs | {"/clock"}
+        assert granted("topic", "publish", role) == {"/parameter_events", "/rosout"}
+        assert not granted("service", "reply", role)
+
+
+def test_enforced_security_that_the_wheels_lack_ends_the_start_in_one_line(run, tmp_path):
+    """Fast DDS of the wheels is built without its security plugins: never pretend."""
+    from wire import TIMEOUT_S, node_command
+
+    (tmp_path / "enclaves").mkdir()
+    settings = dict(ENABLE="true", STRATEGY="Enforce", KEYSTORE=str(tmp_path))
+    words = [f"ROS_SECURITY_{name}={value}" for name, value in settings.items()]
+    process = run(["env", *words, *node_command(())])
+    assert process.child.wait(TIMEOUT_S) == 1, process.log
+    lines = [line for line in process.log.splitlines() if line.startswith("tao_lora: ")]
+    assert len(lines) == 1, process.log
+    assert "Traceback" not in process.log

@@ -116,6 +116,22 @@ def test_process_that_is_killed_costs_no_event(tmp_path):
     assert verify(tmp_path / "store") == (3, [])
 
 
+def test_process_that_is_killed_again_and_again_loses_nothing(tmp_path):
+    """As often as the killed one's successors while they start."""
+    writer, killed = EventWriter(tmp_path / "store", BIG, 0), 0
+    wait_for(lambda: writer._process)
+    writer.submit(event(0))
+    while killed < 4:
+        process = writer._process
+        if process:
+            os.kill(process.pid, signal.SIGKILL)
+            killed += 1
+            wait_for(lambda dead=process: writer._process is not dead)
+    wait_for(lambda: writer.written + writer.failed == 1)
+    assert (writer.written, writer.failed) == (1, 0)
+    assert writer.close(20.0)
+
+
 def test_event_that_had_got_through_is_kept_once(tmp_path):
     """Killed after it wrote and before it answered."""
     keeper = Keeper(tmp_path / "store", BIG, 0)

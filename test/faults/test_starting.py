@@ -1,0 +1,69 @@
+"""What ends a program while it imports, which takes seconds, is said in one line."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ENTRIES = {"tao_lora": "tao_lora_ros.ros.run", "tao-lora": "tao_lora_ros.cli.entry"}
+
+
+def start(entry: str, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", ENTRIES[entry], *(["info"] if entry == "tao-lora" else [])]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+    )
+
+
+def limited(kind: int, most: int) -> object:
+    return lambda: resource.setrlimit(kind, (most, most))
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("mib", [300, 900])
+def test_too_little_address_space(entry: str, mib: int) -> None:
+    process = start(entry, preexec_fn=limited(resource.RLIMIT_AS, mib << 20))
+    (line,) = process.communicate()[0].splitlines()
+    assert process.returncode == 1
+    assert line.startswith(f"{entry}: cannot start: {mib} MiB of address space, ")
+    assert "MiB are needed (ulimit -v)" in line
+
+
+@pytest.mark.parametrize(("entry", "status"), [("tao_lora", 0), ("tao-lora", 130)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_imports(entry: str, status: int, number: signal.Signals) -> None:
+    process = start(entry)
+    wait_for_handler(process.pid)
+    process.send_signal(number)
+    (line,) = process.communicate()[0].splitlines()
+    assert (process.returncode, line) == (status, f"{entry}: {number.name} while starting")
+
+
+def wait_for_handler(pid: int) -> None:
+    """Wait until a process catches SIGTERM (proc(5), SigCgt)."""
+    deadline = time.monotonic() + 20.0
+    while time.monotonic() < deadline:
+        status = Path(f"/proc/{pid}/status").read_text()
+        (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+        if int(caught, 16) >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.01)
+    raise AssertionError("no handler within 20 s")
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("error", ["ImportError('no such part')", "MemoryError()", "OSError('x')"])
+def test_an_import_that_fails(entry: str, error: str, tmp_path: Path) -> None:
+    (tmp_path / "numba.py").write_text(f"raise {error}\n")
+    paths = os.pathsep.join(map(str, (tmp_path, *filter(None, sys.path))))
+    process = start(entry, env=os.environ | {"PYTHONPATH": paths})
+    (line,) = process.communicate()[0].splitlines()
+    assert process.returncode == 1
+    assert line.startswith(f"{entry}: cannot start: ")

@@ -1,0 +1,167 @@
+"""Memory once all that fills is full: the slope of its size, and how sure that is.
+
+    python -m trust.memory --seconds 3600 [--channels 48]
+
+Live, a node and its event writer for so long, or with `--channels` a pipeline in this process for
+so many seconds of robot time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from recordings import SECOND, START_NS, imu, motion, wrench
+from trust.table import Row
+
+from tao_lora_ros.detection.calibration import calibrated, uncalibrated
+from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import sources_of
+from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
+from tao_lora_ros.signal.cdr import IMU, WRENCH
+from tao_lora_ros.signal.source import SourceConfig
+
+FULL_S = 660.0  # ten minutes of rows are kept to calibrate on, and a minute to settle
+IMPACT_EVERY_S = 60.0
+MOST_MIB_AN_HOUR = 1.0
+_BLOCKS = 20
+_T = 2.101  # Student's, 97.5 %, for that many blocks less two
+
+
+def anonymous_mib(pid: int) -> float:
+    """Resident memory of a process but for pages of files, which the kernel takes at will."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("RssAnon:"))
+    return int(line.split()[1]) / 1024
+
+
+def slope(hours: NDArray, mib: NDArray) -> tuple[float, float]:
+    """Least squares of means of blocks, which are as good as independent: MiB an hour, and half
+    of its 95 % confidence interval."""
+    x, y = (np.array([b.mean() for b in np.array_split(v, _BLOCKS)]) for v in (hours, mib))
+    x -= x.mean()
+    rise = float(x @ y / (x @ x))
+    left = y - y.mean() - rise * x
+    return rise, _T * float(np.sqrt(left @ left / (_BLOCKS - 2) / (x @ x)))
+
+
+def wide(channels: int, rate_hz: float) -> tuple[Settings, Artifact]:
+    """Settings and a detection-only model of IMUs and wrenches, six channels each."""
+    sources = range(channels // 12)
+    packs = (IMU, *(f"imu_{i}" for i in sources)), (WRENCH, *(f"wrench_{i}" for i in sources))
+    names = [
+        channel
+        for kind, *given in packs
+        for n in given
+        for channel in SourceConfig(n, kind).channels
+    ]
+    settings = sources_of(Settings(), names)
+    noise = np.random.default_rng(0).standard_normal((round(40 * rate_hz), len(names)))
+    calibration, _ = calibrated(uncalibrated(names, rate_hz), [noise], rate_hz, 1.0)
+    bare = replace(load_artifact(default_artifact()), model=None, labels=())
+    return settings, replace(bare, rate_hz=rate_hz, channels=tuple(names), calibration=calibration)
+
+
+def in_process(
+    channels: int, rate_hz: float, message_hz: float, seconds: float
+) -> Iterator[tuple[float, float]]:
+    """Run a pipeline over noise; gives robot time (s) and resident memory (MiB) each 5 s of it."""
+    settings, artifact = wide(channels, rate_hz)
+    pipeline = Pipeline(settings, artifact)
+    rng = np.random.default_rng(1)
+    packs = [imu] * (channels // 12) + [wrench] * (channels // 12)
+    step_ns = round(SECOND / message_hz)
+    every = round(5 * message_hz)
+    for i in range(round(seconds * message_hz)):
+        stamp = START_NS + i * step_ns
+        values = rng.standard_normal((len(packs), 6))
+        for source, pack in enumerate(packs):
+            pipeline.push(source, pack(stamp, values[source]))
+        if i % every == every - 1:
+            yield (i + 1) / message_hz, anonymous_mib(os.getpid())
+
+
+def live(folder: Path, seconds: float) -> Iterator[tuple[float, float]]:
+    """Run a node over DDS with an Imu, a wrench, and an impact a minute; as `in_process`.
+
+    Both come 500 times a second, as the rows of the model do.
+    """
+    from wire import LOSSLESS, Process, node_command, open_wire
+
+    os.environ["ROS_HOME"] = str(folder)
+    wire = open_wire()
+    process = Process(folder / "node.log", node_command([*LOSSLESS, "store_max_mb:=64"]))
+    try:
+        wire.until_listening(process)
+        begun = time.monotonic()
+        for second in count(0, 5):
+            if second >= seconds:
+                break
+            impacts = (2.5,) if second % IMPACT_EVERY_S == 0 else ()
+            start_ns = START_NS + second * SECOND
+            chunk = motion(5.0, impacts, second, start_ns)
+            wire.play(chunk, rate=1.0)
+            yield time.monotonic() - begun, anonymous_mib(process.child.pid)
+            for kept in (wire.inferences, wire.events):
+                kept.clear()
+        assert process.stop() == 0, process.log
+    finally:
+        process.kill()
+        wire.close()
+
+
+def rows(seconds: float) -> Iterator[Row]:
+    """A pipeline of 12 channels at 50 Hz, for as long as it takes to fill and three times that."""
+    row = Row("memory, 12 channels, 50 rows a second")
+    hours = max(1.0, seconds / 60.0)
+    points = list(in_process(12, 50.0, 50.0, FULL_S + hours * 3600.0))
+    row.said, rise, half = report(points)
+    row.injected = row.used = round(points[-1][0] * 50.0) * 2
+    row.check(rise - half < MOST_MIB_AN_HOUR, "it grows")
+    yield row
+
+
+def report(points: list[tuple[float, float]]) -> tuple[str, float, float]:
+    """The slope of what came after all was full: in words, and in MiB an hour, with its half."""
+    times_s, mib = np.array(points).T
+    flat = times_s > FULL_S
+    rise, half = slope(times_s[flat] / 3600, mib[flat])
+    words = (
+        f"{mib[flat][0]:.1f} MiB when full, {mib[-1]:.1f} MiB after {times_s[-1] / 3600:.2f} h: "
+        f"{rise:+.2f} ± {half:.2f} MiB an hour"
+    )
+    return words, rise, half
+
+
+def main() -> int:
+    """Print the memory each minute, and the slope."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=3600.0)
+    parser.add_argument("--channels", type=int)
+    parser.add_argument("--out", type=Path, default=Path("out/trust"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    points = []
+    if options.channels:
+        runs = in_process(options.channels, 500.0, 100.0, options.seconds)
+    else:
+        runs = live(options.out.resolve(), options.seconds)
+    for at_s, mib in runs:
+        points.append((at_s, mib))
+        if at_s % 60.0 < 5.0:
+            print(f"{at_s:7.0f} s  {mib:7.1f} MiB", flush=True)
+    print(report(points)[0])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
