@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from operator import itemgetter
 from pathlib import Path
@@ -12,6 +13,7 @@ from rclpy.lifecycle import LifecycleNode
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import default_sources, source_configs, sources_of_model
+from tao_lora_ros.messages.results import Result
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.ros import garbage
@@ -113,8 +115,23 @@ class Session:
         if waiting:
             self._last_message_s = now_s
         elif now_s > self._last_message_s + self._settings.longest_wait_s:
-            self._outputs.publish(self._pipeline.end_post_rolls(), time.monotonic_ns())
+            self._end_post_rolls()
         self._pace.polled(now_s, bool(waiting) and self._push(waiting))
+
+    def _end_post_rolls(self) -> None:
+        try:
+            results = self._pipeline.end_post_rolls()
+        except Exception as error:
+            self._failures.report("end post-rolls; all signals are forgotten", error)
+            self._pipeline.forget()
+        else:
+            self._publish(results, time.monotonic_ns())
+
+    def _publish(self, results: Sequence[Result], arrived_ns: int) -> None:
+        try:
+            self._outputs.publish(results, arrived_ns)
+        except Exception as error:  # these results are lost, the node is not
+            self._failures.report("publish results", error)
 
     def _push(self, waiting: list[tuple[int, int, int, bytes]]) -> bool:
         """Deal with these messages; whether they completed a row."""
@@ -128,7 +145,7 @@ class Session:
                 continue
             rows += pushed.rows
             if pushed.results:
-                self._outputs.publish(pushed.results, arrived_ns)
+                self._publish(pushed.results, arrived_ns)
             if pushed.refusal:
                 refusal = shown(pushed.refusal, MOST_LINE)
                 self._loggers[source].warning(f"refused: {refusal}", throttle_duration_sec=1.0)

@@ -1,0 +1,55 @@
+"""What goes wrong in the node between messages is logged and neither ends nor blinds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+pytest.importorskip("tao_lora_ros.msg", reason="the messages are not built")
+
+from tao_lora_ros.ros.session import Session
+
+
+def fails(*_: Any) -> None:
+    raise OverflowError("no such time")
+
+
+class Reports:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def report(self, doing: str, error: Exception) -> str:
+        self.lines.append(f"{doing}: {error}")
+        return self.lines[-1]
+
+
+def session_of(end_post_rolls: Callable, publish: Callable) -> tuple[Any, Reports, list[str]]:
+    """A session whose parts do this; what it forgot."""
+    session, reports, forgot = Session.__new__(Session), Reports(), []
+    session._failures = reports  # type: ignore[assignment]
+    session._pipeline = SimpleNamespace(  # type: ignore[assignment]
+        end_post_rolls=end_post_rolls,
+        forget=lambda: forgot.append("signals"),
+        push=lambda *_: SimpleNamespace(rows=1, results=["an event"], refusal=""),
+    )
+    session._outputs = SimpleNamespace(publish=publish)  # type: ignore[assignment]
+    return session, reports, forgot
+
+
+def test_post_rolls_that_cannot_be_ended() -> None:
+    session, reports, forgot = session_of(fails, lambda *_: None)
+    session._end_post_rolls()
+    assert reports.lines == ["end post-rolls; all signals are forgotten: no such time"]
+    assert forgot == ["signals"]
+
+
+def test_results_that_cannot_be_published() -> None:
+    session, reports, forgot = session_of(lambda: ["an event"], fails)
+    session._end_post_rolls()
+    assert session._push([(0, 0, 0, b"")])
+    assert reports.lines == 2 * ["publish results: no such time"]
+    assert not forgot
