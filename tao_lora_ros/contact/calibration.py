@@ -52,6 +52,17 @@ class _Expectation(NamedTuple):
     gains: list[Array]
     left: Array
 
+    def model(
+        self,
+        wrench: Columns,
+        gains: Array,
+        thresholds: tuple[float, float],
+        noise: tuple[float, float] = (0.0, 0.0),
+    ) -> ContactModel:
+        """A model of a wrench, [6, terms], that expects its load in this way."""
+        rows = tuple(map(tuple, gains.tolist()))
+        return ContactModel(wrench, self.accel, self.gyro, rows, thresholds, noise)
+
 
 def calibrated(
     channels: Sequence[str],
@@ -101,11 +112,12 @@ def _model(
         same = other.accel == best.accel  # with the gyro
         if _ratio(other.left, best.left) < (NOT_WORSE if same else EXPLAINS):
             best = other
-    recordings, left_out = _without_contacts(best, wrench, recordings, rate_hz)
+    gains = gains_of(best.samples)
+    recordings, left_out = _without_contacts(best, gains, wrench, recordings, rate_hz)
     if left_out:
         samples = samples_of(recordings, wrench, best.accel, best.gyro, rate_hz)
         best = _expected(best.imu, best.accel, best.gyro, samples)
-    gains = gains_of(best.samples)
+        gains = gains_of(best.samples)
     if best.imu and _mixed(best.samples, gains):
         return None, "not known, the recordings differ in what hangs on it: calibrate on one robot"
     levels = _levels(best, wrench, recordings, rate_hz)
@@ -116,14 +128,8 @@ def _model(
     if (thresholds >= tail.NEVER).all():
         return None, "not known, the wrench never changes"
     force, torque = np.maximum(thresholds, LEAST_THRESHOLD).round(4).tolist()
-    model = ContactModel(
-        wrench=wrench,
-        accel=best.accel,
-        gyro=best.gyro,
-        gains=tuple(tuple(row) for row in gains.round(6).tolist()),
-        thresholds=(force, torque),
-        noise=(round(float(best.left[0]), 6), round(float(best.left[1]), 6)),
-    )
+    noise = round(float(best.left[0]), 6), round(float(best.left[1]), 6)
+    model = best.model(wrench, gains.round(6), (force, torque), noise)
     return model, _told(best, first, model, others) + left_out
 
 
@@ -149,12 +155,15 @@ def _expected(name: str, accel: Columns, gyro: Columns, samples: Samples) -> _Ex
 
 
 def _without_contacts(
-    best: _Expectation, wrench: Columns, recordings: Sequence[Array], rate_hz: float
+    best: _Expectation,
+    gains: Array,
+    wrench: Columns,
+    recordings: Sequence[Array],
+    rate_hz: float,
 ) -> tuple[Sequence[Array], str]:
     """The recordings without what is clearly a contact, and words on that; all where it is much."""
     force, torque = np.where(best.left > 0, CLEAR * best.left, tail.NEVER).tolist()
-    gains = tuple(map(tuple, gains_of(best.samples).tolist()))
-    model = ContactModel(wrench, best.accel, best.gyro, gains, (force, torque), (0.0, 0.0))
+    model = best.model(wrench, gains, (force, torque))
     kept, found, rows_out = [], [], 0
     for rows in recordings:
         contacts = Contacts([model], rows.shape[1], rate_hz, np.inf)
@@ -201,14 +210,7 @@ def _levels(
     for rows, folds in zip(recordings, folds_of(recordings), strict=True):
         levels = np.full((len(rows), 2), -np.inf)
         for fold in np.unique(folds):
-            model = ContactModel(
-                wrench,
-                best.accel,
-                best.gyro,
-                tuple(map(tuple, best.gains[fold].tolist())),
-                (1.0, 1.0),
-                (0.0, 0.0),
-            )
+            model = best.model(wrench, best.gains[fold], (1.0, 1.0))
             out = np.empty((len(rows), 2))
             level_test.levels(level_test.new_level_test([model], rate_hz), rows, out)
             levels[folds == fold] = out[folds == fold]

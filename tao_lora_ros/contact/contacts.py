@@ -52,11 +52,12 @@ class Contacts:
         self._channels = channels
         self._rate_hz, self._most_s = rate_hz, most_s
         self._ended: list[tuple[Change, Contact]] = []
-        self._use(models, np.full(channels, np.nan))
+        self._use(models)
 
-    def _use(self, models: Sequence[ContactModel], unknown: NDArray[np.float64]) -> None:
+    def _use(self, models: Sequence[ContactModel]) -> None:
         self.models = tuple(models)
         self.clear()
+        unknown = np.full(self._channels, np.nan)
         level_test.follow(self._state, 0, unknown)  # compiles, if nobody did before
         self.clear()
 
@@ -67,7 +68,7 @@ class Contacts:
     def recalibrate(self, models: Sequence[ContactModel]) -> None:
         """Go on with other models; contacts that go on end with the next row."""
         self._ended += [(Change.END, contact) for contact in self.stop()]
-        self._use(models, np.full(self._channels, np.nan))
+        self._use(models)
 
     def stop(self) -> list[Contact]:
         """End the contacts that go on, at their last rows."""

@@ -9,18 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tao_lora_ros.contact import calibration as contact_calibration
 from tao_lora_ros.contact.contact_model import ContactModel, wrenches_of
 from tao_lora_ros.contact.contacts import Contact, Contacts
-from tao_lora_ros.detection import moments
 from tao_lora_ros.detection.analyzer_state import Calibration
-from tao_lora_ros.detection.calibration import SteadyRows, calibrated
+from tao_lora_ros.detection.calibration import SteadyRows
 from tao_lora_ros.detection.detector import Detector, Step
 from tao_lora_ros.detection.findings import report_lines
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.detection.learning import Learner, learning_config
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.detection.transients import Transient
+from tao_lora_ros.engine.calibration import calibrated_on
 from tao_lora_ros.engine.counts import Counts
 from tao_lora_ros.engine.describer import EventDescriber
 from tao_lora_ros.engine.inferrer import Inferrer, NoInferrer
@@ -229,12 +228,10 @@ class Pipeline:
         """
         old, rate_hz = self._detector.calibration, self.artifact.rate_hz
         channels, rows = self.artifact.channels, [self._steady.values]
-        new, found = calibrated(old, rows, rate_hz, old.alarms_per_hour)
-        kept = moments.without(rows, found.spans)
-        models, told = contact_calibration.calibrated(channels, kept, rate_hz, new.alarms_per_hour)
-        self._detector.recalibrate(new)
-        self._contacts.recalibrate(models)
-        return [*report_lines(old, new, found, channels, rate_hz), *told]
+        made = calibrated_on(rows, old, channels, rate_hz, old.alarms_per_hour)
+        self._detector.recalibrate(made.router)
+        self._contacts.recalibrate(made.contacts)
+        return [*report_lines(old, made.router, made.findings, channels, rate_hz), *made.told]
 
     def tare(self) -> list[Result]:
         """Take the mean force and torque of the present window as zero; forget all signals.

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.bags.rows import read_run
-from tao_lora_ros.contact import calibration as contact_calibration
-from tao_lora_ros.detection import moments
 from tao_lora_ros.detection.analyzer_state import Calibration
-from tao_lora_ros.detection.calibration import calibrated, uncalibrated
+from tao_lora_ros.detection.calibration import uncalibrated
 from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.detection.findings import Findings, moment_text, report_lines
 from tao_lora_ros.detection.router import Change, RouterConfig
+from tao_lora_ros.engine.calibration import calibrated_on
 from tao_lora_ros.engine.pipeline import router_config
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import WRENCH_TYPES_KEY, check_channels
@@ -144,22 +143,18 @@ def recalibrate(
         np.asarray(read_run(bag, settings, artifact.rate_hz, topics, part_s).values, np.float64)
         for bag in bags
     ]
-    rate_hz = artifact.rate_hz
-    calibration, found = calibrated(artifact.calibration, runs, rate_hz, alarms_per_hour, force)
-    kept = moments.without(runs, found.spans)
-    contacts, told = contact_calibration.calibrated(
-        artifact.channels, kept, rate_hz, alarms_per_hour
-    )
+    start, channels, rate_hz = artifact.calibration, artifact.channels, artifact.rate_hz
+    made = calibrated_on(runs, start, channels, rate_hz, alarms_per_hour, force)
     provenance = artifact.provenance | {
         "calibration_runs": [bag.name for bag in bags],
         WRENCH_TYPES_KEY: list(settings.wrench_types),
     }
     return Recalibration(
-        replace(artifact, calibration=calibration, contacts=contacts, provenance=provenance),
-        artifact.calibration,
-        found,
-        told,
-        kept,
+        replace(artifact, calibration=made.router, contacts=made.contacts, provenance=provenance),
+        start,
+        made.findings,
+        made.told,
+        made.kept,
         [bag.name for bag in bags],
         part_s[0],
     )

@@ -10,9 +10,8 @@ import torch
 
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import Run
-from tao_lora_ros.contact import calibration as contact_calibration
-from tao_lora_ros.detection import moments
-from tao_lora_ros.detection.calibration import calibrated, uncalibrated
+from tao_lora_ros.detection.calibration import uncalibrated
+from tao_lora_ros.engine.calibration import calibrated_on
 from tao_lora_ros.model.artifact import Artifact, save_artifact
 from tao_lora_ros.model.conversion import network_of
 from tao_lora_ros.model.mixer_config import MixerConfig
@@ -109,11 +108,7 @@ def train(
     plot_losses(losses.read(), folder / "losses.html")
     save_teacher(teacher, folder)
     steady_rows = [np.asarray(run.values, np.float64) for run in steady_runs]
-    calibration, found = calibrated(router, steady_rows, how.rate_hz, config.alarms_per_hour)
-    steady_rows = moments.without(steady_rows, found.spans)
-    contacts, _ = contact_calibration.calibrated(
-        how.channels, steady_rows, how.rate_hz, config.alarms_per_hour
-    )
+    made = calibrated_on(steady_rows, router, how.channels, how.rate_hz, config.alarms_per_hour)
     student = quantize_step(teacher, data, config.settle_steps)
     adapt_step(student, teacher, data, config.adapt_steps)
     artifact = Artifact(
@@ -123,8 +118,8 @@ def train(
         rate_hz=how.rate_hz,
         channels=how.channels,
         labels=data.labels,
-        calibration=calibration,
-        contacts=contacts,
+        calibration=made.router,
+        contacts=made.contacts,
         provenance={
             "training_runs": [run.name for run in training],
             "validation_runs": [run.name for run in held_out],

@@ -7,10 +7,10 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from signals import wait_for_handler
 
 ENTRIES = {"tao_lora": "tao_lora_ros.ros.run", "tao-lora": "tao_lora_ros.cli.entry"}
 
@@ -44,18 +44,6 @@ def test_a_signal_while_it_imports(entry: str, status: int, number: signal.Signa
     process.send_signal(number)
     (line,) = process.communicate()[0].splitlines()
     assert (process.returncode, line) == (status, f"{entry}: {number.name} while starting")
-
-
-def wait_for_handler(pid: int) -> None:
-    """Wait until a process catches SIGTERM (proc(5), SigCgt)."""
-    deadline = time.monotonic() + 20.0
-    while time.monotonic() < deadline:
-        status = Path(f"/proc/{pid}/status").read_text()
-        (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
-        if int(caught, 16) >> (signal.SIGTERM - 1) & 1:
-            return
-        time.sleep(0.01)
-    raise AssertionError("no handler within 20 s")
 
 
 @pytest.mark.parametrize("entry", ENTRIES)

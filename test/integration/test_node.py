@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recordings import START_NS, Message, motion
+from signals import wait_for_handler
 
 from tao_lora_ros.model.artifact import default_artifact, load_artifact, save_artifact
 from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
@@ -436,15 +437,3 @@ def test_a_signal_at_the_start_ends_the_node_at_once(run, after_s):
         wait_for_handler(process.child.pid)
     assert process.stop(signal.SIGTERM) == 0
     assert "Traceback" not in process.log
-
-
-def wait_for_handler(pid: int) -> None:
-    """Wait until a process catches SIGTERM (proc(5), SigCgt)."""
-    deadline = time.monotonic() + 20.0
-    while time.monotonic() < deadline:
-        status = Path(f"/proc/{pid}/status").read_text()
-        (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
-        if int(caught, 16) >> (signal.SIGTERM - 1) & 1:
-            return
-        time.sleep(0.01)
-    raise AssertionError("no handler within 20 s")

@@ -1,0 +1,59 @@
+"""All that steady recordings calibrate: the router, and the load to be expected of each wrench."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tao_lora_ros.contact import calibration as contact_calibration
+from tao_lora_ros.contact.contact_model import ContactModel
+from tao_lora_ros.detection import moments
+from tao_lora_ros.detection.analyzer_state import Calibration
+from tao_lora_ros.detection.calibration import calibrated
+from tao_lora_ros.detection.covariance import Array
+from tao_lora_ros.detection.findings import Findings
+
+
+class Calibrated(NamedTuple):
+    """What steady recordings gave.
+
+    Args:
+        router: its calibration.
+        findings: what was found and left out.
+        kept: the recordings without that, each float64 [n, C].
+        contacts: what is known of the wrenches.
+        told: a line about each wrench.
+    """
+
+    router: Calibration
+    findings: Findings
+    kept: list[Array]
+    contacts: tuple[ContactModel, ...]
+    told: list[str]
+
+
+def calibrated_on(
+    recordings: Sequence[Array],
+    start: Calibration,
+    channels: Sequence[str],
+    rate_hz: float,
+    alarms_per_hour: float,
+    force: bool = False,
+) -> Calibrated:
+    """Calibrate on steady motion; what the router leaves out, no load is identified on.
+
+    Args:
+        recordings: each float64 [n, C].
+        start: the router's calibration to start from.
+        channels: their names.
+        rate_hz: of the rows.
+        alarms_per_hour: target of false alarms.
+        force: take also what is mostly no steady motion.
+
+    Raises:
+        CalibrationError: they are too short, or no steady motion.
+    """
+    router, findings = calibrated(start, recordings, rate_hz, alarms_per_hour, force)
+    kept = moments.without(recordings, findings.spans)
+    contacts, told = contact_calibration.calibrated(channels, kept, rate_hz, alarms_per_hour)
+    return Calibrated(router, findings, kept, contacts, told)
