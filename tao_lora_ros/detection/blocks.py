@@ -50,12 +50,28 @@ class Blocks(NamedTuple):
 
     def largest(self) -> Blocks:
         """Those that may be among the peaks of a tail, rounded."""
-        count = _SPARE * wanted_peaks(self.seconds)
-        if len(self.values) > count:
-            least = -np.partition(-self.values, count, axis=0)[count]
+        if len(self.values) > self._most:
+            least = -np.partition(-self.values, self._most, axis=0)[self._most]
             kept = (self.values > least).any(axis=1)
             return Blocks(self.values[kept], self.numbers[kept], self.seconds)
         return self
+
+    @property
+    def _most(self) -> int:
+        return _SPARE * wanted_peaks(self.seconds)
+
+    @property
+    def least_large(self) -> Array:
+        """The value of each statistic that as many blocks have at least as are kept of it, [k]."""
+        largest: Array = np.sort(self.values, axis=0)[-self._most :]
+        return largest.min(axis=0, initial=np.inf)
+
+    @property
+    def newer_half(self) -> Blocks:
+        """What came last, about half of the motion."""
+        middle = int(self.numbers[-1]) // 2
+        kept = self.numbers > middle
+        return Blocks(self.values[kept], self.numbers[kept] - middle, self.seconds / 2.0)
 
     @property
     def apart(self) -> Array:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.detection import analyzer, analyzer_state, learning, router, transients
 from tao_lora_ros.detection.analyzer_state import AnalyzerState, Calibration
-from tao_lora_ros.detection.learning import NOTHING, Collected, Learner, LearningConfig
+from tao_lora_ros.detection.learner import Learner
+from tao_lora_ros.detection.learning import NOTHING, Collected, LearningConfig
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.detection.transients import TrackerState, Transient
 from tao_lora_ros.messages.route import Route
@@ -98,7 +99,7 @@ class Detector:
         )
 
     def _new_collected(self) -> Collected:
-        on = self._learns.on and not self._learner.done
+        on = self._learns.on and self._learner.possible
         config = replace(self._learns, on=on)
         return learning.new_collected(config, self._calibration.statistics, self._rate_hz)
 
@@ -199,11 +200,10 @@ class Detector:
             yield steps[:count], Change(change), self.transient if change else None
 
     def _learn(self) -> None:
-        blocks = learning.take(self._collected, self._rate_hz)
-        events = int(self._collected.now["events"][0])
-        self._calibration = self._learner.learn(blocks, events)
-        analyzer_state.set_thresholds(self._state.analyzer, self._calibration)
-        self._collected.now["on"] = not self._learner.done
+        blocks, events = learning.take(self._collected, self._rate_hz)
+        if learned := self._learner.learn(blocks, events):
+            self._calibration = learned
+            analyzer_state.set_thresholds(self._state.analyzer, learned)
 
 
 @compiled

@@ -1,36 +1,23 @@
-"""More steady motion sharpens: thresholds from the calibration and the steady rows seen since.
+"""What is learned of while running: the largest values of blocks (see `blocks`) of steady rows.
 
-What is collected are the largest values of blocks (see `blocks`), never those of a transient or of
-the time around it, nor those around a fault. Every minute of them sets the thresholds anew, as
-`calibration` does: what leaves a gap among the largest peaks is left out. Events are not looked at,
-though steady motion raises a few itself: of them as many count as the target rate allows, as peaks
-of unknown size above all others. So thresholds that are too low rise and those that are too high
-fall, whatever else happens.
+Never those of a transient or of the time around it, nor those around a fault.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.detection import tail
-from tao_lora_ros.detection.analyzer_state import Calibration
-from tao_lora_ros.detection.blocks import APART, Blocks, blocks_from
-from tao_lora_ros.detection.calibration import LEAST_THRESHOLD
+from tao_lora_ros.detection.blocks import APART, Blocks
 from tao_lora_ros.detection.covariance import Array
-from tao_lora_ros.detection.moments import outlying
 from tao_lora_ros.signal.compiled import compiled
 
 MINUTE_S = 60.0  # of steady motion, after which the thresholds are set anew
-LONGEST_S = 86_400.0  # of steady motion: then enough is known
 AROUND_S = 1.0  # of a transient, on either side: nothing is learned where contacts are frequent
-# Most that thresholds move away from the calibration's, in amplitude: logarithms of energy move by
-# twice its logarithm.
-UP, DOWN = 1.5, 10.0
-_ROUNDS = 8  # of looking for what does not belong
 
 
 @dataclass(frozen=True)
@@ -61,7 +48,7 @@ _NOW = np.dtype(
         ("count", np.int64),  # blocks that are full
         ("number", np.int64),  # of the next one
         ("values", np.int64),  # that the row before had
-        ("events", np.int64),
+        ("events", np.int64),  # since the last blocks were taken
     ]
 )
 
@@ -137,89 +124,20 @@ def collect(collected, scales, values, known, transient, onset):
     return now.count == len(collected.blocks)
 
 
-def take(collected: Collected, rate_hz: float) -> Blocks:
-    """Take the blocks out that are to be learned for good; those that wait stay."""
+def take(collected: Collected, rate_hz: float) -> tuple[Blocks, int]:
+    """Take the blocks out that are to be learned for good, and how many events there were.
+
+    Blocks that wait stay.
+    """
     now = collected.now[0]
-    waiting = int(now["waiting"])
+    waiting, events = int(now["waiting"]), int(now["events"])
     count = len(collected.blocks) - waiting
     taken = Blocks(
         collected.blocks[:count].copy(),
-        collected.numbers[:count].copy(),
+        collected.numbers[:count] - collected.numbers[0],
         count * int(now["block_rows"]) / rate_hz,
     )
     collected.blocks[:waiting] = collected.blocks[count:].copy()
     collected.numbers[:waiting] = collected.numbers[count:].copy()
-    now["count"] = waiting
-    return taken
-
-
-class Learner:
-    """What was learned since a calibration.
-
-    `start` is that calibration, with its peaks.
-    """
-
-    def __init__(self, calibration: Calibration) -> None:
-        self.start = calibration
-        self._known = blocks_from(calibration.peaks, calibration.statistics, calibration.peaks_s)
-        self._learned = Blocks(self._known.values[:0], self._known.numbers[:0], 0.0)
-
-    @property
-    def seconds(self) -> float:
-        """Of steady motion that were learned."""
-        return self._learned.seconds
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing more is to be learned, or there is nothing to add it to."""
-        return not self.start.peaks or self.seconds >= LONGEST_S
-
-    def learn(self, blocks: Blocks, events: int) -> Calibration:
-        """Learn of more blocks; `events` are all since the start.
-
-        Returns:
-            The calibration with the thresholds as they are to be.
-        """
-        learned = self._learned.joined(blocks)
-        target = self.start.alarms_per_hour
-        unseen = min(events, round(target * learned.seconds / 3600.0))
-        for _ in range(_ROUNDS):
-            together = self._known.joined(learned)
-            values = together.apart
-            tails = [tail.tail_within(x, APART, together.seconds) for x in values.T]
-            rare = tail.rarest_of(values, tails)
-            left_out = _numbers(learned, values[_outside(rare, together.seconds)])
-            if not len(left_out):
-                break
-            learned = learned.without(left_out)
-        self._learned = learned.largest()
-        rarest = tail.tail_within(rare, APART, together.seconds, unseen).at(target)
-        return self._with(tail.levels_at(rarest, tails), together.largest())
-
-    def _with(self, levels: Array, together: Blocks) -> Calibration:
-        start = self.start
-        before = np.array(start.all_thresholds)
-        levels = np.clip(levels, before - 2.0 * np.log(DOWN), before + 2.0 * np.log(UP))
-        levels = np.maximum(levels, np.minimum(before, LEAST_THRESHOLD))
-        levels = np.where(before < tail.NEVER, levels, before)
-        rounded = tuple(float(round(level, 4)) for level in levels)
-        scales = len(start.scales)
-        return replace(
-            start,
-            thresholds=rounded[:scales],
-            level_thresholds=rounded[scales:],
-            peaks=together.rows,
-            peaks_s=together.seconds,
-        )
-
-
-def _outside(rare: Array, seconds: float) -> NDArray[np.int64]:
-    """Which rows are peaks that do not belong to the others."""
-    at = tail.peaks(rare, APART, tail.wanted_peaks(seconds) + 1)
-    return at[: outlying(rare[at])] if len(at) > 2 else at[:0]
-
-
-def _numbers(blocks: Blocks, values: Array) -> NDArray[np.int64]:
-    """Numbers of the blocks that have some values, each [k]."""
-    same = (blocks.values[:, None] == values[None]).all(axis=2).any(axis=1)
-    return blocks.numbers[same]
+    now["count"], now["events"] = waiting, 0
+    return taken, events

@@ -47,6 +47,11 @@ class Tail(NamedTuple):
     per_hour: float
     known: int
 
+    @property
+    def varies(self) -> bool:
+        """Whether it is that of something that varies at all."""
+        return self.excess > _LEAST_EXCESS
+
     def at(self, per_hour: float) -> float:
         """The return level: what so many peaks an hour exceed, by the mean as it was found."""
         return self.level + self.excess * float(np.log(self.per_hour / per_hour))
@@ -141,7 +146,7 @@ def rarity(statistics: Sequence[Array], rate_hz: float) -> tuple[list[Tail], lis
 
 def rarest_of(values: Array, tails: Sequence[Tail]) -> Array:
     """The rarity of rows of statistics [n, k], in units of their tails, [n]."""
-    alive = [i for i, tail in enumerate(tails) if tail.excess > _LEAST_EXCESS]
+    alive = [i for i, tail in enumerate(tails) if tail.varies]
     if not alive:
         return np.full(len(values), -np.inf)
     levels = np.array([tails[i].level for i in alive])
@@ -173,7 +178,7 @@ def thresholds(
         are to be expected of them (see `Tail.expected`).
     """
     tails, rare = rarity(statistics, rate_hz)
-    if all(tail.excess <= _LEAST_EXCESS for tail in tails):
+    if not any(tail.varies for tail in tails):
         return np.full(len(tails), NEVER), 0.0
     together = tail_of(join(rare, rate_hz), rate_hz)
     rarest = together.at(alarms_per_hour)
@@ -184,7 +189,7 @@ def levels_at(rarest: float, tails: Sequence[Tail]) -> Array:
     """What each statistic is where it is as rare as that, [k]; `NEVER` of one that never varies."""
     return np.array(
         [
-            tail.level + tail.excess * rarest if tail.excess > _LEAST_EXCESS else NEVER
+            tail.level + tail.excess * rarest if tail.varies else NEVER
             for tail in tails
         ]
     )

@@ -16,7 +16,8 @@ from tao_lora_ros.detection.calibration import SteadyRows
 from tao_lora_ros.detection.detector import Detector, Step
 from tao_lora_ros.detection.findings import report_lines
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
-from tao_lora_ros.detection.learning import Learner, learning_config
+from tao_lora_ros.detection.learner import Learner
+from tao_lora_ros.detection.learning import learning_config
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.calibration import calibrated_on

@@ -67,11 +67,11 @@ class Ours:
     def __init__(self, channels: Sequence[str], rate_hz: float) -> None:
         self.channels, self.rate_hz = tuple(channels), rate_hz
         self.calibration = uncalibrated(channels, rate_hz)
-        self._config = router_config(Settings(), rate_hz)
+        self.config = router_config(Settings(), rate_hz)
 
     def calibrate(self, runs: Sequence[Rows], alarms_per_hour: float) -> Findings:
         """Set the thresholds, and say of what."""
-        rows = [self._settle(run) for run in runs]
+        rows = [self.settle(run) for run in runs]
         self.calibration, found = calibrated(self.calibration, rows, self.rate_hz, alarms_per_hour)
         return found
 
@@ -84,13 +84,13 @@ class Ours:
         """Whether each row is in a transient, and how many begin."""
         times_ns = np.arange(len(rows)) * round(1e9 / self.rate_hz)
         found, onsets = [np.empty(0, bool)], 0
-        detector = Detector(self.calibration, self._config)
-        for steps, change, _ in detector.run(times_ns, self._settle(rows)):
+        detector = Detector(self.calibration, self.config)
+        for steps, change, _ in detector.run(times_ns, self.settle(rows)):
             found.append(steps["transient"].copy())
             onsets += change is Change.ONSET
         return np.concatenate(found), onsets
 
-    def _settle(self, rows: Rows) -> Rows:
+    def settle(self, rows: Rows) -> Rows:
         return GlitchFilter(self.channels, self.rate_hz).run(rows, rows)[0]
 
 

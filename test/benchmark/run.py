@@ -22,8 +22,9 @@ def _parser() -> ArgumentParser:
     events.add_argument("--quick", action="store_true", help="about a tenth of it")
     events.add_argument(
         "--part",
-        choices=("sim", "real", "touchdowns", "presses"),
-        help="simulated and KUKA scenes, terrain, feet, or lasting contacts, alone (default: all)",
+        choices=("sim", "real", "learning", "touchdowns", "presses"),
+        help="simulated and KUKA scenes, terrain, learning while running on it, feet, or lasting "
+        "contacts, alone (default: all)",
     )
 
     latency = _add(parts, "latency", _latency, "time of one inference, host to host")
@@ -70,6 +71,8 @@ def _events(options: Namespace) -> None:
         rows += bench_events(QUICK if options.quick else Size(), default_cache(), say)
     if options.part in (None, "real"):
         rows += _real_events(options.quick, say)
+    if options.part in (None, "learning"):
+        rows += _learning(say)
     if options.part in (None, "presses"):
         rows += _presses(options.quick, say)
     if options.part in (None, "touchdowns"):
@@ -87,6 +90,13 @@ def _real_events(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
         return []
     say("cases real-*: several minutes")
     return bench_real(data, quick)
+
+
+def _learning(say: Callable[[str], None]) -> list[Measurement]:
+    from benchmark.learning_runs import bench_learning
+
+    data = _data("learning-*", say)
+    return list(bench_learning(data)) if data else []
 
 
 def _presses(quick: bool, say: Callable[[str], None]) -> list[Measurement]:

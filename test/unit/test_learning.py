@@ -12,7 +12,8 @@ from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.blocks import Blocks, blocks_from
 from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.detection.detector import Detector
-from tao_lora_ros.detection.learning import LONGEST_S, UP, Learner, LearningConfig
+from tao_lora_ros.detection.learner import LONGEST_S, UP, Learner
+from tao_lora_ros.detection.learning import LearningConfig
 from tao_lora_ros.detection.router import Change, RouterConfig
 
 RATE_HZ = 100.0
@@ -89,6 +90,7 @@ def test_what_is_odd_is_left_out_and_nothing_raises_thresholds_without_bound() -
     assert most < max(value for _, *values in clean.peaks for value in values) + 0.5
     rough = Blocks(np.full((600, 3), 30.0) + noise(6, 3) * 100, np.arange(600), 60.0)
     raised = Learner(start).learn(rough, 0)
+    assert raised is not None
     assert raised.all_thresholds == pytest.approx(
         np.array(start.all_thresholds) + 2 * np.log(UP), abs=1e-3
     )
@@ -114,11 +116,57 @@ def test_off_and_without_peaks_nothing_is_learned() -> None:
     assert learned(old, noise(200, 2)).calibration == old
 
 
-def test_a_day_is_enough() -> None:
-    learner = Learner(calibrate(noise(20, 1)))
-    day = Blocks(np.zeros((1, 3)), np.zeros(1, np.int64), LONGEST_S)
-    learner.learn(day, 0)
-    assert learner.done
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.1])
+def test_rest_after_motion_leaves_thresholds_as_they_are(share: float) -> None:
+    """An hour at rest is no motion, however long it is."""
+    start = calibrate(noise(120, 1), alarms_per_hour=30.0)
+    detector = Detector(start, CONFIG, LEARNS, RATE_HZ)
+    for seed in range(10):
+        run(detector, noise(360, 10 + seed) * share)
+    assert detector.learner.seconds == 0
+    assert detector.calibration == start
+
+
+def test_time_counts_as_far_as_it_is_as_lively() -> None:
+    """A minute that moves a quarter of the time is worth about a quarter of a minute."""
+    detector = Detector(calibrate(noise(120, 1)), CONFIG, LEARNS, RATE_HZ)
+    for seed in range(40):
+        rows = noise(60, 10 + seed)
+        rows[1500:] *= 0.02
+        run(detector, rows)
+        detector.clear()  # or the step to rest and back were events
+    learner = detector.learner
+    assert 0.05 * learner.seconds < learner.comparable_s < 0.5 * learner.seconds
+
+
+def test_of_more_than_a_day_the_newer_half_is_kept_and_events_go_on_to_count() -> None:
+    def day(learner: Learner, seed: int, events: int) -> Calibration:
+        rng = np.random.default_rng(seed)
+        for _ in range(24):
+            blocks = Blocks(rng.gumbel(0.0, 0.4, (36_000, 3)), np.arange(36_000), 3600.0)
+            now = learner.learn(blocks, events)
+        assert now is not None
+        return now
+
+    start = calibrate(noise(60, 1))
+    calm, struck = Learner(start), Learner(start)
+    assert day(calm, 1, events=0) == day(struck, 1, events=0)
+    assert calm.seconds == LONGEST_S
+    lower, higher = day(calm, 2, events=0), day(struck, 2, events=2)
+    assert LONGEST_S / 2 <= calm.seconds == struck.seconds <= LONGEST_S
+    assert np.all(np.array(higher.all_thresholds) >= lower.all_thresholds)
+    assert sum(higher.all_thresholds) > sum(lower.all_thresholds)
+
+
+def test_off_and_on_again_goes_on_where_it_was() -> None:
+    detector = learned(calibrate(noise(60, 1)), noise(200, 2))
+    before = detector.learner.seconds
+    detector.learn(False)
+    run(detector, noise(200, 3))
+    assert detector.learner.seconds == before > 0
+    detector.learn(True)
+    run(detector, noise(200, 4))
+    assert detector.learner.seconds == 2 * before
 
 
 def test_blocks_are_what_they_were_kept_as() -> None:

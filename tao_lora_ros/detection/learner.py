@@ -1,0 +1,133 @@
+"""More steady motion sharpens: thresholds from the calibration and the steady motion seen since.
+
+Every minute of it sets the thresholds anew, as `calibration` does: what leaves a gap among the
+largest peaks is left out. Events are not looked at, though steady motion raises a few itself: of
+them as many count as the target rate allows, as peaks of unknown size above all others. So
+thresholds that are too low rise and those that are too high fall, whatever else happens.
+
+Rest says nothing of motion. So a minute is learned only if it comes near to what is large in the
+calibration's motion, and time counts only as far as it is as large as often: a night at rest after
+a minute of motion leaves the thresholds as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tao_lora_ros.detection import tail
+from tao_lora_ros.detection.analyzer_state import Calibration
+from tao_lora_ros.detection.blocks import APART, Blocks, blocks_from
+from tao_lora_ros.detection.calibration import LEAST_THRESHOLD
+from tao_lora_ros.detection.covariance import Array
+from tao_lora_ros.detection.moments import outlying
+
+LONGEST_S = 86_400.0  # of steady motion: then its older half is forgotten
+# Most that thresholds move away from the calibration's, in amplitude: logarithms of energy move by
+# twice its logarithm.
+UP, DOWN = 1.5, 10.0
+# A minute whose largest values are by more than this below what is large in the calibration's
+# motion, in amplitude, is one at rest.
+REST = 2.0
+_ROUNDS = 8  # of looking for what does not belong
+
+
+class Learner:
+    """What was learned since a calibration.
+
+    `start` is that calibration, with its peaks.
+    """
+
+    def __init__(self, calibration: Calibration) -> None:
+        self.start = calibration
+        self._known = blocks_from(calibration.peaks, calibration.statistics, calibration.peaks_s)
+        self._learned = Blocks(self._known.values[:0], self._known.numbers[:0], 0.0)
+        self._events = 0.0
+        self._varies = np.array(calibration.all_thresholds) < tail.NEVER
+        self._large = self._known.least_large
+        self._often = self._large_blocks(self._known)
+        self._as_often = np.zeros_like(self._often)
+
+    @property
+    def seconds(self) -> float:
+        """Of steady motion that were learned."""
+        return self._learned.seconds
+
+    @property
+    def comparable_s(self) -> float:
+        """In what time the calibration's motion is large as often as the learned, at least."""
+        shares = self._as_often / self._often
+        return min(self.seconds, self._known.seconds * float(shares.min(initial=np.inf)))
+
+    @property
+    def possible(self) -> bool:
+        """Whether there are the calibration's peaks, to which more can be added."""
+        return bool(self.start.peaks)
+
+    def learn(self, blocks: Blocks, events: int) -> Calibration | None:
+        """Learn of more blocks, and of how many events there were meanwhile.
+
+        Returns:
+            The calibration with the thresholds as they are to be; none where the motion was calmer
+            than the calibration's, of which nothing is learned.
+        """
+        short = self._large - blocks.values.max(axis=0)
+        if (short[self._varies] > 2.0 * np.log(REST)).any():
+            return None
+        self._events += events
+        self._as_often += self._large_blocks(blocks)
+        self._learned = learned = self._learned.joined(blocks)
+        target, seconds = self.start.alarms_per_hour, self._known.seconds + self.comparable_s
+        unseen = min(round(self._events), round(target * self.comparable_s / 3600.0))
+        for _ in range(_ROUNDS):
+            together = self._known.joined(learned)._replace(seconds=seconds)
+            values = together.apart
+            tails = [tail.tail_within(x, APART, seconds) for x in values.T]
+            rare = tail.rarest_of(values, tails)
+            left_out = _numbers(learned, values[_outside(rare, seconds)])
+            if not len(left_out):
+                break
+            learned = learned.without(left_out)
+        self._keep(learned)
+        rarest = tail.tail_within(rare, APART, seconds, unseen).at(target)
+        return self._with(tail.levels_at(rarest, tails), together.largest())
+
+    def _large_blocks(self, blocks: Blocks) -> Array:
+        """How many blocks are large, by each statistic that varies."""
+        return np.count_nonzero(blocks.values >= self._large, axis=0)[self._varies].astype(float)
+
+    def _keep(self, learned: Blocks) -> None:
+        if learned.seconds > LONGEST_S:
+            learned = learned.newer_half
+            self._events, self._as_often = self._events / 2.0, self._as_often / 2.0
+        self._learned = learned.largest()
+
+    def _with(self, levels: Array, together: Blocks) -> Calibration:
+        start = self.start
+        before = np.array(start.all_thresholds)
+        levels = np.clip(levels, before - 2.0 * np.log(DOWN), before + 2.0 * np.log(UP))
+        levels = np.maximum(levels, np.minimum(before, LEAST_THRESHOLD))
+        levels = np.where(self._varies, levels, before)
+        rounded = tuple(float(round(level, 4)) for level in levels)
+        scales = len(start.scales)
+        return replace(
+            start,
+            thresholds=rounded[:scales],
+            level_thresholds=rounded[scales:],
+            peaks=together.rows,
+            peaks_s=together.seconds,
+        )
+
+
+def _outside(rare: Array, seconds: float) -> NDArray[np.int64]:
+    """Which rows are peaks that do not belong to the others."""
+    at = tail.peaks(rare, APART, tail.wanted_peaks(seconds) + 1)
+    return at[: outlying(rare[at])] if len(at) > 2 else at[:0]
+
+
+def _numbers(blocks: Blocks, values: Array) -> NDArray[np.int64]:
+    """Numbers of the blocks that have some values, each [k]."""
+    same = (blocks.values[:, None] == values[None]).all(axis=2).any(axis=1)
+    return blocks.numbers[same]
