@@ -8,7 +8,6 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.benchmarks.roofline import ORIN_NANO, roofline
 from tao_lora_ros.hardware.device import Facts, advice, facts
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
@@ -30,6 +29,8 @@ def add_doctor_parser(subparsers: Any) -> None:
 
 def _doctor(options: Namespace) -> None:
     if options.roofline:
+        from tao_lora_ros.benchmarks.roofline import ORIN_NANO, roofline  # loads torch
+
         print(roofline(ORIN_NANO))
         return
     artifact = load_artifact(options.model or default_artifact())

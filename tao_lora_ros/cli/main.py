@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from tao_lora_ros.cli import commands
 from tao_lora_ros.cli.arguments import add_part_arguments, add_topic_argument, per_hour
+from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.texts import MOST_LINE, shown
@@ -18,11 +19,15 @@ from tao_lora_ros.messages.texts import MOST_LINE, shown
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status. What the user got wrong is said in one line."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser(arguments[:1]).parse_args(arguments)
     try:
+        options = _parser(arguments[:1]).parse_args(arguments)
         return int(options.run(options) or 0)
     except TaoLoraError as error:
         print(f"tao-lora: error: {shown(error, MOST_LINE)}", file=sys.stderr)
+        return 1
+    except ImportError as error:  # torch or another library, not there or broken
+        what = shown(" ".join(str(error).split()), MOST_LINE)
+        print(f"tao-lora: error: cannot be loaded: {what}", file=sys.stderr)
         return 1
     except MemoryError:
         print("tao-lora: error: out of memory", file=sys.stderr)
@@ -113,6 +118,7 @@ def _parser(command: list[str]) -> argparse.ArgumentParser:
     calibrate.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
 
     add_events_parser(subparsers)
+    add_doctor_parser(subparsers)
 
     parameters = subparsers.add_parser("parameters", help="print the table of parameters")
     parameters.set_defaults(run=commands.parameters_command)
@@ -125,12 +131,10 @@ def _parser(command: list[str]) -> argparse.ArgumentParser:
 def _add_those_with_torch(subparsers: Any) -> None:
     """It takes seconds and 180 MiB to load, which the other commands do without."""
     from tao_lora_ros.cli.bench import add_bench_parser
-    from tao_lora_ros.cli.doctor import add_doctor_parser
     from tao_lora_ros.cli.training import add_training_parsers
 
     add_training_parsers(subparsers)
     add_bench_parser(subparsers)
-    add_doctor_parser(subparsers)
 
 
 def _bag_arguments(parser: argparse.ArgumentParser) -> None:

@@ -187,9 +187,4 @@ def thresholds(
 
 def levels_at(rarest: float, tails: Sequence[Tail]) -> Array:
     """What each statistic is where it is as rare as that, [k]; `NEVER` of one that never varies."""
-    return np.array(
-        [
-            tail.level + tail.excess * rarest if tail.varies else NEVER
-            for tail in tails
-        ]
-    )
+    return np.array([tail.level + tail.excess * rarest if tail.varies else NEVER for tail in tails])

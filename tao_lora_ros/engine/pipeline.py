@@ -39,6 +39,8 @@ from tao_lora_ros.signal.window import SlidingWindow
 
 LOADS = ("N", "Nm")
 
+_Runner = tuple[ChosenRuntime | NoRuntime, Inferrer | NoInferrer]
+
 
 def router_config(settings: Settings, rate_hz: float) -> RouterConfig:
     """The router's part of the settings, in rows."""
@@ -106,22 +108,26 @@ class Pipeline:
         self._steady = SteadyRows(artifact.rate_hz, len(channels))
         self._glitches = GlitchFilter(channels, artifact.rate_hz)
         self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
-        self._adopt(artifact, self._chosen_runtime(artifact))
+        self._adopt(artifact, *self._runner(artifact))
         self._restart()
 
-    def _chosen_runtime(self, artifact: Artifact) -> ChosenRuntime | NoRuntime:
+    def _runner(self, artifact: Artifact) -> _Runner:
+        """What runs a model."""
         if artifact.model is None:
-            return NoRuntime()
-        return ChosenRuntime(artifact.model, self._settings.backend)
+            return NoRuntime(), NoInferrer()
+        runtime = ChosenRuntime(artifact.model, self._settings.backend)
+        return runtime, Inferrer(runtime, artifact.model)
 
-    def _adopt(self, artifact: Artifact, runtime: ChosenRuntime | NoRuntime) -> None:
+    def _adopt(
+        self,
+        artifact: Artifact,
+        runtime: ChosenRuntime | NoRuntime,
+        inferrer: Inferrer | NoInferrer,
+    ) -> None:
         """Make anew what depends on the model."""
-        self.runtime = runtime
+        self.runtime, self._inferrer = runtime, inferrer
         self.artifact = artifact
         self._window = SlidingWindow(artifact.window, len(artifact.channels))
-        self._inferrer: Inferrer | NoInferrer = NoInferrer()
-        if artifact.model and isinstance(runtime, ChosenRuntime):
-            self._inferrer = Inferrer(runtime, artifact.model)
         self._describer = EventDescriber(
             self.intake,
             artifact.labels,
@@ -147,12 +153,12 @@ class Pipeline:
         check_channels(self._settings, artifact)
         check_successor(self.artifact, artifact)
         try:  # before anything is closed
-            runtime = self._chosen_runtime(artifact)
+            runtime, inferrer = self._runner(artifact)
+            inferrer.warm()
         except RuntimeError as error:
             raise SettingsError(f"model {artifact.model_id} cannot run: {error}") from error
         closed = self.flush()
-        self._adopt(artifact, runtime)
-        self.warm()
+        self._adopt(artifact, runtime, inferrer)
         self._detector.recalibrate(artifact.calibration)
         self._contacts.recalibrate(artifact.contacts)
         return closed

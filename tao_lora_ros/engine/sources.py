@@ -148,6 +148,7 @@ def check_successor(artifact: Artifact, other: Artifact) -> None:
         ("scales", artifact.calibration.scales, other.calibration.scales),
         ("memories", artifact.calibration.memories, other.calibration.memories),
         ("levels", artifact.calibration.level_channels, other.calibration.level_channels),
+        ("loads", artifact.calibration.load_channels, other.calibration.load_channels),
     ):
         if ours != theirs:
             raise SettingsError(

@@ -95,8 +95,11 @@ def _gpu(root: Path) -> Facts:
         found["driver"] = driver[1]
     if not driver_finds_gpu():
         return found
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        found["torch"] = f"cannot be loaded: {error}"
+        return found
     found["torch's CUDA"] = torch.version.cuda or "none"
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)

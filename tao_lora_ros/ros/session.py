@@ -80,7 +80,7 @@ class Session:
     def stop(self) -> None:
         """Deal with what came, close the open event, unsubscribe."""
         self.take()
-        self._outputs.publish(self._pipeline.reset(), time.monotonic_ns())
+        self._publish(self._pipeline.reset(), time.monotonic_ns())
         self._outputs.close_store()
         self._unsubscribe()
 
@@ -161,7 +161,7 @@ class Session:
     def _reload(self) -> str:
         """Load the artifact that parameter `model` names now; what comes meanwhile waits."""
         artifact = _load(self._settings)
-        self._outputs.publish(self._pipeline.use(artifact), time.monotonic_ns())
+        self._publish(self._pipeline.use(artifact), time.monotonic_ns())
         self._outputs.use(artifact, self._settings)
         garbage.unfreeze()
         garbage.freeze()

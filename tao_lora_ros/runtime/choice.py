@@ -40,7 +40,7 @@ class ChosenRuntime:
         self._cpu = CpuRuntime(model)
         self._gpu = partial(_gpu, model, backend, self._cpu)
         self._failed: Runtime | None = None  # kept, for the GPU may still write to its memory
-        self._return: GpuReturn | None = None
+        self._return = GpuReturn(self._gpu)
         self._runtime, self._reason = self._start(backend)
 
     @property
@@ -82,13 +82,13 @@ class ChosenRuntime:
             reason = f"the GPU cannot be used: {_line(error)}"
         except RuntimeError as error:
             reason = f"the GPU failed at the start: {_line(error)}"
-            self._return = GpuReturn(self._gpu)
+            self._return.begin()
         _log.error("inference runs on the CPU: %s", reason)
         return self._cpu, reason
 
     def _now(self) -> Runtime:
-        if self._return and (gpu := self._return.taken()):
-            self._runtime, self._return, self._failed = gpu, None, None
+        if self._runtime is self._cpu and (gpu := self._return.taken()):
+            self._runtime, self._failed = gpu, None
             self._reason = f"the GPU works again; before, {self._reason}"
             _log.warning("inference goes on with the GPU: %s", self._reason)
         return self._runtime
@@ -100,7 +100,7 @@ class ChosenRuntime:
         self._reason = f"cuda failed while running: {_line(error)}"
         _log.error("inference goes on with the CPU: %s", self._reason)
         self._failed, self._runtime = self._runtime, self._cpu
-        self._return = GpuReturn(self._gpu)
+        self._return.begin()
 
 
 class NoRuntime:

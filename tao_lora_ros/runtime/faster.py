@@ -51,7 +51,9 @@ class FasterRuntime:
         """See `Runtime`."""
         output = self._used.infer(window, path)
         self._unchecked_s += self._used.last_s
-        if not self._other.known or self._unchecked_s * _SHARE >= self._other.last_s:
+        # One slow call is no sign of the next, nor are the earlier ones once one was fast.
+        cost_s = min(self._other.last_s, self._other.typical_s)
+        if not self._other.known or self._unchecked_s * _SHARE >= cost_s:
             self._unchecked_s = 0.0
             self._other.infer(window, path)
             self._choose()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable
+from math import inf
 from queue import Empty, SimpleQueue
 
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.runtime.runtime import Runtime
 
 FIRST_S, LAST_S = 10.0, 600.0  # from try to try; each time twice as long
@@ -19,30 +22,45 @@ class GpuReturn:
     """Makes a runtime in a thread of its own, so that inference goes on meanwhile.
 
     Args:
-        make: makes the runtime, and raises a RuntimeError while that does not work.
+        make: makes the runtime, and raises while that does not work.
     """
 
     def __init__(self, make: Callable[[], Runtime]) -> None:
+        self._make = make
         self._made: SimpleQueue[Runtime] = SimpleQueue()
-        stop = threading.Event()
-        arguments = make, self._made, stop
+        self._wait_s = 0.0
+        self._since_s = -inf  # the latest runtime is there, steady clock
+        self._stop = threading.Event()
+        weakref.finalize(self, self._stop.set)
+
+    def begin(self) -> None:
+        """Try until there is one; later where the one before did not work for long."""
+        worked = time.monotonic() - self._since_s > LAST_S
+        self._wait_s = FIRST_S if worked else min(2 * self._wait_s, LAST_S)
+        arguments = self._make, self._made, self._stop, self._wait_s
         threading.Thread(target=_try, args=arguments, daemon=True, name="gpu-return").start()
-        weakref.finalize(self, stop.set)
 
     def taken(self) -> Runtime | None:
         """The runtime, once it is there."""
         try:
-            return self._made.get_nowait()
+            runtime = self._made.get_nowait()
         except Empty:
             return None
+        self._since_s = time.monotonic()
+        return runtime
 
 
-def _try(make: Callable[[], Runtime], made: SimpleQueue[Runtime], stop: threading.Event) -> None:
-    wait_s = FIRST_S
+def _try(
+    make: Callable[[], Runtime],
+    made: SimpleQueue[Runtime],
+    stop: threading.Event,
+    wait_s: float,
+) -> None:
     while not stop.wait(wait_s):
         try:
             made.put(make())
             return
-        except RuntimeError as error:
+        except Exception as error:  # whatever a driver or a compiler in trouble brings
             wait_s = min(2 * wait_s, LAST_S)
-            _log.info("the GPU does not work yet, next try in %g s: %s", wait_s, error)
+            what = shown(f"{type(error).__name__}: {error}", MOST_LINE)
+            _log.warning("the GPU does not work yet, next try in %g s: %s", wait_s, what)

@@ -122,6 +122,46 @@ def test_a_gpu_that_works_again_takes_over(
     assert "inference goes on with the GPU" in caplog.text
 
 
+@pytest.mark.parametrize("error", [ImportError, OSError, ValueError, MemoryError])
+def test_whatever_a_try_brings_the_next_one_comes(
+    gpu: type[FailingGpu], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(gpu_return, "FIRST_S", 0.02)
+    gpu.lasts = -1
+    runtime = ChosenRuntime(small_artifact().model, "cuda")
+    tries: list[int] = []
+    before = gpu.__init__
+
+    def build(self: FailingGpu, model: object) -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise error("no such file")
+        before(self, model)
+
+    monkeypatch.setattr(gpu, "__init__", build)
+    gpu.lasts = 10
+    until(lambda: bool(runtime.infer(WINDOW, Route.STEADY)) and runtime.name == "cuda")
+
+
+def test_a_gpu_that_fails_again_and_again_is_tried_ever_later(
+    gpu: type[FailingGpu], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_return, "FIRST_S", 0.02)
+    built: list[float] = []
+    before = gpu.__init__
+
+    def build(self: FailingGpu, model: object) -> None:
+        built.append(time.monotonic())
+        before(self, model)
+
+    monkeypatch.setattr(gpu, "__init__", build)
+    runtime = ChosenRuntime(small_artifact().model, "cuda")
+    until(lambda: bool(runtime.infer(WINDOW, Route.STEADY)) and len(built) == 5)
+    waits = np.diff(built)
+    assert waits[-1] > 0.02 * 2**3
+    assert waits[-1] > waits[0]
+
+
 def test_a_gpu_that_failed_at_the_start_is_tried_again(
     gpu: type[FailingGpu], monkeypatch: pytest.MonkeyPatch
 ) -> None:

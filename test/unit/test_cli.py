@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from recordings import TOPICS, motion, write_ros2
 
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import TABLE, parameter_file
+from tao_lora_ros.hardware import device
 from tao_lora_ros.model.artifact import default_artifact, save_artifact
 
 
@@ -35,6 +37,26 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     assert err.count("\n") == 1
     assert err.startswith("tao-lora: error: ")
     return err.removeprefix("tao-lora: error: ").rstrip("\n")
+
+
+@pytest.mark.parametrize("command", ["train", "--help"])
+def test_a_torch_that_cannot_be_loaded(
+    capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("tao_lora_ros.cli.training")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "tao_lora_ros.training.fit", None)
+    monkeypatch.setitem(sys.modules, "tao_lora_ros.training.steps", None)
+    assert "cannot be loaded: " in complaint(capsys, command)
+
+
+def test_doctor_without_torch(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torch"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(device, "driver_finds_gpu", lambda: True)
+    assert main(["doctor", "--backend", "cpu"]) == 0
+    assert "cannot be loaded" in capsys.readouterr().out
 
 
 def test_a_missing_bag(capsys, tmp_path: Path) -> None:

@@ -75,6 +75,20 @@ def test_a_neighbour_that_comes_and_goes(both: tuple[Takes, Takes, FasterRuntime
     assert runtime.name == "cuda"
 
 
+def test_one_slow_call_does_not_delay_the_comparison(
+    both: tuple[Takes, Takes, FasterRuntime],
+) -> None:
+    gpu, cpu, runtime = both
+    infer(runtime, 1000)
+    before = cpu.calls
+    cpu.seconds = 10.0  # once: the process was stopped
+    while cpu.calls == before:
+        infer(runtime, 1)
+    cpu.seconds = 300e-6
+    infer(runtime, 1000)
+    assert cpu.calls > before + 2
+
+
 def test_a_small_difference_changes_nothing(both: tuple[Takes, Takes, FasterRuntime]) -> None:
     gpu, _, runtime = both
     gpu.seconds = 350e-6  # 300 is 0.86 of it

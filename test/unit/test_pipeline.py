@@ -217,6 +217,7 @@ def test_flush_closes_the_event_that_is_open() -> None:
         ({"rate_hz": 250.0}, "has rate 250.0, the pipeline 500.0: configure the node anew"),
         ({"memories": (3, 5)}, "has memories (3, 5), the pipeline "),
         ({"scales": (1, 7)}, "has scales (1, 7), the pipeline (1, 3)"),
+        ({"load_channels": ()}, "has loads (), the pipeline "),
     ],
 )
 def test_a_model_of_another_structure_is_refused(change: dict[str, Any], words: str) -> None:
@@ -228,8 +229,9 @@ def test_a_model_of_another_structure_is_refused(change: dict[str, Any], words: 
         subject.use(replace(other, **change))
 
 
+@pytest.mark.parametrize("broken_part", ["ChosenRuntime", "Inferrer.warm"])
 def test_a_model_that_cannot_run_leaves_the_open_event_open(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, broken_part: str
 ) -> None:
     subject = pipeline()
     cut = sum(m.stamp_ns < IMPACT_NS + 15 * MS for m in STRUCK)
@@ -239,7 +241,7 @@ def test_a_model_that_cannot_run_leaves_the_open_event_open(
         raise RuntimeError("no memory left")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tao_lora_ros.engine.pipeline.ChosenRuntime", broken)
+        patch.setattr(f"tao_lora_ros.engine.pipeline.{broken_part}", broken)
         with pytest.raises(SettingsError, match="cannot run: no memory left"):
             subject.use(subject.artifact)
     (end,) = events(results(subject, STRUCK[cut:]))
