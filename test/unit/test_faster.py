@@ -78,7 +78,7 @@ def test_a_neighbour_that_comes_and_goes(both: tuple[Takes, Takes, FasterRuntime
 def test_one_slow_call_does_not_delay_the_comparison(
     both: tuple[Takes, Takes, FasterRuntime],
 ) -> None:
-    gpu, cpu, runtime = both
+    _, cpu, runtime = both
     infer(runtime, 1000)
     before = cpu.calls
     cpu.seconds = 10.0  # once: the process was stopped
