@@ -5,9 +5,9 @@ largest peaks is left out. Events are not looked at, though steady motion raises
 them as many count as the target rate allows, as peaks of unknown size above all others. So
 thresholds that are too low rise and those that are too high fall, whatever else happens.
 
-Rest says nothing of motion. So a minute is learned only if it comes near to what is large in the
-calibration's motion, and time counts only as far as it is as large as often: a night at rest after
-a minute of motion leaves the thresholds as they are.
+Rest says nothing of motion. So a minute is learned only if each statistic comes up to what is large
+in the calibration's motion, and time counts only as far as that happens as often as it did there: a
+night at rest after a minute of motion leaves the thresholds as they are.
 """
 
 from __future__ import annotations
@@ -28,9 +28,6 @@ LONGEST_S = 86_400.0  # of steady motion: then its older half is forgotten
 # Most that thresholds move away from the calibration's, in amplitude: logarithms of energy move by
 # twice its logarithm.
 UP, DOWN = 1.5, 10.0
-# A minute whose largest values are by more than this below what is large in the calibration's
-# motion, in amplitude, is one at rest.
-REST = 2.0
 _ROUNDS = 8  # of looking for what does not belong
 
 
@@ -73,11 +70,11 @@ class Learner:
             The calibration with the thresholds as they are to be; none where the motion was calmer
             than the calibration's, of which nothing is learned.
         """
-        short = self._large - blocks.values.max(axis=0)
-        if (short[self._varies] > 2.0 * np.log(REST)).any():
+        often = self._large_blocks(blocks)
+        if not often.all():
             return None
         self._events += events
-        self._as_often += self._large_blocks(blocks)
+        self._as_often += often
         self._learned = learned = self._learned.joined(blocks)
         target, seconds = self.start.alarms_per_hour, self._known.seconds + self.comparable_s
         unseen = min(round(self._events), round(target * self.comparable_s / 3600.0))
