@@ -37,7 +37,7 @@ setup(
     # And what this file itself reads, so that a source archive holds it too.
     data_files=[
         ("share/tao_lora_ros", ["package.xml"]),
-        ("share/tao_lora_ros/msg", ["msg/RawSamples.msg", "msg/TransientEvent.msg"]),
+        ("share/tao_lora_ros/msg", files("msg")),
         *((f"share/tao_lora_ros/{folder}", files(folder)) for folder in FOLDERS),
         ("share/tao_lora_ros/requirements", ["requirements/dev.txt", "requirements/runtime.txt"]),
     ],

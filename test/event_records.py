@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import nan
 
 import numpy as np
 from recordings import imu, wrench
 
-from tao_lora_ros.messages.event_bytes import event_bytes
 from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
-from tao_lora_ros.messages.results import Event, Kept, Phase
-from tao_lora_ros.preservation.event_record import EventRecord, Topic
+from tao_lora_ros.messages.results import Event, Kept, Phase, Size
+from tao_lora_ros.preservation.event_record import OWN_TYPES, EventRecord, Topic
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
 MS = 1_000_000
 T0 = 1_700_000_000_000_000_123
 _PACK = {IMU: imu, WRENCH: wrench}
+OWN = tuple(map(Topic, ("/robot/tao_lora/events", "/robot/tao_lora/event_samples"), OWN_TYPES))
+SIZE = Size(0.02, 12.5, 0.125, nan, 3.5, nan, "wrench", "wrench_link", (0.0, 0.6, -0.8))
 TOPICS = {"imu": Topic("/robot/imu", IMU), "wrench": Topic("/robot/ft/wrench", WRENCH)}
 
 
@@ -65,10 +67,10 @@ def event(
         label="impact",
         probability=0.5,
         raw=tuple(sources),
+        size=SIZE,
     )
     published = Event(**(fields | changes))
-    topic = Topic("/robot/tao_lora/events", "tao_lora_ros/msg/TransientEvent")
-    return EventRecord.of(Kept(published, tuple(received)), event_bytes(published), topics, topic)
+    return EventRecord.of(Kept(published, tuple(received)), topics, OWN)
 
 
 def varied(sequence: int) -> EventRecord:
@@ -77,20 +79,21 @@ def varied(sequence: int) -> EventRecord:
 
 
 def message_count(record: EventRecord) -> int:
-    """All messages, the event's own too."""
-    return 1 + sum(len(messages.data) for _, messages in record.received)
+    """All messages, the event's own two too."""
+    return 2 + sum(len(messages.data) for _, messages in record.received)
 
 
 def assert_equal(one: EventRecord, other: EventRecord) -> None:
     """Every field, every sample and every message, to the bit."""
-    assert (one.topic, one.message) == (other.topic, other.message)
+    assert one.published == other.published
     assert_same_event(one.event, other.event)
     assert_same_messages(one, other)
 
 
 def assert_same_event(one: Event, other: Event) -> None:
     """Every field and every sample, to the bit; `one` may have been a message, so FP32 in parts."""
-    exact = set(vars(one)) - {"raw", "channels", "probability"}
+    exact = set(vars(one)) - {"raw", "channels", "probability", "size"}
+    assert repr(one.size) == repr(other.size)  # a NaN as text equals itself
     assert {n: getattr(one, n) for n in exact} == {n: getattr(other, n) for n in exact}
     assert one.probability == np.float32(other.probability)
     assert [name for name, _ in one.channels] == [name for name, _ in other.channels]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tao_lora_ros.contact.event_size import size_of
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Event, Phase
 from tao_lora_ros.signal.cdr import IMU, WRENCH
@@ -23,7 +24,8 @@ def raw(name: str, msgtype: str, rest: tuple, push: tuple, at: int = 25) -> RawS
 def event(*sources: RawSamples, phase: Phase = Phase.END) -> Event:
     end_ns = 29 * MS if phase is Phase.END else 0
     return Event(
-        phase, 3, "imu_link", 0, 5 * MS, end_ns, 2.34, (), "impact", 0.876, sources
+        phase, 3, "imu_link", 0, 5 * MS, end_ns, 2.34, (), "impact", 0.876, sources,
+        size=size_of(sources, 0, 29 * MS),
     )  # fmt: skip
 
 

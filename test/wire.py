@@ -30,7 +30,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from recordings import Message
 from sensor_msgs.msg import Imu
 
-from tao_lora_ros.msg import Inference, TransientEvent
+from tao_lora_ros.msg import EventSamples, Inference, TransientEvent
 from tao_lora_ros.ros.distro import LOCAL_ONLY
 
 TIMEOUT_S = 30.0
@@ -106,6 +106,9 @@ class Wire:
         topic = f"{self.pipeline}/inference"
         node.create_subscription(Inference, topic, self.inferences.append, DEEP)
         self.join_events(self.events)
+        self.samples: list[EventSamples] = []  # of these events
+        topic = f"{self.pipeline}/event_samples"
+        node.create_subscription(EventSamples, topic, self.samples.append, EVENTS)
 
     def join_events(self, into: list[TransientEvent]) -> None:
         """Subscribe to the events once more."""

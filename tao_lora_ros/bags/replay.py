@@ -10,7 +10,7 @@ from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.contact.contact_model import told
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Kept, Kind, Phase, Result
+from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Kept, Phase, Result
 from tao_lora_ros.signal.cdr import DecodeError
 
 
@@ -141,7 +141,6 @@ def _account_row(account: Account) -> dict[str, Any]:
 
 
 def _event_row(event: Event, start_ns: int) -> dict[str, Any]:
-    loads = {"mean_load_n": round(event.mean_load, 3), "peak_load_n": round(event.peak_load, 3)}
     return {
         "onset_s": (event.onset_ns - start_ns) * 1e-9,
         "peak_s": (event.peak_ns - start_ns) * 1e-9,
@@ -151,5 +150,5 @@ def _event_row(event: Event, start_ns: int) -> dict[str, Any]:
         "kind": event.kind.name.lower(),
         "label": event.label,
         "probability": round(event.probability, 4),
-        **(loads if event.kind is Kind.LASTING_CONTACT else {}),
+        "size": event.size.row(),
     }

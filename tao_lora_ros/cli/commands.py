@@ -21,7 +21,7 @@ from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import TABLE, parameter_file
 from tao_lora_ros.engine.sources import source_configs
-from tao_lora_ros.messages.event_bytes import event_bytes
+from tao_lora_ros.messages.results import Size
 from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.preservation.event_record import EventRecord
@@ -80,7 +80,7 @@ def replay_command(options: Namespace) -> None:
     if options.store:
         with EventStore(options.store) as store:
             for kept in result.kept:
-                store.append(EventRecord.of(kept, event_bytes(kept.event), recorded))
+                store.append(EventRecord.of(kept, recorded))
     if options.report:
         with _needs("plotly"):
             from tao_lora_ros.report.report import write_report
@@ -109,14 +109,8 @@ def _print_summary(numbers: dict) -> None:
         print(
             f"  {event['onset_s']:9.4f} s  peak {event['peak_s']:9.4f}  end {event['end_s']:9.4f}"
             f"  score {event['score']:5.2f}  {event['kind'].replace('_', ' '):15}  "
-            f"{event['label'] or '-':8}  {_load(event)}{channels}"
+            f"{event['label'] or '-':8}  {Size.of_row(event['size']).text:10}  {channels}"
         )
-
-
-def _load(event: dict) -> str:
-    if "mean_load_n" not in event:
-        return ""
-    return f"{event['mean_load_n']:.1f} N, at most {event['peak_load_n']:.1f} N  "
 
 
 @contextmanager

@@ -5,13 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from datetime import datetime, timezone
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tao_lora_ros.messages.raw_data import RawSamples
-from tao_lora_ros.messages.results import Kind
+from tao_lora_ros.messages.results import Kind, Size
 from tao_lora_ros.messages.stamps import split
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.preservation.event_catalogue import (
@@ -71,7 +72,18 @@ def list_events(options: Namespace) -> None:
     entries = read_entries(options.store)
     rows = [_row(entry) for entry in entries]
     rows.insert(
-        0, ("number", "onset (UTC)", "duration", "score", "kind", "label", "size", "channels")
+        0,
+        (
+            "number",
+            "onset (UTC)",
+            "duration",
+            "score",
+            "kind",
+            "how hard",
+            "label",
+            "size",
+            "channels",
+        ),
     )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
@@ -86,7 +98,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
         _time(entry.onset_ns),
         f"{_seconds(entry.end_ns - entry.onset_ns):.3f} s",
         f"{entry.peak_score:.2f}",
-        f"{Kind(entry.kind).text}{f' {entry.mean_load:.1f} N' * bool(entry.mean_load)}",
+        Kind(entry.kind).text,
+        entry.measured.text or "-",
         shown(entry.label) or "-",
         _size(entry.size),
         _channels(entry, _TOP_CHANNELS),
@@ -104,8 +117,7 @@ def show_event(options: Namespace) -> None:
     print(f"end       {_seconds(entry.end_ns - entry.onset_ns):.4f} s after the onset")
     print(f"score     {entry.peak_score:.2f}")
     print(f"kind      {kind}{', a new steady state' * entry.regime_change}")
-    if entry.mean_load:
-        print(f"load      {entry.mean_load:.1f} N on average, {entry.peak_load:.1f} N at most")
+    _show_sizes(record.event.size)
     print(f"label     {label}")
     print(f"channels  {_channels(entry)}")
     print(f"bag       {options.store / EVENTS / entry.folder}")
@@ -115,6 +127,23 @@ def show_event(options: Namespace) -> None:
         print(f"topic     {name}: {len(messages.data)} messages")
     for raw in record.event.raw:
         _show_source(raw, entry.onset_ns)
+
+
+def _show_sizes(size: Size) -> None:
+    named = (
+        ("force", size.peak_force, "N at most"),
+        ("load", size.mean_load, "N on average"),
+        ("impulse", size.impulse, "N s"),
+        ("torque", size.peak_torque, "Nm at most"),
+        ("change", size.acceleration_change, "m/s² of the acceleration at most"),
+    )
+    for name, value, unit in named:
+        if not isnan(value):
+            print(f"{name:9} {value:.4g} {unit}")
+    if size.sensor:
+        x, y, z = size.direction
+        where = f"{shown(size.sensor)}, frame {shown(size.frame_id)}"
+        print(f"direction {x:.3f} {y:.3f} {z:.3f} ({where})")
 
 
 def _show_source(raw: RawSamples, onset_ns: int) -> None:

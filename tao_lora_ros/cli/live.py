@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tao_lora_ros.messages.results import Event, Inference, Kind, Phase
+from tao_lora_ros.messages.results import Event, Inference, Phase
 from tao_lora_ros.messages.route import Route
 
 _ROWS = 12
@@ -124,7 +124,7 @@ class LiveView(View):
 
     def _events(self) -> Table:
         table = Table(expand=True, box=None, header_style="dim", padding=(0, 1))
-        for name in ("#", "onset", "label", "kind", "score", "lasts", "reported after"):
+        for name in ("#", "onset", "label", "kind", "how hard", "score", "lasts", "reported after"):
             table.add_column(
                 name, justify="left" if name in ("label", "kind") else "right", no_wrap=True
             )
@@ -144,15 +144,15 @@ class LiveView(View):
 
 
 def _cells(run: Run, event: Event) -> list[str]:
-    """Sequence, onset, label, kind, score, length, latency and channels of an event, as text."""
+    """What the table says of an event."""
     latency_s = run.onset_latencies_s.get(event.sequence)
-    contact = event.kind is Kind.LASTING_CONTACT
     lasts = f"{(event.end_ns - event.onset_ns) * 1e-6:.0f} ms" if event.end_ns else "open"
     return [
         f"{event.sequence}",
         f"{(event.onset_ns - run.start_ns) * 1e-9:.4f} s",
         f"{event.label} {event.probability:.0%}" if event.label else "-",
-        f"contact {event.mean_load:.1f} N" if contact else event.kind.text,
+        event.kind.text,
+        event.size.text,
         f"{event.peak_score:.2f}",
         lasts,
         "" if latency_s is None else f"{1e3 * latency_s:.1f} ms",

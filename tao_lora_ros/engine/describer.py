@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from math import inf
 
 import numpy as np
 
 from tao_lora_ros.contact.contacts import Contact
+from tao_lora_ros.contact.event_size import size_of
 from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
-from tao_lora_ros.messages.results import Event, Kept, Kind, Phase
+from tao_lora_ros.messages.results import Event, Kept, Kind, Phase, Size
 
 _LEAST_SHARE = 0.01
 _BLOW = -1  # in the place of a contact's wrench
@@ -98,6 +100,7 @@ class EventDescriber:
         if total := label_sum.sum():
             best = int(label_sum.argmax())
             label, probability = self._labels[best], float(label_sum[best] / total)
+        raw = tuple(samples for samples, _ in self._cut(opened, found.onset_ns, until_ns))
         event = Event(
             phase=phase,
             sequence=opened.sequence,
@@ -109,11 +112,10 @@ class EventDescriber:
             channels=tuple(share for share in shares if share[1] >= _LEAST_SHARE),
             label=label,
             probability=probability,
-            raw=tuple(samples for samples, _ in self._cut(opened, found.onset_ns, until_ns)),
+            raw=raw,
             regime_change=regime_change,
             kind=_kind(found),
-            mean_load=contact.mean_load if contact else 0.0,
-            peak_load=contact.peak_load if contact else 0.0,
+            size=self._size(found, raw, until_ns),
         )
         if phase is Phase.END:
             del self._open[key]
@@ -122,6 +124,12 @@ class EventDescriber:
             until_ns = max(until_ns, event.end_ns + self._post_roll_ns)
             self._waiting.append((until_ns, event, opened))
         return event
+
+    def _size(self, found: Transient | Contact, raw: tuple[RawSamples, ...], until_ns: int) -> Size:
+        measured = size_of(raw, found.onset_ns, found.end_ns or until_ns)
+        return (
+            replace(measured, mean_load=found.mean_load) if isinstance(found, Contact) else measured
+        )
 
     def kept(self, time_ns: float) -> Iterator[Kept]:
         """Events whose post-roll is over at this time, in their order; at infinity all."""

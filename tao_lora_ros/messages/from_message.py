@@ -6,12 +6,13 @@ holds them.
 
 from __future__ import annotations
 
+from math import nan
 from typing import Any
 
 import numpy as np
 
 from tao_lora_ros.messages.raw_data import RawSamples
-from tao_lora_ros.messages.results import Event, Inference, Kind, Phase
+from tao_lora_ros.messages.results import Event, Inference, Kind, Phase, Size
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.messages.stamps import stamp_of
 
@@ -30,8 +31,10 @@ def inference_from(message: Any) -> Inference:
     )
 
 
-def event_from(message: Any) -> Event:
-    """The event of a TransientEvent message, also of one from before there were loads.
+def event_from(message: Any, samples: Any = None) -> Event:
+    """The event of a TransientEvent message and, where there is one, its EventSamples message.
+
+    Messages of earlier versions are read too: they held their samples, and sizes were not known.
 
     Raises:
         ValueError: its phase or kind is none, or its samples do not fit its channels.
@@ -47,11 +50,27 @@ def event_from(message: Any) -> Event:
         channels=tuple(zip(message.channels, map(float, message.shares), strict=True)),
         label=message.label,
         probability=message.probability,
-        raw=tuple(_raw_from(raw) for raw in message.raw),
+        raw=tuple(_raw_from(raw) for raw in getattr(samples or message, "raw", ())),
         regime_change=message.regime_change,
         kind=Kind(message.kind),
-        mean_load=getattr(message, "mean_load", 0.0),
-        peak_load=getattr(message, "peak_load", 0.0),
+        size=_size_from(message),
+    )
+
+
+def _size_from(message: Any) -> Size:
+    if not hasattr(message, "sensor_frame_id"):
+        return Size(mean_load=getattr(message, "mean_load", 0.0) or nan)
+    direction = message.direction
+    return Size(
+        duration=message.duration,
+        peak_force=message.peak_force,
+        impulse=message.impulse,
+        peak_torque=message.peak_torque,
+        acceleration_change=message.acceleration_change,
+        mean_load=message.mean_load,
+        sensor=message.sensor,
+        frame_id=message.sensor_frame_id,
+        direction=(direction.x, direction.y, direction.z),
     )
 
 

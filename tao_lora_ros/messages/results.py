@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from enum import IntEnum
+from math import isnan, nan
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +60,48 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True)
+class Size:
+    """How hard an event was; NaN where not measured.
+
+    `duration` (s) is from onset to end, of what goes on until now. `peak_force` (N), `impulse`
+    (N s, the size of the contact force's integral) and `peak_torque` (Nm) are of the contact load
+    alone; `acceleration_change` (m/s²) is an accelerometer's, `mean_load` (N) a lasting contact's.
+    `direction` is a unit vector in the frame `frame_id` of the source `sensor`: of the contact
+    force at its peak, else of the change of the acceleration.
+    """
+
+    duration: float = nan
+    peak_force: float = nan
+    impulse: float = nan
+    peak_torque: float = nan
+    acceleration_change: float = nan
+    mean_load: float = nan
+    sensor: str = ""
+    frame_id: str = ""
+    direction: tuple[float, float, float] = (nan, nan, nan)
+
+    @property
+    def text(self) -> str:
+        """The largest force in words, and a lasting contact's mean; else what else was measured."""
+        if not isnan(self.mean_load):
+            most = "" if isnan(self.peak_force) else f", at most {self.peak_force:.1f} N"
+            return f"{self.mean_load:.1f} N{most}"
+        sizes = (self.peak_force, "N"), (self.peak_torque, "Nm"), (self.acceleration_change, "m/s²")
+        return next((f"{value:.1f} {unit}" for value, unit in sizes if not isnan(value)), "")
+
+    def row(self) -> dict[str, Any]:
+        """Its fields by name, None where one is NaN: JSON knows no NaN."""
+        named = ((field.name, getattr(self, field.name)) for field in fields(self))
+        row = {name: None if value != value else value for name, value in named}
+        return row | {"direction": None if isnan(self.direction[0]) else list(self.direction)}
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Size:
+        """Undo `row`; fields that are missing or None are not known."""
+        return cls(**{f.name: row[f.name] for f in fields(cls) if row.get(f.name) is not None})
+
+
+@dataclass(frozen=True)
 class Event:
     """A blow or a lasting contact, when it begins and again when it is over.
 
@@ -65,7 +110,7 @@ class Event:
     no labels or its window was not full yet. `regime_change`: it lasted so long that what it
     brought is now taken as steady. `raw` has the samples of each source, from the pre-roll to the
     row that decided the phase; of a contact longer than a transient may be, its beginning and its
-    end. `mean_load` and `peak_load` are a lasting contact's force in N, 0 of a blow.
+    end.
     """
 
     phase: Phase
@@ -81,8 +126,7 @@ class Event:
     raw: tuple[RawSamples, ...]
     regime_change: bool = False
     kind: Kind = Kind.BLOW
-    mean_load: float = 0.0
-    peak_load: float = 0.0
+    size: Size = Size()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,14 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 
 from tao_lora_ros.messages.from_message import event_from
 from tao_lora_ros.messages.raw_data import RawMessages
-from tao_lora_ros.preservation.event_record import TRANSIENT_EVENT, EventRecord, StoreError, Topic
+from tao_lora_ros.preservation.event_record import (
+    EVENT_SAMPLES,
+    OWN_TYPES,
+    TRANSIENT_EVENT,
+    EventRecord,
+    StoreError,
+    Topic,
+)
 from tao_lora_ros.preservation.message_types import message_types
 
 _FRAMING_BYTES = 64  # a message's mcap record and index entry, rounded up
@@ -66,7 +73,8 @@ def _by_topic(records: Sequence[EventRecord]) -> Iterator[tuple[Topic, list[_Tim
         for topic, messages in record.received:
             add(topic, list(zip(messages.times_ns.tolist(), messages.data, strict=True)))
     for record in records:
-        add(record.topic, [(_last_ns(record), record.message)])
+        for topic, message in record.published:
+            add(topic, [(_last_ns(record), message)])
     for found in parts.values():
         # The publishers of a topic may have come later than the first event.
         yield (
@@ -110,13 +118,17 @@ def count_and_read(folder: Path) -> tuple[int, EventRecord]:
             for connection, time_ns, data in reader.messages():
                 found[connection.id].append((time_ns, bytes(data)))
             topics = {connection.id: Topic.of(connection) for connection in reader.connections}
-            (event,) = (id for id, topic in topics.items() if topic.msgtype == TRANSIENT_EVENT)
-            ((_, message),) = found.pop(event)
+            count = sum(map(len, found.values()))
+            # Ours come last. An earlier version's samples were in the event.
+            own = {topic.msgtype: id for id, topic in topics.items() if topic.msgtype in OWN_TYPES}
+            published = [(topics[id], found.pop(id)[0][1]) for id in own.values()]
             # By the bag's own definition: an earlier version's had other fields.
-            said: Any = reader.deserialize(message, TRANSIENT_EVENT)
+            said: dict[str, Any] = {
+                topic.msgtype: reader.deserialize(data, topic.msgtype) for topic, data in published
+            }
+        event = event_from(said[TRANSIENT_EVENT], said.get(EVENT_SAMPLES))
         received = tuple((topics[id], _messages(rows)) for id, rows in found.items())
-        count = 1 + sum(map(len, found.values()))
-        return count, EventRecord(event_from(said), message, received, topics[event])
+        return count, EventRecord(event, tuple(published), received)
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise StoreError(f"{folder}: not readable: {reason}") from error
@@ -129,7 +141,9 @@ def _messages(rows: list[_Timed]) -> RawMessages:
 
 def largest_size(record: EventRecord) -> int:
     """Bytes on disk that an event takes at most: as if nothing could be compressed."""
-    size = _FIXED_BYTES + len(record.message) + _TOPIC_BYTES * (1 + len(record.topic.qos))
+    size = _FIXED_BYTES
+    for topic, message in record.published:
+        size += len(message) + _FRAMING_BYTES + _TOPIC_BYTES * (1 + len(topic.qos))
     for topic, messages in record.received:
         size += _TOPIC_BYTES * (1 + len(topic.qos))
         size += sum(map(len, messages.data)) + _FRAMING_BYTES * len(messages.data)

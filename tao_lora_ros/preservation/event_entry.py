@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from sys import intern
 from typing import Any
 
-from tao_lora_ros.messages.results import Kind
+from tao_lora_ros.messages.results import Kind, Size
 from tao_lora_ros.messages.texts import encodable, shown
 
 MOST_NUMBER = 10**15  # of events and messages; more than any disk takes
@@ -29,8 +29,9 @@ class Entry:
     """What the index knows of an event.
 
     `number` counts the events of this store, over restarts; `sequence` is the node's own. Times
-    are ns; `channels` holds (name, share); loads are N. `messages`, `size` (bytes) and `sha256` are
-    those of the mcap file in `folder` (relative to the store's `events/`).
+    are ns; `channels` holds (name, share); `messages`, `size` (bytes) and `sha256` are those of
+    the mcap file in `folder` (relative to the store's `events/`). What `Size` has, None where not
+    measured, stands last.
     """
 
     number: int
@@ -48,8 +49,16 @@ class Entry:
     messages: int
     size: int
     sha256: str
-    mean_load: float = 0.0
-    peak_load: float = 0.0
+    peak_force: float | None = None
+    impulse: float | None = None
+    peak_torque: float | None = None
+    acceleration_change: float | None = None
+    mean_load: float | None = None
+
+    @property
+    def measured(self) -> Size:
+        """How hard the event was, as far as is known here."""
+        return Size.of_row(asdict(self) | {"duration": (self.end_ns - self.onset_ns) * 1e-9})
 
     @property
     def mcap(self) -> str:
@@ -90,6 +99,7 @@ class Entry:
         known = {field.name: row[field.name] for field in fields(cls) if field.name in row}
         # All events have the same few channels: their names are kept once.
         known["channels"] = tuple((intern(name), float(share)) for name, share in row["channels"])
+        known["mean_load"] = known.get("mean_load") or None  # earlier versions: 0 of a blow
         return cls(**known)
 
 
@@ -129,7 +139,8 @@ def _channels(value: Any) -> bool:
     )
 
 
-_LATER = ("mean_load", "peak_load")  # not in entries of earlier versions
+_SIZES = ("peak_force", "impulse", "peak_torque", "acceleration_change", "mean_load")
+_LATER = _SIZES  # not in entries of earlier versions
 _TIME = whole(-_INT64, _INT64 - 1), "nanoseconds"
 _COUNT = whole(0, MOST_NUMBER), f"0 to {MOST_NUMBER}"
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -141,8 +152,6 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "end_ns": _TIME,
     "peak_score": (_number, "a number"),
     "kind": (whole(0, max(Kind)), f"0 to {max(Kind):d}"),
-    "mean_load": (_number, "a number"),
-    "peak_load": (_number, "a number"),
     "regime_change": (lambda v: isinstance(v, bool), "true or false"),
     "label": (_text, "a text"),
     "probability": (_number, "a number"),
@@ -150,4 +159,5 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "messages": _COUNT,
     "size": _COUNT,
     "sha256": (lambda v: isinstance(v, str) and bool(_SHA256.fullmatch(v)), "64 digits of SHA-256"),
+    **dict.fromkeys(_SIZES, (lambda v: v is None or _number(v), "a number or null")),
 }

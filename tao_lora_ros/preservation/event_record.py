@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from rosbags.interfaces import Connection, Qos
 
 from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.messages.event_bytes import event_bytes, samples_bytes
 from tao_lora_ros.messages.raw_data import RawMessages
 from tao_lora_ros.messages.results import Event, Kept
 
-TRANSIENT_EVENT = "tao_lora_ros/msg/TransientEvent"
+OWN_TYPES = TRANSIENT_EVENT, EVENT_SAMPLES = (
+    "tao_lora_ros/msg/TransientEvent",
+    "tao_lora_ros/msg/EventSamples",
+)
 
 
 class StoreError(TaoLoraError):
@@ -33,26 +37,37 @@ class Topic:
         return cls(connection.topic, connection.msgtype, tuple(qos))
 
 
-EVENTS = Topic("/tao_lora/events", TRANSIENT_EVENT)  # where nothing else is known
+# Where nothing else is known.
+OWN_TOPICS = tuple(map(Topic, ("/tao_lora/events", "/tao_lora/event_samples"), OWN_TYPES))
 
 
 @dataclass(frozen=True, eq=False)
 class EventRecord:
     """A transient that is over, with all that was received around it.
 
-    `message` is the event in CDR, as it was published on `topic`. `received` has the messages of
-    each topic as they came, from the pre-roll to the post-roll. Records are equal only to
+    `published` has the event and its samples in CDR, each with its topic; `received` the messages
+    of each topic as they came, from the pre-roll to the post-roll. Records are equal only to
     themselves: they hold arrays.
     """
 
     event: Event
-    message: bytes
+    published: tuple[tuple[Topic, bytes], ...]
     received: tuple[tuple[Topic, RawMessages], ...]
-    topic: Topic = EVENTS
 
     @classmethod
     def of(
-        cls, kept: Kept, message: bytes, sources: Sequence[Topic], topic: Topic = EVENTS
+        cls, kept: Kept, sources: Sequence[Topic], own: Sequence[Topic] = OWN_TOPICS
     ) -> EventRecord:
-        """The record of a kept event; `kept.received` came from the topics `sources`."""
-        return cls(kept.event, message, tuple(zip(sources, kept.received, strict=True)), topic)
+        """The record of a kept event.
+
+        Args:
+            kept: the event.
+            sources: the topics that `kept.received` came from.
+            own: those of the event and of its samples.
+        """
+        messages = event_bytes(kept.event), samples_bytes(kept.event)
+        return cls(
+            kept.event,
+            tuple(zip(own, messages, strict=True)),
+            tuple(zip(sources, kept.received, strict=True)),
+        )

@@ -16,7 +16,7 @@ import fcntl
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
@@ -123,7 +123,7 @@ class EventStore:
         if not self._index.entries:
             return False
         newest = self._index.entries[max(self._index.entries)]
-        return all(getattr(newest, name) == said for name, said in _said_of(record.event).items())
+        return asdict(newest) | _said_of(record.event) == asdict(newest)
 
     def close(self) -> None:
         """Let another process write."""
@@ -217,8 +217,8 @@ class EventStore:
 def _said_of(event: Event) -> dict[str, Any]:
     """What an entry repeats of its event."""
     own = {"number", "folder", "messages", "size", "sha256"}
-    said = {row.name: getattr(event, row.name) for row in fields(Entry) if row.name not in own}
-    return said | {"kind": int(event.kind)}
+    said = vars(event) | event.size.row() | {"kind": int(event.kind)}
+    return {row.name: said[row.name] for row in fields(Entry) if row.name not in own}
 
 
 def disk_use(folder: Path) -> int:

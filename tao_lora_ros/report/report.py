@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     raise ImportError(f"{error}; reports need plotly: pip install tao_lora_ros[report]") from None
 
-from tao_lora_ros.messages.results import Event, Kind
+from tao_lora_ros.messages.results import Event
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.report.closeups import latencies, zoom
 from tao_lora_ros.report.drawing import label_color
@@ -155,10 +155,8 @@ def _event_row(record: RunRecord, event: Event) -> str:
 
 
 def _kind(event: Event) -> str:
-    """What found an event, and a contact's load."""
-    if event.kind is not Kind.LASTING_CONTACT:
-        return event.kind.text
-    return f"lasting contact, {event.mean_load:.1f} N, at most {event.peak_load:.1f} N"
+    """What found an event, and how hard it was."""
+    return ", ".join(filter(None, (event.kind.text, event.size.text)))
 
 
 def _label(record: RunRecord, event: Event) -> str:

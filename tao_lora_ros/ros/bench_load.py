@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from rclpy.serialization import deserialize_message
 from tao_lora_ros.benchmarks.signals import Stream
 from tao_lora_ros.hardware.process import usage
 from tao_lora_ros.messages.stamps import SECOND_NS, stamp_of
-from tao_lora_ros.msg import Inference, TransientEvent
+from tao_lora_ros.msg import EventSamples, Inference, TransientEvent
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
 
 _WARM_S = 3.0
@@ -57,6 +58,7 @@ class Load:
             for kind, topic, qos in (
                 (Inference, "/tao_lora/inference", outputs),
                 (TransientEvent, "/tao_lora/events", kept),
+                (EventSamples, "/tao_lora/event_samples", kept),
                 (DiagnosticArray, "/diagnostics", outputs),
             )
         ]
@@ -130,17 +132,23 @@ def latencies_ms(
 ) -> dict[str, list[float]]:
     """From the publication of the newest sample that was needed to that of what followed."""
     found: dict[str, list[float]] = {"inference": [], "onset": []}
-    for kind, at_ns, data in load.taken:
+    onsets_ns: dict[int, int] = {}  # when the event was published, which its samples follow
+    for kind, at_ns, data in sorted(load.taken, key=itemgetter(1)):
         if kind is DiagnosticArray or at_ns < since_ns:
             continue
         message = deserialize_message(data, kind)
         if kind is Inference:
             name, stamp_ns = "inference", stamp_of(message.header.stamp)
-        elif message.phase == TransientEvent.ONSET:
-            name = "onset"
-            stamp_ns = max(stamp_of(raw.stamps[-1]) for raw in message.raw if raw.stamps)
-        else:
+        elif message.phase != TransientEvent.ONSET:
             continue
+        elif kind is TransientEvent:
+            onsets_ns[message.sequence] = at_ns
+            continue
+        elif message.sequence not in onsets_ns:  # from before this began
+            continue
+        else:
+            name, at_ns = "onset", onsets_ns[message.sequence]
+            stamp_ns = max(stamp_of(raw.stamps[-1]) for raw in message.raw if raw.stamps)
         sample = round((stamp_ns - first_ns) * rate_hz / SECOND_NS)
         if 0 <= sample < len(published_ns):
             found[name].append((at_ns - int(published_ns[sample])) * 1e-6)

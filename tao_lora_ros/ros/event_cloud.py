@@ -26,9 +26,9 @@ _QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-# x, y, z in m; intensity is the peak score; peak the largest change of the force (N), or of the
-# acceleration (m/s²) where no force is known, else NaN; kind that of TransientEvent; time the onset
-# in s.
+# x, y, z in m; intensity is the peak score; peak the largest contact force (N), or the change
+# of the acceleration (m/s²) where no force is known, else NaN; kind that of TransientEvent; time
+# the onset in s.
 _FLOATS = ("x", "y", "z", "intensity", "peak")
 FIELDS = [
     *(

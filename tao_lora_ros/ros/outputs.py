@@ -14,14 +14,13 @@ from visualization_msgs.msg import MarkerArray
 
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
-from tao_lora_ros.messages.event_bytes import event_bytes
+from tao_lora_ros.messages.event_bytes import event_bytes, samples_bytes
 from tao_lora_ros.messages.inference_bytes import InferencePacker
 from tao_lora_ros.messages.results import (
     ContactLoad,
     Event,
     Inference,
     Kept,
-    Kind,
     Phase,
     Result,
 )
@@ -29,10 +28,10 @@ from tao_lora_ros.messages.route import Route
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.messages.wrench_bytes import wrench_bytes
 from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.msg import EventSamples, TransientEvent
 from tao_lora_ros.msg import Inference as InferenceMessage
-from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.preservation.event_catalogue import default_store
-from tao_lora_ros.preservation.event_record import TRANSIENT_EVENT, EventRecord, Topic
+from tao_lora_ros.preservation.event_record import OWN_TYPES, EventRecord, Topic
 from tao_lora_ros.preservation.event_writer import EventWriter
 from tao_lora_ros.ros.event_cloud import open_event_cloud
 from tao_lora_ros.ros.inputs import Input
@@ -40,12 +39,15 @@ from tao_lora_ros.ros.markers import event_markers, no_markers
 from tao_lora_ros.ros.topics import offered
 from tao_lora_ros.signal.channels import WRENCH_TYPES
 
-_EVENTS_QOS = QoSProfile(
-    depth=100,
-    history=HistoryPolicy.KEEP_LAST,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
+_KEPT = {
+    "history": HistoryPolicy.KEEP_LAST,
+    "reliability": ReliabilityPolicy.RELIABLE,
+    "durability": DurabilityPolicy.TRANSIENT_LOCAL,
+}
+_EVENTS_QOS = QoSProfile(depth=100, **_KEPT)
+# Of the newest five events, both phases: a second of two sensors at 1 kHz takes 0.1 MB, so that for
+# late joiners a few MB wait, where a hundred messages could be a hundred.
+_SAMPLES_QOS = QoSProfile(depth=10, **_KEPT)
 _ACKNOWLEDGE_S = 1.0  # Fast DDS acknowledges every 3 s at the least, but sends at once
 
 
@@ -66,13 +68,16 @@ class Outputs:
         self._inputs: Sequence[Input] = ()
         self._inferences = node.create_lifecycle_publisher(InferenceMessage, "~/inference", 100)
         self._events = node.create_lifecycle_publisher(TransientEvent, "~/events", _EVENTS_QOS)
+        self._samples = node.create_lifecycle_publisher(
+            EventSamples, "~/event_samples", _SAMPLES_QOS
+        )
         self._markers = node.create_lifecycle_publisher(MarkerArray, "~/markers", 100)
         self._loads = {
             name: node.create_lifecycle_publisher(WrenchStamped, topic, 100)
             for name, topic in _load_topics(settings).items()
         }
         self._publishers: list[LifecyclePublisher] = [
-            *(self._inferences, self._events, self._markers, *self._loads.values()),
+            *(self._inferences, self._events, self._samples, self._markers, *self._loads.values()),
         ]
         most = settings.event_cloud
         self._cloud = open_event_cloud(node, most) if most else None
@@ -117,6 +122,7 @@ class Outputs:
                 self._keep(result)
             else:
                 self._events.publish(event_bytes(result))
+                self._samples.publish(samples_bytes(result))
                 self._markers.publish(event_markers(result))
                 if self._cloud is not None and result.phase is Phase.END:
                     self._cloud.add(result)
@@ -126,18 +132,19 @@ class Outputs:
         if self.writer is None:
             return
         sources = [input.described() for input in self._inputs]
-        topic = Topic(self._events.topic_name, TRANSIENT_EVENT, (offered(_EVENTS_QOS),))
-        self.writer.submit(EventRecord.of(kept, event_bytes(kept.event), sources, topic))
+        names = self._events.topic_name, self._samples.topic_name
+        qos = (offered(_EVENTS_QOS),), (offered(_SAMPLES_QOS),)
+        own = list(map(Topic, names, OWN_TYPES, qos))
+        self.writer.submit(EventRecord.of(kept, sources, own))
 
     def _log(self, event: Event) -> None:
         channels = ", ".join(f"{shown(name)} {share:.0%}" for name, share in event.channels[:3])
         label = f"{shown(event.label)} " if event.label else ""
         lasted = f", {(event.end_ns - event.onset_ns) * 1e-9:.3f} s" * (event.phase is Phase.END)
-        if event.kind is Kind.LASTING_CONTACT:
-            lasted += f", {event.mean_load:.1f} N, at most {event.peak_load:.1f} N"
         self._node.get_logger().info(
             f"event {event.sequence} {event.phase.name.lower()}: {event.kind.text}, "
             f"score {event.peak_score:.2f} {label}({channels}){lasted}"
+            f"{', ' * bool(event.size.text)}{event.size.text}"
         )
 
     def clear_displays(self) -> None:

@@ -20,8 +20,8 @@ from tao_lora_ros.messages.from_message import event_from, inference_from
 from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.results import Event, Inference, Phase
 from tao_lora_ros.messages.stamps import joined
+from tao_lora_ros.msg import EventSamples, TransientEvent
 from tao_lora_ros.msg import Inference as InferenceMessage
-from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.report.record import RunRecord, collect_signals
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
 from tao_lora_ros.signal.source import Source, SourceConfig
@@ -51,6 +51,7 @@ class Recorder:
         self._sources = list(sources)
         self._messages: list[tuple[int, int, bytes]] = []  # subscription, time published, CDR
         self._latencies_s: list[float] = []
+        self.received = 0  # input messages that came
         self.inferences: list[Inference] = []
         self.events: list[Event] = []
         self.onset_latencies_s: dict[int, float] = {}
@@ -61,6 +62,7 @@ class Recorder:
         ]
         topics.append((InferenceMessage, f"{pipeline}/inference", _DEEP))
         topics.append((TransientEvent, f"{pipeline}/events", _EVENTS))
+        topics.append((EventSamples, f"{pipeline}/event_samples", _EVENTS))
         self._subscriptions = [
             node.create_subscription(kind, topic, lambda _: None, qos, raw=True)
             for kind, topic, qos in topics
@@ -77,15 +79,12 @@ class Recorder:
                     taken.append((index, info["source_timestamp"], data))
         for row in sorted(taken, key=lambda row: row[1]):
             self._messages.append(row)
-            if row[0] >= len(self._sources):
-                kind = self._subscriptions[row[0]].msg_type
+            kind = self._subscriptions[row[0]].msg_type
+            if row[0] < len(self._sources):
+                self.received += 1
+            elif kind is not EventSamples:  # those are for the bag alone
                 self._on_output(deserialize_message(row[2], kind))
         return len(taken)
-
-    @property
-    def received(self) -> int:
-        """Input messages that came."""
-        return len(self._messages) - len(self.inferences) - len(self.events)
 
     def _on_output(self, message: Any) -> None:
         if isinstance(message, TransientEvent):

@@ -101,7 +101,8 @@ def test_finds_the_tap_and_gives_what_a_replay_gives(bag, tmp_path):
             for connection, _, data in reader.messages(connections=chosen)
         ]
     assert topics["/imu"] + topics["/wrench"] == messages
-    assert topics["/tao_lora/events"] == len(expected.events)
+    for name in ("events", "event_samples"):
+        assert topics[f"/tao_lora/{name}"] == len(expected.events)
     assert scores == [inference.score for inference in expected.inferences]
 
 

@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tao_lora_ros.messages.event_bytes import event_bytes
+from tao_lora_ros.messages.event_bytes import event_bytes, samples_bytes
 from tao_lora_ros.messages.raw_data import RawSamples
-from tao_lora_ros.messages.results import Event, Phase
+from tao_lora_ros.messages.results import Event, Phase, Size
 
 serialization = pytest.importorskip("rclpy.serialization", reason="rclpy is not installed")
 messages = pytest.importorskip("tao_lora_ros.msg", reason="the messages are not built")
 pytestmark = pytest.mark.ros
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=9)
 stamps = st.integers(0, 2**31 * 10**9 - 1)
+numbers = st.floats()
 singles = st.floats(0, 1, width=32)
 
 
@@ -43,6 +44,13 @@ events = st.builds(
     probability=singles,
     raw=st.lists(raw_samples(), max_size=3).map(tuple),
     regime_change=st.booleans(),
+    size=st.builds(
+        Size,
+        **dict.fromkeys(("duration", "peak_force", "impulse", "peak_torque"), numbers),
+        **dict.fromkeys(("acceleration_change", "mean_load"), numbers),
+        **dict.fromkeys(("sensor", "frame_id"), texts),
+        direction=st.tuples(numbers, numbers, numbers),
+    ),
 )
 
 
@@ -50,9 +58,15 @@ events = st.builds(
 def test_rclpy_reads_it(event: Event) -> None:
     from tao_lora_ros.messages.from_message import event_from
 
-    data = event_bytes(event)
-    message = serialization.deserialize_message(data, messages.TransientEvent)
-    read = event_from(message)
+    types = (event_bytes, messages.TransientEvent), (samples_bytes, messages.EventSamples)
+    message, samples = (
+        serialization.deserialize_message(pack(event), kind) for pack, kind in types
+    )
+    read = event_from(message, samples)
+    assert event_from(message).raw == ()
+    assert (samples.header, samples.sequence) == (message.header, message.sequence)
+    assert samples.phase == message.phase
+    assert repr(read.size) == repr(event.size)
     for field in ("phase", "sequence", "frame_id", "onset_ns", "peak_ns", "end_ns", "peak_score"):
         assert getattr(read, field) == getattr(event, field)
     assert (read.channels, read.label) == (event.channels, event.label)
@@ -63,5 +77,6 @@ def test_rclpy_reads_it(event: Event) -> None:
         assert found.channels == sent.channels
         np.testing.assert_array_equal(found.stamps_ns, sent.stamps_ns)
         np.testing.assert_array_equal(found.values, sent.values)
-    again = serialization.serialize_message(message)  # padding may hold anything, so by content
-    assert serialization.deserialize_message(again, messages.TransientEvent) == message
+    for found in (message, samples):
+        again = serialization.serialize_message(found)  # padding may hold anything, so by content
+        assert repr(serialization.deserialize_message(again, type(found))) == repr(found)

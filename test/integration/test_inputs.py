@@ -72,8 +72,8 @@ def test_a_wrench_without_a_header_is_stamped_on_arrival(wire, start_node, tmp_p
         for m in motion(1.2, impacts_s=(1.0,), start_ns=begun_ns)
     ]
     wire.play(messages, rate=1.0)
-    wire.until(lambda: len(wire.events) == 2, "an event")
-    raw = {samples.source: samples for samples in wire.events[1].raw}["wrench"]
+    wire.until(lambda: len(wire.samples) == 2, "an event's samples")
+    raw = {samples.source: samples for samples in wire.samples[1].raw}["wrench"]
     stamps = [stamp.sec * SECOND + stamp.nanosec for stamp in raw.stamps]
     assert begun_ns < stamps[0] < stamps[-1] < time.time_ns()
     assert (raw.frame_id, len(raw.values)) == ("", 6 * len(stamps))

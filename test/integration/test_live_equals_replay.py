@@ -23,6 +23,7 @@ from tao_lora_ros.benchmarks.node_models import write_artifact
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.messages.from_message import event_from
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Kind, Phase
 from tao_lora_ros.model.artifact import (
@@ -83,7 +84,7 @@ def event_row(event: Event) -> tuple:
         event.onset_ns, event.frame_id, event.sequence, int(event.phase), event.onset_ns,
         event.peak_ns, event.end_ns, event.peak_score, [name for name, _ in event.channels],
         [single(share) for _, share in event.channels], event.label, single(event.probability),
-        int(event.kind), event.mean_load, event.peak_load, event.regime_change,
+        int(event.kind), event.regime_change, *map(repr, vars(event.size).values()),
     )  # fmt: skip
 
 
@@ -92,8 +93,8 @@ def event_message_row(message) -> tuple:
         ns(message.header.stamp), message.header.frame_id, message.sequence, message.phase,
         ns(message.onset), ns(message.peak), ns(message.end), message.peak_score,
         list(message.channels), [single(share) for share in message.shares], message.label,
-        single(message.probability), message.kind, message.mean_load, message.peak_load,
-        message.regime_change,
+        single(message.probability), message.kind, message.regime_change,
+        *map(repr, vars(event_from(message).size).values()),
     )  # fmt: skip
 
 
@@ -112,7 +113,8 @@ def assert_same(wire, result: Replay, artifact: Artifact) -> None:
         inference_row(inference, artifact) for inference in result.inferences
     ]
     assert list(map(event_message_row, wire.events)) == list(map(event_row, result.events))
-    for message, event in zip(wire.events, result.events, strict=True):
+    for message, event in zip(wire.samples, result.events, strict=True):
+        assert (message.sequence, message.phase) == (event.sequence, event.phase)
         assert list(map(raw_message_row, message.raw)) == list(map(raw_row, event.raw))
 
 
@@ -251,7 +253,7 @@ def test_sources_of_mixed_rates_one_of_which_comes_and_goes(wire, start_node, tm
     windows = np.array([ns(message.window_end) for message in wire.inferences])
     assert windows[-1] - windows[0] > 4.6 * SECOND
     assert np.diff(windows).max() == 16 * SECOND // 500  # nobody waits for who is away
-    raw = {raw.source: ns(raw.stamps[1]) - ns(raw.stamps[0]) for raw in wire.events[-1].raw}
+    raw = {raw.source: ns(raw.stamps[1]) - ns(raw.stamps[0]) for raw in wire.samples[-1].raw}
     assert raw == {name: period_ms * 1_000_000 for name, period_ms in PERIODS_MS.items()}
     told = iter(report["message"].split()[0] for report in watch.of("foot"))
     assert all(word in told for word in ("receiving", "silent", "receiving"))  # in this order

@@ -50,9 +50,9 @@ def test_messages_cross_the_wire(messages):
     """Serialised and read back, a message has its values: the type support's libraries load."""
     serialization = pytest.importorskip("rclpy.serialization")
     samples = messages.RawSamples(source="wrench", channels=["force.x"], values=[1.5, -2.5])
-    event = messages.TransientEvent(phase=messages.TransientEvent.END, raw=[samples])
+    event = messages.EventSamples(phase=messages.TransientEvent.END, raw=[samples])
     data = serialization.serialize_message(event)
-    assert serialization.deserialize_message(data, messages.TransientEvent) == event
+    assert serialization.deserialize_message(data, messages.EventSamples) == event
 
 
 @pytest.mark.parametrize("file", MESSAGES, ids=lambda file: file.stem)

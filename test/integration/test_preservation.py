@@ -13,7 +13,7 @@ from rosbags.highlevel import AnyReader
 
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.preservation.event_catalogue import EVENTS, read_entries, read_event
-from tao_lora_ros.preservation.event_record import EventRecord, Topic
+from tao_lora_ros.preservation.event_record import OWN_TOPICS, EventRecord, Topic
 from tao_lora_ros.preservation.event_verify import verify
 from tao_lora_ros.signal.cdr import BARE_WRENCH, IMU, WRENCH, decode_wrench
 
@@ -94,12 +94,12 @@ def test_what_a_node_stores_is_what_was_published(robot, run, tmp_path):
     from wire import EVENTS as EVENTS_QOS
     from wire import node_command
 
-    from tao_lora_ros.msg import TransientEvent
+    from tao_lora_ros.msg import EventSamples, TransientEvent
 
-    published: list[bytes] = []
-    robot.node.create_subscription(
-        TransientEvent, f"{ROBOT}/tao_lora/events", published.append, EVENTS_QOS, raw=True
-    )
+    topics = [f"{ROBOT}/tao_lora/{name}" for name in ("events", "event_samples")]
+    published: dict[str, list[bytes]] = {topic: [] for topic in topics}
+    for kind, (topic, into) in zip((TransientEvent, EventSamples), published.items(), strict=True):
+        robot.node.create_subscription(kind, topic, into.append, EVENTS_QOS, raw=True)
     lossless = [
         f"qos_overrides.{topic}.subscription.reliability:=reliable" for topic in AT.values()
     ]
@@ -108,14 +108,16 @@ def test_what_a_node_stores_is_what_was_published(robot, run, tmp_path):
     robot.until_listening(process)
     sent = spoilt(full(motion(IMPACT_S + 0.4, impacts_s=(IMPACT_S,), seed=4)))
     robot.play(sent, rate=1.0)
-    robot.until(lambda: len(robot.events) == 2 and len(published) == 2, "an event")
+    robot.until(lambda: [*map(len, (robot.events, *published.values()))] == [2, 2, 2], "an event")
     assert process.stop() == 0
     record = stored(tmp_path / "store")
-    assert record.message == published[1]
+    for (topic, message), (name, sent_messages) in zip(
+        record.published, published.items(), strict=True
+    ):
+        assert (topic.name, message) == (name, sent_messages[1])
+        assert [qos.durability.name for qos in topic.qos] == ["TRANSIENT_LOCAL"]
     assert [topic.name for topic, _ in record.received] == list(AT.values())
     assert [topic.msgtype for topic, _ in record.received] == [IMU, WRENCH]
-    assert record.topic.name == f"{ROBOT}/tao_lora/events"
-    assert [qos.durability.name for qos in record.topic.qos] == ["TRANSIENT_LOCAL"]
     for source, (topic, messages) in enumerate(record.received):
         assert_stretch(messages.data, [m.data for m in sent if m.source == source])
         assert [qos.reliability.name for qos in topic.qos] == ["RELIABLE"]
@@ -128,7 +130,7 @@ def test_what_a_replay_stores_is_what_the_bag_holds(tmp_path, capsys):
     assert main(["replay", str(bag), "--store", str(tmp_path / "store")]) == 0
     assert "1 events" in capsys.readouterr().out
     record = stored(tmp_path / "store")
-    assert record.topic.name == "/tao_lora/events"
+    assert [topic for topic, _ in record.published] == list(OWN_TOPICS)
     for source, (topic, messages) in enumerate(record.received):
         assert topic == Topic(AT[source], (IMU, WRENCH)[source])
         assert_stretch(messages.data, [m.data for m in sent if m.source == source])

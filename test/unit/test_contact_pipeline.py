@@ -14,7 +14,6 @@ from swung import CHANNELS, PRESS_S, RATE_HZ, TAPS_S, handled, messages_of, swun
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.messages.event_bytes import event_bytes
 from tao_lora_ros.messages.results import ContactLoad, Event, Kept, Kind, Phase, Result
 from tao_lora_ros.model.artifact import load_artifact, save_artifact
 from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
@@ -53,8 +52,8 @@ def test_a_press_with_taps_within_gives_one_contact_and_the_blows(out: list[Resu
     assert onset.sequence == end.sequence
     assert 0.0 <= seconds(onset.onset_ns) - PRESS_S[0] <= 0.15
     assert 0.0 <= seconds(end.end_ns) - PRESS_S[1] <= 0.3
-    assert end.mean_load == pytest.approx(8.0, abs=0.5)
-    assert end.peak_load >= end.mean_load
+    assert end.size.mean_load == pytest.approx(8.0, abs=0.5)
+    assert end.size.peak_force >= end.size.mean_load
     assert end.frame_id == "ft_link"
     assert {name.partition(".")[0] for name, _ in end.channels} == {"wrench"}
     blows = [event for event in events(out, Kind.BLOW) if event.phase is Phase.ONSET]
@@ -101,13 +100,13 @@ def test_what_is_kept_of_a_contact_is_stored_and_read_back(
     with EventStore(tmp_path) as store:
         for kept in (kept for kept in out if isinstance(kept, Kept)):
             topics = [_topic(name) for name in sources]
-            store.append(EventRecord.of(kept, event_bytes(kept.event), topics))
+            store.append(EventRecord.of(kept, topics))
     entries = [entry for entry in read_entries(tmp_path) if entry.mean_load]
     (end,) = (event for event in events(out, Kind.LASTING_CONTACT) if event.phase is Phase.END)
     (entry,) = entries
     assert (Kind(entry.kind), entry.sequence) == (Kind.LASTING_CONTACT, end.sequence)
     _, record = read_event(tmp_path, entry.number)
-    assert (record.event.kind, record.event.peak_load) == (end.kind, end.peak_load)
+    assert (record.event.kind, record.event.size) == (end.kind, end.size)
     stamps = record.event.raw[1].stamps_ns
     assert seconds(stamps[0]) == pytest.approx(seconds(end.onset_ns) - 0.25, abs=0.02)
     assert np.diff(stamps).max() <= 1e9 / RATE_HZ + 1  # shorter than twice the longest: whole
@@ -191,15 +190,16 @@ def test_replay_lists_contacts_with_kind_and_load_and_draws_them(
     assert main(["replay", str(bag), *arguments]) == 0
     rows = json.loads(found.read_text())["events"]
     (contact,) = (row for row in rows if row["kind"] == "lasting_contact")
-    assert contact["mean_load_n"] == pytest.approx(8.0, abs=0.5)
+    mean_n = contact["size"]["mean_load"]
+    assert mean_n == pytest.approx(8.0, abs=0.5)
     assert contact["onset_s"] == pytest.approx(PRESS_S[0], abs=0.15)
-    assert all("mean_load_n" not in row for row in rows if row["kind"] == "blow")
+    assert all(row["size"]["mean_load"] is None for row in rows if row["kind"] == "blow")
     printed = capsys.readouterr().out
     assert any(
-        "lasting contact" in line and f"{contact['mean_load_n']:.1f} N, at most" in line
+        "lasting contact" in line and f"{mean_n:.1f} N, at most" in line
         for line in printed.splitlines()
     )
-    assert f"lasting contact, {contact['mean_load_n']:.1f} N" in page.read_text()
+    assert f"lasting contact, {mean_n:.1f} N" in page.read_text()
 
 
 def test_all_channels_are_the_swung_tools() -> None:

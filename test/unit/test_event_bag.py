@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,9 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from tao_lora_ros.messages.raw_data import RawMessages
+from tao_lora_ros.messages.results import Size
 from tao_lora_ros.preservation.event_bag import largest_size, read_bag, write_bag
-from tao_lora_ros.preservation.event_record import TRANSIENT_EVENT, StoreError
+from tao_lora_ros.preservation.event_record import OWN_TYPES, TRANSIENT_EVENT, StoreError, Topic
 from tao_lora_ros.preservation.message_types import message_types
 from tao_lora_ros.signal.cdr import IMU
 
@@ -52,8 +54,8 @@ def test_bag_holds_samples_and_event_in_order(tmp_path):
     with AnyReader([tmp_path / "bag"]) as reader:
         messages = [(c.topic, c.msgtype, t, bytes(d)) for c, t, d in reader.messages()]
     assert [t for *_, t, _ in messages] == sorted(t for *_, t, _ in messages)
-    assert messages[-1][:2] == ("/robot/tao_lora/events", TRANSIENT_EVENT)
-    assert messages[-1][3] == record.message
+    own = [(Topic(topic, msgtype), data) for topic, msgtype, _, data in messages[-2:]]
+    assert tuple(own) == record.published
     for topic, sent in record.received:
         of_topic = [m for m in messages if m[0] == topic.name]
         assert {msgtype for _, msgtype, _, _ in of_topic} == {topic.msgtype}
@@ -117,19 +119,22 @@ def test_bag_is_an_mcap_to_others(tmp_path):
             (channel.topic, message) for _, channel, _, message in opened.iter_decoded_messages()
         ]
     assert len(decoded) == message_count(record)
-    assert decoded[-1][1].label == "impact"
+    assert decoded[-2][1].label == "impact"
+    assert len(decoded[-1][1].raw) == len(record.event.raw)
 
 
-def test_event_message_is_the_generated_one():
+@pytest.mark.parametrize("msgtype", OWN_TYPES)
+def test_event_message_is_the_generated_one(msgtype):
     """Type hash and bytes are those of the package's own messages."""
+    name = f"{msgtype.rpartition('/')[2]}.json"
     share = [Path(p) / "share" / "tao_lora_ros" / "msg" for p in _prefixes()]
-    found = [f / "TransientEvent.json" for f in share if (f / "TransientEvent.json").is_file()]
+    found = [folder / name for folder in share if (folder / name).is_file()]
     if not found:
         pytest.skip("the messages are not built")
     hashes = {
         h["type_name"]: h["hash_string"] for h in json.loads(found[0].read_text())["type_hashes"]
     }
-    assert message_types().hash_rihs01(TRANSIENT_EVENT) == hashes[TRANSIENT_EVENT]
+    assert message_types().hash_rihs01(msgtype) == hashes[msgtype]
 
 
 def _prefixes() -> list[str]:
@@ -139,7 +144,7 @@ def _prefixes() -> list[str]:
 def test_event_without_samples(tmp_path):
     for number, none in enumerate([(), (raw("imu", IMU, STAMPS[:0]),)]):
         record = event(sources=none)
-        assert write_bag([record], tmp_path / f"bag{number}") == 1
+        assert write_bag([record], tmp_path / f"bag{number}") == 2
         assert_equal(read_bag(tmp_path / f"bag{number}"), record)
 
 
@@ -197,20 +202,41 @@ def test_largest_size_is_no_less_than_the_size(tmp_path_factory, samples, frame,
     assert sum(f.stat().st_size for f in folder.iterdir()) + 4 * 4096 < largest_size(record)
 
 
-def test_a_bag_of_before_there_were_loads_is_read_by_its_own_definition(tmp_path):
+FIRST = """
+std_msgs/Header header
+uint32 sequence
+uint8 phase
+builtin_interfaces/Time onset
+builtin_interfaces/Time peak
+builtin_interfaces/Time end
+float64 peak_score
+string[] channels
+float32[] shares
+uint8 kind
+bool regime_change
+string label
+float32 probability
+RawSamples[] raw
+"""
+SECOND = FIRST.replace("bool regime", "float64 mean_load\nfloat64 peak_load\nbool regime")
+
+
+@pytest.mark.parametrize(("definition", "mean_load"), [(FIRST, nan), (SECOND, 8.0)])
+def test_a_bag_of_an_earlier_version_is_read_by_its_own_definition(tmp_path, definition, mean_load):
+    """Its samples were in the event, and of its size a lasting contact's mean load was known."""
     record = event()
-    write_bag([record], tmp_path / "new")
-    text = (ROOT / "msg" / "TransientEvent.msg").read_text()
-    old = "\n".join(line for line in text.splitlines() if "float64 mean_load" not in line)
-    old = "\n".join(line for line in old.splitlines() if "float64 peak_load" not in line)
     store = get_typestore(Stores.ROS2_JAZZY)
-    for name, definition in (("RawSamples", None), ("TransientEvent", old)):
-        definition = definition or (ROOT / "msg" / f"{name}.msg").read_text()
-        store.register(get_types_from_msg(definition, f"tao_lora_ros/msg/{name}"))
-    said = message_types().deserialize_cdr(record.message, TRANSIENT_EVENT)
+    raw_samples = (ROOT / "msg" / "RawSamples.msg").read_text()
+    for name, text in (("RawSamples", raw_samples), ("TransientEvent", definition)):
+        store.register(get_types_from_msg(text, f"tao_lora_ros/msg/{name}"))
+    said, samples = (
+        message_types().deserialize_cdr(data, topic.msgtype) for topic, data in record.published
+    )
+    values = vars(said) | {"raw": samples.raw, "mean_load": 8.0, "peak_load": 12.0}
     kind = store.types[TRANSIENT_EVENT]
-    values = {name: getattr(said, name) for name, _ in store.fielddefs[TRANSIENT_EVENT][1]}
+    values = {name: values[name] for name, _ in store.fielddefs[TRANSIENT_EVENT][1]}
     with Writer(tmp_path / "old", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
         topic = writer.add_connection("/events", TRANSIENT_EVENT, typestore=store)
         writer.write(topic, T0, store.serialize_cdr(kind(**values), TRANSIENT_EVENT))
-    assert_same_event(read_bag(tmp_path / "old").event, record.event)
+    expected = replace(record.event, size=Size(mean_load=mean_load))
+    assert_same_event(read_bag(tmp_path / "old").event, expected)

@@ -53,7 +53,7 @@ def test_list(folder, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["number", "onset", "(UTC)"]
     assert re.search(
-        r"^1 +2023-11-14 22:13:20\.000  0\.020 s +3\.25 +blow +impact +\d+ KiB +"
+        r"^1 +2023-11-14 22:13:20\.000  0\.020 s +3\.25 +blow +12\.5 N +impact +\d+ KiB +"
         r"imu\.accel_x 75%, wrench\.force_z 25%$",
         lines[1],
     )
@@ -95,7 +95,7 @@ def test_event_that_is_not_there(folder, command):
 
 def test_export_of_one_is_the_event(folder, tmp_path, capsys):
     assert run("export", 1, "--out", tmp_path / "bag", "--store", folder) == 0
-    assert "101 messages of 1 events" in capsys.readouterr().out
+    assert "102 messages of 1 events" in capsys.readouterr().out
     assert_equal(read_bag(tmp_path / "bag"), event(0))
     with pytest.raises(StoreError, match="bag: exists already"):
         run("export", 1, "--out", tmp_path / "bag", "--store", folder)
@@ -103,7 +103,7 @@ def test_export_of_one_is_the_event(folder, tmp_path, capsys):
 
 def test_export_holds_shared_samples_once(folder, tmp_path, capsys):
     assert run("export", 1, 2, 2, "--out", tmp_path / "bag", "--store", folder) == 0
-    assert "102 messages of 2 events" in capsys.readouterr().out
+    assert "104 messages of 2 events" in capsys.readouterr().out
 
 
 def test_export_csv(folder, tmp_path):

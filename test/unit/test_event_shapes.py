@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pushed_events import IMU_RAW, MS, STAMPS, WRENCH_RAW, event, raw
 
-from tao_lora_ros.messages.results import Kind, Phase
+from tao_lora_ros.messages.results import Kind, Phase, Size
 from tao_lora_ros.ros.event_shapes import LONGEST_M, Push, caption, diameter_m, push_of
 from tao_lora_ros.signal.cdr import WRENCH
 
@@ -37,7 +37,7 @@ def test_the_acceleration_where_no_force_is_known() -> None:
 
 def test_what_came_before_the_onset_is_no_push() -> None:
     early = raw("wrench", WRENCH, (0.0, 0.0, -20.0), (90.0, 0.0, 0.0), at=3)
-    np.testing.assert_allclose(push_of(event(early)).vector, 0.0)
+    assert push_of(event(early)) is None
 
 
 def test_no_samples_since_the_onset_no_push() -> None:
@@ -71,14 +71,18 @@ def test_a_higher_score_is_never_drawn_smaller(one: float, other: float) -> None
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({}, "#3 impact 88%, score 2.3"),
-        ({"label": ""}, "#3 blow, score 2.3"),
-        ({"label": "", "phase": Phase.ONSET, "end_ns": 0}, "#3 blow, score 2.3, open"),
+        ({}, "#3 impact 88%, 5.0 N, score 2.3"),
+        ({"label": ""}, "#3 blow, 5.0 N, score 2.3"),
+        ({"label": "", "phase": Phase.ONSET, "end_ns": 0}, "#3 blow, 5.0 N, score 2.3, open"),
         (
-            {"label": "", "kind": Kind.LASTING_CONTACT, "peak_load": 12.34},
-            "#3 lasting contact, 12.3 N, score 2.3",
+            {
+                "label": "",
+                "kind": Kind.LASTING_CONTACT,
+                "size": Size(peak_force=12.34, mean_load=8.0),
+            },
+            "#3 lasting contact, 8.0 N, at most 12.3 N, score 2.3",
         ),
     ],
 )
 def test_caption(changes, text) -> None:
-    assert caption(replace(event(), **changes)) == text
+    assert caption(replace(event(WRENCH_RAW), **changes)) == text
