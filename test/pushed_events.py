@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from tao_lora_ros.contact.event_size import size_of
+from tao_lora_ros.contact.event_size import Span, size_of
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Event, Phase
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
 MS = 1_000_000
-STAMPS = np.arange(-20, 30, dtype=np.int64) * MS  # the onset at 0
+STAMPS = np.arange(-60, 30, dtype=np.int64) * MS  # the onset at 0
 
 
-def raw(name: str, msgtype: str, rest: tuple, push: tuple, at: int = 25) -> RawSamples:
+def raw(name: str, msgtype: str, rest: tuple, push: tuple, at: int = 65) -> RawSamples:
     """A source at `rest`, its first three channels pushed once, in sample `at`."""
     values = np.tile(np.array([*rest, 0.0, 0.0, 0.0]), (len(STAMPS), 1))
     values[at, :3] += push
@@ -25,7 +25,7 @@ def event(*sources: RawSamples, phase: Phase = Phase.END) -> Event:
     end_ns = 29 * MS if phase is Phase.END else 0
     return Event(
         phase, 3, "imu_link", 0, 5 * MS, end_ns, 2.34, (), "impact", 0.876, sources,
-        size=size_of(sources, 0, 29 * MS),
+        size=size_of(sources, Span(0, 29 * MS)),
     )  # fmt: skip
 
 

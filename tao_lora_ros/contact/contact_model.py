@@ -88,9 +88,14 @@ def terms_of(rows: Array, accel: Columns, gyro: Columns, rate_hz: float) -> Arra
         return rows[:, list(accel)]
     rates = rows[:, list(gyro)]
     accelerations = np.diff(rates, axis=0, prepend=np.nan) * rate_hz
+    return rate_terms(rows[:, list(accel)], rates, accelerations)
+
+
+def rate_terms(force: Array, rates: Array, accelerations: Array) -> Array:
+    """All `DYNAMIC` terms of specific force, angular rates and accelerations, [n, 3] each."""
     x, y, z = rates.T
     products = np.stack((x * x, y * y, z * z, x * y, x * z, y * z), axis=1)
-    return np.hstack((rows[:, list(accel)], products, accelerations))
+    return np.hstack((force, products, accelerations))
 
 
 def wrenches_of(channels: Iterable[str]) -> dict[str, Columns]:

@@ -1,99 +1,181 @@
 """How hard an event was, from the samples as the sensors gave them.
 
-Joint efforts alone tell no contact force: what they mean depends on the arm's pose and its load.
+A wrench tells what touches and what the body that hangs on it makes of its motion, ringing after a
+blow too. Where a contact model knows the latter it is taken off, by the IMU's samples interpolated
+to the wrench's stamps. What is left of the wrench, less its median before the event, is the contact
+load; without a model that is the change of the wrench. Joint efforts alone tell no force: what they
+mean depends on the arm's pose and load.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from math import isnan, nan
+from dataclasses import dataclass, replace
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.contact.contact_model import Array, Columns, ContactModel, rate_terms
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Size
 from tao_lora_ros.signal.channels import quantities
 
-Array = NDArray[np.float64]
+# A blow begins a few samples before the row that shows it, a press while it is still small.
+LEAD_S = 0.02
 
 
-def size_of(raws: Sequence[RawSamples], onset_ns: int, end_ns: int) -> Size:
+@dataclass(frozen=True)
+class Span:
+    """What an event takes of the time, in ns: its first and last moment, or so far the newest."""
+
+    onset_ns: int
+    end_ns: int
+
+    @property
+    def begin_ns(self) -> int:
+        """What is older is from before the event."""
+        return self.onset_ns - round(LEAD_S * 1e9)
+
+
+@dataclass(frozen=True)
+class _Signal:
+    """A quantity of three axes: stamps ascend, [n]; values are finite, [n, 3]."""
+
+    sensor: str
+    frame_id: str
+    stamps_ns: NDArray[np.int64]
+    values: Array
+
+    def change(self, span: Span) -> _Signal:
+        """What an event changed of it; empty where there is no sample in it."""
+        first, last = np.searchsorted(self.stamps_ns, (span.begin_ns, span.end_ns + 1))
+        if first == last:
+            return replace(self, stamps_ns=self.stamps_ns[:0], values=self.values[:0])
+        usual = np.median(self.values[:first], axis=0) if first else self.values[0]
+        values = self.values[first:last] - usual
+        return replace(self, stamps_ns=self.stamps_ns[first:last], values=values)
+
+    def at(self, stamps_ns: NDArray[np.int64]) -> Array:
+        """Its values at other stamps, [m, 3]."""
+        times = self.stamps_ns - stamps_ns[0]
+        return np.array([np.interp(stamps_ns - stamps_ns[0], times, v) for v in self.values.T]).T
+
+    def slope(self) -> _Signal:
+        """By how much it changes a second, between its samples."""
+        between = np.diff(self.stamps_ns)
+        stamps_ns = self.stamps_ns[:-1] + between // 2
+        return replace(
+            self, stamps_ns=stamps_ns, values=np.diff(self.values, axis=0) / between[:, None] * 1e9
+        )
+
+    @property
+    def sizes(self) -> Array:
+        """Length of each value."""
+        return np.asarray(np.linalg.norm(self.values, axis=1))
+
+
+_Signals = dict[str, _Signal]  # by the name of the quantity, such as `wrench.force`
+
+
+def size_of(
+    raws: Sequence[RawSamples],
+    span: Span,
+    channels: Sequence[str] = (),
+    models: Sequence[ContactModel] = (),
+) -> Size:
     """The size of an event.
 
     Args:
-        raws: the samples of each source, from before the onset on.
-        onset_ns, end_ns: the event's first and last moment; of one that goes on, the newest.
+        raws: the samples of each source since the pre-roll, their lags taken off the stamps.
+        span: of the event.
+        channels: of the rows that the models are of.
+        models: what is known of the wrenches' loads.
 
     Returns:
         The size; of several wrenches that with the largest force, of several IMUs that which
         changed the most.
     """
-    loads = [_load_size(raw, onset_ns, end_ns) for raw in raws]
-    shakes = [_shake_size(raw, onset_ns, end_ns) for raw in raws]
-    shake = max(shakes, key=lambda size: _order(size.acceleration_change), default=Size())
-    load = max(loads, key=_load_order, default=Size())
-    size = shake if isnan(load.peak_force) else load
+    signals = _signals(raws)
+    for model in models:
+        signals |= _contact_load(signals, channels, model)
+    changes = {name: signal.change(span) for name, signal in signals.items()}
+    force, torque, accel = (_largest(changes, name) for name in ("force", "torque", "accel"))
+    if force:
+        torque = changes.get(f"{force.sensor}.torque")
+    size = _directed(force or accel)
     return replace(
         size,
-        duration=(end_ns - onset_ns) * 1e-9,
-        peak_torque=load.peak_torque,
-        acceleration_change=shake.acceleration_change,
+        duration=(span.end_ns - span.onset_ns) * 1e-9,
+        peak_force=_peak(force),
+        impulse=_impulse(force) if force else nan,
+        peak_torque=_peak(torque),
+        acceleration_change=_peak(accel),
     )
 
 
-def _load_order(size: Size) -> tuple[float, float]:
-    return _order(size.peak_force), _order(size.peak_torque)
+def _signals(raws: Sequence[RawSamples]) -> _Signals:
+    """All that has three axes, where all three are known."""
+    found: _Signals = {}
+    for raw in raws:
+        later = np.diff(raw.stamps_ns, prepend=-(2**62)) > 0
+        for name, columns in quantities(raw.channels).items():
+            values = raw.values[:, columns]
+            known = later & np.isfinite(values).all(axis=1)
+            if values.shape[1] == 3 and known.any():
+                stamps_ns = raw.stamps_ns[known]
+                found[name] = _Signal(raw.source, raw.frame_id, stamps_ns, values[known])
+    return found
 
 
-def _order(value: float) -> float:
-    return -1.0 if isnan(value) else value
+def _contact_load(signals: _Signals, channels: Sequence[str], model: ContactModel) -> _Signals:
+    """Force and torque that motion does not explain, of one wrench."""
+
+    def named(columns: Columns) -> str:
+        return channels[columns[0]].rpartition("_")[0] if columns else ""
+
+    accel, gyro = (signals.get(named(columns)) for columns in (model.accel, model.gyro))
+    if accel is None or (model.gyro and (gyro is None or len(gyro.stamps_ns) < 2)):
+        return {}
+    gains, found = np.array(model.gains), {}
+    for axes, columns in ((slice(3), model.wrench[:3]), (slice(3, 6), model.wrench[3:])):
+        signal = signals.get(named(columns))
+        if signal is None:
+            continue
+        terms = accel.at(signal.stamps_ns)
+        if gyro:
+            rates = gyro.at(signal.stamps_ns)
+            terms = rate_terms(terms, rates, gyro.slope().at(signal.stamps_ns))
+        found[named(columns)] = replace(signal, values=signal.values - terms @ gains[axes].T)
+    return found
 
 
-def _load_size(raw: RawSamples, onset_ns: int, end_ns: int) -> Size:
-    """Force, impulse and torque of a wrench."""
-    stamps_ns, force = _change(raw, "force", onset_ns, end_ns)
-    _, torque = _change(raw, "torque", onset_ns, end_ns)
-    between_s = np.diff(stamps_ns)[:, None] * 1e-9
-    impulse = (0.5 * (force[1:] + force[:-1]) * between_s).sum(axis=0)
-    return replace(
-        _peak(raw, force),
-        impulse=float(np.linalg.norm(impulse)) if len(force) else nan,
-        peak_torque=float(np.linalg.norm(torque, axis=1).max()) if len(torque) else nan,
-    )
+def _largest(changes: _Signals, quantity: str) -> _Signal | None:
+    """Of the sensors of a quantity that with the largest change."""
+    of_kind = [
+        signal
+        for name, signal in changes.items()
+        if name.endswith(f".{quantity}") and len(signal.values)
+    ]
+    return max(of_kind, key=_peak, default=None)
 
 
-def _shake_size(raw: RawSamples, onset_ns: int, end_ns: int) -> Size:
-    """The change of an accelerometer's reading."""
-    _, change = _change(raw, "accel", onset_ns, end_ns)
-    size = _peak(raw, change)
-    return replace(size, peak_force=nan, acceleration_change=size.peak_force)
+def _peak(signal: _Signal | None) -> float:
+    return float(signal.sizes.max()) if signal and len(signal.values) else nan
 
 
-def _peak(raw: RawSamples, change: Array) -> Size:
-    """Size and direction of the largest of some vectors, [n, 3]."""
-    if not len(change):
+def _impulse(force: _Signal) -> float:
+    """Size of the integral, by the trapezoidal rule."""
+    between_s = np.diff(force.stamps_ns)[:, None] * 1e-9
+    means = 0.5 * (force.values[1:] + force.values[:-1])
+    return float(np.linalg.norm((means * between_s).sum(axis=0)))
+
+
+def _directed(signal: _Signal | None) -> Size:
+    """The direction of the largest value, and whose it is."""
+    if signal is None:
         return Size()
-    sizes = np.linalg.norm(change, axis=1)
+    sizes = signal.sizes
     at = int(sizes.argmax())
-    x, y, z = (change[at] / sizes[at]).tolist() if sizes[at] else (nan, nan, nan)
-    return Size(
-        peak_force=float(sizes[at]), sensor=raw.source, frame_id=raw.frame_id, direction=(x, y, z)
-    )
-
-
-def _change(
-    raw: RawSamples, quantity: str, onset_ns: int, end_ns: int
-) -> tuple[NDArray[np.int64], Array]:
-    """What an event changed of a quantity with three axes, and the stamps; both empty without."""
-    columns = quantities(raw.channels).get(f"{raw.source}.{quantity}", slice(0))
-    values = raw.values[:, columns]
-    known = np.isfinite(values).all(axis=1) & (values.shape[1] == 3) & (raw.stamps_ns <= end_ns)
-    stamps_ns, values = raw.stamps_ns[known], values[known]
-    during = stamps_ns >= onset_ns
-    if not during.any():
-        return stamps_ns[:0], values.reshape(-1, 3)[:0]
-    rest = values[~during]
-    usual = np.median(rest, axis=0) if len(rest) else values[0]
-    return stamps_ns[during], values[during] - usual
+    x, y, z = (signal.values[at] / sizes[at]).tolist() if sizes[at] else (nan, nan, nan)
+    return Size(sensor=signal.sensor, frame_id=signal.frame_id, direction=(x, y, z))

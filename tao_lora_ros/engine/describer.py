@@ -9,8 +9,8 @@ from math import inf
 
 import numpy as np
 
-from tao_lora_ros.contact.contacts import Contact
-from tao_lora_ros.contact.event_size import size_of
+from tao_lora_ros.contact.contacts import Contact, Contacts
+from tao_lora_ros.contact.event_size import Span, size_of
 from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
@@ -38,6 +38,7 @@ class EventDescriber:
 
     Args:
         intake: the sources and their newest messages.
+        contacts: what is known of the wrenches' loads.
         labels: the model's labels.
         pre_roll_s: raw samples before the onset, in seconds.
         longest_s: of a longer event the beginning and the end are kept, so long each.
@@ -50,6 +51,7 @@ class EventDescriber:
     def __init__(
         self,
         intake: Intake,
+        contacts: Contacts,
         labels: tuple[str, ...],
         pre_roll_s: float,
         longest_s: float,
@@ -57,6 +59,7 @@ class EventDescriber:
         described: int = 0,
     ) -> None:
         self._intake = intake
+        self._contacts = contacts
         self._source_of = [s for s in intake.sources for _ in s.config.channels]
         self._labels = labels
         self._pre_roll_ns = round(pre_roll_s * 1e9)
@@ -126,7 +129,14 @@ class EventDescriber:
         return event
 
     def _size(self, found: Transient | Contact, raw: tuple[RawSamples, ...], until_ns: int) -> Size:
-        measured = size_of(raw, found.onset_ns, found.end_ns or until_ns)
+        """How hard it was up to its end, or so far."""
+        lags_ns = [round(source.config.lag_s * 1e9) for source in self._intake.sources]
+        timed = [
+            replace(samples, stamps_ns=samples.stamps_ns - lag_ns)
+            for samples, lag_ns in zip(raw, lags_ns, strict=True)
+        ]
+        span = Span(found.onset_ns, found.end_ns or until_ns)
+        measured = size_of(timed, span, self._intake.channels, self._contacts.models)
         return (
             replace(measured, mean_load=found.mean_load) if isinstance(found, Contact) else measured
         )

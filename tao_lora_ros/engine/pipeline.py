@@ -130,6 +130,7 @@ class Pipeline:
         self._window = SlidingWindow(artifact.window, len(artifact.channels))
         self._describer = EventDescriber(
             self.intake,
+            self._contacts,
             artifact.labels,
             self._settings.pre_roll_s,
             self._settings.max_transient_s,

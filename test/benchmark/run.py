@@ -22,9 +22,9 @@ def _parser() -> ArgumentParser:
     events.add_argument("--quick", action="store_true", help="about a tenth of it")
     events.add_argument(
         "--part",
-        choices=("sim", "real", "learning", "touchdowns", "presses"),
-        help="simulated and KUKA scenes, terrain, learning while running on it, feet, or lasting "
-        "contacts, alone (default: all)",
+        choices=("sim", "real", "learning", "touchdowns", "presses", "sizes"),
+        help="simulated and KUKA scenes, terrain, learning while running on it, feet, lasting "
+        "contacts, or how hard, alone (default: all)",
     )
 
     latency = _add(parts, "latency", _latency, "time of one inference, host to host")
@@ -77,6 +77,8 @@ def _events(options: Namespace) -> None:
         rows += _presses(options.quick, say)
     if options.part in (None, "touchdowns"):
         rows += _touchdowns(say)
+    if options.part in (None, "sizes"):
+        rows += _sizes(options.quick, say)
     arguments = ["--quick"] * options.quick
     arguments += [f"--part {options.part}"] if options.part else []
     _report(options, "events", arguments, PACKAGES, rows)
@@ -108,6 +110,15 @@ def _presses(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
         say("cases presses*: left out, MuJoCo is not installed; pip install mujoco")
         return []
     return list(bench_presses(2 if quick else 12, default_cache(), kuka.data_folder(), say))
+
+
+def _sizes(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
+    if find_spec("mujoco") is None:
+        say("cases sizes-*: left out, MuJoCo is not installed; pip install mujoco")
+        return []
+    from benchmark.sizes import bench_sizes
+
+    return list(bench_sizes(2 if quick else 12, say))
 
 
 def _touchdowns(say: Callable[[str], None]) -> list[Measurement]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tao_lora_ros.contact.contacts import Contact
+from tao_lora_ros.contact.contacts import Contact, Contacts
 from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.describer import EventDescriber
 from tao_lora_ros.engine.intake import Intake
@@ -22,7 +22,10 @@ def describer(labels: tuple[str, ...] = ("free", "contact", "impact")) -> EventD
     intake = Intake(Settings(wrenches=("ft",)), rate_hz=500.0)
     for source, frame in zip(intake.sources, ("imu_link", "ft_link"), strict=True):
         source.frame_id = frame
-    return EventDescriber(intake, labels, pre_roll_s=0.02, longest_s=0.1, post_roll_s=0.04)
+    contacts = Contacts((), 12, 500.0, 60.0)
+    return EventDescriber(
+        intake, contacts, labels, pre_roll_s=0.02, longest_s=0.1, post_roll_s=0.04
+    )
 
 
 def transient(lasts_ms: int = 20) -> Transient:

@@ -27,7 +27,7 @@ def test_an_event_is_an_arrow_a_sphere_and_a_label() -> None:
     assert (start.x, start.y, start.z) == (0.0, 0.0, 0.0)
     assert (tip.x, tip.y, tip.z) == pytest.approx((0.0, 0.03, 0.04))
     assert shown["event"].scale.x == shown["event"].scale.z == pytest.approx(0.05 * 2.34)
-    assert shown["label"].text == "#3 impact 88%, score 2.3"
+    assert shown["label"].text == "#3 impact 88%, 5.0 N, score 2.3"
     assert shown["label"].pose.position.z > shown["event"].scale.z / 2
     for marker in shown.values():
         assert marker.header.frame_id == "wrench_link"
