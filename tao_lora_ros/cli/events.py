@@ -176,7 +176,8 @@ def draw_event(options: Namespace) -> None:
     """`tao-lora events plot`."""
     entry, record = read_event(options.store, options.number)
     title = f"Event {entry.number}, {_time(entry.onset_ns)} UTC, score {entry.peak_score:.2f}"
-    plot_event(record.event, f"{title}, {entry.label}" if entry.label else title, options.out)
+    title = ", ".join(filter(None, (title, entry.label, record.event.size.text)))
+    plot_event(record.event, title, options.out)
     print(options.out)
 
 
