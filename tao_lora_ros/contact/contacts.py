@@ -51,7 +51,6 @@ class Contacts:
     ) -> None:
         self._channels = channels
         self._rate_hz, self._most_s = rate_hz, most_s
-        self._ended: list[tuple[Change, Contact]] = []
         self._use(models)
 
     def _use(self, models: Sequence[ContactModel]) -> None:
@@ -62,29 +61,39 @@ class Contacts:
         self.clear()
 
     def clear(self) -> None:
-        """Forget all signals, and contacts that go on."""
+        """Forget all signals, and contacts that go on or whose end was not given out."""
         self._state = level_test.new_level_test(self.models, self._rate_hz, self._most_s)
+        self._ended: list[Contact] = []
 
     def recalibrate(self, models: Sequence[ContactModel]) -> None:
         """Go on with other models; contacts that go on end with the next row."""
-        self._ended += [(Change.END, contact) for contact in self.stop()]
+        ended = self.stop()
         self._use(models)
+        self._ended = ended
 
     def stop(self) -> list[Contact]:
-        """End the contacts that go on, at their last rows."""
+        """End the contacts that go on, at their last rows, and give out all that have ended."""
         going_on = np.flatnonzero(self._state.now["open"]).tolist()
         self._state.now["open"] = self._state.now["above"] = 0
-        return [self._contact(wrench, ended=True) for wrench in going_on]
+        ended, self._ended = self._ended, []
+        return ended + [self._contact(wrench, ended=True) for wrench in going_on]
 
     def drop(self, wrench: int) -> None:
-        """End a contact without a word; what the wrench bears is learned as usual again."""
-        self._state.now["open"][wrench] = self._state.now["above"][wrench] = 0
+        """End a contact without a word; what the wrench bears from now on is the usual load."""
+        for name in ("open", "above", "learned", "bias"):
+            self._state.now[name][wrench] = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether rows change nothing: no model, and no end to be given out."""
+        return not self.models and not self._ended
 
     def push(self, time_ns: int, values: NDArray[np.float64]) -> Changes:
         """Take one row, float64 [C], NaN where a channel has no value; what it changed."""
         if not level_test.follow(self._state, time_ns, values) and not self._ended:
             return ()
-        changes, self._ended = self._ended, []
+        changes = [(Change.END, contact) for contact in self._ended]
+        self._ended = []
         for wrench, number in enumerate(self._state.now["change"].tolist()):
             if change := Change(number):
                 changes.append((change, self._contact(wrench, change is not Change.ONSET)))

@@ -307,7 +307,7 @@ class Pipeline:
                 yield self._infer(row, step)
         if step.change is not Change.NONE:
             yield self._changed(step.change, self._detector.transient, row.time_ns)
-        if self._contacts.models:
+        if not self._contacts.idle:
             yield from self._follow_contacts(row)
         yield from self._describer.kept(row.time_ns)
 

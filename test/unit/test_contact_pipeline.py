@@ -142,6 +142,38 @@ def test_calibrating_in_a_contact_closes_it() -> None:
     assert events(rest, Kind.LASTING_CONTACT)[0].phase is Phase.END
 
 
+def phases(found: list[Result]) -> list[tuple[Phase, int]]:
+    return [(event.phase, event.sequence) for event in events(found, Kind.LASTING_CONTACT)]
+
+
+def test_a_model_without_expected_loads_after_a_calibration_in_a_contact_ends_it_once() -> None:
+    contact = np.zeros((round(42.0 * RATE_HZ), 6))
+    contact[round(40.0 * RATE_HZ) :, 0] = 8.0
+    messages, cut = messages_of(swung(42.0, seed=4, contact=contact)), round(2 * 41.0 * RATE_HZ)
+    subject = pipeline()
+    found = results(subject, messages[:cut], flush=False)
+    subject.calibrate()
+    found += subject.use(replace(subject.artifact, contacts=()))
+    found += results(subject, messages[cut:])
+    number = events(found, Kind.LASTING_CONTACT)[0].sequence
+    assert phases(found) == [(Phase.ONSET, number), (Phase.END, number)]
+
+
+def test_a_calibration_that_learns_nothing_of_a_wrench_ends_its_contact_once() -> None:
+    contact = np.zeros((round(22.0 * RATE_HZ), 6))
+    contact[round(20.8 * RATE_HZ) :, 0] = 8.0
+    messages = messages_of(swung(22.0, seed=4, contact=contact))
+    late = [m for m in messages if m.source == 0 or m.stamp_ns > START_NS + 20 * S]
+    subject, cut = pipeline(), START_NS + round(21.2 * S)
+    found = results(subject, [m for m in late if m.stamp_ns <= cut], flush=False)
+    assert [phase for phase, _ in phases(found)] == [Phase.ONSET]
+    assert "not known, the recordings are too short" in subject.calibrate()[-1]
+    assert subject.contact_models == {"wrench": None}
+    found += results(subject, [m for m in late if m.stamp_ns > cut])
+    number = phases(found)[0][1]
+    assert phases(found) == [(Phase.ONSET, number), (Phase.END, number)]
+
+
 def test_an_artifact_keeps_its_contact_models(tmp_path: Path) -> None:
     save_artifact(swung_artifact(), tmp_path)
     assert load_artifact(tmp_path).contacts == swung_artifact().contacts

@@ -133,6 +133,33 @@ def test_stop_ends_what_goes_on_and_clear_forgets_it() -> None:
     assert np.isnan(subject.load(0)).all()
 
 
+@pytest.mark.parametrize("models", [[], [ALONE]])
+def test_an_end_that_is_not_given_out_yet_is_given_out_by_stop_or_forgotten_by_clear(
+    models: list[ContactModel],
+) -> None:
+    for given_out in (True, False):
+        subject = contacts()
+        ((_, _, onset),) = run(subject, pressed(4.0, (3.0, 4.0, 8.0)))
+        subject.recalibrate(models)
+        subject.recalibrate(models)  # a second one before any row changes nothing
+        if given_out:
+            assert [contact.onset_ns for contact in subject.stop()] == [onset.onset_ns]
+        else:
+            subject.clear()
+        assert subject.stop() == []
+        assert subject.push(0, np.zeros(6)) == ()
+
+
+def test_what_is_borne_after_a_contact_was_dropped_is_usual() -> None:
+    rows = pressed(14.0, (3.0, 12.0, 8.0))
+    subject = contacts()
+    assert len(run(subject, rows[: 4 * S])) == 1
+    subject.drop(0)
+    ((_, change, released),) = run(subject, rows[4 * S :], 4 * S)
+    assert change is Change.ONSET
+    assert released.onset_ns / 5_000_000 == pytest.approx(12.0 * S, abs=0.05 * S)
+
+
 def test_another_calibration_ends_what_goes_on_with_the_next_row() -> None:
     subject = contacts()
     run(subject, pressed(4.0, (3.0, 4.0, 8.0)))
