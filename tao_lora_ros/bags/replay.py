@@ -104,6 +104,7 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
         "notices": [f"{name}: {text}" for name, text in _notices(pipeline)],
         "glitches": dict(pipeline.glitches),
         "jumps": dict(pipeline.jumps),
+        "contacts_of_walking": counts.contacts_of_walking,
         "regime_changes": counts.regime_changes,
         "learned_s": pipeline.learner.seconds,
         "thresholds": {
@@ -129,6 +130,8 @@ def _notices(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     for name, model in pipeline.contact_models.items():
         if model is None or not model.accel:
             yield name, told(model, pipeline.artifact.channels)
+    if count := pipeline.counts.contacts_of_walking:
+        yield "contacts", f"{count} not used: of a foot that walks, whose touchdowns are told"
 
 
 def _account_row(account: Account) -> dict[str, Any]:

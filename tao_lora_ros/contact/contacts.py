@@ -73,10 +73,15 @@ class Contacts:
 
     def stop(self) -> list[Contact]:
         """End the contacts that go on, at their last rows, and give out all that have ended."""
-        going_on = np.flatnonzero(self._state.now["open"]).tolist()
+        ended, self._ended = [*self._ended, *self.going_on], []
         self._state.now["open"] = self._state.now["above"] = 0
-        ended, self._ended = self._ended, []
-        return ended + [self._contact(wrench, ended=True) for wrench in going_on]
+        return ended
+
+    @property
+    def going_on(self) -> list[Contact]:
+        """Contacts whose onset was given out, as they would end now."""
+        wrenches = np.flatnonzero(self._state.now["open"]).tolist()
+        return [self._contact(wrench, ended=True) for wrench in wrenches]
 
     def drop(self, wrench: int) -> None:
         """End a contact without a word; what the wrench bears from now on is the usual load."""

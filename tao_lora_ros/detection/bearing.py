@@ -36,7 +36,8 @@ BEARING = np.dtype(
         ("load", np.float64),  # that is always borne, N; 0: none
         ("air_rows", np.int64),  # in the air that make a flight
         ("rows", np.int64),  # in the air by now
-        ("since", np.int64),  # rows since the last flight
+        ("since", np.int64),  # rows since the last flight; 0 in one
+        ("before", np.int64),  # rows since the flight before that
         ("least", np.float64),  # share of the load that was not exceeded for a flight
         ("low_rows", np.int64),  # newest in turn below `IN_AIR`
         ("highest", np.float64),  # share in these
@@ -104,7 +105,7 @@ def new_bearings(count: int) -> NDArray:
     """Of forces without a load, which stand on the ground."""
     bearings = np.zeros(count, BEARING)
     bearings["least"] = IN_AIR - NEAR
-    bearings["since"] = np.iinfo(np.int64).max // 2
+    bearings["since"] = bearings["before"] = np.iinfo(np.int64).max // 2
     return bearings
 
 
@@ -125,13 +126,18 @@ def touchdown(bearings, numbers, values):
             continue
         share = np.sqrt(square) / bearing.load
         _follow_least(bearing, share)
-        bearing.since = 0 if bearing.rows >= bearing.air_rows else bearing.since + 1
+        bearing.before += 1
+        bearing.since += 1
         if share < bearing.least + NEAR:
             bearing.rows += 1
+            if bearing.rows == bearing.air_rows:
+                bearing.before = bearing.since
         elif share >= bearing.least + ABOVE:
             if bearing.rows >= bearing.air_rows:
                 landed = max(landed, share)
             bearing.rows = 0
+        if bearing.rows >= bearing.air_rows:
+            bearing.since = 0
     return landed
 
 

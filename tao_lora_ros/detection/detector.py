@@ -22,7 +22,7 @@ _ONSET, _ACCEPTED, _NONE = int(Change.ONSET), int(Change.ACCEPTED), int(Change.N
 _STEP = np.dtype([("score", np.float64), ("transient", np.bool_)])
 
 
-WALK_S = 10.0  # after a flight: the load of a foot that walks is no contact with a hand
+WALK_S = 10.0  # a robot that walks lifts its feet at least twice in this time
 
 
 class _State(NamedTuple):
@@ -132,11 +132,17 @@ class Detector:
         """There was a fault: the last while and what comes next are not to be learned."""
         learning.interrupt(self._collected)
 
-    def load_of_walking(self, channel: int) -> float:
-        """What a channel's force always bears, N, if it was in the air not long ago; else 0."""
-        analyzer = self._state.analyzer
-        bearing = analyzer.bearings[analyzer.forces[channel]]
-        return float(bearing["load"]) if bearing["since"] < WALK_S * self._rate_hz else 0.0
+    def flights(self, channel: int) -> tuple[float, int]:
+        """What a channel's force always bears, N, and the flights of the last `WALK_S`.
+
+        Those are of all forces, two of each at most; 0 where this one was not in the air.
+        """
+        analyzer, last = self._state.analyzer, WALK_S * self._rate_hz
+        own, feet = analyzer.bearings[analyzer.forces[channel]], analyzer.bearings
+        feet = feet[feet["load"] > 0.0]
+        count = np.count_nonzero((feet["since"] < last, feet["before"] < last))
+        load = float(own["load"])
+        return load, int(count) if load and own["since"] < last else 0
 
     def forget_loads(self) -> None:
         """Look for touchdowns no more."""

@@ -18,6 +18,7 @@ class Counts:
         transient: inferences on the transient path.
         events: transients and contacts that began.
         contacts: of these, lasting contacts.
+        contacts_of_walking: that were found in what a walking foot bears, and are no events.
         regime_changes: transients and contacts that were accepted as the new steady state.
         resets: times that all signals were forgotten.
     """
@@ -30,6 +31,7 @@ class Counts:
     transient: int = 0
     events: int = 0
     contacts: int = 0
+    contacts_of_walking: int = 0
     regime_changes: int = 0
     resets: int = 0
 

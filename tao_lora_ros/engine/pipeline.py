@@ -38,6 +38,7 @@ from tao_lora_ros.signal.source import ClockJump, unit_of
 from tao_lora_ros.signal.window import SlidingWindow
 
 LOADS = ("N", "Nm")
+STEPS = 2
 
 _Runner = tuple[ChosenRuntime | NoRuntime, Inferrer | NoInferrer]
 
@@ -306,7 +307,10 @@ class Pipeline:
             if self._schedule.due(step.path, onset=step.change is Change.ONSET):
                 yield self._infer(row, step)
         if step.change is not Change.NONE:
-            yield self._changed(step.change, self._detector.transient, row.time_ns)
+            transient = self._detector.transient
+            yield self._changed(step.change, transient, row.time_ns)
+            if transient.touchdown:
+                yield from self._end_contacts_of_walking(row.time_ns)
         if not self._contacts.idle:
             yield from self._follow_contacts(row)
         yield from self._describer.kept(row.time_ns)
@@ -336,17 +340,30 @@ class Pipeline:
         for change, contact in self._contacts.push(row.time_ns, row.values):
             if change is Change.ONSET and self._is_of_walking(contact):
                 self._contacts.drop(contact.wrench)
+                self.counts.contacts_of_walking += 1
                 continue
             self.counts.contacts += change is Change.ONSET
             yield self._changed(change, contact, row.time_ns)
         if self._load_rows and self.counts.rows % self._load_rows == 0:
             yield from self._loads(row.time_ns)
 
+    def _end_contacts_of_walking(self, time_ns: int) -> Iterator[Event]:
+        """Contacts that began before it was known that the robot walks."""
+        for contact in filter(self._is_of_walking, self._contacts.going_on):
+            self._contacts.drop(contact.wrench)
+            yield self._changed(Change.END, contact, time_ns)
+
     def _is_of_walking(self, contact: Contact) -> bool:
-        """Whether its wrench is a foot's: one that walks, and bears more than what hangs on it."""
+        """Whether its wrench is a foot's: of a robot that walks, and what it bears does not hang.
+
+        A hand lifts an arm's tool once where a robot takes steps. What weighs more by an IMU than
+        is ever borne does not hang on an arm: there one step is enough.
+        """
         model = self._contacts.models[contact.wrench]
-        borne = self._detector.load_of_walking(model.wrench[0])
-        return borne > 0.0 and not borne / 2 <= model.weight <= 2 * borne
+        borne, flights = self._detector.flights(model.wrench[0])
+        if borne / 2 <= model.weight <= 2 * borne:
+            return False
+        return flights >= (1 if model.weight > borne else STEPS)
 
     def _changed(self, change: Change, found: Transient | Contact, time_ns: int) -> Event:
         if change is Change.ONSET:

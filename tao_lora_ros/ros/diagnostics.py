@@ -262,7 +262,11 @@ class Diagnostics:
 
     def _contacts(self) -> DiagnosticStatus:
         channels = self._pipeline.artifact.channels
-        values: dict[str, Any] = {"contacts": self._pipeline.counts.contacts}
+        counts = self._pipeline.counts
+        values: dict[str, Any] = {
+            "contacts": counts.contacts,
+            "unused: walking": counts.contacts_of_walking,
+        }
         texts = []
         for name, model in self._pipeline.contact_models.items():
             texts.append(f"{name}: {told(model, channels)}")

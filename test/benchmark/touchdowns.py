@@ -18,7 +18,7 @@ from benchmark.real_events import sta_lta
 from benchmark.score import f1, match
 from tao_lora_ros.bags.importing import import_folder
 from tao_lora_ros.bags.reader import BagReader
-from tao_lora_ros.bags.replay import replay
+from tao_lora_ros.bags.replay import Replay, replay
 from tao_lora_ros.benchmarks.results import OURS, Measurement
 from tao_lora_ros.detection.bearing import AIR_S, new_bearings, touchdown
 from tao_lora_ros.engine.pipeline import Pipeline
@@ -89,8 +89,8 @@ def read_walks(data: Path) -> Iterator[Walk]:
     yield Walk("ATLAS_01ground_1kHz", table[:, :12], 1000.0, air, ~air)
 
 
-def onsets_s(walk: Walk, folder: Path) -> list[tuple[float, bool]]:
-    """When each event of a replay begins, and whether it is said to be a touchdown."""
+def replayed(walk: Walk, folder: Path) -> tuple[Replay, Pipeline]:
+    """A recording replayed by a pipeline that is calibrated on its standing."""
     steady = [
         _bag(rows, walk.rate_hz, folder, f"standing{i}") for i, rows in enumerate(walk.standing)
     ]
@@ -98,8 +98,14 @@ def onsets_s(walk: Walk, folder: Path) -> list[tuple[float, bool]]:
     settings = Settings()
     start = detection_only(channels_of(settings), walk.rate_hz)
     artifact = recalibrate(start, steady, settings, {}, 1.0).artifact
+    pipeline = Pipeline(settings, artifact)
     with BagReader(whole, source_configs(settings)) as reader:
-        result = replay(reader, Pipeline(settings, artifact))
+        return replay(reader, pipeline), pipeline
+
+
+def onsets_s(walk: Walk, folder: Path) -> list[tuple[float, bool]]:
+    """When each event of a replay begins, and whether it is said to be a touchdown."""
+    result, _ = replayed(walk, folder)
     return [
         ((event.onset_ns - result.first_stamp_ns) * 1e-9, event.kind is Kind.TOUCHDOWN)
         for event in result.events
