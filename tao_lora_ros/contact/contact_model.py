@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.signal.source import quantities
+from tao_lora_ros.signal.units import GRAVITY
 
 Array = NDArray[np.float64]
 Columns = tuple[int, ...]
 
 MOST_GAIN = 1e6  # that an artifact may have
-GRAVITY = 9.81  # m/s²
 STATIC, DYNAMIC = 3, 12  # terms: the specific force; with products of rates, and accelerations
 
 

@@ -377,5 +377,6 @@ class Pipeline:
         for wrench, model in enumerate(self._contacts.models):
             source = self.intake.source_of(model.wrench[0])
             values = self._contacts.load(wrench)
-            stamp_ns = time_ns - self._contacts.load_delay_ns
+            lag_ns = round(source.config.lag_s * 1e9)  # in the sensor's time, as raw samples are
+            stamp_ns = time_ns + lag_ns - self._contacts.load_delay_ns
             yield ContactLoad(stamp_ns, source.frame_id, source.config.name, values)

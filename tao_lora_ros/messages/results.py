@@ -146,7 +146,8 @@ class ContactLoad:
     """What touches a sensor, by the wrench that motion does not explain.
 
     `wrench` is the name of its source; `values` are force x y z (N) and torque x y z (Nm) in its
-    frame, [6], NaN where an axis is not reported; `stamp_ns` the middle of what they are a mean of.
+    frame, [6], NaN where an axis is not reported; `stamp_ns` the middle of what they are a mean of,
+    as the sensor stamps it.
     """
 
     stamp_ns: int

@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 SAMPLES = 256  # that are looked at together
 _BLOCKS = 8
-_GRAVITY = 9.80665  # m/s², standard
+GRAVITY = 9.80665  # m/s², standard
 _ONE_G = (0.8, 1.2)
 _DEGREE = np.pi / 180.0
 # Of the gyro's turning to that of gravity, where it counts degrees; and how alike both have to be.
@@ -52,7 +52,7 @@ class UnitCheck:
         if accel is not None:
             sizes = np.linalg.norm(_means(accel), axis=1)
             if sizes.min() >= _ONE_G[0] and sizes.max() <= _ONE_G[1]:
-                yield f"gravity is about 1: g instead of m/s^2? Multiply by {_GRAVITY}"
+                yield f"gravity is about 1: g instead of m/s^2? Multiply by {GRAVITY}"
         if gyro is not None and not gyro.any():
             yield "angular velocity is always 0: where there is no gyro, set its covariance -1"
         elif gyro is not None and self._in_degrees(accel, gyro, period_s):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import START_NS, Message, write_ros2
+from recordings import START_NS, Message, imu, wrench, write_ros2
 from swung import CHANNELS, PRESS_S, RATE_HZ, TAPS_S, handled, messages_of, swung, swung_artifact
 
 from tao_lora_ros.cli.main import main
@@ -24,7 +24,7 @@ HANDLED = messages_of(handled())
 S = 1_000_000_000
 
 
-def pipeline(**settings: float) -> Pipeline:
+def pipeline(**settings: object) -> Pipeline:
     return Pipeline(Settings(**settings), swung_artifact())  # type: ignore[arg-type]
 
 
@@ -75,6 +75,30 @@ def test_the_contact_wrench_is_what_the_hand_does(out: list[Result]) -> None:
     free = (times > 1.0) & (times < PRESS_S[0] - 0.05)
     assert np.linalg.norm(values[free, :3], axis=1).max() < 0.5
     assert np.isnan(values[times < 0.4]).all()  # the bias is not known yet
+
+
+@pytest.mark.parametrize("lag_s", [0.3, -0.3])
+def test_the_contact_wrench_is_in_the_time_of_its_sensor(lag_s: float) -> None:
+    rows = swung(2.0, seed=2)
+    lags_ns = (0, round(lag_s * S))
+    late = [
+        Message(m.source, stamp := m.stamp_ns + lags_ns[m.source], message_of(rows, i, stamp))
+        for i, m in enumerate(messages_of(rows))
+    ]
+    found = []
+    for lag, messages in ((0.0, messages_of(rows)), (lag_s, late)):
+        subject = pipeline(contact_wrench_hz=100.0, wrench_lags_s=(lag,))
+        loads = [r for r in results(subject, messages) if isinstance(r, ContactLoad)]
+        found.append({load.stamp_ns: load.values for load in loads})
+    assert len(found[0]) > 150
+    for stamp_ns, values in found[0].items():
+        np.testing.assert_array_equal(found[1][stamp_ns + lags_ns[1]], values)
+
+
+def message_of(rows: np.ndarray, number: int, stamp_ns: int) -> bytes:
+    """That of `messages_of` with another stamp."""
+    row = rows[number // 2].tolist()
+    return wrench(stamp_ns, row[6:]) if number % 2 else imu(stamp_ns, row[:6])
 
 
 def test_without_a_model_of_the_load_there_are_no_contacts() -> None:
