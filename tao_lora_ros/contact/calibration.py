@@ -16,7 +16,7 @@ from tao_lora_ros.contact.contact_model import (
     imus_of,
     wrenches_of,
 )
-from tao_lora_ros.contact.contacts import Contact, Contacts
+from tao_lora_ros.contact.contacts import Contacts
 from tao_lora_ros.contact.identification import (
     FOLDS,
     Samples,
@@ -29,7 +29,6 @@ from tao_lora_ros.contact.identification import (
 )
 from tao_lora_ros.detection import tail
 from tao_lora_ros.detection.calibration import MOST_LEFT_OUT
-from tao_lora_ros.detection.router import Change
 
 LEAST_S = 2.0  # of steady rows
 EXPLAINS = 0.95  # of the load: an IMU that leaves more of it does not move with the wrench
@@ -167,11 +166,8 @@ def _without_contacts(
     kept, found, rows_out = [], [], 0
     for rows in recordings:
         contacts = Contacts([model], rows.shape[1], rate_hz, np.inf)
-        spans: list[Contact] = []
-        for i, row in enumerate(rows):
-            spans += [c for change, c in contacts.push(i, row) if change is Change.END]
         kept.append(rows.copy())
-        for contact in [*spans, *contacts.stop()]:
+        for contact in [*contacts.run(rows), *contacts.stop()]:
             around = round(AROUND_S * rate_hz)
             first, end = max(contact.onset_ns - around, 0), contact.end_ns + around + 1
             kept[-1][first:end, list(wrench)] = np.nan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,12 +97,22 @@ class Contacts:
         """Take one row, float64 [C], NaN where a channel has no value; what it changed."""
         if not level_test.follow(self._state, time_ns, values) and not self._ended:
             return ()
-        changes = [(Change.END, contact) for contact in self._ended]
-        self._ended = []
+        ended, self._ended = self._ended, []
+        return [*((Change.END, contact) for contact in ended), *self._changes()]
+
+    def run(self, rows: NDArray[np.float64]) -> list[Contact]:
+        """Take rows [n, C], of which each one's time is its number; the contacts that end."""
+        taken, found = 0, []
+        while taken < len(rows):
+            taken += level_test.follow_on(self._state, taken, rows[taken:])
+            found += [contact for change, contact in self._changes() if change is Change.END]
+        return found
+
+    def _changes(self) -> Iterator[tuple[Change, Contact]]:
+        """What the newest row changed."""
         for wrench, number in enumerate(self._state.now["change"].tolist()):
             if change := Change(number):
-                changes.append((change, self._contact(wrench, change is not Change.ONSET)))
-        return changes
+                yield change, self._contact(wrench, change is not Change.ONSET)
 
     @property
     def load_delay_ns(self) -> int:

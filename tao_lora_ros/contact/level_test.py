@@ -125,7 +125,16 @@ def follow(state, time_ns, values):
     return changed
 
 
-@compiled
+@compiled(nogil=True)
+def follow_on(state, first_ns, rows):
+    """Take rows [n, C], a ns apart, up to one that changes anything; how many were taken."""
+    for i in range(len(rows)):
+        if follow(state, first_ns + i, rows[i]):
+            return i + 1
+    return len(rows)
+
+
+@compiled(nogil=True)
 def levels(state, rows, out):
     """Force and torque levels of the first wrench for rows [n, C], [n, 2]; -inf: none yet.
 

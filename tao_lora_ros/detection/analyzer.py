@@ -61,7 +61,7 @@ def analyze(state, values, frozen):
     _take_over(state, frozen)
 
 
-@compiled
+@compiled(nogil=True)
 def log_ratios(state, rows, out):
     """Score rows [n, C] of steady motion, and write their statistics to `out`, [n, S].
 

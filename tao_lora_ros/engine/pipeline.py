@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from math import inf
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from tao_lora_ros.detection.learner import Learner
 from tao_lora_ros.detection.learning import learning_config
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.detection.transients import Transient
-from tao_lora_ros.engine.calibration import calibrated_on
+from tao_lora_ros.engine.calibration import Calibrated, calibrated_on
 from tao_lora_ros.engine.counts import Counts
 from tao_lora_ros.engine.describer import EventDescriber
 from tao_lora_ros.engine.inferrer import Inferrer, NoInferrer
@@ -39,6 +40,7 @@ from tao_lora_ros.signal.window import SlidingWindow
 
 LOADS = ("N", "Nm")
 STEPS = 2
+Work = Callable[[], Calibrated]
 
 _Runner = tuple[ChosenRuntime | NoRuntime, Inferrer | NoInferrer]
 
@@ -223,11 +225,15 @@ class Pipeline:
         """Give out the events that wait for their post-roll: no more of it will come."""
         return list(self._describer.kept(inf))
 
-    def calibrate(self) -> list[str]:
+    def calibrate(self, done_by: Callable[[Work], Calibrated] = lambda work: work()) -> list[str]:
         """Calibrate on the motion since the last reset, its newest ten minutes at most.
 
         It has to have been steady but for moments, which are left out; the target is the
         artifact's rate of false alarms.
+
+        Args:
+            done_by: does the work, which takes seconds, shares nothing with the pipeline and may
+                be done by another thread while further messages are pushed.
 
         Returns:
             What changed and what it was made of; seconds are from the oldest row that is kept.
@@ -236,8 +242,8 @@ class Pipeline:
             CalibrationError: it was too short, or not steady; all stays as it was.
         """
         old, rate_hz = self._detector.calibration, self.artifact.rate_hz
-        channels, rows = self.artifact.channels, [self._steady.values]
-        made = calibrated_on(rows, old, channels, rate_hz, old.alarms_per_hour)
+        channels, rows = self.artifact.channels, [self._steady.values.copy()]
+        made = done_by(partial(calibrated_on, rows, old, channels, rate_hz, old.alarms_per_hour))
         self._detector.recalibrate(made.router)
         self._contacts.recalibrate(made.contacts)
         return [*report_lines(old, made.router, made.findings, channels, rate_hz), *made.told]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.service import Service
 from std_srvs.srv import Trigger
 
-from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.calibration import Calibrated
+from tao_lora_ros.engine.pipeline import Pipeline, Work
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.outputs import Outputs
+
+_LOOK_S = 1e-3  # between looks for messages beside a calibration
 
 
 class Services:
@@ -75,7 +79,16 @@ class Services:
 
     def _calibrate(self) -> str:
         """The smallest blow that is found is for the command to find: it takes seconds."""
-        return "; ".join(self._pipeline.calibrate())
+        return "; ".join(self._pipeline.calibrate(self._beside))
+
+    def _beside(self, work: Work) -> Calibrated:
+        """Have a thread do the work and deal with messages meanwhile: no queue holds so many."""
+        with ThreadPoolExecutor(1) as thread:
+            made = thread.submit(work)
+            while not made.done():
+                self._take()
+                wait([made], _LOOK_S)
+        return made.result()
 
     def _tare(self) -> str:
         self._outputs.publish(self._pipeline.tare(), time.monotonic_ns())

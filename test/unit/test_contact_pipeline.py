@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,8 @@ from recordings import START_NS, Message, imu, wrench, write_ros2
 from swung import CHANNELS, PRESS_S, RATE_HZ, TAPS_S, handled, messages_of, swung, swung_artifact
 
 from tao_lora_ros.cli.main import main
-from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.calibration import Calibrated
+from tao_lora_ros.engine.pipeline import Pipeline, Work
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.results import ContactLoad, Event, Kept, Kind, Phase, Result
 from tao_lora_ros.model.artifact import load_artifact, save_artifact
@@ -152,6 +155,26 @@ def test_calibrating_what_was_seen_makes_a_model_and_reports_it() -> None:
     assert model.terms == 12
     subject.reset()
     assert len(events(results(subject, messages_of(handled(seed=5))), Kind.LASTING_CONTACT)) == 2
+
+
+def test_messages_are_dealt_with_while_a_thread_calibrates() -> None:
+    messages, cut = messages_of(swung(44.0, seed=4)), round(2 * 40.0 * RATE_HZ)
+    alone, beside = pipeline(), pipeline()
+    for subject in (alone, beside):
+        results(subject, messages[:cut], flush=False)
+    rest = iter(messages[cut:])
+
+    def by_a_thread(work: Work) -> Calibrated:
+        with ThreadPoolExecutor(1) as thread:
+            made = thread.submit(work)
+            while not made.done():
+                results(beside, list(islice(rest, 10)), flush=False)
+        return made.result()
+
+    assert beside.calibrate(by_a_thread) == alone.calibrate()
+    assert beside.counts.rows > alone.counts.rows
+    assert beside.calibration == alone.calibration
+    assert beside.contact_models == alone.contact_models
 
 
 def test_calibrating_in_a_contact_closes_it() -> None:

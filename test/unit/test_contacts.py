@@ -192,6 +192,21 @@ def test_steady_motion_that_was_not_calibrated_on_is_no_contact() -> None:
     assert run(contacts(model, 12), swung(60.0, seed=3)) == []
 
 
+def test_rows_at_once_give_the_contacts_of_rows_one_by_one() -> None:
+    rows = pressed(9.0, (3.0, 4.0, 8.0), (5.0, 6.0, 4.0), (8.0, 9.0, 6.0))
+    one_by_one, at_once = contacts(), contacts()
+    ends = [
+        contact
+        for i, row in enumerate(rows)
+        for change, contact in one_by_one.push(i, row)
+        if change is Change.END
+    ]
+    assert len(ends) == 2
+    found = [*at_once.run(rows), *at_once.stop()]
+    for contact, expected in zip(found, [*ends, *one_by_one.stop()], strict=True):
+        np.testing.assert_equal(vars(contact), vars(expected))
+
+
 def test_an_hour_of_contact_takes_no_more_memory() -> None:
     subject = contacts(most_s=86_400.0)
     run(subject, pressed(5.0, (3.0, 5.0, 8.0)))
