@@ -18,6 +18,11 @@ from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.outputs import Outputs
 
+_HELD = (
+    "held until the node ends or ~/reload; to keep one, record steady motion, "
+    "tao-lora calibrate BAG --out MODEL (--model what parameter model names, if anything), "
+    "and set parameter model to MODEL"
+)
 _LOOK_S = 1e-3  # between looks for messages beside a calibration
 
 
@@ -79,7 +84,7 @@ class Services:
 
     def _calibrate(self) -> str:
         """The smallest blow that is found is for the command to find: it takes seconds."""
-        return "; ".join(self._pipeline.calibrate(self._beside))
+        return "; ".join([*self._pipeline.calibrate(self._beside), _HELD])
 
     def _beside(self, work: Work) -> Calibrated:
         """Have a thread do the work and deal with messages meanwhile: no queue holds so many."""

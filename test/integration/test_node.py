@@ -150,6 +150,8 @@ def test_calibrates_from_the_motion_since_the_last_reset(wire, start_node):
     done = wire.call(Trigger, "calibrate", Trigger.Request())
     assert done.success, done.message
     assert done.message.startswith("thresholds ")
+    assert "held until the node ends" in done.message
+    assert "tao-lora calibrate BAG --out MODEL" in done.message
     assert wire.call(Trigger, "reset", Trigger.Request()).success
     assert not wire.call(Trigger, "calibrate", Trigger.Request()).success
 
