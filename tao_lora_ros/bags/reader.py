@@ -12,6 +12,7 @@ from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.typesys import Stores, get_typestore
 
 from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.messages.router_state import STATE_TOPIC, STATE_TYPE, state_from
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.preservation.event_record import Topic
 from tao_lora_ros.signal.source import SourceConfig
@@ -176,6 +177,20 @@ class BagReader:
         """Messages of the sources' topics."""
         topics = set(self._connections)
         return sum(c.msgcount for c in self._reader.connections if c.topic in topics)
+
+    def router_states(self) -> Iterator[bytes]:
+        """What the router remembered before each event that was stored in this bag.
+
+        Raises:
+            BagError: the bag is damaged.
+        """
+        of_type = [c for c in self._reader.connections if c.msgtype == STATE_TYPE]
+        found = [c for c in of_type if c.topic.endswith(f"/{STATE_TOPIC}")]
+        try:
+            for _, _, data in self._reader.messages(connections=found) if found else ():
+                yield state_from(bytes(data))
+        except Exception as error:
+            raise BagError(f"{self.path}: damaged bag: {_one_line(error)}") from error
 
     def messages(self) -> Iterator[tuple[int, int, bytes]]:
         """Yield source number, log time (ns) and CDR bytes, in recorded order.

@@ -57,6 +57,7 @@ def replay(
     (24, 0)
     """
     result = Replay()
+    pipeline.checkpoints.expect(reader.router_states())
     for count, message in enumerate(reader.messages(), start=1):
         if not result.first_stamp_ns:
             # Times count from the bag's beginning, also of a part of it.
@@ -127,6 +128,8 @@ def _notices(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         if lost := account.unused["late"] + account.refused["other_clock"]:
             why = account.remedy or "their rows were given out before they came"
             yield name, f"{lost} of {account.received} not used: {why}"
+    for reason in pipeline.checkpoints.refused:
+        yield "router_state", f"not taken on: {reason}; the router starts anew"
     for name, model in pipeline.contact_models.items():
         if model is None or not model.accel:
             yield name, told(model, pipeline.artifact.channels)

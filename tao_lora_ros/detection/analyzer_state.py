@@ -75,6 +75,11 @@ class Calibration:
         return self.thresholds + self.level_thresholds
 
     @property
+    def warm_rows(self) -> int:
+        """Rows of steady motion before any is scored: see `start_rows`, and `AnalyzerState`."""
+        return 2 * self.start_rows + max(self.scales) + LAGS + 1
+
+    @property
     def statistics(self) -> int:
         """How many statistics alarm, each on its own: the scales' and the levels'."""
         return len(self.scales) + len(self.level_channels)

@@ -155,6 +155,17 @@ class Detector:
         """What was learned since the calibration."""
         return self._learner
 
+    @property
+    def memory(self) -> list[NDArray]:
+        """What it remembers, to be worked on in place: not what it is learning, nor which channel
+        belongs to what."""
+        analyzer = self._state.analyzer
+        _, *covariance = analyzer.covariance
+        signals = analyzer.now, analyzer.scales, analyzer.before, analyzer.changes
+        energies = analyzer.means, analyzer.energies, analyzer.filters, analyzer.waiting
+        route = analyzer.bearings, self._state.route, *self._state.tracker
+        return [*signals, *covariance, *energies, *route]
+
     def stop(self) -> Transient | None:
         """End the transient that goes on, if any, at its last row; the route is steady."""
         route = self._state.route[0]

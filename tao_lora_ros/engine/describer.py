@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import inf
 
@@ -14,7 +14,7 @@ from tao_lora_ros.contact.event_size import Span, size_of
 from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
-from tao_lora_ros.messages.results import Event, Kept, Kind, Phase, Size
+from tao_lora_ros.messages.results import Event, Kept, Kind, Phase, RouterState, Size
 
 _LEAST_SHARE = 0.01
 _BLOW = -1  # in the place of a contact's wrench
@@ -23,14 +23,17 @@ _Cut = list[tuple[RawSamples, RawMessages]]  # of each source
 
 
 class _Open:
-    """An event that goes on: its number, what its inferences said, and its beginning once it is
-    so long that the buffers will not hold it until the end."""
+    """An event that goes on: its number, the state before it, what its inferences said, and its
+    beginning once it is so long that the buffers will not hold it until the end."""
 
-    def __init__(self, sequence: int, labels: int, head_ns: float) -> None:
+    def __init__(
+        self, sequence: int, labels: int, head_ns: float, state: RouterState | None
+    ) -> None:
         self.sequence = sequence
+        self.state = state
         self.label_sum = np.zeros(labels)
         self.head_ns = head_ns
-        self.head: _Cut | None = None
+        self.heads: dict[int, _Cut] = {}  # by the pre-roll
 
 
 class EventDescriber:
@@ -41,8 +44,10 @@ class EventDescriber:
         contacts: what is known of the wrenches' loads.
         labels: the model's labels.
         pre_roll_s: raw samples before the onset, in seconds.
+        stored_pre_roll_s: messages to be kept from before the onset, as much or more.
         longest_s: of a longer event the beginning and the end are kept, so long each.
         post_roll_s: messages to be kept after the end.
+        state_before: what is to be kept of the time before an onset.
 
     Attributes:
         described: events so far, the number of the next.
@@ -54,8 +59,10 @@ class EventDescriber:
         contacts: Contacts,
         labels: tuple[str, ...],
         pre_roll_s: float,
+        stored_pre_roll_s: float,
         longest_s: float,
         post_roll_s: float,
+        state_before: Callable[[int], RouterState | None] = lambda _: None,
         described: int = 0,
     ) -> None:
         self._intake = intake
@@ -63,8 +70,10 @@ class EventDescriber:
         self._source_of = [s for s in intake.sources for _ in s.config.channels]
         self._labels = labels
         self._pre_roll_ns = round(pre_roll_s * 1e9)
+        self._stored_pre_roll_ns = round(stored_pre_roll_s * 1e9)
         self._longest_ns = round(longest_s * 1e9)
         self._post_roll_ns = round(post_roll_s * 1e9)
+        self._state_before = state_before
         self.described = described
         self.clear()
 
@@ -93,7 +102,8 @@ class EventDescriber:
         key = contact.wrench if contact else _BLOW
         if phase is Phase.ONSET:
             head_ns = found.onset_ns + self._longest_ns if contact else inf
-            self._open[key] = _Open(self.described, len(self._labels), head_ns)
+            state = self._state_before(found.onset_ns)
+            self._open[key] = _Open(self.described, len(self._labels), head_ns, state)
             self.described += 1
         opened = self._open[key]
         order = np.argsort(-found.shares)
@@ -103,7 +113,8 @@ class EventDescriber:
         if total := label_sum.sum():
             best = int(label_sum.argmax())
             label, probability = self._labels[best], float(label_sum[best] / total)
-        raw = tuple(samples for samples, _ in self._cut(opened, found.onset_ns, until_ns))
+        cuts = self._cut(opened, found.onset_ns, until_ns, self._pre_roll_ns)
+        raw = tuple(samples for samples, _ in cuts)
         event = Event(
             phase=phase,
             sequence=opened.sequence,
@@ -144,22 +155,24 @@ class EventDescriber:
     def kept(self, time_ns: float) -> Iterator[Kept]:
         """Events whose post-roll is over at this time, in their order; at infinity all."""
         for opened in self._open.values():
-            if opened.head is None and opened.head_ns <= time_ns < inf:
+            if not opened.heads and opened.head_ns <= time_ns < inf:
                 head_ns = int(opened.head_ns)
-                start_ns = head_ns - self._longest_ns - self._pre_roll_ns
-                opened.head = self._cut_buffers(start_ns, head_ns)
+                onset_ns = head_ns - self._longest_ns
+                for pre_roll_ns in (self._pre_roll_ns, self._stored_pre_roll_ns):
+                    cut = self._cut_buffers(onset_ns - pre_roll_ns, head_ns)
+                    opened.heads[pre_roll_ns] = cut
         while self._waiting and self._waiting[0][0] <= time_ns:
             until_ns, event, opened = self._waiting.popleft()
-            cuts = self._cut(opened, event.onset_ns, until_ns)
-            yield Kept(event, tuple(messages for _, messages in cuts))
+            cuts = self._cut(opened, event.onset_ns, until_ns, self._stored_pre_roll_ns)
+            yield Kept(event, tuple(messages for _, messages in cuts), opened.state)
 
-    def _cut(self, opened: _Open, onset_ns: int, until_ns: int) -> _Cut:
+    def _cut(self, opened: _Open, onset_ns: int, until_ns: int, pre_roll_ns: int) -> _Cut:
         """What was received from the pre-roll on, of a long event without its middle."""
-        if opened.head is None:
-            return self._cut_buffers(onset_ns - self._pre_roll_ns, until_ns)
+        if not opened.heads:
+            return self._cut_buffers(onset_ns - pre_roll_ns, until_ns)
         newest_ns = until_ns - self._longest_ns - self._post_roll_ns
         tail = self._cut_buffers(max(int(opened.head_ns) + 1, newest_ns), until_ns)
-        return [_joined(*cuts) for cuts in zip(opened.head, tail, strict=True)]
+        return [_joined(*cuts) for cuts in zip(opened.heads[pre_roll_ns], tail, strict=True)]
 
     def _cut_buffers(self, start_ns: int, until_ns: int) -> _Cut:
         return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from math import inf
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 
 from tao_lora_ros.contact.contact_model import ContactModel, wrenches_of
 from tao_lora_ros.contact.contacts import Contact, Contacts
+from tao_lora_ros.contact.level_test import START_S
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import SteadyRows
 from tao_lora_ros.detection.detector import Detector, Step
@@ -22,6 +24,7 @@ from tao_lora_ros.detection.learning import learning_config
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.calibration import Calibrated, calibrated_on
+from tao_lora_ros.engine.checkpoints import Checkpoints
 from tao_lora_ros.engine.counts import Counts
 from tao_lora_ros.engine.describer import EventDescriber
 from tao_lora_ros.engine.inferrer import Inferrer, NoInferrer
@@ -52,6 +55,13 @@ def router_config(settings: Settings, rate_hz: float) -> RouterConfig:
         hold_rows=round(settings.hold_s * rate_hz),
         max_transient_rows=round(settings.max_transient_s * rate_hz),
     )
+
+
+def scene_settings(settings: Settings, artifact: Artifact) -> Settings:
+    """Settings by which a stored event holds enough of its past to be found again in a replay."""
+    rows = max(artifact.window, artifact.calibration.warm_rows)
+    least_s = max(rows / artifact.rate_hz, START_S)
+    return replace(settings, store_pre_roll_s=max(settings.store_pre_roll_s, least_s))
 
 
 class TareError(TaoLoraError):
@@ -90,6 +100,7 @@ class Pipeline:
         self, settings: Settings, artifact: Artifact, now_ns: Callable[[], int] | None = None
     ) -> None:
         check_channels(settings, artifact)
+        settings = scene_settings(settings, artifact)
         self.counts = Counts()
         self.intake = Intake(settings, artifact.rate_hz, now_ns)
         self._settings = settings
@@ -131,13 +142,16 @@ class Pipeline:
         self.runtime, self._inferrer = runtime, inferrer
         self.artifact = artifact
         self._window = SlidingWindow(artifact.window, len(artifact.channels))
+        self.checkpoints = Checkpoints(artifact)
         self._describer = EventDescriber(
             self.intake,
             self._contacts,
             artifact.labels,
             self._settings.pre_roll_s,
+            self._settings.stored_pre_roll_s,
             self._settings.max_transient_s,
             self._settings.post_roll_s,
+            self.checkpoints.before,
             self.counts.events,
         )
 
@@ -169,7 +183,7 @@ class Pipeline:
 
     def apply(self, settings: Settings) -> None:
         """Take the live parameters of new settings, between two rows."""
-        self._settings = settings
+        self._settings = scene_settings(settings, self.artifact)
         self._detector.configure(router_config(settings, self.artifact.rate_hz))
         self._detector.learn(settings.learn_while_running)
         self._schedule.hops = {
@@ -297,7 +311,7 @@ class Pipeline:
         self._steady.clear()
         for signals in (self._glitches, self._window, self._detector, self._contacts):
             signals.clear()
-        for results in (self._schedule, self._inferrer, self._describer):
+        for results in (self._schedule, self._inferrer, self._describer, self.checkpoints):
             results.clear()
         self._last_ns = 0
 
@@ -320,6 +334,27 @@ class Pipeline:
         if not self._contacts.idle:
             yield from self._follow_contacts(row)
         yield from self._describer.kept(row.time_ns)
+        if state := self.checkpoints.due(row.time_ns):
+            yield from self._resume(state, row.time_ns)
+        self.checkpoints.take(row.time_ns, self._detector, self._contacts)
+
+    def _resume(self, state: bytes, time_ns: int) -> Iterator[Event]:
+        """Take on what router and contacts remembered, with the events that went on then."""
+        before = self._going_on()
+        if not self.checkpoints.restore(state, self._detector, self._contacts):
+            return
+        after = self._going_on()
+        for key in before.keys() - after.keys():
+            yield self._changed(Change.END, replace(before[key], end_ns=time_ns), time_ns)
+        for key in after.keys() - before.keys():
+            yield self._changed(Change.ONSET, after[key], time_ns)
+
+    def _going_on(self) -> dict[int, Transient | Contact]:
+        """The contacts that go on, by their wrench, and the transient, by -1."""
+        found: dict[int, Transient | Contact] = {c.wrench: c for c in self._contacts.going_on}
+        if self._detector.path is Route.TRANSIENT:
+            found[-1] = self._detector.transient
+        return found
 
     def _infer(self, row: Row, step: Step) -> Inference:
         path = step.path

@@ -106,6 +106,14 @@ class Settings:
     post_roll_s: float = parameter(
         0.25, "s", "messages that the event store keeps from after an end", 0.0, 10.0
     )
+    store_pre_roll_s: float = parameter(
+        2.0,
+        "s",
+        "messages that the event store keeps from before an onset; never less than pre_roll_s, or "
+        "than window and detector need until they find the event again in a replay",
+        0.0,
+        60.0,
+    )
     max_gap_s: float = parameter(
         0.05,
         "s",
@@ -160,6 +168,11 @@ class Settings:
         except RuntimeError:
             found = shown(repr(self.store))
             raise SettingsError(f"parameter 'store' is {found}: no such home") from None
+
+    @property
+    def stored_pre_roll_s(self) -> float:
+        """What the event store keeps from before an onset, with what is published."""
+        return max(self.store_pre_roll_s, self.pre_roll_s)
 
     @property
     def longest_wait_s(self) -> float:

@@ -130,15 +130,24 @@ class Event:
 
 
 @dataclass(frozen=True)
+class RouterState:
+    """What router and contacts remembered after the row of a time, for a replay to take on."""
+
+    time_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Kept:
     """An event that is over, once its post-roll has come.
 
     `received` has the messages of each source byte for byte, refused ones too, from the pre-roll to
-    the end of the post-roll.
+    the end of the post-roll; `state` is from shortly before the onset, where there was one.
     """
 
     event: Event
     received: tuple[RawMessages, ...]
+    state: RouterState | None = None
 
 
 @dataclass(frozen=True, eq=False)

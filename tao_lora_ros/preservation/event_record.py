@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rosbags.interfaces import Connection, Qos
 
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.event_bytes import event_bytes, samples_bytes
 from tao_lora_ros.messages.raw_data import RawMessages
 from tao_lora_ros.messages.results import Event, Kept
+from tao_lora_ros.messages.router_state import STATE_TOPIC, STATE_TYPE, state_bytes
 
 OWN_TYPES = TRANSIENT_EVENT, EVENT_SAMPLES = (
     "tao_lora_ros/msg/TransientEvent",
@@ -46,7 +48,8 @@ class EventRecord:
     """A transient that is over, with all that was received around it.
 
     `published` has the event and its samples in CDR, each with its topic; `received` the messages
-    of each topic as they came, from the pre-roll to the post-roll. Records are equal only to
+    of each topic as they came, from the pre-roll to the post-roll, and what the router remembered
+    before the onset. Records are equal only to
     themselves: they hold arrays.
     """
 
@@ -66,8 +69,9 @@ class EventRecord:
             own: those of the event and of its samples.
         """
         messages = event_bytes(kept.event), samples_bytes(kept.event)
-        return cls(
-            kept.event,
-            tuple(zip(own, messages, strict=True)),
-            tuple(zip(sources, kept.received, strict=True)),
-        )
+        received = list(zip(sources, kept.received, strict=True))
+        if kept.state:
+            name = f"{own[0].name.rpartition('/')[0]}/{STATE_TOPIC}"
+            stored = RawMessages(np.array([kept.state.time_ns]), (state_bytes(kept.state.data),))
+            received.append((Topic(name, STATE_TYPE), stored))
+        return cls(kept.event, tuple(zip(own, messages, strict=True)), tuple(received))

@@ -13,12 +13,15 @@ import pytest
 from recordings import START_NS, Message, imu, wrench, write_ros2
 from swung import CHANNELS, PRESS_S, RATE_HZ, TAPS_S, handled, messages_of, swung, swung_artifact
 
+from tao_lora_ros.bags.reader import BagReader
+from tao_lora_ros.bags.replay import replay
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.calibration import Calibrated
 from tao_lora_ros.engine.pipeline import Pipeline, Work
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.results import ContactLoad, Event, Kept, Kind, Phase, Result
 from tao_lora_ros.model.artifact import load_artifact, save_artifact
+from tao_lora_ros.preservation.event_bag import write_bag
 from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_store import EventStore
@@ -137,6 +140,28 @@ def test_what_is_kept_of_a_contact_is_stored_and_read_back(
     stamps = record.event.raw[1].stamps_ns
     assert seconds(stamps[0]) == pytest.approx(seconds(end.onset_ns) - 0.25, abs=0.02)
     assert np.diff(stamps).max() <= 1e9 / RATE_HZ + 1  # shorter than twice the longest: whole
+
+
+def test_the_contact_and_the_blows_within_are_each_found_again(
+    out: list[Result], tmp_path: Path
+) -> None:
+    subject = pipeline()
+    configs = [source.config for source in subject.intake.sources]
+    topics = [_topic(config.name) for config in configs]
+    stored = [kept for kept in out if isinstance(kept, Kept)]
+    for kept in stored:
+        bag = tmp_path / str(kept.event.sequence)
+        write_bag([EventRecord.of(kept, topics)], bag)
+        with BagReader(bag, configs) as reader:
+            again = replay(reader, pipeline()).events
+        ends = [_said(event) for event in again if event.phase is Phase.END]
+        assert _said(kept.event) in ends
+        assert len(ends) == len(set(ends))
+    assert {kept.event.kind for kept in stored} == {Kind.BLOW, Kind.LASTING_CONTACT}
+
+
+def _said(event: Event) -> tuple[object, ...]:
+    return event.kind, event.onset_ns, event.peak_ns, event.end_ns, event.peak_score
 
 
 def _topic(name: str):  # type: ignore[no-untyped-def]

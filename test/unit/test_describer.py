@@ -23,9 +23,8 @@ def describer(labels: tuple[str, ...] = ("free", "contact", "impact")) -> EventD
     for source, frame in zip(intake.sources, ("imu_link", "ft_link"), strict=True):
         source.frame_id = frame
     contacts = Contacts((), 12, 500.0, 60.0)
-    return EventDescriber(
-        intake, contacts, labels, pre_roll_s=0.02, longest_s=0.1, post_roll_s=0.04
-    )
+    rolls = dict(pre_roll_s=0.02, stored_pre_roll_s=0.03, longest_s=0.1, post_roll_s=0.04)
+    return EventDescriber(intake, contacts, labels, **rolls)
 
 
 def transient(lasts_ms: int = 20) -> Transient:
@@ -96,7 +95,7 @@ def test_messages_are_kept_until_the_post_roll_is_over_or_the_end_is_known(
     (kept,) = subject.kept(last_ms * MS)
     assert kept.event is event
     nothing, messages = kept.received
-    assert b"".join(messages.data) == bytes(range(80, last_ms + 1, 10))
+    assert b"".join(messages.data) == bytes(range(70, last_ms + 1, 10))
     assert nothing.data == ()
     assert list(subject.kept(math.inf)) == []
 
@@ -138,7 +137,7 @@ def test_a_long_contact_keeps_its_beginning_and_its_end() -> None:
     stamps_ms = (raw.stamps_ns // MS).tolist()
     assert stamps_ms == [*range(80, 201, 10), *range(18_860, 19_001, 10)]
     _, messages = kept[0].received
-    assert [int.from_bytes(data, "big") for data in messages.data] == stamps_ms
+    assert [int.from_bytes(data, "big") for data in messages.data] == [70, *stamps_ms]
 
 
 def test_when_all_sources_fall_silent_what_goes_on_goes_on() -> None:
