@@ -164,15 +164,24 @@ class EventDescriber:
         while self._waiting and self._waiting[0][0] <= time_ns:
             until_ns, event, opened = self._waiting.popleft()
             cuts = self._cut(opened, event.onset_ns, until_ns, self._stored_pre_roll_ns)
-            yield Kept(event, tuple(messages for _, messages in cuts), opened.state)
+            spans = self._spans(opened, event.onset_ns - self._stored_pre_roll_ns, until_ns)
+            yield Kept(event, tuple(messages for _, messages in cuts), opened.state, spans)
 
     def _cut(self, opened: _Open, onset_ns: int, until_ns: int, pre_roll_ns: int) -> _Cut:
         """What was received from the pre-roll on, of a long event without its middle."""
+        *_, (start_ns, end_ns) = self._spans(opened, onset_ns - pre_roll_ns, until_ns)
+        last = self._cut_buffers(start_ns, end_ns)
         if not opened.heads:
-            return self._cut_buffers(onset_ns - pre_roll_ns, until_ns)
+            return last
+        return [_joined(*cuts) for cuts in zip(opened.heads[pre_roll_ns], last, strict=True)]
+
+    def _spans(self, opened: _Open, start_ns: int, until_ns: int) -> tuple[tuple[int, int], ...]:
+        """From when to when something is kept."""
+        if not opened.heads:
+            return ((start_ns, until_ns),)
+        head_ns = int(opened.head_ns)
         newest_ns = until_ns - self._longest_ns - self._post_roll_ns
-        tail = self._cut_buffers(max(int(opened.head_ns) + 1, newest_ns), until_ns)
-        return [_joined(*cuts) for cuts in zip(opened.heads[pre_roll_ns], tail, strict=True)]
+        return (start_ns, head_ns), (max(head_ns + 1, newest_ns), until_ns)
 
     def _cut_buffers(self, start_ns: int, until_ns: int) -> _Cut:
         return [

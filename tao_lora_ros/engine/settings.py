@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,6 +23,7 @@ from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.runtime.choice import BACKENDS
 from tao_lora_ros.signal.channels import IMU_PARTS, WRENCH_TYPES
 
+_TOPIC = re.compile(r"[~/]?[\w/{}]+(:\w+/msg/\w+)?", re.ASCII)
 # Lists of topics, and lists with an entry for each of them.
 _ONE_EACH = (
     ("imus", "imu_lags_s"),
@@ -140,6 +142,18 @@ class Settings:
     store_max_mb: int = parameter(
         1024, "MiB", "most that stored events take, the oldest go first; 0: none kept", 0, 1_000_000
     )
+    store_topics: tuple[str, ...] = parameter(
+        ("",),
+        "",
+        "further topics of any type that stored events hold, NAME or NAME:TYPE, relative names",
+    )
+    store_topics_mb: int = parameter(
+        512,
+        "MiB",
+        "most that their messages take in memory until they are stored, the oldest go first",
+        1,
+        1_000_000,
+    )
     store_min_free_mb: int = parameter(
         512, "MiB", "least that the event store leaves free on its disk", 0, 1_000_000
     )
@@ -163,6 +177,12 @@ class Settings:
         self._check_one_for_all("wrench_types", "wrenches", tuple(WRENCH_TYPES))
         self._check_one_for_all("imu_parts", "imus", tuple(IMU_PARTS))
         self._check_joints()
+        for topic in filter(None, self.store_topics):
+            if not _TOPIC.fullmatch(topic):
+                raise SettingsError(
+                    f"parameter 'store_topics' has {shown(repr(topic))}, expected NAME or "
+                    "NAME:TYPE, such as /camera/image:sensor_msgs/msg/Image"
+                )
         try:
             Path(self.store).expanduser()
         except RuntimeError:

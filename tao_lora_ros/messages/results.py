@@ -142,12 +142,14 @@ class Kept:
     """An event that is over, once its post-roll has come.
 
     `received` has the messages of each source byte for byte, refused ones too, from the pre-roll to
-    the end of the post-roll; `state` is from shortly before the onset, where there was one.
+    the end of the post-roll, which `spans_ns` gives: one span, of a long event two. `state` is from
+    shortly before the onset, where there was one.
     """
 
     event: Event
     received: tuple[RawMessages, ...]
     state: RouterState | None = None
+    spans_ns: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

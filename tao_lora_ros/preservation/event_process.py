@@ -2,6 +2,8 @@
 
     python -m tao_lora_ros.preservation.event_process STORE MAX_BYTES MIN_FREE_BYTES
 
+(`ros/scene_process.py` is the same with further topics of its own.)
+
 An event takes tens of milliseconds of Python. In a thread of the node these would be taken from the
 inference, by the interpreter's lock and just when things happen; here they are nobody's. Pickled
 pairs, a record and whether it was handed over before, come on the standard input from the process
@@ -17,6 +19,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +28,7 @@ from typing import IO, cast
 from tao_lora_ros.preservation.event_record import EventRecord, StoreError
 from tao_lora_ros.preservation.event_store import EventStore
 
-_MODULE = "tao_lora_ros.preservation.event_process"  # __name__ is __main__ in the process itself
+MODULE = "tao_lora_ros.preservation.event_process"  # __name__ is __main__ in the process itself
 _NICE = 10
 
 
@@ -49,14 +52,23 @@ class WritingProcess:
 
     Args:
         folder, max_bytes, min_free_bytes: as for `EventStore`.
+        module, *more: what runs in it, and what else that is told.
 
     Raises:
         OSError: it cannot be started.
     """
 
-    def __init__(self, folder: Path, max_bytes: int, min_free_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        max_bytes: int,
+        min_free_bytes: int,
+        module: str = MODULE,
+        *more: str,
+    ) -> None:
+        store = str(folder), str(max_bytes), str(min_free_bytes)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", _MODULE, str(folder), str(max_bytes), str(min_free_bytes)],
+            [sys.executable, "-m", module, *store, *more],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -69,6 +81,11 @@ class WritingProcess:
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is no more."""
+        return self._process.poll() is not None
 
     def write(self, record: EventRecord | None, again: bool = False) -> Answer:
         """Have a record written, or with None only the store opened, and wait for that.
@@ -137,22 +154,31 @@ class Keeper:
         return f"{self._arguments[0]}: the store was deleted while in use; it is made anew"
 
 
-def main() -> int:
-    """Write events until the input ends; returns the exit status."""
+def be_modest() -> None:
+    """Leave the end to the node, and the processor to whoever is in a hurry."""
     for ignored in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)
     os.nice(_NICE)
-    keeper = Keeper(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+
+
+def serve(keep: Callable[[EventRecord | None, bool], Answer]) -> int:
+    """Write events until the input ends; returns the exit status."""
     while True:
         try:
             record, again = pickle.load(sys.stdin.buffer)
         except (EOFError, pickle.UnpicklingError):  # the node is gone, perhaps within an event
             return 0
-        answer = json.dumps(asdict(keeper.keep(record, again))) + "\n"
+        answer = json.dumps(asdict(keep(record, again))) + "\n"
         try:
             os.write(sys.stdout.fileno(), answer.encode())
         except BrokenPipeError:  # the node is gone; its last event is written
             return 0
+
+
+def main() -> int:
+    """Run as a process of its own; returns the exit status."""
+    be_modest()
+    return serve(Keeper(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])).keep)
 
 
 if __name__ == "__main__":

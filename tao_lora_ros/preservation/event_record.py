@@ -45,21 +45,28 @@ OWN_TOPICS = tuple(map(Topic, ("/tao_lora/events", "/tao_lora/event_samples"), O
 
 @dataclass(frozen=True, eq=False)
 class EventRecord:
-    """A transient that is over, with all that was received around it.
+    """An event that is over, with all that was received around it.
 
     `published` has the event and its samples in CDR, each with its topic; `received` the messages
     of each topic as they came, from the pre-roll to the post-roll, and what the router remembered
-    before the onset. Records are equal only to
-    themselves: they hold arrays.
+    before the onset. `spans_ns` are the times, as stamps, that messages of further topics are to be
+    added of; `ahead_ns` is how far the system clock is ahead of the stamps. Records are equal only
+    to themselves: they hold arrays.
     """
 
     event: Event
     published: tuple[tuple[Topic, bytes], ...]
     received: tuple[tuple[Topic, RawMessages], ...]
+    spans_ns: tuple[tuple[int, int], ...] = ()
+    ahead_ns: int = 0
 
     @classmethod
     def of(
-        cls, kept: Kept, sources: Sequence[Topic], own: Sequence[Topic] = OWN_TOPICS
+        cls,
+        kept: Kept,
+        sources: Sequence[Topic],
+        own: Sequence[Topic] = OWN_TOPICS,
+        ahead_ns: int = 0,
     ) -> EventRecord:
         """The record of a kept event.
 
@@ -74,4 +81,5 @@ class EventRecord:
             name = f"{own[0].name.rpartition('/')[0]}/{STATE_TOPIC}"
             stored = RawMessages(np.array([kept.state.time_ns]), (state_bytes(kept.state.data),))
             received.append((Topic(name, STATE_TYPE), stored))
-        return cls(kept.event, tuple(zip(own, messages, strict=True)), tuple(received))
+        published = tuple(zip(own, messages, strict=True))
+        return cls(kept.event, published, tuple(received), kept.spans_ns, ahead_ns)

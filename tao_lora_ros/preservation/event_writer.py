@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
-from tao_lora_ros.preservation.event_process import WritingProcess
+from tao_lora_ros.preservation.event_process import MODULE, WritingProcess
 from tao_lora_ros.preservation.event_record import EventRecord
 
 # An event that kills the process is given up in the end; others may kill it a few times in a row.
 _ATTEMPTS = 8
+_LOOK_S = 1.0  # from look to look whether the process lives
 _TOO_SLOW = "the disk is too slow for them"
 
 
@@ -27,6 +29,7 @@ class EventWriter:
         max_bytes, min_free_bytes: as for `EventStore`.
         report: called with a line of what was lost and why, in another thread.
         depth: most events that wait; one more is dropped and counted.
+        process: the module that runs in the process, and what else that is told.
 
     Attributes:
         written: events on the disk.
@@ -43,10 +46,12 @@ class EventWriter:
         min_free_bytes: int,
         report: Callable[[str], None] = lambda _: None,
         depth: int = 16,
+        process: Sequence[str] = (MODULE,),
     ) -> None:
         self.written = self.failed = self.dropped = self.used_bytes = 0
         self.reason = ""
         self._store = folder, max_bytes, min_free_bytes
+        self._command = tuple(process)
         self._report = report
         self.depth = depth
         self._reported = 0
@@ -78,7 +83,7 @@ class EventWriter:
 
     def _work(self) -> None:
         self._attempt(None)
-        while (record := self._queue.get()) is not None:
+        while (record := self._next()) is not None:
             kept = self._attempt(record)
             self.written += kept
             self.failed += not kept
@@ -87,11 +92,19 @@ class EventWriter:
         if self._process:
             self._process.close()
 
+    def _next(self) -> EventRecord | None:
+        """The next event; meanwhile a process that dies is replaced."""
+        while True:
+            with suppress(Empty):
+                return self._queue.get(timeout=_LOOK_S)
+            if self._process and self._process.ended:
+                self._attempt(None)
+
     def _attempt(self, record: EventRecord | None) -> bool:
         """Have the process write; where it dies, another."""
         for again in range(_ATTEMPTS):
             try:
-                self._process = self._process or WritingProcess(*self._store)
+                self._process = self._process or WritingProcess(*self._store, *self._command)
                 answer = self._process.write(record, again > 0)
             except Exception as error:  # whatever it is costs this event, not the later ones
                 self._end_process()

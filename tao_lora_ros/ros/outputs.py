@@ -31,11 +31,13 @@ from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.msg import EventSamples, TransientEvent
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.preservation.event_catalogue import default_store
+from tao_lora_ros.preservation.event_process import MODULE
 from tao_lora_ros.preservation.event_record import OWN_TYPES, EventRecord, Topic
 from tao_lora_ros.preservation.event_writer import EventWriter
 from tao_lora_ros.ros.event_cloud import open_event_cloud
 from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.markers import event_markers, no_markers
+from tao_lora_ros.ros.scene_config import PROCESS, scene_of
 from tao_lora_ros.ros.topics import offered
 from tao_lora_ros.signal.channels import WRENCH_TYPES
 
@@ -48,6 +50,8 @@ _EVENTS_QOS = QoSProfile(depth=100, **_KEPT)
 # Of the newest five events, both phases: a second of two sensors at 1 kHz takes 0.1 MB, so that for
 # late joiners a few MB wait, where a hundred messages could be a hundred.
 _SAMPLES_QOS = QoSProfile(depth=10, **_KEPT)
+# Stamps this near to the system clock are taken to be of it: the rest is the way, and waiting.
+_SAME_CLOCK_NS = 500_000_000
 _ACKNOWLEDGE_S = 1.0  # Fast DDS acknowledges every 3 s at the least, but sends at once
 
 
@@ -97,7 +101,11 @@ class Outputs:
             return
         folder = Path(settings.store).expanduser() if settings.store else default_store()
         sizes = settings.store_max_mb << 20, settings.store_min_free_mb << 20
-        self.writer = EventWriter(folder, *sizes, report=self._warn)
+        own = {self._events.topic_name, self._samples.topic_name}
+        own |= {*(input.topic for input in inputs)}
+        scene = scene_of(self._node, settings, own, self._warn)
+        process = (PROCESS, scene.to_json()) if scene else (MODULE,)
+        self.writer = EventWriter(folder, *sizes, report=self._warn, process=process)
 
     def _warn(self, text: str) -> None:
         self._node.get_logger().warning(shown(text, MOST_LINE))
@@ -119,7 +127,7 @@ class Outputs:
             elif isinstance(result, ContactLoad):
                 self._loads[result.wrench].publish(wrench_bytes(result))
             elif isinstance(result, Kept):
-                self._keep(result)
+                self._keep(result, arrived_ns)
             else:
                 self._events.publish(event_bytes(result))
                 self._samples.publish(samples_bytes(result))
@@ -128,14 +136,18 @@ class Outputs:
                     self._cloud.add(result)
                 self._log(result)
 
-    def _keep(self, kept: Kept) -> None:
+    def _keep(self, kept: Kept, arrived_ns: int) -> None:
+        """Have an event written whose last message came at `arrived_ns`, steady clock."""
         if self.writer is None:
             return
+        came_ns = time.time_ns() - time.monotonic_ns() + arrived_ns
+        ahead_ns = came_ns - kept.spans_ns[-1][1]
+        ahead_ns = ahead_ns if abs(ahead_ns) > _SAME_CLOCK_NS else 0
         sources = [input.described() for input in self._inputs]
         names = self._events.topic_name, self._samples.topic_name
         qos = (offered(_EVENTS_QOS),), (offered(_SAMPLES_QOS),)
         own = list(map(Topic, names, OWN_TYPES, qos))
-        self.writer.submit(EventRecord.of(kept, sources, own))
+        self.writer.submit(EventRecord.of(kept, sources, own, ahead_ns))
 
     def _log(self, event: Event) -> None:
         channels = ", ".join(f"{shown(name)} {share:.0%}" for name, share in event.channels[:3])
