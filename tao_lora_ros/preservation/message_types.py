@@ -39,7 +39,7 @@ def learn_type(msgtype: str) -> None:
     Raises:
         StoreError: there is no definition of it on this machine, or none that can be read.
     """
-    wanted, found = [msgtype], {}
+    wanted, found = [msgtype], dict[str, Any]()
     while wanted:
         name = wanted.pop()
         if name in message_types().fielddefs or name in found:
