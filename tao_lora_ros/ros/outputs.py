@@ -101,8 +101,8 @@ class Outputs:
             return
         folder = Path(settings.store).expanduser() if settings.store else default_store()
         sizes = settings.store_max_mb << 20, settings.store_min_free_mb << 20
-        own = {self._events.topic_name, self._samples.topic_name}
-        own |= {*(input.topic for input in inputs)}
+        own = {publisher.topic_name for publisher in (self._events, self._samples)}
+        own |= {input.topic for input in inputs}
         scene = scene_of(self._node, settings, own, self._warn)
         process = (PROCESS, scene.to_json()) if scene else (MODULE,)
         self.writer = EventWriter(folder, *sizes, report=self._warn, process=process)
