@@ -100,7 +100,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
         f"{entry.peak_score:.2f}",
         Kind(entry.kind).text,
         entry.measured.text or "-",
-        shown(entry.label) or "-",
+        shown(entry.label or entry.reason) or "-",
         _size(entry.size),
         _channels(entry, _TOP_CHANNELS),
     )
@@ -117,6 +117,8 @@ def show_event(options: Namespace) -> None:
     print(f"end       {_seconds(entry.end_ns - entry.onset_ns):.4f} s after the onset")
     print(f"score     {entry.peak_score:.2f}")
     print(f"kind      {kind}{', a new steady state' * entry.regime_change}")
+    if entry.reason:
+        print(f"reason    {shown(entry.reason, MOST_LINE)}")
     _show_sizes(record.event.size)
     print(f"label     {label}")
     print(f"channels  {_channels(entry)}")

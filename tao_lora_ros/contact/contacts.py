@@ -98,11 +98,6 @@ class Contacts:
         """All that it goes by, to be worked on in place; the last is the ring."""
         return [*self._state]
 
-    @property
-    def going_on(self) -> list[Contact]:
-        """The contacts that have not ended."""
-        return [self._contact(int(at), False) for at in np.flatnonzero(self._state.now["open"])]
-
     def push(self, time_ns: int, values: NDArray[np.float64]) -> Changes:
         """Take one row, float64 [C], NaN where a channel has no value; what it changed."""
         if not level_test.follow(self._state, time_ns, values) and not self._ended:

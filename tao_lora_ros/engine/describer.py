@@ -139,6 +139,30 @@ class EventDescriber:
             self._waiting.append((until_ns, event, opened))
         return event
 
+    def wish(self, time_ns: int, reason: str) -> list[Event]:
+        """The event that somebody asked for at a time: both phases, and what is around it kept."""
+        cuts = self._cut_buffers(time_ns - self._pre_roll_ns, time_ns)
+        onset = Event(
+            phase=Phase.ONSET,
+            sequence=self.described,
+            frame_id=self._intake.sources[0].frame_id,
+            onset_ns=time_ns,
+            peak_ns=time_ns,
+            end_ns=0,
+            peak_score=0.0,
+            channels=(),
+            label="",
+            probability=0.0,
+            raw=tuple(samples for samples, _ in cuts),
+            kind=Kind.MANUAL,
+            reason=reason,
+        )
+        end = replace(onset, phase=Phase.END, end_ns=time_ns)
+        opened = _Open(self.described, 0, inf, self._state_before(time_ns))
+        self.described += 1
+        self._waiting.append((time_ns + self._post_roll_ns, end, opened))
+        return [onset, end]
+
     def _size(self, found: Transient | Contact, raw: tuple[RawSamples, ...], until_ns: int) -> Size:
         """How hard it was up to its end, or so far."""
         lags_ns = [round(source.config.lag_s * 1e9) for source in self._intake.sources]

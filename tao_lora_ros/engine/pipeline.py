@@ -43,6 +43,7 @@ from tao_lora_ros.signal.window import SlidingWindow
 
 LOADS = ("N", "Nm")
 STEPS = 2
+MOST_REASON = 1000  # characters that are kept of it
 Work = Callable[[], Calibrated]
 
 _Runner = tuple[ChosenRuntime | NoRuntime, Inferrer | NoInferrer]
@@ -66,6 +67,10 @@ def scene_settings(settings: Settings, artifact: Artifact) -> Settings:
 
 class TareError(TaoLoraError):
     """There is no steady load to take as zero; the text says why."""
+
+
+class TriggerError(TaoLoraError):
+    """There is no scene to keep."""
 
 
 class Pushed(NamedTuple):
@@ -280,6 +285,18 @@ class Pipeline:
         self._detector.forget_loads()
         return self.reset()
 
+    def trigger(self, reason: str = "") -> list[Result]:
+        """Keep the scene of the newest row as an event of its own, for this reason.
+
+        Raises:
+            TriggerError: no row has come yet.
+        """
+        if not self._last_ns:
+            raise TriggerError("cannot keep the scene: no source has sent anything yet")
+        self.counts.events += 1
+        reason = reason[:MOST_REASON].encode(errors="replace").decode()
+        return list(self._describer.wish(self._last_ns, reason))
+
     @property
     def contact_models(self) -> dict[str, ContactModel | None]:
         """What is known of each wrench's load, by its source's name."""
@@ -347,7 +364,7 @@ class Pipeline:
         for key in before.keys() - after.keys():
             yield self._changed(Change.END, replace(before[key], end_ns=time_ns), time_ns)
         for key in after.keys() - before.keys():
-            yield self._changed(Change.ONSET, after[key], time_ns)
+            yield self._changed(Change.ONSET, replace(after[key], end_ns=0), time_ns)
 
     def _going_on(self) -> dict[int, Transient | Contact]:
         """The contacts that go on, by their wrench, and the transient, by -1."""

@@ -37,6 +37,7 @@ def event_bytes(event: Event) -> bytes:
     out.text(size.frame_id)
     for value in size.direction:
         out.put("d", value)
+    out.text(event.reason)
     return out.message
 
 

@@ -54,6 +54,7 @@ def event_from(message: Any, samples: Any = None) -> Event:
         regime_change=message.regime_change,
         kind=Kind(message.kind),
         size=_size_from(message),
+        reason=getattr(message, "reason", ""),
     )
 
 

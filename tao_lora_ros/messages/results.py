@@ -47,6 +47,7 @@ class Kind(IntEnum):
     BLOW = 1  # the signals changed as they do not in steady motion
     LASTING_CONTACT = 3  # a wrench has more load than motion explains, and keeps it
     TOUCHDOWN = 4  # a load that steady motion always bears came back
+    MANUAL = 5  # somebody asked for it
 
     @property
     def text(self) -> str:
@@ -103,14 +104,14 @@ class Size:
 
 @dataclass(frozen=True)
 class Event:
-    """A blow or a lasting contact, when it begins and again when it is over.
+    """A blow, a lasting contact or a wish, when it begins and again when it is over.
 
     Each has a number of its own; they may overlap. `channels` holds (name, share), largest share
     first, those above 1 %. `end_ns` is 0 in the ONSET phase. `label` is empty where the model has
     no labels or its window was not full yet. `regime_change`: it lasted so long that what it
     brought is now taken as steady. `raw` has the samples of each source, from the pre-roll to the
     row that decided the phase; of a contact longer than a transient may be, its beginning and its
-    end.
+    end. `reason` is what was said with a wish.
     """
 
     phase: Phase
@@ -127,6 +128,7 @@ class Event:
     regime_change: bool = False
     kind: Kind = Kind.BLOW
     size: Size = Size()
+    reason: str = ""
 
 
 @dataclass(frozen=True)

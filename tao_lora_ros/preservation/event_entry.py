@@ -54,6 +54,7 @@ class Entry:
     peak_torque: float | None = None
     acceleration_change: float | None = None
     mean_load: float | None = None
+    reason: str = ""
 
     @property
     def measured(self) -> Size:
@@ -140,7 +141,7 @@ def _channels(value: Any) -> bool:
 
 
 _SIZES = ("peak_force", "impulse", "peak_torque", "acceleration_change", "mean_load")
-_LATER = _SIZES  # not in entries of earlier versions
+_LATER = (*_SIZES, "reason")  # not in entries of earlier versions
 _TIME = whole(-_INT64, _INT64 - 1), "nanoseconds"
 _COUNT = whole(0, MOST_NUMBER), f"0 to {MOST_NUMBER}"
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -154,6 +155,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "kind": (whole(0, max(Kind)), f"0 to {max(Kind):d}"),
     "regime_change": (lambda v: isinstance(v, bool), "true or false"),
     "label": (_text, "a text"),
+    "reason": (_text, "a text"),
     "probability": (_number, "a number"),
     "channels": (_channels, "pairs of a name and a number"),
     "messages": _COUNT,

@@ -18,7 +18,12 @@ from tao_lora_ros.signal.source import axis_of, quantities, unit_of
 AXES = ("#d1495b", "#2e8b57", "#2f6fb5", "#f08c00", "#7048e8", "#0ca678", "#868e96")
 LABELS = ("#94a3b8", "#d9480f", "#1c7ed6", "#7048e8", "#0ca678", "#f08c00", "#c2255c", "#5c940d")
 EVENT, TRUTH, TRANSIENT = "#f59f00", "#0f766e", "#7c3aed"
-KINDS = {Kind.BLOW: EVENT, Kind.LASTING_CONTACT: "#2563eb", Kind.TOUCHDOWN: "#16a34a"}
+KINDS = {
+    Kind.BLOW: EVENT,
+    Kind.LASTING_CONTACT: "#2563eb",
+    Kind.TOUCHDOWN: "#16a34a",
+    Kind.MANUAL: "#475569",
+}
 QUANTITIES = {
     "accel": "Acceleration",
     "gyro": "Angular velocity",

@@ -65,7 +65,7 @@ def overview(record: RunRecord) -> Any:
 def _draw_timeline(figure: Any, record: RunRecord) -> None:
     """Lanes of truth, events and route, as bars."""
     lanes: dict[str, list[tuple[float, float, str, str]]] = {"route": _route(record)}
-    lanes["events"] = _bars(record, {Kind.BLOW, Kind.TOUCHDOWN})
+    lanes["events"] = _bars(record, {Kind.BLOW, Kind.TOUCHDOWN, Kind.MANUAL})
     if contacts := _bars(record, {Kind.LASTING_CONTACT}):
         lanes["contacts"] = contacts
     if record.contacts:

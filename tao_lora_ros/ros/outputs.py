@@ -21,6 +21,7 @@ from tao_lora_ros.messages.results import (
     Event,
     Inference,
     Kept,
+    Kind,
     Phase,
     Result,
 )
@@ -94,6 +95,11 @@ class Outputs:
         hops = {Route.STEADY: settings.hop_steady, Route.TRANSIENT: settings.hop_transient}
         self._hops_ns = {route: hop * 1e9 / artifact.rate_hz for route, hop in hops.items()}
 
+    @property
+    def active(self) -> bool:
+        """Whether what is published goes out."""
+        return bool(self._events.is_activated)
+
     def open_store(self, settings: Settings, inputs: Sequence[Input]) -> None:
         """Start keeping events of these inputs on disk, where the settings want it."""
         self._inputs = inputs
@@ -153,10 +159,12 @@ class Outputs:
         channels = ", ".join(f"{shown(name)} {share:.0%}" for name, share in event.channels[:3])
         label = f"{shown(event.label)} " if event.label else ""
         lasted = f", {(event.end_ns - event.onset_ns) * 1e-9:.3f} s" * (event.phase is Phase.END)
+        found = f"score {event.peak_score:.2f} {label}({channels}){lasted}"
+        if event.kind is Kind.MANUAL:
+            found = shown(event.reason, MOST_LINE) or "no reason given"
         self._node.get_logger().info(
             f"event {event.sequence} {event.phase.name.lower()}: {event.kind.text}, "
-            f"score {event.peak_score:.2f} {label}({channels}){lasted}"
-            f"{', ' * bool(event.size.text)}{event.size.text}"
+            f"{found}{', ' * bool(event.size.text)}{event.size.text}"
         )
 
     def clear_displays(self) -> None:

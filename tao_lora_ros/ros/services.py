@@ -1,4 +1,7 @@
-"""The node's services: calibrate, tare, reset and reload, each a `std_srvs/Trigger`."""
+"""The node's services: calibrate, tare, reset, reload and trigger, each a `std_srvs/Trigger`.
+
+A topic `~/trigger` does the same as that service, with a text that says why.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ from functools import partial
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.service import Service
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from tao_lora_ros.engine.calibration import Calibrated
-from tao_lora_ros.engine.pipeline import Pipeline, Work
+from tao_lora_ros.engine.pipeline import Pipeline, TriggerError, Work
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.ros.failures import Failures
@@ -57,17 +61,19 @@ class Services:
             "tare": self._tare,
             "reset": self._reset,
             "reload": reload,
+            "trigger": self._trigger,
         }
         self._services: list[Service] = [
             node.create_service(Trigger, f"~/{name}", partial(self._answer, name, action))
             for name, action in actions.items()
         ]
+        self._wishes = node.create_subscription(String, "~/trigger", self._on_wish, 10)
 
     def _answer(
         self,
         name: str,
         action: Callable[[], str],
-        _: Trigger.Request,
+        _: Trigger.Request | None,
         response: Trigger.Response,
     ) -> Trigger.Response:
         try:
@@ -106,7 +112,19 @@ class Services:
         self._outputs.clear_displays()
         return "all signals forgotten"
 
+    def _trigger(self, reason: str = "") -> str:
+        if not self._outputs.active:
+            raise TriggerError("cannot keep the scene: the node is not active")
+        events = self._pipeline.trigger(reason)
+        self._outputs.publish(events, time.monotonic_ns())
+        kept = "stored once its post-roll has come" if self._outputs.writer else "not stored"
+        return f"the scene is event {self._pipeline.counts.events - 1}, {kept}"
+
+    def _on_wish(self, message: String) -> None:
+        self._answer("trigger", partial(self._trigger, message.data), None, Trigger.Response())
+
     def close(self) -> None:
         """Give up the services."""
+        self._node.destroy_subscription(self._wishes)
         while self._services:
             self._node.destroy_service(self._services.pop())

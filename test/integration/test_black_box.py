@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -19,8 +20,11 @@ from rclpy.serialization import serialize_message
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 from wire import LOSSLESS, Process, Wire, node_command
 
+from tao_lora_ros.cli.main import main
+from tao_lora_ros.messages.results import Kind
 from tao_lora_ros.preservation.event_catalogue import EVENTS, read_entries, read_event
 from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_verify import verify
@@ -121,7 +125,7 @@ def test_every_event_holds_the_scene(wire, run, tmp_path):
     robot.play(2.0, [])
     for _ in range(3):
         command.publish(Twist())
-    robot.play(5.0, [2.0, 2.6, 4.0])
+    robot.play(5.0, [1.2, 1.8, 4.0])
     watch.until("store topics", lambda report: "/never" in report["message"])
     (report, *_) = reversed(watch.of("store topics"))
     assert report["level"] == 1
@@ -223,3 +227,41 @@ def test_a_clock_of_the_sensors_own_is_taken_into_account(wire, run, tmp_path):
     assert times_ns[0] == pytest.approx(entry.onset_ns - 2_000_000_000, abs=150_000_000)
     assert times_ns[-1] == pytest.approx(entry.end_ns + 250_000_000, abs=150_000_000)
     assert len(times_ns) > 60
+
+
+def test_a_scene_is_kept_for_who_asks_for_it(wire, run, tmp_path, capsys):
+    store = tmp_path / "store"
+    robot = Robot(wire)
+    wish = wire.node.create_publisher(String, "/tao_lora/trigger", 10)
+    process = run(node_command([f"store:={store}", "store_topics:=[/camera]", *LOSSLESS]))
+    until_listening(robot, process, 1)
+    early = wire.call(Trigger, "trigger", Trigger.Request())
+    assert (early.success, early.message[:21]) == (False, "cannot keep the scene")
+    robot.play(3.0, [])
+    wish.publish(String(data="the operator heard a crack"))
+    robot.play(1.0, [])
+    answer = wire.call(Trigger, "trigger", Trigger.Request())
+    assert answer.success
+    assert re.fullmatch(
+        r"the scene is event \d, stored once its post-roll has come", answer.message
+    )
+    robot.play(1.0, [])
+
+    def wishes() -> list:  # the sensors' pauses between the plays may be events too
+        return [row for row in stored(store) if row[0].kind == Kind.MANUAL]
+
+    wire.until(lambda: len(wishes()) == 2, "both scenes")
+    assert process.stop() == 0
+    assert "onset: manual, the operator heard a crack" in process.log
+    (first, whole), (second, _) = wishes()
+    assert (first.reason, second.reason) == ("the operator heard a crack", "")
+    said = [event for event in wire.events if event.kind == Kind.MANUAL]
+    assert [event.reason for event in said] == [first.reason, first.reason, "", ""]
+    assert [event.phase for event in said] == [0, 1, 0, 1]
+    assert_whole(robot, first, whole["/camera"])
+    assert len(whole["/imu"]) > 1000
+    assert main(["events", "list", "--store", str(store)]) == 0
+    assert main(["events", "show", str(first.number), "--store", str(store)]) == 0
+    printed = capsys.readouterr().out
+    assert "manual" in printed
+    assert printed.count("the operator heard a crack") == 2

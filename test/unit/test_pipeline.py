@@ -17,7 +17,7 @@ from models import LABELS, SMALL, small_artifact, with_thresholds
 from recordings import PERIOD_NS, SECOND, START_NS, TOPICS, Message, imu, motion, wrench
 
 from tao_lora_ros.detection.calibration import CalibrationError
-from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.pipeline import Pipeline, TriggerError
 from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.results import Event, Inference, Kept, Kind, Phase, Result
@@ -304,6 +304,28 @@ def test_overlapping_and_back_to_back_events_lose_nothing(
     assert ends
     for one in kept:
         assert_kept(Settings(**rolls), one, sent)
+
+
+def test_a_scene_that_somebody_asks_for_is_an_event_of_its_own() -> None:
+    subject = pipeline()
+    with pytest.raises(TriggerError, match="no source has sent anything yet"):
+        subject.trigger("too early")
+    assert events(results(subject, STRUCK[:500], flush=False)) == []
+    onset, end = subject.trigger("a crack\ud800" + 2000 * "x")
+    assert (onset.phase, end.phase) == (Phase.ONSET, Phase.END)
+    assert onset.sequence == end.sequence == 0
+    assert end.kind is Kind.MANUAL
+    assert end.reason == "a crack?" + 992 * "x"
+    assert end.onset_ns == end.end_ns <= STRUCK[499].stamp_ns
+    rest = results(subject, STRUCK[500:])
+    assert {event.sequence for event in events(rest)} == {1}
+    (kept, _) = kept_of(rest)
+    assert kept.event is end
+    ((start_ns, until_ns),) = kept.spans_ns
+    assert until_ns - end.end_ns == 250 * MS
+    assert end.onset_ns - start_ns == 2000 * MS
+    there = [m.data for m in STRUCK if m.source == 0 and start_ns <= m.stamp_ns <= until_ns]
+    assert list(kept.received[0].data) == there
 
 
 def assert_whole(kept: Kept, source: int, sent: list[bytes]) -> None:
