@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from tao_lora_ros.benchmarks.cameras import complete_share, topics
 from tao_lora_ros.benchmarks.node_models import RATE_HZ, write_artifact
-from tao_lora_ros.benchmarks.results import Measurement
+from tao_lora_ros.benchmarks.results import OURS, Measurement
 from tao_lora_ros.benchmarks.signals import SPREAD, msgtype_of
+from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.signal.cdr import IMU
 from tao_lora_ros.signal.source import SourceConfig
 
@@ -32,15 +34,17 @@ PACKAGES = (
 )
 INFERENCES_HZ = 100.0
 _END_S = 20.0
+_PRE_ROLL_S = 0.5  # of what is stored with cameras: an event a second would fill any disk
 
 
 @dataclass(frozen=True)
 class Case:
-    """Sources (an Imu each whose name says so, else a wrench) at one rate."""
+    """Sources (an Imu each whose name says so, else a wrench) at one rate, and cameras to keep."""
 
     name: str
     sources: tuple[str, ...]
     rate_hz: float
+    cameras: int = 0
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -55,6 +59,7 @@ CASES = (
     Case("1khz+1khz", _PAIR, 1000.0),
     Case("4khz+4khz", _PAIR, 4000.0),
     Case("8x1khz", _EIGHT, 1000.0),
+    Case("1khz+1khz+2cameras", _PAIR, 1000.0, cameras=2),
 )
 
 
@@ -86,6 +91,8 @@ def bench_node(
                 progress(f"{case.name}: {subject}")
                 report = _measure(case, subject, command(case, Path(folder)), seconds, Path(folder))
                 rows += _measurements(subject, case.name, report)
+                if case.cameras and subject == OURS:
+                    rows += _scenes(case, _store(case, Path(folder)), report["since_ns"])
     return rows
 
 
@@ -99,7 +106,11 @@ def _measure(
         "ROS_HOME": str(folder / "ros"),
         "OMP_NUM_THREADS": "1",
     }
-    with _running(command, environment, folder / "node.log") as node:
+    cameras = [sys.executable, "-m", "tao_lora_ros.ros.bench_cameras", str(case.cameras)]
+    with ExitStack() as running:
+        if case.cameras:
+            running.enter_context(_running(cameras, environment, folder / "cameras.log"))
+        node = running.enter_context(_running(command, environment, folder / "node.log"))
         load = [sys.executable, "-m", "tao_lora_ros.ros.bench_load", str(case.rate_hz)]
         load += [str(seconds), str(node.pid), str(report), *case.sources]
         done = subprocess.run(load, env=environment, capture_output=True, text=True, check=False)
@@ -139,14 +150,31 @@ def our_command(case: Case, folder: Path) -> list[str]:
         "imu_lags_s": json.dumps([0.0] * len(kinds["imu"])),
         "wrenches": json.dumps(kinds["wrench"]),
         "wrench_lags_s": json.dumps([0.0] * len(kinds["wrench"])),
-        "store": str(folder / "events"),
+        "store": str(_store(case, folder)),
     }
+    if case.cameras:
+        values |= {"store_topics": json.dumps(topics(case.cameras))}
+        values |= {"store_pre_roll_s": _PRE_ROLL_S, "store_max_mb": 100_000}
     command = [sys.executable, "-m", "tao_lora_ros.ros.run", "--ros-args"]
     return command + [word for k, v in values.items() for word in ("-p", f"{k}:={v}")]
 
 
+def _store(case: Case, folder: Path) -> Path:
+    return folder / f"events_{case.name}"
+
+
 def _spread(case: Case) -> np.ndarray:
     return np.concatenate([SPREAD[msgtype_of(name)] for name in case.sources])
+
+
+def _scenes(case: Case, store: Path, since_ns: int) -> list[Measurement]:
+    """How many events were stored, and how many of them with all that the cameras sent."""
+    rolls_s = _PRE_ROLL_S, Settings().post_roll_s
+    count, share = complete_share(store, case.cameras, rolls_s, since_ns)
+    return [
+        Measurement(OURS, case.name, "events_stored", count, ""),
+        Measurement(OURS, case.name, "events_with_all_frames", share, ""),
+    ]
 
 
 def _measurements(subject: str, case: str, report: dict[str, Any]) -> list[Measurement]:
@@ -156,6 +184,7 @@ def _measurements(subject: str, case: str, report: dict[str, Any]) -> list[Measu
     rows = [
         row("received_share", report["received"] / report["sent"], ""),
         row("cpu_us_per_message", 1e6 * report["cpu_s"] / report["sent"], "us"),
+        row("own_cpu_us_per_message", 1e6 * report["own_cpu_s"] / report["sent"], "us"),
     ]
     for what, percents in (("inference", (50, 99, 100)), ("onset", (50, 99, 100))):
         latencies = report["latencies_ms"][what]

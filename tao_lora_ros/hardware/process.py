@@ -12,10 +12,14 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU time of a process and its children in seconds, resident memory of all in MiB."""
+    """CPU time of a process and its children in seconds, resident memory of all in MiB.
+
+    `own_cpu_s` is the process's alone.
+    """
 
     cpu_s: float
     rss_mib: float
+    own_cpu_s: float
 
 
 def usage(pid: int) -> Usage:
@@ -28,9 +32,14 @@ def usage(pid: int) -> Usage:
     if stats.get(pid) is None:
         raise ProcessLookupError(f"no process {pid}")
     family = [stat for child, stat in stats.items() if stat and pid in (child, int(stat[1]))]
-    # fields of proc(5) from the third on: 14 and 15 are utime and stime, 24 is rss
-    ticks = sum(int(stat[11]) + int(stat[12]) for stat in family)
-    return Usage(ticks / _TICKS, sum(int(stat[21]) for stat in family) * _PAGE_BYTES / (1 << 20))
+    # of proc(5)'s fields, from the third on, 24 is rss
+    resident = sum(int(stat[21]) for stat in family) * _PAGE_BYTES / (1 << 20)
+    return Usage(sum(map(_cpu_s, family)), resident, _cpu_s(stats[pid]))
+
+
+def _cpu_s(stat: list[str]) -> float:
+    """utime and stime, the fields 14 and 15."""
+    return (int(stat[11]) + int(stat[12])) / _TICKS
 
 
 def _stat(process: Path) -> list[str]:

@@ -28,6 +28,7 @@ def event_bytes(event: Event) -> bytes:
     out.put("?", event.regime_change)
     out.text(event.label)
     out.put("f", event.probability)
+    out.text(event.reason)
     size = event.size
     for value in (size.duration, size.peak_force, size.impulse, size.peak_torque):
         out.put("d", value)
@@ -37,7 +38,6 @@ def event_bytes(event: Event) -> bytes:
     out.text(size.frame_id)
     for value in size.direction:
         out.put("d", value)
-    out.text(event.reason)
     return out.message
 
 

@@ -118,13 +118,13 @@ class Load:
 
     def received(self) -> int:
         """Messages that the node says it received, of all sources, by its newest report."""
-        newest = [data for kind, _, data in self.taken if kind is DiagnosticArray][-1]
-        return sum(
-            int(pair.value)
-            for status in deserialize_message(newest, DiagnosticArray).status
-            for pair in status.values
-            if pair.key == "received"
-        )
+        reports = (data for kind, _, data in reversed(self.taken) if kind is DiagnosticArray)
+        for data in reports:  # the process beside the node reports too
+            statuses = deserialize_message(data, DiagnosticArray).status
+            pairs = [pair for status in statuses for pair in status.values]
+            if counts := [int(pair.value) for pair in pairs if pair.key == "received"]:
+                return sum(counts)
+        return 0
 
 
 def latencies_ms(
@@ -174,6 +174,8 @@ def run(rate_hz: float, seconds: float, pid: int, sources: list[str]) -> dict[st
         "seconds": seconds,
         "late_ms": float((published_ns - due_ns).max()) * 1e-6,
         "cpu_s": spent.cpu_s - before.cpu_s,
+        "own_cpu_s": spent.own_cpu_s - before.own_cpu_s,
+        "since_ns": since_ns,
         "rss_mib": spent.rss_mib,
         "rss_growth_mib": spent.rss_mib - before.rss_mib,
         "latencies_ms": latencies_ms(load, since_ns, first_ns, published_ns, rate_hz),

@@ -186,10 +186,10 @@ def keep_with(scene: Scene, keeper: Keeper, record: EventRecord | None, again: b
 
 def main() -> int:
     """Run as a process of its own; returns the exit status."""
-    be_modest()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    keeper = Keeper(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
     scene = Scene(SceneConfig.from_json(sys.argv[4]))
+    be_modest()  # this thread alone: those that receive are there, and would lose messages
+    keeper = Keeper(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
     return serve(lambda record, again: keep_with(scene, keeper, record, again))
 
 

@@ -14,7 +14,7 @@ POLICY = Path(__file__).resolve().parents[2] / "config" / "sros2" / "policy.xml"
 
 # What changes the node, or what it finds.
 CHANGES = {
-    *("calibrate", "change_state", "reload", "reset", "tare"),
+    *("calibrate", "change_state", "reload", "reset", "tare", "trigger"),
     *("set_parameters", "set_parameters_atomically"),
 }
 
@@ -58,7 +58,8 @@ def test_an_operator_may_change_the_node_and_a_listener_may_not():
     outputs = granted("topic", "publish")
     for role in ("operator", "listener"):
         assert granted("topic", "subscribe", role) == outputs | {"/clock"}
-        assert granted("topic", "publish", role) == {"/parameter_events", "/rosout"}
+        wishes = {"/tao_lora/trigger"} if role == "operator" else set()
+        assert granted("topic", "publish", role) == {"/parameter_events", "/rosout"} | wishes
         assert not granted("service", "reply", role)
 
 

@@ -114,7 +114,7 @@ BAD_FIELDS = [
     *(("sequence", value) for value in (False, -1, "0")),
     *(("onset_ns", value) for value in (None, 1.7e18, 10**22, [float("nan")], "x")),
     *(("peak_score", value) for value in ("\ud800", None, 10**400, True)),
-    *(("kind", value) for value in (5, {}, None, False)),
+    *(("kind", value) for value in (6, {}, None, False)),
     *(("regime_change", value) for value in (float("nan"), 1, None)),
     *(("label", value) for value in (2, None, "\ud800")),
     *(("probability", value) for value in ("../x", [])),
