@@ -15,10 +15,9 @@ from tao_lora_ros.bags.reader import WHOLE, BagError, BagReader
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.messages.label_span import LabelSpan
+from tao_lora_ros.messages.label_span import FREE, LabelSpan
 from tao_lora_ros.signal.source import ClockJump
 
-FREE = "free"  # label of rows that no interval covers
 # A strike lasts milliseconds, its ringing tens of them: a label holds at least this long.
 LEAST_LABEL_S = 0.06
 

@@ -21,7 +21,7 @@ from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import TABLE, parameter_file
 from tao_lora_ros.engine.sources import source_configs
-from tao_lora_ros.messages.results import Size
+from tao_lora_ros.messages.results import Size, name_text
 from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.preservation.event_record import EventRecord
@@ -105,11 +105,12 @@ def _print_summary(numbers: dict) -> None:
     for notice in numbers["notices"]:
         print(f"  {notice}")
     for event in numbers["events"]:
+        name = name_text(event["label"], event["probability"]) or "-"
         channels = ", ".join(f"{k} {v:.0%}" for k, v in list(event["channels"].items())[:3])
         print(
             f"  {event['onset_s']:9.4f} s  peak {event['peak_s']:9.4f}  end {event['end_s']:9.4f}"
             f"  score {event['score']:5.2f}  {event['kind'].replace('_', ' '):15}  "
-            f"{event['label'] or '-':8}  {Size.of_row(event['size']).text:10}  {channels}"
+            f"{name:12}  {Size.of_row(event['size']).text:10}  {channels}"
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tao_lora_ros.messages.raw_data import RawSamples
-from tao_lora_ros.messages.results import Kind, Size
+from tao_lora_ros.messages.results import Kind, Size, name_text
 from tao_lora_ros.messages.stamps import split
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.preservation.event_catalogue import (
@@ -100,7 +100,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
         f"{entry.peak_score:.2f}",
         Kind(entry.kind).text,
         entry.measured.text or "-",
-        shown(entry.label or entry.reason) or "-",
+        name_text(shown(entry.label), entry.probability) or shown(entry.reason) or "-",
         _size(entry.size),
         _channels(entry, _TOP_CHANNELS),
     )
@@ -109,7 +109,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
 def show_event(options: Namespace) -> None:
     """`tao-lora events show`."""
     entry, record = read_event(options.store, options.number)
-    label = f"{shown(entry.label)} {entry.probability:.0%}" if entry.label else "-"
+    label = name_text(shown(entry.label), entry.probability) or "-"
     frame_id, kind = shown(record.event.frame_id), Kind(entry.kind).text
     print(f"event     {entry.number}, number {entry.sequence} of its run, frame {frame_id}")
     print(f"onset     {_time(entry.onset_ns)} UTC ({entry.onset_ns} ns)")

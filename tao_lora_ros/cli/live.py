@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tao_lora_ros.messages.results import Event, Inference, Phase
+from tao_lora_ros.messages.results import Event, Inference, Phase, name_text
 from tao_lora_ros.messages.route import Route
 
 _ROWS = 12
@@ -150,7 +150,7 @@ def _cells(run: Run, event: Event) -> list[str]:
     return [
         f"{event.sequence}",
         f"{(event.onset_ns - run.start_ns) * 1e-9:.4f} s",
-        f"{event.label} {event.probability:.0%}" if event.label else "-",
+        name_text(event.label, event.probability) or "-",
         event.kind.text,
         event.size.text,
         f"{event.peak_score:.2f}",

@@ -13,8 +13,11 @@ from tao_lora_ros.contact.contacts import Contact, Contacts
 from tao_lora_ros.contact.event_size import Span, size_of
 from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.intake import Intake
-from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
+from tao_lora_ros.messages.label_span import FREE
+from tao_lora_ros.messages.raw_data import RawMessages, RawSamples, without_lags
 from tao_lora_ros.messages.results import Event, Kept, Kind, Phase, RouterState, Size
+from tao_lora_ros.model.event_features import event_features
+from tao_lora_ros.model.event_head import EventHead
 
 _LEAST_SHARE = 0.01
 _BLOW = -1  # in the place of a contact's wrench
@@ -43,6 +46,7 @@ class EventDescriber:
         intake: the sources and their newest messages.
         contacts: what is known of the wrenches' loads.
         labels: the model's labels.
+        head: what names events; without one, the model's labels do.
         pre_roll_s: raw samples before the onset, in seconds.
         stored_pre_roll_s: messages to be kept from before the onset, as much or more.
         longest_s: of a longer event the beginning and the end are kept, so long each.
@@ -58,6 +62,7 @@ class EventDescriber:
         intake: Intake,
         contacts: Contacts,
         labels: tuple[str, ...],
+        head: EventHead | None,
         pre_roll_s: float,
         stored_pre_roll_s: float,
         longest_s: float,
@@ -68,7 +73,7 @@ class EventDescriber:
         self._intake = intake
         self._contacts = contacts
         self._source_of = [s for s in intake.sources for _ in s.config.channels]
-        self._labels = labels
+        self._labels, self._head = labels, head
         self._pre_roll_ns = round(pre_roll_s * 1e9)
         self._stored_pre_roll_ns = round(stored_pre_roll_s * 1e9)
         self._longest_ns = round(longest_s * 1e9)
@@ -97,7 +102,7 @@ class EventDescriber:
         until_ns: int,
         regime_change: bool = False,
     ) -> Event:
-        """The event as it stands at `until_ns`; its label is the likeliest over its inferences."""
+        """The event as it stands at `until_ns`."""
         contact = found if isinstance(found, Contact) else None
         key = contact.wrench if contact else _BLOW
         if phase is Phase.ONSET:
@@ -108,13 +113,9 @@ class EventDescriber:
         opened = self._open[key]
         order = np.argsort(-found.shares)
         shares = [(self._intake.channels[i], float(found.shares[i])) for i in order]
-        label_sum = opened.label_sum if contact else self._label_sum
-        label, probability = "", 0.0
-        if total := label_sum.sum():
-            best = int(label_sum.argmax())
-            label, probability = self._labels[best], float(label_sum[best] / total)
         cuts = self._cut(opened, found.onset_ns, until_ns, self._pre_roll_ns)
         raw = tuple(samples for samples, _ in cuts)
+        label, probability = self._name(phase, found, raw, opened)
         event = Event(
             phase=phase,
             sequence=opened.sequence,
@@ -162,6 +163,20 @@ class EventDescriber:
         self.described += 1
         self._waiting.append((time_ns + self._post_roll_ns, end, opened))
         return [onset, end]
+
+    def _name(
+        self, phase: Phase, found: Transient | Contact, raw: tuple[RawSamples, ...], opened: _Open
+    ) -> tuple[str, float]:
+        """Name and probability: the head's, else what its inferences said but for background."""
+        if self._head:
+            known = without_lags(raw, self._intake.lags_ns)
+            return self._head.name(phase, event_features(known, found.onset_ns, found.end_ns))
+        sums = opened.label_sum if isinstance(found, Contact) else self._label_sum
+        said = {
+            label: float(s) for label, s in zip(self._labels, sums, strict=True) if label != FREE
+        }
+        best = max(said, key=lambda label: said[label], default="")
+        return (best, said[best] / float(sums.sum())) if said.get(best) else ("", 0.0)
 
     def _size(self, found: Transient | Contact, raw: tuple[RawSamples, ...], until_ns: int) -> Size:
         """How hard it was up to its end, or so far."""

@@ -152,6 +152,7 @@ class Pipeline:
             self.intake,
             self._contacts,
             artifact.labels,
+            artifact.event_head,
             self._settings.pre_roll_s,
             self._settings.stored_pre_roll_s,
             self._settings.max_transient_s,

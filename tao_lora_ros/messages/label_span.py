@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FREE = "free"  # label of what no stretch covers: the background, which is no event's name
+
 
 @dataclass(frozen=True)
 class LabelSpan:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,3 +30,11 @@ class RawMessages:
 
     times_ns: NDArray[np.int64]
     data: tuple[bytes, ...]
+
+
+def without_lags(raw: Sequence[RawSamples], lags_ns: Sequence[int]) -> tuple[RawSamples, ...]:
+    """The samples of each source on the time of events: stamps less the source's lag."""
+    return tuple(
+        replace(samples, stamps_ns=samples.stamps_ns - lag_ns) if lag_ns else samples
+        for samples, lag_ns in zip(raw, lags_ns, strict=True)
+    )

@@ -102,13 +102,19 @@ class Size:
         return cls(**{f.name: row[f.name] for f in fields(cls) if row.get(f.name) is not None})
 
 
+def name_text(label: str, probability: float) -> str:
+    """An event's label in words: "unknown" where it was not sure, "" where nothing names events."""
+    return f"{label} {probability:.0%}" if label else "unknown" * (probability > 0.0)
+
+
 @dataclass(frozen=True)
 class Event:
     """A blow, a lasting contact or a wish, when it begins and again when it is over.
 
     Each has a number of its own; they may overlap. `channels` holds (name, share), largest share
-    first, those above 1 %. `end_ns` is 0 in the ONSET phase. `label` is empty where the model has
-    no labels or its window was not full yet. `regime_change`: it lasted so long that what it
+    first, those above 1 %. `end_ns` is 0 in the ONSET phase. `label` is a first guess at the
+    onset; it is empty where it is not sure, and, with `probability` 0, where nothing names events.
+    `regime_change`: it lasted so long that what it
     brought is now taken as steady. `raw` has the samples of each source, from the pre-roll to the
     row that decided the phase; of a contact longer than a transient may be, its beginning and its
     end. `reason` is what was said with a wish.

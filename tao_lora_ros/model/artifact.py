@@ -21,6 +21,7 @@ from tao_lora_ros.messages.files import replace_file
 from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.model.adapter import Adapter, with_adapter
 from tao_lora_ros.model.card import CARD, SCHEMA_VERSION, ArtifactError, read_card, without_nan
+from tao_lora_ros.model.event_head import EventHead, load_event_head, save_event_head
 from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.model.network import Kind, Network, kinds_of
 from tao_lora_ros.model.tensor_file import check_values, load_tensors, read_tensors
@@ -38,7 +39,8 @@ class Artifact:
     """A model ready to infer, with all that the pipeline has to know about it.
 
     Without a `model` it is for detection only: the router is calibrated, and there are no labels.
-    Without `contacts`, as before they were calibrated, no lasting contact is found.
+    Without `contacts`, as before they were calibrated, no lasting contact is found. Without an
+    `event_head` an event is called what the model says of its windows, but for the background.
     `adapters` are named branches for the same base, such as one a tool or a terrain, that
     `with_adapter` puts into the place of the model's own.
     """
@@ -51,6 +53,7 @@ class Artifact:
     labels: tuple[str, ...]
     calibration: Calibration
     contacts: tuple[ContactModel, ...] = ()
+    event_head: EventHead | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     adapters: dict[str, Adapter] = field(default_factory=dict)
@@ -100,6 +103,8 @@ def save_artifact(artifact: Artifact, folder: Path) -> None:
         replace_file(folder / TENSORS, tensors)
         card["config"] = asdict(artifact.model.config)
         card["tensors_sha256"] = hashlib.sha256(tensors).hexdigest()
+    if artifact.event_head:
+        card["event_head"] = save_event_head(artifact.event_head, folder)
     if artifact.adapters:
         card["adapters"] = {
             name: _save_adapter(adapter, folder / adapter_file(name))
@@ -158,6 +163,7 @@ def load_artifact(folder: Path, adapter: str = "") -> Artifact:
             ContactModel(**{key: _tuples(value) for key, value in row.items()})
             for row in card.get("contacts", [])
         ),
+        event_head=load_event_head(folder, card["event_head"]) if "event_head" in card else None,
         provenance=card["provenance"],
         metrics=card["metrics"],
         adapters=adapters,

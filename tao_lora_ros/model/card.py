@@ -189,6 +189,8 @@ def _check_texts(card: dict[str, Any]) -> None:
     """They go to logs, displays and files."""
     texts = {name: card[name] for name in ("model_id", "version")}
     texts |= {f"labels[{i}]": label for i, label in enumerate(card["labels"])}
+    names = card.get("event_head", {}).get("names", [])
+    texts |= {f"event_head.names[{i}]": name for i, name in enumerate(names)}
     texts |= {f"channels[{i}].name": row["name"] for i, row in enumerate(card["channels"])}
     for name, text in texts.items():
         if not text.isprintable() or len(text) > MOST_SHOWN:

@@ -32,6 +32,12 @@ def _lines(artifact: Artifact) -> Iterator[str]:
     else:
         yield f"  detection only, at {artifact.rate_hz:g} Hz: no network, no labels"
         yield f"  channels: {', '.join(artifact.channels)}"
+    if head := artifact.event_head:
+        names, margins = (
+            ", ".join(head.names),
+            ", ".join(f"{margin:.2f}" for margin in head.margins),
+        )
+        yield f"  event names: {names}; margins at onset and end: {margins}"
     router = artifact.calibration
     numbers = {k: v for k, v in vars(router).items() if k != "autocovariance"}  # a large table
     yield f"  router: {json.dumps(numbers)}"

@@ -16,7 +16,7 @@ from tao_lora_ros.model.card import CARD, ArtifactError
 from tao_lora_ros.model.network import Kind, Tensor
 
 _HEADER_BYTES = 1 << 20  # and what a file of the right tensors may have beside them
-_POSITIVE = ("scales", "x_scale", "level_std", "spread")
+_POSITIVE = ("scales", "x_scale", "level_std", "spread", "std")
 
 
 def read_tensors(file: Path, digest: str, expected: Mapping[str, Kind]) -> dict[str, Tensor]:

@@ -124,8 +124,9 @@ def _traces(panel: Panel, times: Times, values: Times, mode: str) -> list[Any]:
 
 
 def label_color(record: RunRecord, label: str) -> str:
-    known = label in record.labels
-    return LABELS[record.labels.index(label) % len(LABELS)] if known else LABELS[0]
+    names = {event.label for event in record.events} - {*record.labels, ""}
+    known = [*record.labels, *sorted(names)]
+    return LABELS[known.index(label) % len(LABELS)] if label in known else LABELS[0]
 
 
 def band(start: float, end: float, kind: Kind) -> dict[str, Any]:

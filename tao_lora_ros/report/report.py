@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     raise ImportError(f"{error}; reports need plotly: pip install tao_lora_ros[report]") from None
 
-from tao_lora_ros.messages.results import Event
+from tao_lora_ros.messages.results import Event, name_text
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.report.closeups import latencies, zoom
 from tao_lora_ros.report.drawing import label_color
@@ -160,10 +160,10 @@ def _kind(event: Event) -> str:
 
 
 def _label(record: RunRecord, event: Event) -> str:
-    if not event.label:
+    text = escape(name_text(event.label, event.probability))
+    if not text:
         return ""
     color = label_color(record, event.label)
-    text = f"{escape(event.label)} {event.probability:.0%}"
     return f'<span class="label" style="background:{color}">{text}</span>'
 
 

@@ -8,7 +8,7 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.messages.results import Event, Phase
+from tao_lora_ros.messages.results import Event, Phase, name_text
 
 LONGEST_M = 1.0
 _M_PER_UNIT = {"force": 0.01, "accel": 0.02}  # of a force in N, of an acceleration in m/s²
@@ -63,7 +63,8 @@ def diameter_m(score: float) -> float:
 
 def caption(event: Event) -> str:
     """One line that names the event: number, label or kind, size, score."""
-    known = f"{event.label} {event.probability:.0%}" if event.label else event.kind.text
+    name = name_text(event.label, event.probability)
+    known = name if event.label else f"{name} {event.kind.text}".strip()
     size = f"{event.size.text}, " if event.size.text else ""
     still = ", open" * (event.phase is Phase.ONSET)
     return f"#{event.sequence} {known}, {size}score {event.peak_score:.1f}{still}"

@@ -24,6 +24,7 @@ from tao_lora_ros.messages.results import (
     Kind,
     Phase,
     Result,
+    name_text,
 )
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.messages.texts import MOST_LINE, shown
@@ -157,9 +158,9 @@ class Outputs:
 
     def _log(self, event: Event) -> None:
         channels = ", ".join(f"{shown(name)} {share:.0%}" for name, share in event.channels[:3])
-        label = f"{shown(event.label)} " if event.label else ""
+        name = name_text(shown(event.label), event.probability)
         lasted = f", {(event.end_ns - event.onset_ns) * 1e-9:.3f} s" * (event.phase is Phase.END)
-        found = f"score {event.peak_score:.2f} {label}({channels}){lasted}"
+        found = f"score {event.peak_score:.2f} {name}{' ' * bool(name)}({channels}){lasted}"
         if event.kind is Kind.MANUAL:
             found = shown(event.reason, MOST_LINE) or "no reason given"
         self._node.get_logger().info(

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tao_lora_ros.bags.rows import FREE, Run
+from tao_lora_ros.bags.rows import Run
+from tao_lora_ros.messages.label_span import FREE
 
 UNKNOWN = -1  # the label of a window of a run without labels
 

@@ -1,4 +1,4 @@
-"""An event's label is the likeliest over its own inferences; its raw samples are cut to it."""
+"""An event's label is its head's, or its inferences'; its raw samples are cut to it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ from tao_lora_ros.engine.describer import EventDescriber
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.results import Event, Kept, Kind, Phase
+from tao_lora_ros.model.event_features import FEATURES
+from tao_lora_ros.model.event_head import EventHead
 
 MS = 1_000_000
 SHARES = np.array([0.0] * 7 + [0.8, 0.195, 0.005, 0.0, 0.0])
 
 
-def describer(labels: tuple[str, ...] = ("free", "contact", "impact")) -> EventDescriber:
+def describer(
+    labels: tuple[str, ...] = ("free", "contact", "impact"), head: EventHead | None = None
+) -> EventDescriber:
     intake = Intake(Settings(wrenches=("ft",)), rate_hz=500.0)
     for source, frame in zip(intake.sources, ("imu_link", "ft_link"), strict=True):
         source.frame_id = frame
     contacts = Contacts((), 12, 500.0, 60.0)
     rolls = dict(pre_roll_s=0.02, stored_pre_roll_s=0.03, longest_s=0.1, post_roll_s=0.04)
-    return EventDescriber(intake, contacts, labels, **rolls)
+    return EventDescriber(intake, contacts, labels, head, **rolls)
 
 
 def transient(lasts_ms: int = 20) -> Transient:
@@ -36,13 +40,31 @@ def end(subject: EventDescriber) -> Event:
     return subject.describe(Phase.END, transient(), 150 * MS)
 
 
-def test_the_label_is_the_likeliest_on_average() -> None:
+def test_without_a_head_the_label_is_the_likeliest_on_average_but_for_the_background() -> None:
     subject = describer()
-    for probabilities in ((0.6, 0.1, 0.3), (0.1, 0.1, 0.8)):
+    for probabilities in ((0.8, 0.1, 0.1), (0.5, 0.1, 0.4)):
         subject.add(probabilities, True)
     event = end(subject)
     assert event.label == "impact"
-    assert event.probability == pytest.approx(0.55)
+    assert event.probability == pytest.approx(0.25)
+
+
+def test_a_head_names_by_the_samples_whatever_the_inferences_said() -> None:
+    features = np.full((2, FEATURES), 0.0)
+    zeros, ones = np.zeros((2, FEATURES, 2)), np.ones((2, FEATURES))
+    zeros[:, 0, 0] = 1.0  # by the duration alone: the longer, the likelier a push
+    bias = np.array([[0.0, 0.0], [-np.log(0.02), 0.0]])
+    head = EventHead(("push", "knock"), (2.0, 0.0), features, ones, zeros, bias)
+    subject = describer(head=head)
+    subject.add((1.0, 0.0, 0.0), True)
+    fill(subject, 200)
+    onset = subject.describe(Phase.ONSET, transient(), 110 * MS)
+    assert (onset.label, onset.probability) == ("", 0.9804)  # not by a margin of 2
+    for lasts_ms, label in ((30, "push"), (10, "knock")):
+        subject.describe(Phase.ONSET, transient(), 110 * MS)
+        over = subject.describe(Phase.END, transient(lasts_ms), 180 * MS)
+        assert over.label == label
+        assert 0.5 < over.probability < 0.7
 
 
 def test_the_next_event_starts_afresh_but_an_onset_does_not_end_the_count() -> None:

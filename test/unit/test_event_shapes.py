@@ -72,11 +72,16 @@ def test_a_higher_score_is_never_drawn_smaller(one: float, other: float) -> None
     ("changes", "text"),
     [
         ({}, "#3 impact 88%, 5.0 N, score 2.3"),
-        ({"label": ""}, "#3 blow, 5.0 N, score 2.3"),
-        ({"label": "", "phase": Phase.ONSET, "end_ns": 0}, "#3 blow, 5.0 N, score 2.3, open"),
+        ({"label": ""}, "#3 unknown blow, 5.0 N, score 2.3"),
+        ({"label": "", "probability": 0.0}, "#3 blow, 5.0 N, score 2.3"),
+        (
+            {"label": "", "probability": 0.0, "phase": Phase.ONSET, "end_ns": 0},
+            "#3 blow, 5.0 N, score 2.3, open",
+        ),
         (
             {
                 "label": "",
+                "probability": 0.0,
                 "kind": Kind.LASTING_CONTACT,
                 "size": Size(peak_force=12.34, mean_load=8.0),
             },
