@@ -1,4 +1,4 @@
-"""`tao-lora train` and its steps one by one: import, quantize, adapt, evaluate, info."""
+"""`tao-lora train` and its steps one by one: import, quantize, adapt, name, evaluate, info."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ from tao_lora_ros.cli.commands import bags_in, writing
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import sources_of_model
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
+from tao_lora_ros.model.card import without_nan
 from tao_lora_ros.model.conversion import mixer_of, network_of
 from tao_lora_ros.model.describe import describe
 from tao_lora_ros.training.dataset import label_names
+from tao_lora_ros.training.event_scores import score_lines
 from tao_lora_ros.training.fit_config import FitConfig
+from tao_lora_ros.training.name_events import evaluate_events, name_events
 from tao_lora_ros.training.quantize import ROUNDINGS
 from tao_lora_ros.training.recordings import Reading, default_cache, read_runs
 from tao_lora_ros.training.steps import (
@@ -96,6 +99,10 @@ def _add_steps(subparsers: Any) -> None:
     adapt.add_argument("--loss", choices=LOSSES, default="fidelity")
     adapt.add_argument("--steps", type=int, default=TrainingConfig.adapt_steps)
 
+    name = subparsers.add_parser("name", help="learn what events are called, from labelled bags")
+    name.set_defaults(run=_name)
+    _model_arguments(name)
+
     evaluate = subparsers.add_parser("evaluate", help="score a model on labelled bags")
     evaluate.set_defaults(run=_evaluate)
     _model_arguments(evaluate, writes=False)
@@ -162,8 +169,8 @@ def _train(options: Namespace) -> None:
         print(describe(artifact))
 
 
-def _loaded(options: Namespace, adapter: str = "") -> tuple[Artifact, TrainingData]:
-    """The model, and the bags as its windows: those of steady motion are the rows labelled free."""
+def _opened(options: Namespace, adapter: str = "") -> tuple[Artifact, Reading, list[Path]]:
+    """The model, how the bags are read for it, and these."""
     artifact = load_artifact(options.model, adapter)
     settings = (
         read_settings(options.params_file)
@@ -176,17 +183,26 @@ def _loaded(options: Namespace, adapter: str = "") -> tuple[Artifact, TrainingDa
             f"{options.model} reads {', '.join(artifact.channels)}; the sources give "
             f"{', '.join(how.channels)}"
         )
-    runs = read_runs(bags_in(options.bags), how)
-    if unknown := set(label_names(runs)) - set(artifact.labels):
-        raise UsageError(
-            f"label '{min(unknown)}' is none of {options.model}'s: {', '.join(artifact.labels)}"
-        )
+    return artifact, how, bags_in(options.bags)
+
+
+def _loaded(options: Namespace, adapter: str = "") -> tuple[Artifact, TrainingData]:
+    """The model, and the bags as its windows: those of steady motion are the rows labelled free."""
+    artifact, how, bags = _opened(options, adapter)
+    return artifact, _windowed(options, artifact, how, bags, artifact.labels)
+
+
+def _windowed(
+    options: Namespace, artifact: Artifact, how: Reading, bags: list[Path], known: tuple[str, ...]
+) -> TrainingData:
+    runs = read_runs(bags, how)
+    if unknown := set(label_names(runs)) - set(known):
+        raise UsageError(f"label '{min(unknown)}' is none of {options.model}'s: {', '.join(known)}")
     sizes = artifact.network.config
     windows = windows_of(runs, artifact.labels, sizes)
-    data = TrainingData(
+    return TrainingData(
         artifact.channels, artifact.labels, sizes, windows, windows, windows, seed=0
     )
-    return artifact, data
 
 
 def _quantize(options: Namespace) -> None:
@@ -222,16 +238,28 @@ def _save(options: Namespace, artifact: Artifact, step: str) -> None:
     print(describe(artifact))
 
 
+def _name(options: Namespace) -> None:
+    artifact, how, bags = _opened(options)
+    _save(options, name_events(artifact, bags, how), "name")
+
+
 def _evaluate(options: Namespace) -> None:
-    artifact, data = _loaded(options, options.adapter)
-    folder = training_folder(options.model)
-    teacher = load_teacher(folder, artifact.network.config) if (folder / FILE).exists() else None
-    found = evaluate_step(mixer_of(artifact.network), teacher, data)
+    artifact, how, bags = _opened(options, options.adapter)
+    found: dict[str, Any] = {}
+    if artifact.model:
+        names = artifact.event_head.names if artifact.event_head else ()
+        data = _windowed(options, artifact, how, bags, (*artifact.labels, *names))
+        folder = training_folder(options.model)
+        teacher = load_teacher(folder, data.sizes) if (folder / FILE).exists() else None
+        found = evaluate_step(mixer_of(artifact.network), teacher, data)
     for path, values in found.items():
         print(f"{path:16}" + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
+    found["events"] = evaluate_events(artifact, bags, how)
+    for line in score_lines(found["events"]):
+        print(line)
     if options.json:
         with writing(options.json):
-            options.json.write_text(json.dumps(found, indent=1) + "\n")
+            options.json.write_text(json.dumps(without_nan(found), indent=1) + "\n")
 
 
 def _info(options: Namespace) -> None:

@@ -91,13 +91,22 @@ def hold_out(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
     return training, held_out
 
 
+def name_label_of(bag: Path, how: Reading) -> str:
+    """The label that a bag's name tells.
+
+    Raises:
+        BagError: it tells none.
+    """
+    found = re.search(how.name_label, bag.name)
+    if not found or not found.groups():
+        raise BagError(f"{bag}: its name has no group 1 of /{how.name_label}/")
+    return found[1]
+
+
 def _run(bag: Path, how: Reading) -> Run:
     values, times_s = _rows(bag, how)
     if how.name_label:
-        found = re.search(how.name_label, bag.name)
-        if not found or not found.groups():
-            raise BagError(f"{bag}: its name has no group 1 of /{how.name_label}/")
-        return Run(bag.name, values, (Span(0, len(values), found[1]),))
+        return Run(bag.name, values, (Span(0, len(values), name_label_of(bag, how)),))
     if how.label_topic:
         labels = row_labels(topic_labels(bag, how.label_topic), times_s)
         return Run(bag.name, values, spans_of(labels))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,11 @@ from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.report.loss_plot import plot_losses
 from tao_lora_ros.training.dataset import WindowSet, label_names
 from tao_lora_ros.training.distributed import Workers
+from tao_lora_ros.training.event_names import EventNameError
 from tao_lora_ros.training.fit import fit
 from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.losses import LossLog
+from tao_lora_ros.training.name_events import PROVENANCE_KEY, evaluate_events, name_events
 from tao_lora_ros.training.progress import progress_bar
 from tao_lora_ros.training.recordings import Reading, hold_out, read_runs
 from tao_lora_ros.training.steps import (
@@ -84,7 +86,8 @@ def train(
     workers = Workers()
     if not workers.first:
         workers.wait()  # until the first one has filled the cache
-    training, held_out = hold_out(read_runs(bags, how))
+    runs = read_runs(bags, how)
+    training, held_out = hold_out(runs)
     steady_runs = read_runs(steady, how)
     if workers.first:
         workers.wait()
@@ -130,8 +133,27 @@ def train(
         },
         metrics=evaluate_step(student, teacher, data),
     )
+    kept_back = {id(run) for run in held_out}
+    groups: tuple[list[Path], list[Path]] = [], []
+    for bag, run in zip(bags, runs, strict=True):
+        groups[id(run) in kept_back].append(bag)
+    artifact = _with_names(artifact, *groups, how)
     save_artifact(artifact, out)
     return artifact
+
+
+def _with_names(
+    artifact: Artifact, training: list[Path], held_out: list[Path], how: Reading
+) -> Artifact:
+    """With an event head where the bags are labelled; why there is none goes to provenance."""
+    if not artifact.labels:
+        return artifact
+    try:
+        named = name_events(artifact, training, how)
+    except EventNameError as error:
+        return replace(artifact, provenance=artifact.provenance | {PROVENANCE_KEY: str(error)})
+    scores = evaluate_events(named, held_out, how)
+    return replace(named, metrics=named.metrics | {"events": scores})
 
 
 def training_data(

@@ -184,6 +184,41 @@ def test_every_step_can_be_taken_again(
     assert "adapters: gripper" in told
 
 
+def test_events_with_one_name_alone_are_no_names_to_learn(trained: Path) -> None:
+    artifact = load_artifact(trained)
+    assert artifact.event_head is None
+    assert "expected two names" in artifact.provenance["named_events"]
+
+
+def test_names_of_events_are_learned_and_scored_and_the_rest_stays(
+    trained: Path, bags: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Hard impacts follow on soft ones here, so that they can be told apart."""
+    for i in range(5):
+        soft, hard = motion(3.0, (0.7, 1.3), seed=i), motion(3.0, (2.1, 2.1, 2.1, 2.1), seed=i)
+        middle = len(soft) // 3 * 2
+        bag = write_ros2(tmp_path / "bags" / f"run_{i}", soft[:middle] + hard[middle:])
+        lines = ["start_s,end_s,label", "0.7,0.72,soft", "1.3,1.32,soft", "2.1,2.12,hard"]
+        bag.with_name(f"{bag.name}.labels.csv").write_text("\n".join(lines) + "\n")
+    named, scores = tmp_path / "named", tmp_path / "scores.json"
+    assert main(["name", str(trained), str(tmp_path / "bags"), "--out", str(named)]) == 0
+    old, new = load_artifact(trained), load_artifact(named)
+    assert new.event_head is not None
+    assert new.event_head.names == ("hard", "soft")
+    assert new.provenance["named_events"] == {"hard": 5, "soft": 10}
+    assert (new.calibration, new.labels) == (old.calibration, old.labels)
+    for name, tensor in old.network.tensors.items():
+        np.testing.assert_array_equal(new.network.tensors[name], tensor)
+    capsys.readouterr()
+    words = ["evaluate", str(named), str(tmp_path / "bags"), "--json", str(scores)]
+    assert main(words) == 0
+    assert "was / said" in capsys.readouterr().out
+    events = json.loads(scores.read_text())["events"]
+    assert (events["events"], events["right"]) == (15, 1.0)
+    assert main(["info", str(named)]) == 0
+    assert "event names: hard, soft" in capsys.readouterr().out
+
+
 def test_tuning_brings_the_transient_path_nearer_and_leaves_the_steady_one() -> None:
     teacher = full_precision()
     loud = 20.0 * windows(2)

@@ -1,0 +1,233 @@
+"""Learn what events are called, from the raw samples of events with names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import nan
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.messages.raw_data import RawSamples
+from tao_lora_ros.messages.results import Phase
+from tao_lora_ros.model.event_features import FEATURES, columns_of, event_features
+from tao_lora_ros.model.event_head import EventHead, margins_of
+
+Array = NDArray[np.float64]
+
+FOLDS = 5
+_RIDGE = 2.0
+_FEWEST = 2  # events of a name
+# A head abstains where, held out, more than this share of what it names would be wrong; never more
+# often than the other share.
+_WRONG = {Phase.ONSET: 0.05, Phase.END: 0.005}
+_UNKNOWN = {Phase.ONSET: 0.5, Phase.END: 0.02}
+# Robots lack sensors, and turn them otherwise: each event is learned from in all these ways.
+_WITHOUT = (("gyro",), ("accel", "gyro"), ("force", "torque"))
+_OFFSET_N = 2.0
+
+
+class EventNameError(TaoLoraError):
+    """Names cannot be learned from these events; the text says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class NamedEvent:
+    """One event and what it is called.
+
+    Args:
+        raw: samples of each source from the pre-roll on, stamps less the source's lag.
+        onset_ns, end_ns: of the event.
+        name: of it.
+        group: recording that it is of; events of one are held out together.
+        known_ns: the newest sample when its onset was decided; 0: the onset.
+        sigma: its size, of the sensor's noise; NaN where nobody knows.
+    """
+
+    raw: tuple[RawSamples, ...]
+    onset_ns: int
+    end_ns: int
+    name: str
+    group: str
+    known_ns: int = 0
+    sigma: float = nan
+
+
+@dataclass(frozen=True, eq=False)
+class EventFit:
+    """A head, and what fits without an event's recording said of that event.
+
+    Args:
+        head: fitted on all events, its margins by what was held out.
+        probabilities: at the end of each event, [n, names], in the order of `head.names`.
+    """
+
+    head: EventHead
+    probabilities: Array
+
+
+def fit_event_head(events: Sequence[NamedEvent], base: EventHead | None = None) -> EventFit:
+    """Fit a head on events of some recordings.
+
+    Multinomial logistic regression with a ridge, each phase of an event for itself; margins by
+    `FOLDS`-fold cross-validation over the recordings.
+
+    Args:
+        events: with their names.
+        base: head to start from: the ridge draws towards its weights, where names are the same.
+
+    Raises:
+        EventNameError: there are fewer than two names, or hardly any events of one.
+    """
+    counts = Counter(event.name for event in events)
+    if len(counts) < 2 or min(counts.values()) < _FEWEST or "" in counts:
+        there = ", ".join(f"{name or 'without a name'} {n}" for name, n in sorted(counts.items()))
+        raise EventNameError(
+            f"events by name: {there or 'none'}; expected two names, and {_FEWEST} events of each"
+        )
+    names = tuple(sorted(counts))
+    codes = np.array([names.index(event.name) for event in events])
+    inputs = np.stack([_inputs(events, phase) for phase in Phase])  # [2, ways, n, F]
+    blank = _blank(names, inputs[:, 0], base)
+    held_out = np.zeros((len(Phase), len(events), len(names)))
+    for fold in _folds(events):
+        head = _fitted(blank, inputs[:, :, ~fold], codes[~fold])
+        for phase in Phase:
+            held_out[phase, fold] = head.probabilities(phase, inputs[phase, 0, fold])
+    onset, end = (_margin(phase, held_out[phase], codes) for phase in Phase)
+    fitted = replace(_fitted(blank, inputs, codes), margins=(onset, end))
+    return EventFit(fitted, held_out[Phase.END])
+
+
+def _folds(events: Sequence[NamedEvent]) -> Iterator[NDArray[np.bool_]]:
+    """Which events each fold holds out, [n]: whole recordings, or every so many of a single one."""
+    groups = sorted({event.group for event in events})
+    if len(groups) > 1:
+        numbers = np.array([groups.index(event.group) for event in events])
+    else:
+        numbers = np.arange(len(events))
+    count = min(FOLDS, int(numbers.max()) + 1)
+    for fold in range(count):
+        yield numbers % count == fold
+
+
+def _inputs(events: Sequence[NamedEvent], phase: Phase) -> Array:
+    """Features of all events as they are and in other ways, [ways, n, F]."""
+    rng = np.random.default_rng(0)
+    found = []
+    for event in events:
+        raw, span_ns = event.raw, (event.onset_ns, event.end_ns)
+        if phase is Phase.ONSET:
+            known_ns = event.known_ns or event.onset_ns
+            raw, span_ns = tuple(_until(s, known_ns) for s in raw), (event.onset_ns, 0)
+        plain = event_features(raw, *span_ns)
+        ways = [plain, event_features([_turned(samples, rng) for samples in raw], *span_ns)]
+        for kinds in _WITHOUT:
+            ways.append(plain.copy())
+            ways[-1][columns_of(*kinds)] = np.nan
+        found.append(np.stack(ways))
+    return np.stack(found, axis=1)
+
+
+def _until(samples: RawSamples, until_ns: int) -> RawSamples:
+    known = samples.stamps_ns <= until_ns
+    return replace(samples, stamps_ns=samples.stamps_ns[known], values=samples.values[known])
+
+
+def _turned(samples: RawSamples, rng: np.random.Generator) -> RawSamples:
+    """As of a sensor mounted otherwise, with an offset of its own, which only loads show."""
+    values = samples.values.copy()
+    for first, name in enumerate(samples.channels):
+        if name.endswith(".accel_x"):
+            turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+            values[:, first : first + 3] = values[:, first : first + 3] @ turn.T
+        if name.endswith(".force_x"):
+            values[:, first : first + 3] += _OFFSET_N * rng.normal(size=3)
+    return replace(samples, values=values)
+
+
+def _blank(names: tuple[str, ...], features: Array, base: EventHead | None) -> EventHead:
+    """A head that knows what is usual, and of each name what `base` knows; features [2, n, F]."""
+    weights = np.zeros((len(Phase), FEATURES, len(names)))
+    bias = np.zeros((len(Phase), len(names)))
+    if base is None:
+        usual = [_usual(features[phase]) for phase in Phase]
+        mean, std = (np.stack([one[i] for one in usual]) for i in range(2))
+        return EventHead(names, (0.0, 0.0), mean, std, weights, bias)
+    for i, name in enumerate(names):
+        if name in base.names:
+            weights[:, :, i] = base.weights[:, :, base.names.index(name)]
+            bias[:, i] = base.bias[:, base.names.index(name)]
+    return EventHead(names, (0.0, 0.0), base.mean, base.std, weights, bias)
+
+
+def _usual(features: Array) -> tuple[Array, Array]:
+    """Mean and deviation of features [n, F]; 0 and 1 of the unknown, 1 where all are the same."""
+    mean, std = np.zeros(features.shape[1]), np.ones(features.shape[1])
+    for i, column in enumerate(features.T):
+        values = column[~np.isnan(column)]
+        if len(values):
+            mean[i] = values.mean()
+            std[i] = values.std() if np.ptp(values) > 1e-9 else 1.0
+    return mean, std
+
+
+def _fitted(blank: EventHead, inputs: Array, codes: NDArray[np.int64]) -> EventHead:
+    """A head on inputs [2, ways, n, F], the ridge around the blank one's weights."""
+    ways = inputs.shape[1]
+    answers = torch.from_numpy(np.tile(codes, ways))
+    found = [
+        _regression(
+            torch.from_numpy(
+                blank.standardised(phase, inputs[phase]).reshape(-1, inputs.shape[-1])
+            ),
+            answers,
+            torch.from_numpy(blank.weights[phase]),
+            torch.from_numpy(blank.bias[phase]),
+            1.0 / ways,
+        )
+        for phase in Phase
+    ]
+    weights, bias = (np.stack([one[i] for one in found]) for i in range(2))
+    return replace(blank, weights=weights, bias=bias)
+
+
+def _regression(
+    inputs: torch.Tensor,
+    answers: torch.Tensor,
+    start: torch.Tensor,
+    start_bias: torch.Tensor,
+    counts: float,
+) -> tuple[Array, Array]:
+    """Weights [F, N] and bias [N] by L-BFGS; every row of inputs counts so much."""
+    weights = start.clone().requires_grad_()
+    bias = start_bias.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS([weights, bias], max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        wrong = counts * F.cross_entropy(inputs @ weights + bias, answers, reduction="sum")
+        value = wrong + _RIDGE / 2 * (weights - start).square().sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return weights.detach().numpy(), bias.detach().numpy()
+
+
+def _margin(phase: Phase, probabilities: Array, codes: NDArray[np.int64]) -> float:
+    """The smallest margin with which few enough of the named are wrong, nor too many unknown."""
+    margins = margins_of(probabilities)
+    order = np.argsort(margins)
+    wrong = (probabilities.argmax(axis=-1) != codes)[order]
+    named = np.arange(len(wrong), 0, -1)  # of those from each on
+    shares = np.cumsum(wrong[::-1])[::-1] / named
+    most = int(_UNKNOWN[phase] * len(wrong))
+    good = np.flatnonzero(shares[: most + 1] <= _WRONG[phase])
+    first = int(good[0]) if len(good) else most
+    return float(margins[order[first]]) if first else 0.0

@@ -1,0 +1,86 @@
+"""How well events are named: right, wrong, unknown, and whether the probabilities are true."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tao_lora_ros.training.event_truth import Found
+
+UNKNOWN = "unknown"
+LARGE_SIGMA = 5.0
+_BINS = 10
+
+
+def event_scores(found: Sequence[Found]) -> dict[str, Any]:
+    """Scores of the events that have a true name.
+
+    Returns:
+        `events` and `without_name` (there is nothing where they are), shares `right`, `wrong` and
+        `unknown`, the same of events that are not smaller than `LARGE_SIGMA` (`large_...`),
+        `right_at_onset`, `ece` and the counts `confusion`, what was said by what it was.
+    """
+    known = [one for one in found if one.event.name]
+    if not known:
+        return {"events": 0, "without_name": len(found)}
+    large = [one for one in known if not one.event.sigma < LARGE_SIGMA]
+    confusion: dict[str, Counter[str]] = {}
+    for one in known:
+        said = confusion.setdefault(one.event.name, Counter())
+        said[one.end.label or UNKNOWN] += 1
+    return {
+        "events": len(known),
+        "without_name": len(found) - len(known),
+        **_shares(known),
+        **{
+            f"large_{name}": value
+            for name, value in {"events": len(large), **_shares(large)}.items()
+        },
+        "right_at_onset": float(np.mean([one.onset.label == one.event.name for one in known])),
+        "ece": calibration_error(
+            [
+                (one.end.probability, one.end.label == one.event.name)
+                for one in known
+                if one.end.label
+            ]
+        ),
+        "confusion": {name: dict(sorted(said.items())) for name, said in sorted(confusion.items())},
+    }
+
+
+def _shares(found: Sequence[Found]) -> dict[str, float]:
+    right = sum(one.end.label == one.event.name for one in found)
+    unknown = sum(not one.end.label for one in found)
+    counts = {"right": right, "wrong": len(found) - right - unknown, "unknown": unknown}
+    return {name: count / max(len(found), 1) for name, count in counts.items()}
+
+
+def calibration_error(said: Sequence[tuple[float, bool]]) -> float:
+    """Expected calibration error of (probability, right) of what was named (Guo et al. 2017)."""
+    if not said:
+        return float("nan")
+    probabilities, right = np.array(said, float).T
+    bins = np.minimum((probabilities * _BINS).astype(int), _BINS - 1)
+    return float(
+        sum(
+            np.mean(bins == i) * abs(right[bins == i].mean() - probabilities[bins == i].mean())
+            for i in np.unique(bins)
+        )
+    )
+
+
+def score_lines(scores: Mapping[str, Any]) -> Iterator[str]:
+    """The scores for the terminal, with a table of what was said by what it was."""
+    if not scores["events"]:
+        yield f"events          none with a name, {scores['without_name']} without"
+        return
+    numbers = {name: value for name, value in scores.items() if name != "confusion"}
+    yield f"{'events':16}" + "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+    said = sorted({name for row in scores["confusion"].values() for name in row})
+    width = max(map(len, (*said, *scores["confusion"]))) + 2
+    yield f"{'was / said':{width}}" + "".join(f"{name:>{width}}" for name in said)
+    for name, row in scores["confusion"].items():
+        yield f"{name:{width}}" + "".join(f"{row.get(other, 0):{width}}" for other in said)

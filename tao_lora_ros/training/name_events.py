@@ -1,0 +1,49 @@
+"""Give an artifact an event head, and score it: on the events in labelled bags."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.progress import track
+
+from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.training.event_names import NamedEvent, fit_event_head
+from tao_lora_ros.training.event_scores import event_scores
+from tao_lora_ros.training.event_truth import events_in, lasting_touches
+from tao_lora_ros.training.recordings import Reading
+
+PROVENANCE_KEY = "named_events"
+
+
+def name_events(artifact: Artifact, bags: Sequence[Path], how: Reading) -> Artifact:
+    """The artifact with a head that learned from the bags; the rest stays as it is.
+
+    Raises:
+        BagError: a bag or its labels cannot be read.
+        EventNameError: there are too few events, or all have one name.
+    """
+    detector = replace(artifact, model=None, labels=(), event_head=None)
+    events: list[NamedEvent] = []
+    for bag in track(list(bags), "finding events"):
+        events += [found.event for found in events_in(bag, detector, how) if found.event.name]
+        events += lasting_touches(bag, how)
+    head = fit_event_head(events).head
+    counts = dict(sorted(Counter(event.name for event in events).items()))
+    provenance = artifact.provenance | {PROVENANCE_KEY: counts}
+    return replace(artifact, event_head=head, provenance=provenance)
+
+
+def evaluate_events(artifact: Artifact, bags: Sequence[Path], how: Reading) -> dict[str, Any]:
+    """Scores of the names that an artifact gives to the events in labelled bags.
+
+    Raises:
+        BagError: a bag or its labels cannot be read.
+    """
+    if artifact.event_head:  # windows have no say
+        artifact = replace(artifact, model=None, labels=())
+    shown = track(list(bags), "naming events")
+    return event_scores([found for bag in shown for found in events_in(bag, artifact, how)])

@@ -1,0 +1,222 @@
+"""An event head learns names from raw samples, is sure or silent, and is kept beside a card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from tao_lora_ros.messages.raw_data import RawSamples
+from tao_lora_ros.messages.results import Phase
+from tao_lora_ros.model.artifact import default_artifact, load_artifact, save_artifact
+from tao_lora_ros.model.card import CARD, ArtifactError
+from tao_lora_ros.model.event_features import FEATURES, columns_of, event_features
+from tao_lora_ros.model.event_head import FILE
+from tao_lora_ros.training.event_names import EventFit, EventNameError, NamedEvent, fit_event_head
+
+MS = 1_000_000
+ONSET_NS, END_NS = 1_000 * MS, 1_080 * MS
+AXES = ("x", "y", "z")
+CHANNELS = {
+    "imu": [f"imu.{kind}_{axis}" for kind in ("accel", "gyro") for axis in AXES],
+    "wrench": [f"wrench.{kind}_{axis}" for kind in ("force", "torque") for axis in AXES],
+}
+
+
+def event(name: str, rng: np.random.Generator, until_ms: int = 400) -> NamedEvent:
+    """A blow, or a load that comes or goes, at 500 and 1000 Hz, in any direction."""
+    rows = {"imu": 500, "wrench": 1000}
+    direction = rng.normal(size=3)
+    direction *= rng.uniform(0.7, 1.5) / np.linalg.norm(direction)
+    raw = []
+    for source, rate_hz in rows.items():
+        times_s = np.arange(-0.25, until_ms * 1e-3, 1 / rate_hz)
+        values = rng.normal(0.0, 0.02, (len(times_s), 6))
+        values[:, :3] += (0.0, 0.0, 9.8)
+        ringing = np.exp(-np.clip(times_s, 0, None) / 0.01) * np.cos(600 * times_s) * (times_s >= 0)
+        values[:, :3] += 3.0 * ringing[:, None] * direction
+        if source == "wrench" and name != "blow":
+            held = times_s >= 0 if name == "hold" else times_s < 0
+            values[:, :3] += 8.0 * held[:, None] * direction
+        stamps_ns = ONSET_NS + np.round(times_s * 1e9).astype(np.int64)
+        raw.append(RawSamples(source, "link", tuple(CHANNELS[source]), stamps_ns, values))
+    group = str(rng.integers(6))
+    return NamedEvent(tuple(raw), ONSET_NS, END_NS, name, group, ONSET_NS + 10 * MS)
+
+
+def events(seed: int, count: int = 12) -> list[NamedEvent]:
+    rng = np.random.default_rng(seed)
+    return [event(name, rng) for name in ("blow", "hold", "let go") for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def fit() -> EventFit:
+    return fit_event_head(events(0))
+
+
+def said(fit: EventFit, one: NamedEvent, phase: Phase = Phase.END) -> str:
+    return fit.head.name(phase, event_features(one.raw, one.onset_ns, one.end_ns))[0]
+
+
+def test_other_events_of_these_kinds_are_named(fit: EventFit) -> None:
+    assert fit.head.names == ("blow", "hold", "let go")
+    assert [said(fit, one) for one in events(1)] == [one.name for one in events(1)]
+
+
+def test_every_event_was_judged_by_a_fit_without_its_recording(fit: EventFit) -> None:
+    assert fit.probabilities.shape == (36, 3)
+    names = [fit.head.names[i] for i in fit.probabilities.argmax(axis=1)]
+    assert np.mean([name == one.name for name, one in zip(names, events(0), strict=True)]) > 0.9
+
+
+def test_below_its_margin_it_says_nothing(fit: EventFit) -> None:
+    unsure = replace(fit.head, margins=(1.0, 1.0))
+    features = event_features(events(1)[0].raw, ONSET_NS, END_NS)
+    name, probability = unsure.name(Phase.END, features)
+    assert name == ""
+    assert probability == fit.head.name(Phase.END, features)[1] > 0.3
+
+
+def test_an_onset_is_named_from_what_is_known_then(fit: EventFit) -> None:
+    known = [
+        replace(s, stamps_ns=s.stamps_ns[:280], values=s.values[:280]) for s in events(1)[-1].raw
+    ]
+    name, probability = fit.head.name(Phase.ONSET, event_features(known, ONSET_NS))
+    assert name in ("", *fit.head.names)
+    assert 0.0 < probability <= 1.0
+
+
+def test_few_events_go_by_the_head_that_was_there() -> None:
+    """Two events of each tell little."""
+    base = fit_event_head(events(0)).head
+    few = events(2, 2)
+    started, alone = fit_event_head(few, base), fit_event_head(few)
+    others = events(3, 30)
+
+    def right(fit: EventFit) -> int:
+        return sum(said(fit, one) == one.name for one in others)
+
+    assert 0.95 * len(others) <= right(started) > right(alone)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["blow"] * 3, "blow 3; expected two names"),
+        (["blow"] * 3 + ["hold"], "blow 3, hold 1"),
+        (["blow"] * 3 + [""] * 3, "without a name 3"),
+        ([], "none"),
+    ],
+)
+def test_too_few_names_are_refused(names: list[str], message: str) -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(EventNameError, match=message):
+        fit_event_head([event(name, rng) for name in names])
+
+
+def test_features_do_not_see_how_a_sensor_is_turned_but_for_loads() -> None:
+    one = events(4)[0]
+    turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))
+    turned = [
+        replace(s, values=np.hstack([s.values[:, :3] @ turn.T, s.values[:, 3:] @ turn.T]))
+        for s in one.raw
+    ]
+    features = [event_features(raw, ONSET_NS, END_NS) for raw in (one.raw, turned)]
+    assert features[0].shape == (FEATURES,)
+    np.testing.assert_allclose(features[0], features[1], atol=1e-6)  # both turned: loads too
+
+
+def test_features_look_no_further_than_soon_after_the_end() -> None:
+    """So a stored event with its post-roll gives what the live one gave."""
+    rng, same = np.random.default_rng(5), np.random.default_rng(5)
+    longer, shorter = event("hold", rng, until_ms=400), event("hold", same, until_ms=400)
+    cut = [
+        replace(s, stamps_ns=s.stamps_ns[k], values=s.values[k])
+        for s in shorter.raw
+        for k in [s.stamps_ns <= END_NS + 60 * MS]
+    ]
+    features = [event_features(raw, ONSET_NS, END_NS) for raw in (longer.raw, cut)]
+    np.testing.assert_array_equal(*features)
+
+
+@pytest.mark.parametrize("kind", ["gyro", "force"])
+def test_what_is_not_measured_is_not_known(kind: str) -> None:
+    one = events(4)[0]
+    blind = []
+    for samples in one.raw:
+        values = samples.values.copy()
+        values[:, [i for i, name in enumerate(samples.channels) if kind in name]] = np.nan
+        blind.append(replace(samples, values=values))
+    features = event_features(blind, ONSET_NS, END_NS)
+    assert np.isnan(features[columns_of(kind)]).all()
+    assert np.isfinite(features[columns_of("torque")]).any()
+
+
+def test_an_event_without_samples_has_a_duration_alone() -> None:
+    features = event_features([], ONSET_NS, END_NS)
+    assert features[0] == pytest.approx(np.log(0.08))
+    assert np.isnan(features[1:]).all()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, fit: EventFit) -> Path:
+    shipped = load_artifact(default_artifact())
+    save_artifact(replace(shipped, model=None, labels=(), event_head=fit.head), tmp_path)
+    return tmp_path
+
+
+def test_a_head_comes_back_as_it_was(folder: Path, fit: EventFit) -> None:
+    head = load_artifact(folder).event_head
+    assert head is not None
+    assert (head.names, head.margins) == (fit.head.names, fit.head.margins)
+    features = event_features(events(1)[0].raw, ONSET_NS, END_NS)
+    assert head.name(Phase.END, features) == fit.head.name(Phase.END, features)
+
+
+def _tensors(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        tensors = load((folder / FILE).read_bytes())
+        change(tensors)
+        data = save(tensors)
+        (folder / FILE).write_bytes(data)
+        _card(lambda head: head.update(sha256=hashlib.sha256(data).hexdigest()))(folder)
+
+    return spoil
+
+
+def _card(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        card = json.loads((folder / CARD).read_text())
+        change(card["event_head"])
+        (folder / CARD).write_text(json.dumps(card))
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda folder: (folder / FILE).unlink(), FILE),
+        (lambda folder: (folder / FILE).write_bytes(b""), "SHA-256"),
+        (_tensors(lambda t: t["weights"].__setitem__((0, 0, 0), np.nan)), "weights holds NaN"),
+        (_tensors(lambda t: t["std"].__setitem__((0, 0), 0.0)), "std holds 0"),
+        (_tensors(lambda t: t.pop("bias")), "bias is missing"),
+        (_tensors(lambda t: t.update(mean=t["mean"][:, 1:].copy())), "mean is float64"),
+        (_card(lambda head: head.update(names=["a", "b"])), "is float64"),
+        (_card(lambda head: head.update(names=["a", "a", "b"])), "event_head.names"),
+        (_card(lambda head: head.update(names=["a", "b", "\n"])), "event_head.names"),
+        (_card(lambda head: head.update(margins=[0.1, 2.0])), "event_head.margins"),
+        (_card(lambda head: head.update(features=99)), "event_head.features is 99"),
+    ],
+)
+def test_a_bad_head_is_refused(folder: Path, spoil: Callable[[Path], None], message: str) -> None:
+    spoil(folder)
+    with pytest.raises(ArtifactError, match=message):
+        load_artifact(folder)
