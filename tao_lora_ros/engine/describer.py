@@ -115,7 +115,8 @@ class EventDescriber:
         shares = [(self._intake.channels[i], float(found.shares[i])) for i in order]
         cuts = self._cut(opened, found.onset_ns, until_ns, self._pre_roll_ns)
         raw = tuple(samples for samples, _ in cuts)
-        label, probability = self._name(phase, found, raw, opened)
+        timed = without_lags(raw, self._intake.lags_ns)
+        label, probability = self._name(phase, found, timed, opened)
         event = Event(
             phase=phase,
             sequence=opened.sequence,
@@ -130,7 +131,7 @@ class EventDescriber:
             raw=raw,
             regime_change=regime_change,
             kind=_kind(found),
-            size=self._size(found, raw, until_ns),
+            size=self._size(found, timed, until_ns),
         )
         if phase is Phase.END:
             del self._open[key]
@@ -169,8 +170,7 @@ class EventDescriber:
     ) -> tuple[str, float]:
         """Name and probability: the head's, else what its inferences said but for background."""
         if self._head:
-            known = without_lags(raw, self._intake.lags_ns)
-            return self._head.name(phase, event_features(known, found.onset_ns, found.end_ns))
+            return self._head.name(phase, event_features(raw, found.onset_ns, found.end_ns))
         sums = opened.label_sum if isinstance(found, Contact) else self._label_sum
         said = {
             label: float(s) for label, s in zip(self._labels, sums, strict=True) if label != FREE
@@ -180,13 +180,8 @@ class EventDescriber:
 
     def _size(self, found: Transient | Contact, raw: tuple[RawSamples, ...], until_ns: int) -> Size:
         """How hard it was up to its end, or so far."""
-        lags_ns = [round(source.config.lag_s * 1e9) for source in self._intake.sources]
-        timed = [
-            replace(samples, stamps_ns=samples.stamps_ns - lag_ns)
-            for samples, lag_ns in zip(raw, lags_ns, strict=True)
-        ]
         span = Span(found.onset_ns, found.end_ns or until_ns)
-        measured = size_of(timed, span, self._intake.channels, self._contacts.models)
+        measured = size_of(raw, span, self._intake.channels, self._contacts.models)
         return (
             replace(measured, mean_load=found.mean_load) if isinstance(found, Contact) else measured
         )

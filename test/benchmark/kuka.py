@@ -21,7 +21,7 @@ from tao_lora_ros.signal.source import Source
 
 Array = NDArray[np.float64]
 
-_LAG_S = 0.008416  # of the accelerometer, stated by the recordings' author
+LAG_S = 0.008416  # of the accelerometer, stated by the recordings' author
 _FOLDER = "kuka_ft_imu"
 # Of a tap that is cut out, from its onset; the trend is that of as long on either side.
 _BEFORE, _AFTER, _TREND = (round(seconds * RATE_HZ) for seconds in (0.012, 0.088, 0.04))
@@ -48,7 +48,7 @@ def taps(folder: Path) -> Scene:
 
 
 def _read(folder: Path, name: str, impacts_s: Array) -> Scene:
-    settings = Settings(imu_lags_s=(_LAG_S,))
+    settings = Settings(imu_lags_s=(LAG_S,))
     sources = [Source(config, settings.clock_jump_s) for config in source_configs(settings)]
     with BagReader(folder / f"ros2bag_{name}", [source.config for source in sources]) as reader:
         messages = [

@@ -22,9 +22,9 @@ def _parser() -> ArgumentParser:
     events.add_argument("--quick", action="store_true", help="about a tenth of it")
     events.add_argument(
         "--part",
-        choices=("sim", "real", "learning", "touchdowns", "presses", "sizes"),
+        choices=("sim", "real", "learning", "touchdowns", "presses", "sizes", "names"),
         help="simulated and KUKA scenes, terrain, learning while running on it, feet, lasting "
-        "contacts, or how hard, alone (default: all)",
+        "contacts, how hard, or what events are called, alone (default: all)",
     )
 
     latency = _add(parts, "latency", _latency, "time of one inference, host to host")
@@ -75,6 +75,8 @@ def _events(options: Namespace) -> None:
         rows += _learning(say)
     if options.part in (None, "presses"):
         rows += _presses(options.quick, say)
+    if options.part in (None, "names"):
+        rows += _names(options.quick, say)
     if options.part in (None, "touchdowns"):
         rows += _touchdowns(say)
     if options.part in (None, "sizes"):
@@ -119,6 +121,16 @@ def _sizes(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
     from benchmark.sizes import bench_sizes
 
     return list(bench_sizes(2 if quick else 12, say))
+
+
+def _names(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
+    from benchmark.events import default_cache
+    from benchmark.names import bench_names
+
+    if find_spec("mujoco") is None:
+        say("cases names-*: left out, MuJoCo is not installed; pip install mujoco")
+        return []
+    return list(bench_names(quick, default_cache(), say))
 
 
 def _touchdowns(say: Callable[[str], None]) -> list[Measurement]:
