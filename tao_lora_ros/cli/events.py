@@ -100,7 +100,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
         f"{entry.peak_score:.2f}",
         Kind(entry.kind).text,
         entry.measured.text or "-",
-        name_text(shown(entry.label), entry.probability) or shown(entry.reason) or "-",
+        shown(entry.label or entry.reason) or name_text("", entry.probability) or "-",
         _size(entry.size),
         _channels(entry, _TOP_CHANNELS),
     )

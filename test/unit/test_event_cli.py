@@ -57,7 +57,7 @@ def test_list(folder, capsys):
         r"imu\.accel_x 75%, wrench\.force_z 25%$",
         lines[1],
     )
-    assert " - " in lines[3]
+    assert " unknown " in lines[3]
     assert re.match(r"3 events, \d+ KiB, ", lines[4])
 
 
