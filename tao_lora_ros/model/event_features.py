@@ -113,6 +113,8 @@ def _numbers_of(samples: _Stretch, duration_s: float, floor: float) -> Array:
     """Largest change (log), what of it came within a step, and how both went, [_OF_A_KIND]."""
     begin = _on_grid(samples, 0.0, (_SINCE_ONSET_S[0], _SINCE_ONSET_S[-1]))
     end = _on_grid(samples, duration_s, (_SINCE_END_S[0], AFTER_S))
+    if not len(begin.times_s):  # it came to speak after all that
+        return np.full(_OF_A_KIND, np.nan)
     before = begin.vectors[begin.times_s < -_EARLY_S]
     before = before if len(before) else begin.vectors[:1]
     usual = before.mean(axis=0)

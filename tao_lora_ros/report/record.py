@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tao_lora_ros.bags.labels import read_contacts
 from tao_lora_ros.bags.reader import WHOLE, BagReader
 from tao_lora_ros.bags.replay import Replay
+from tao_lora_ros.bags.true_names import touches_in, true_name
 from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.messages.label_span import LabelSpan
+from tao_lora_ros.messages.label_span import FREE, LabelSpan
 from tao_lora_ros.messages.results import Event, Inference
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.signal.cdr import Sample
@@ -119,6 +120,14 @@ class RunRecord:
             onset - TOLERANCE_S <= contact.end_s and contact.start_s <= end + TOLERANCE_S
             for contact in self.contacts
         )
+
+    @property
+    def true_names(self) -> list[tuple[str, str]]:
+        """What each event that is over was called, and by the labels was, where they say it."""
+        touches = touches_in([contact for contact in self.contacts if contact.label != FREE])
+        over = [event for event in self.final_events if event.end_ns]
+        pairs = [(event.label, true_name(event, self.start_ns, touches)[0]) for event in over]
+        return [(said, true) for said, true in pairs if true]
 
     def nearest_truth(self, event: Event) -> tuple[str, float] | None:
         """What truly happened nearest to the onset, and how much later the onset is, in seconds.

@@ -92,7 +92,12 @@ def _truth_tiles(record: RunRecord) -> list[tuple[str, str, str]]:
     if clear:
         more += f"; above 5 σ: {clear.count('found')} of {len(clear)}"
     others = sum(not record.touched(event) for event in record.final_events)
+    names = record.true_names
+    right = sum(said == true for said, true in names)
+    unknown = sum(not said for said, _ in names)
+    wrong = f"{unknown} unknown, {len(names) - right - unknown} called otherwise"
     return [
+        ("Named right", f"{right} of {len(names)}", wrong),
         ("Contacts found", f"{counts['found']} of {len(outcomes)}", more),
         ("Events without contact", f"{others}", f"{3600 * others / record.duration_s:.0f} an hour"),
     ]

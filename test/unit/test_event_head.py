@@ -159,6 +159,20 @@ def test_what_is_not_measured_is_not_known(kind: str) -> None:
     assert np.isfinite(features[columns_of("torque")]).any()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("from_ms", "to_ms", "end_ms"),
+    [(-250, -240, 80), (0, 4, 80), (600, 5000, 5000), (-250, 100, 9000), (-250, 100, 0), (0, 0, 0)],
+)
+def test_a_source_may_speak_at_any_time(from_ms: int, to_ms: int, end_ms: int) -> None:
+    """Early alone, late alone, not at the end, hardly at all."""
+    stamps_ns = ONSET_NS + MS * np.arange(from_ms, to_ms + 1)
+    values = np.random.default_rng(0).normal(size=(len(stamps_ns), 6))
+    raw = [RawSamples(s, "", tuple(CHANNELS[s]), stamps_ns, values) for s in CHANNELS]
+    features = event_features(raw, ONSET_NS, ONSET_NS + end_ms * MS)
+    assert not np.isinf(features).any()
+
+
 def test_an_event_without_samples_has_a_duration_alone() -> None:
     features = event_features([], ONSET_NS, END_NS)
     assert features[0] == pytest.approx(np.log(0.08))

@@ -163,6 +163,9 @@ def test_tiles_count(record):
     assert tiles["Inferences"][0] == "37"
     assert tiles["Contacts found"][0] == "1 of 3"
     assert "1 within an open event, 1 missed; above 5 σ: 1 of 2" in tiles["Contacts found"][1]
+    truths = [name for _, name in record.true_names]
+    assert truths == ["slide"]
+    assert tiles["Named right"] == ("0 of 1", "0 unknown, 1 called otherwise")
     assert tiles["Messages refused"] == ("3", "not finite 3")
     assert "Inference latency" not in tiles
 
