@@ -122,16 +122,17 @@ def _numbers_of(samples: _Stretch, duration_s: float, floor: float) -> Array:
     since = begin.times_s >= -_EARLY_S
     most = max(changes[since].max(initial=0.0), floor)
     steepest = max(steps[since].max(initial=0.0), floor)
+    late = np.stack((_lengths(end.vectors - usual), _steps(end.vectors)))
     course = [
-        np.log(np.sqrt(_means(values**2, times_s, edges_s)) + 0.3 * floor) - np.log(largest)
-        for times_s, edges_s, values, largest in (
-            (begin.times_s, _SINCE_ONSET_S, changes, most),
-            (begin.times_s, _SINCE_ONSET_S, steps, steepest),
-            (end.times_s, _SINCE_END_S, _lengths(end.vectors - usual), most),
-            (end.times_s, _SINCE_END_S, _steps(end.vectors), steepest),
+        np.log(np.sqrt(_means(values**2, times_s, edges_s)) + 0.3 * floor)
+        - np.log([[most], [steepest]])
+        for times_s, edges_s, values in (
+            (begin.times_s, _SINCE_ONSET_S, np.stack((changes, steps))),
+            (end.times_s, _SINCE_END_S, late),
         )
     ]
     held = _held(samples, duration_s, usual, np.median(_steps(before)) + 0.3 * floor, most)
+    course = [part.ravel() for part in course]
     return np.concatenate(([np.log(most), np.log(steepest / most)], held, *course))
 
 
@@ -166,15 +167,19 @@ def _lengths(vectors: Array) -> Array:
 
 def _steps(vectors: Array) -> Array:
     """How far each vector is from the one before, [n]."""
-    return _lengths(np.diff(vectors, axis=0, prepend=vectors[:1]))
+    steps = np.zeros(len(vectors))
+    steps[1:] = _lengths(vectors[1:] - vectors[:-1])
+    return steps
 
 
 def _means(values: Array, times_s: Array, edges_s: Array) -> Array:
-    """Mean between each two edges, NaN where there is nothing, [edges - 1]."""
+    """Means of values [k, n] between each two edges, NaN where there is nothing, [k, edges - 1]."""
     bounds = np.searchsorted(times_s, edges_s - 1e-9)
-    sums = np.diff(np.concatenate(([0.0], np.cumsum(values)))[bounds])
-    counts = np.diff(bounds)
-    return np.where(counts > 0, np.abs(sums) / np.maximum(counts, 1), np.nan)
+    sums = np.zeros((len(values), len(times_s) + 1))
+    np.cumsum(values, axis=1, out=sums[:, 1:])
+    counts = bounds[1:] - bounds[:-1]
+    between = np.abs(sums[:, bounds[1:]] - sums[:, bounds[:-1]])
+    return np.where(counts > 0, between / np.maximum(counts, 1), np.nan)
 
 
 def _borne(chosen: dict[str, _Sensor], duration_s: float) -> Array:
