@@ -1,7 +1,8 @@
-"""`tao-lora events`: list, show, export, plot and verify what the event store holds."""
+"""`tao-lora events`: list, show, label, export, plot and verify what the event store holds."""
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tao_lora_ros.cli.arguments import UsageError
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Kind, Size, name_text
 from tao_lora_ros.messages.stamps import split
@@ -18,16 +20,23 @@ from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.preservation.event_catalogue import (
     EVENTS,
     default_store,
+    find_entry,
     read_entries,
     read_event,
 )
 from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_export import export_bag, export_csv
+from tao_lora_ros.preservation.event_labels import label_event, read_history, undo_label
+from tao_lora_ros.preservation.event_table import Row, event_rows
 from tao_lora_ros.preservation.event_verify import verify
 from tao_lora_ros.report.event_plot import plot_event
 from tao_lora_ros.signal.source import unit_of
 
 _TOP_CHANNELS = 3
+_COLUMNS = (
+    *("number", "onset (UTC)", "duration", "score", "kind", "how hard"),
+    *("label", "model says", "size", "channels"),
+)
 
 
 def add_events_parser(subparsers: Any) -> None:
@@ -38,10 +47,19 @@ def add_events_parser(subparsers: Any) -> None:
     events = subparsers.add_parser("events", help="list, show, export, plot, verify stored events")
     commands = events.add_subparsers(required=True, metavar="COMMAND")
 
-    _add(commands, "list", list_events, "one line an event")
+    listing = _add(commands, "list", list_events, "one line an event")
+    listing.add_argument("--label", metavar="NAME", help="only events that are called so")
+    listing.add_argument("--json", action="store_true", help="all fields, as JSON")
 
     show = _add(commands, "show", show_event, "all that is known of an event")
     show.add_argument("number", type=int)
+
+    label = _add(commands, "label", name_event, "say what an event was")
+    label.add_argument("number", type=int)
+    label.add_argument("name", nargs="?", help="what to call it; without one, tell its history")
+    how = label.add_mutually_exclusive_group()
+    how.add_argument("--clear", action="store_true", help="take the label away")
+    how.add_argument("--undo", action="store_true", help="take the last step back")
 
     export = _add(commands, "export", export_events, "events as one bag, or as CSV files")
     export.add_argument("numbers", type=int, nargs="+", metavar="number")
@@ -70,29 +88,23 @@ def _add(
 def list_events(options: Namespace) -> None:
     """`tao-lora events list`."""
     entries = read_entries(options.store)
-    rows = [_row(entry) for entry in entries]
-    rows.insert(
-        0,
-        (
-            "number",
-            "onset (UTC)",
-            "duration",
-            "score",
-            "kind",
-            "how hard",
-            "label",
-            "size",
-            "channels",
-        ),
-    )
+    found = list(zip(entries, event_rows(options.store, entries), strict=True))
+    if options.label is not None:
+        found = [(entry, row) for entry, row in found if row["label"] == options.label]
+    if options.json:
+        print(json.dumps([row for _, row in found], indent=1))
+        return
+    rows = [_row(entry, row) for entry, row in found]
+    rows.insert(0, _COLUMNS)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        print("  ".join([*cells, row[-1]]).rstrip())
-    print(f"{len(entries)} events, {_size(sum(entry.size for entry in entries))}, {options.store}")
+    for cells in rows:
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
+        print("  ".join([*padded, cells[-1]]).rstrip())
+    size = _size(sum(entry.size for entry, _ in found))
+    print(f"{len(found)} events, {size}, {options.store}")
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
+def _row(entry: Entry, row: Row) -> tuple[str, ...]:
     return (
         str(entry.number),
         _time(entry.onset_ns),
@@ -100,16 +112,37 @@ def _row(entry: Entry) -> tuple[str, ...]:
         f"{entry.peak_score:.2f}",
         Kind(entry.kind).text,
         entry.measured.text or "-",
+        shown(row["label"]) if row["labelled_by"] else "-",
         shown(entry.label or entry.reason) or name_text("", entry.probability) or "-",
         _size(entry.size),
         _channels(entry, _TOP_CHANNELS),
     )
 
 
+def name_event(options: Namespace) -> None:
+    """`tao-lora events label`."""
+    if options.name is not None and (options.clear or options.undo):
+        raise UsageError("a name, --clear or --undo, not both")
+    if options.name is not None and not options.name.strip():
+        raise UsageError("the name is empty; --clear takes a label away")
+    entry = find_entry(options.store, options.number)
+    if options.undo:
+        undo_label(options.store, entry)
+    elif options.clear or options.name:
+        label_event(options.store, entry, options.name or "")
+    history = read_history(options.store, entry)
+    for step in history.steps:
+        name = shown(step.name) if step.name else "label taken away"
+        print(f"{_time(step.time_ns)}  {name}, by {shown(step.who)}")
+    now = shown(history.label.name) if history.label else "no label"
+    print(f"event {entry.number}: {now}")
+
+
 def show_event(options: Namespace) -> None:
     """`tao-lora events show`."""
     entry, record = read_event(options.store, options.number)
-    label = name_text(shown(entry.label), entry.probability) or "-"
+    model = name_text(shown(entry.label), entry.probability) or "-"
+    label = read_history(options.store, entry).label
     frame_id, kind = shown(record.event.frame_id), Kind(entry.kind).text
     print(f"event     {entry.number}, number {entry.sequence} of its run, frame {frame_id}")
     print(f"onset     {_time(entry.onset_ns)} UTC ({entry.onset_ns} ns)")
@@ -120,7 +153,9 @@ def show_event(options: Namespace) -> None:
     if entry.reason:
         print(f"reason    {shown(entry.reason, MOST_LINE)}")
     _show_sizes(record.event.size)
-    print(f"label     {label}")
+    if label:
+        print(f"label     {shown(label.name)}, by {shown(label.who)}, {_time(label.time_ns)}")
+    print(f"model     {model}")
     print(f"channels  {_channels(entry)}")
     print(f"bag       {options.store / EVENTS / entry.folder}")
     print(f"          {entry.messages} messages, {_size(entry.size)}, sha256 {entry.sha256}")

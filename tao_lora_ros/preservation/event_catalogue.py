@@ -90,20 +90,39 @@ def read_entries(store: Path) -> list[Entry]:
     return [entry for _, entry in sorted(index.entries.items())]
 
 
+def find_entry(store: Path, number: int) -> Entry:
+    """The entry of an event.
+
+    Raises:
+        StoreError: there is no such event, or no store.
+    """
+    entries = read_entries(store)
+    for entry in entries:
+        if entry.number == number:
+            return entry
+    held = f"{entries[0].number} to {entries[-1].number}" if entries else "none"
+    raise StoreError(f"{store}: no event {number}; it holds {held}")
+
+
 def read_event(store: Path, number: int) -> tuple[Entry, EventRecord]:
     """One event with its samples.
 
     Raises:
         StoreError: there is no such event, or its bag cannot be read.
     """
-    entries = read_entries(store)
-    for entry in entries:
-        if entry.number == number:
-            folder = store / EVENTS / entry.folder
-            check_regular(folder)
-            return entry, read_bag(folder)
-    held = f"{entries[0].number} to {entries[-1].number}" if entries else "none"
-    raise StoreError(f"{store}: no event {number}; it holds {held}")
+    entry = find_entry(store, number)
+    return entry, read_record(store, entry)
+
+
+def read_record(store: Path, entry: Entry) -> EventRecord:
+    """The event of an entry, with its samples.
+
+    Raises:
+        StoreError: its bag cannot be read.
+    """
+    folder = store / EVENTS / entry.folder
+    check_regular(folder)
+    return read_bag(folder)
 
 
 def check_regular(folder: Path) -> None:

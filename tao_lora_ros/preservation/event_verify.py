@@ -19,6 +19,7 @@ from tao_lora_ros.preservation.event_catalogue import (
 )
 from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_index import Index
+from tao_lora_ros.preservation.event_labels import LABELS_FILE, read_history
 from tao_lora_ros.preservation.event_record import StoreError
 
 _SETTLE_S = 0.3
@@ -68,6 +69,8 @@ def _event_damage(store: Path, entry: Entry) -> Damage | None:
         return Damage(path, str(error))
     if count != entry.messages:
         return Damage(path, f"{count} messages, {entry.messages} were written")
+    if damaged := read_history(store, entry).damaged:
+        return Damage(f"{path}/{LABELS_FILE}", f"{damaged} unreadable lines")
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import importlib.util
 import re
@@ -11,21 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from event_commands import run
 from event_records import MS, T0, assert_equal, event, raw
 
-from tao_lora_ros.cli.events import add_events_parser
 from tao_lora_ros.preservation.event_bag import read_bag
 from tao_lora_ros.preservation.event_export import export_csv, merged
 from tao_lora_ros.preservation.event_record import StoreError
 from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.signal.cdr import IMU, WRENCH
-
-
-def run(*arguments: object) -> int:
-    parser = argparse.ArgumentParser()
-    add_events_parser(parser.add_subparsers())
-    options = parser.parse_args(["events", *map(str, arguments)])
-    return int(options.run(options) or 0)
 
 
 @pytest.fixture
@@ -53,7 +45,7 @@ def test_list(folder, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["number", "onset", "(UTC)"]
     assert re.search(
-        r"^1 +2023-11-14 22:13:20\.000  0\.020 s +3\.25 +blow +12\.5 N +impact +\d+ KiB +"
+        r"^1 +2023-11-14 22:13:20\.000  0\.020 s +3\.25 +blow +12\.5 N +- +impact +\d+ KiB +"
         r"imu\.accel_x 75%, wrench\.force_z 25%$",
         lines[1],
     )
