@@ -44,6 +44,7 @@ setup(
     install_requires=requirements("runtime"),
     extras_require={
         "dev": requirements("dev"),
+        "export": ["pyarrow"],
         "report": ["plotly"],
         "simulate": ["mujoco"],
     },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Sequence
 from itertools import pairwise
 from math import isfinite, nan
 from pathlib import Path
@@ -14,6 +16,7 @@ from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.text_files import csv_rows
 from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.texts import MOST_LINE, shown
+from tao_lora_ros.preservation.event_table import Row
 
 STRING = "std_msgs/msg/String"
 _COLUMNS = ("start_s", "end_s", "label")
@@ -61,6 +64,39 @@ def read_contacts(bag: Path) -> list[LabelSpan]:
     """
     file = labels_file(bag)
     return read_labels(file) if file.exists() else []
+
+
+def write_events(bag: Path, rows: Sequence[Row], start_ns: int) -> tuple[Path, int]:
+    """Write events as `<bag>.labels.csv` beside their bag, as `read_labels` reads it.
+
+    Columns are `start_s`, `end_s`, `label`, `kind`, and `by`: who calls it so, empty where it is
+    the model. Events that are called nothing are left out.
+
+    Args:
+        bag: the bag.
+        rows: of `event_rows`.
+        start_ns: the first stamp in the bag.
+
+    Returns:
+        The file, and how many events are in it.
+
+    Raises:
+        BagError: the file exists already.
+        OSError: the disk does not take it.
+    """
+    file = labels_file(bag)
+    named = [row for row in rows if row["label"]]
+    try:
+        with file.open("x", newline="", encoding="utf-8") as out:
+            lines = csv.writer(out)
+            lines.writerow([*_COLUMNS, "kind", "by"])
+            for row in sorted(named, key=lambda row: row["onset_ns"]):
+                times = ((row[name] - start_ns) * 1e-9 for name in ("onset_ns", "end_ns"))
+                by = row["labelled_by"] or ""
+                lines.writerow([*(f"{t:.9f}" for t in times), row["label"], row["kind"], by])
+    except FileExistsError:
+        raise BagError(f"{file}: exists already") from None
+    return file, len(named)
 
 
 def read_labels(file: Path) -> list[LabelSpan]:

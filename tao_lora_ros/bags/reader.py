@@ -15,6 +15,7 @@ from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.router_state import STATE_TOPIC, STATE_TYPE, state_from
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.preservation.event_record import Topic
+from tao_lora_ros.signal.cdr import DecodeError
 from tao_lora_ros.signal.source import SourceConfig
 
 _DATA = ("*.db3", "*.mcap")  # of a ROS 2 bag's folder
@@ -214,6 +215,21 @@ class BagReader:
             except Exception as error:
                 raise BagError(f"{self.path}: damaged bag: {_one_line(error)}") from error
             yield index[connection.topic], log_ns, bytes(data)
+
+    def first_stamp_ns(self) -> int:
+        """Stamp of the first message that has one: what labels count from.
+
+        Raises:
+            BagError: there is none.
+        """
+        decoders = [config.decoder() for config in self._sources]
+        for index, log_ns, data in self.messages():
+            decode = decoders[index]
+            try:
+                return (decode(data).stamp_ns if decode else log_ns) or log_ns
+            except DecodeError:
+                continue
+        raise BagError(f"{self.path}: no usable message")
 
     def _cdr(self, ros1: bytes, msgtype: str) -> memoryview:
         return self._store.ros1_to_cdr(ros1, msgtype)

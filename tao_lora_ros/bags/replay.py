@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tao_lora_ros.bags.reader import BagReader
+from tao_lora_ros.bags.result_bag import ResultBag
 from tao_lora_ros.contact.contact_model import told
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
@@ -29,7 +30,10 @@ class Replay:
 
 
 def replay(
-    reader: BagReader, pipeline: Pipeline, progress: Callable[[int], None] = lambda _: None
+    reader: BagReader,
+    pipeline: Pipeline,
+    progress: Callable[[int], None] = lambda _: None,
+    out: ResultBag | None = None,
 ) -> Replay:
     """Run a bag through a pipeline.
 
@@ -37,6 +41,7 @@ def replay(
         reader: the bag, opened for the pipeline's sources.
         pipeline: a fresh pipeline.
         progress: called with the number of messages read so far, once a thousand.
+        out: where to write messages and results too.
 
     >>> import numpy as np
     >>> from pathlib import Path
@@ -64,10 +69,17 @@ def replay(
             stamp_ns = _stamp_ns(pipeline, *message)
             result.first_stamp_ns = stamp_ns - round(reader.begin_s * 1e9) if stamp_ns else 0
         source, log_ns, data = message
-        _sort(pipeline.push(source, data, log_ns).results, result)
+        results = pipeline.push(source, data, log_ns).results
+        _sort(results, result)
+        if out:
+            out.take(source, log_ns, data)
+            out.tell(results)
         if count % 1000 == 0:
             progress(count)
-    _sort(pipeline.flush(), result)
+    results = pipeline.flush()
+    _sort(results, result)
+    if out:
+        out.tell(results)
     pipeline.intake.finish()
     return result
 

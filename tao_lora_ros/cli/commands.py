@@ -6,7 +6,8 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rich.progress import Progress, TaskID
 from tao_lora_ros.bags.discover import sources_in
 from tao_lora_ros.bags.reader import BagReader, bag_topics
 from tao_lora_ros.bags.replay import replay, summary
+from tao_lora_ros.bags.result_bag import ResultBag, refuse_existing
 from tao_lora_ros.cli.arguments import UsageError, part_of
 from tao_lora_ros.cli.chosen import ALARMS_PER_HOUR, calibrated_on_itself, choose
 from tao_lora_ros.detection.calibration import CalibrationError
@@ -29,6 +31,8 @@ from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.report.calibration_plot import plot_calibration
 from tao_lora_ros.report.record import record_replay
 from tao_lora_ros.training.calibrate import recalibrate
+
+_LOAD_HZ = 100.0  # of the contact load in a bag, where the settings want no topic of it
 
 
 def _show(bar: Progress, task: TaskID, done: float) -> None:
@@ -51,6 +55,8 @@ def bags_in(paths: list[Path]) -> list[Path]:
 
 def replay_command(options: Namespace) -> None:
     """`tao-lora replay`."""
+    if options.out:
+        refuse_existing(options.out)
     chosen = choose(options, options.bag)
     notices: list[str] = []
     settings, topics, artifact = chosen.settings, chosen.topics, chosen.artifact
@@ -64,14 +70,18 @@ def replay_command(options: Namespace) -> None:
         artifact = recalibrate(artifact, bags, settings, topics, target).artifact
     elif not chosen.artifact.calibration.has_thresholds:
         artifact, notices = calibrated_on_itself(chosen, options.bag, part_of(options))
+    if options.out and not settings.contact_wrench_hz:
+        settings = replace(settings, contact_wrench_hz=min(_LOAD_HZ, artifact.rate_hz))
     pipeline = Pipeline(settings, artifact)
     with (
         BagReader(options.bag, source_configs(settings), topics, part_of(options)) as reader,
         Progress(transient=True, disable=not sys.stderr.isatty()) as bar,
     ):
         task = bar.add_task("replaying", total=reader.message_count)
-        result = replay(reader, pipeline, partial(_show, bar, task))
         recorded = reader.recorded
+        writer = ResultBag(options.out, recorded, settings, artifact) if options.out else None
+        with writer or nullcontext() as out:
+            result = replay(reader, pipeline, partial(_show, bar, task), out)
     numbers = summary(result, pipeline)
     numbers["notices"] = [*notices, *numbers["notices"]]
     if options.json:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tao_lora_ros.cli.arguments import UsageError
+from tao_lora_ros.cli.event_export import add_export_arguments, export_events
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Kind, Size, name_text
 from tao_lora_ros.messages.stamps import split
@@ -25,7 +26,6 @@ from tao_lora_ros.preservation.event_catalogue import (
     read_event,
 )
 from tao_lora_ros.preservation.event_entry import Entry
-from tao_lora_ros.preservation.event_export import export_bag, export_csv
 from tao_lora_ros.preservation.event_labels import label_event, read_history, undo_label
 from tao_lora_ros.preservation.event_table import Row, event_rows
 from tao_lora_ros.preservation.event_verify import verify
@@ -61,11 +61,8 @@ def add_events_parser(subparsers: Any) -> None:
     how.add_argument("--clear", action="store_true", help="take the label away")
     how.add_argument("--undo", action="store_true", help="take the last step back")
 
-    export = _add(commands, "export", export_events, "events as one bag, or as CSV files")
-    export.add_argument("numbers", type=int, nargs="+", metavar="number")
-    where = export.add_mutually_exclusive_group(required=True)
-    where.add_argument("--out", type=Path, metavar="BAG", help="folder of the bag to write")
-    where.add_argument("--csv", type=Path, metavar="DIR", help="folder for one CSV a source")
+    export = _add(commands, "export", export_events, "as bag, CSV, Parquet, labels or for LeRobot")
+    add_export_arguments(export)
 
     plot = _add(commands, "plot", draw_event, "an event's raw samples as a picture")
     plot.add_argument("number", type=int)
@@ -196,17 +193,6 @@ def _show_source(raw: RawSamples, onset_ns: int) -> None:
             f"{seen.min():.5g} to {seen.max():.5g} {unit_of(name)}" if len(seen) else "not reported"
         )
         print(f"          {shown(name):20} {span}")
-
-
-def export_events(options: Namespace) -> None:
-    """`tao-lora events export`."""
-    records = [read_event(options.store, number)[1] for number in dict.fromkeys(options.numbers)]
-    if options.csv:
-        for file in export_csv(records, options.csv):
-            print(file)
-    else:
-        count = export_bag(records, options.out)
-        print(f"{options.out}: {count} messages of {len(records)} events")
 
 
 def draw_event(options: Namespace) -> None:

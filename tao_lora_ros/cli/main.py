@@ -66,6 +66,9 @@ def _parser(command: list[str]) -> argparse.ArgumentParser:
         "--calibrate", type=Path, nargs="+", metavar="BAG", help="thresholds from steady bags"
     )
 
+    replay.add_argument(
+        "--out", type=Path, metavar="BAG", help="write inputs and results as one mcap bag"
+    )
     replay.add_argument("--store", type=Path, metavar="DIR", help="keep the events in this store")
 
     demo = subparsers.add_parser("demo", help="node, player and live view on a recording")

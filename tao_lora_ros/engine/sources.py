@@ -43,6 +43,17 @@ def _one_each(kinds: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]
     return kinds * len(names) if len(kinds) == 1 else kinds
 
 
+def load_topics(settings: Settings) -> dict[str, str]:
+    """Topic of the contact load of each wrench, by its source's name, where they are wanted."""
+    if not settings.contact_wrench_hz:
+        return {}
+    types = WRENCH_TYPES.values()
+    names = [config.name for config in source_configs(settings) if config.msgtype in types]
+    if len(names) == 1:
+        return {names[0]: "~/contact_wrench"}
+    return {name: f"~/contact_wrench/{name}" for name in names}
+
+
 def channels_of(settings: Settings) -> tuple[str, ...]:
     """All channels of the sources, in the order of the rows."""
     return tuple(name for config in source_configs(settings) for name in config.channels)

@@ -14,6 +14,7 @@ from tao_lora_ros.preservation.event_labels import Label, read_labels
 from tao_lora_ros.preservation.event_record import StoreError
 
 Row = dict[str, Any]
+NEEDS_PYARROW = "this needs pyarrow: pip install tao_lora_ros[export]"
 
 
 def event_rows(store: Path, entries: Iterable[Entry]) -> list[Row]:
@@ -46,7 +47,7 @@ def _row(entry: Entry, label: Label | None) -> Row:
 
 
 def export_parquet(rows: list[Row], file: Path) -> None:
-    """Write rows of `event_rows` as a Parquet file; what ends in `_ns` is a timestamp in UTC.
+    """Write rows of `event_rows` as a Parquet file.
 
     Raises:
         StoreError: `file` exists or cannot be written, or pyarrow is missing.
@@ -57,16 +58,19 @@ def export_parquet(rows: list[Row], file: Path) -> None:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise StoreError(f"{file}: {error}; Parquet needs pyarrow: pip install pyarrow") from None
-    plain = {"int": pa.int64(), "str": pa.string(), "bool": pa.bool_()}
-    types = {field.name: plain.get(str(field.type), pa.float64()) for field in fields(Entry)}
-    texts, stamp = pa.string(), pa.timestamp("ns", "UTC")
-    types |= dict.fromkeys(("kind", "label", "labelled_by", "model_label"), texts)
-    types |= {"channels": pa.list_(texts), "shares": pa.list_(pa.float64())}
-    types |= {"duration": pa.float64()}
-    types |= dict.fromkeys(("onset_ns", "peak_ns", "end_ns", "labelled_ns"), stamp)
-    table = pa.Table.from_pylist(rows, schema=pa.schema(types.items()))
+        raise StoreError(f"{file}: {error}; {NEEDS_PYARROW}") from None
+    table = pa.Table.from_pylist(rows, schema=arrow_schema(pa))
     try:
         parquet.write_table(table, file)
     except OSError as error:
         raise StoreError(f"{file}: {error.strerror or error}") from None
+
+
+def arrow_schema(pa: Any) -> Any:
+    """The types of the columns of `event_rows`; `pa` is pyarrow, which need not be there."""
+    plain = {"int": pa.int64(), "str": pa.string(), "bool": pa.bool_()}
+    types = {field.name: plain.get(str(field.type), pa.float64()) for field in fields(Entry)}
+    types |= dict.fromkeys(("kind", "label", "labelled_by", "model_label"), pa.string())
+    types |= {"channels": pa.list_(pa.string()), "shares": pa.list_(pa.float64())}
+    types |= {"duration": pa.float64(), "labelled_ns": pa.int64()}
+    return pa.schema(types.items())

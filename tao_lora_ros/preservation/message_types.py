@@ -13,7 +13,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from tao_lora_ros.preservation.event_record import StoreError
 
-_OWN_TYPES = ("EventSamples", "RawSamples", "TransientEvent")
+_OWN_TYPES = ("EventSamples", "Inference", "RawSamples", "TransientEvent")
 
 
 @cache

@@ -13,7 +13,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from visualization_msgs.msg import MarkerArray
 
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.engine.sources import load_topics
 from tao_lora_ros.messages.event_bytes import event_bytes, samples_bytes
 from tao_lora_ros.messages.inference_bytes import InferencePacker
 from tao_lora_ros.messages.results import (
@@ -41,7 +41,6 @@ from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.markers import event_markers, no_markers
 from tao_lora_ros.ros.scene_config import PROCESS, scene_of
 from tao_lora_ros.ros.topics import offered
-from tao_lora_ros.signal.channels import WRENCH_TYPES
 
 _KEPT = {
     "history": HistoryPolicy.KEEP_LAST,
@@ -80,7 +79,7 @@ class Outputs:
         self._markers = node.create_lifecycle_publisher(MarkerArray, "~/markers", 100)
         self._loads = {
             name: node.create_lifecycle_publisher(WrenchStamped, topic, 100)
-            for name, topic in _load_topics(settings).items()
+            for name, topic in load_topics(settings).items()
         }
         self._publishers: list[LifecyclePublisher] = [
             *(self._inferences, self._events, self._samples, self._markers, *self._loads.values()),
@@ -183,14 +182,3 @@ class Outputs:
         self.close_store()
         while self._publishers:
             self._node.destroy_lifecycle_publisher(self._publishers.pop())
-
-
-def _load_topics(settings: Settings) -> dict[str, str]:
-    """Topic of the contact load of each wrench, by its source's name, where they are wanted."""
-    if not settings.contact_wrench_hz:
-        return {}
-    types = WRENCH_TYPES.values()
-    names = [config.name for config in source_configs(settings) if config.msgtype in types]
-    if len(names) == 1:
-        return {names[0]: "~/contact_wrench"}
-    return {name: f"~/contact_wrench/{name}" for name in names}
