@@ -188,7 +188,18 @@ def _episodes(episodes: Sequence[_Episode], pa: Any) -> Any:
 def _tasks(tasks: Sequence[str], pa: Any) -> Any:
     """LeRobot looks names up in the index of a pandas frame, which the file's metadata describe."""
     table = pa.table({"task_index": np.arange(len(tasks)), "task": pa.array(tasks)})
-    described = {"index_columns": ["task"], "column_indexes": [], "columns": []}
+    kinds = {"task_index": ("int64", "int64"), "task": ("unicode", "object")}
+    columns = [
+        {
+            "name": name,
+            "field_name": name,
+            "pandas_type": of,
+            "numpy_type": stored,
+            "metadata": None,
+        }
+        for name, (of, stored) in kinds.items()
+    ]
+    described = {"index_columns": ["task"], "column_indexes": [], "columns": columns}
     return table.replace_schema_metadata({"pandas": json.dumps(described)})
 
 

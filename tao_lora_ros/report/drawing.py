@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.messages.results import Kind
 from tao_lora_ros.report.record import RunRecord
-from tao_lora_ros.signal.source import axis_of, quantities, unit_of
+from tao_lora_ros.report.traces import AXES, decimate, title_of
+from tao_lora_ros.signal.source import axis_of, quantities
 
-# x, y and z, or the joints
-AXES = ("#d1495b", "#2e8b57", "#2f6fb5", "#f08c00", "#7048e8", "#0ca678", "#868e96")
 LABELS = ("#94a3b8", "#d9480f", "#1c7ed6", "#7048e8", "#0ca678", "#f08c00", "#c2255c", "#5c940d")
 EVENT, TRUTH, TRANSIENT = "#f59f00", "#0f766e", "#7c3aed"
 KINDS = {
@@ -24,35 +23,9 @@ KINDS = {
     Kind.TOUCHDOWN: "#16a34a",
     Kind.MANUAL: "#475569",
 }
-QUANTITIES = {
-    "accel": "Acceleration",
-    "gyro": "Angular velocity",
-    "force": "Force",
-    "torque": "Torque",
-    "effort": "Effort",
-}
 BUCKETS = 1500  # about one a pixel of the widest plot
 
 Times = NDArray[np.float64]
-
-
-def decimate(values: NDArray[np.float64], buckets: int) -> NDArray[np.int64]:
-    """Indices, ascending, of the samples to draw: each bucket's least, greatest and first NaN.
-
-    So no spike is lost, however short, and no gap; short signals are kept whole.
-    """
-    count = len(values)
-    if count <= 3 * buckets:
-        return np.arange(count)
-    size = -(-count // buckets)
-    table = np.full((-(-count // size), size), np.nan)
-    table.reshape(-1)[:count] = values
-    gaps = np.isnan(table)
-    least = np.where(gaps, np.inf, table).argmin(axis=1)
-    greatest = np.where(gaps, -np.inf, table).argmax(axis=1)
-    picked = np.stack([least, greatest, np.where(gaps.any(axis=1), gaps.argmax(axis=1), least)])
-    kept = np.unique(picked + size * np.arange(len(table)))
-    return kept[kept < count]
 
 
 class Panel(NamedTuple):
@@ -64,9 +37,7 @@ class Panel(NamedTuple):
 
     @property
     def title(self) -> str:
-        quantity, _, _ = self.channels[0].rpartition(".")[2].partition("_")
-        unit = unit_of(self.channels[0]).replace("^2", "²")
-        return f"{QUANTITIES[quantity]} · {self.source} [{unit}]"
+        return title_of(self.channels[0])
 
 
 def reported(record: RunRecord, source: str) -> list[Panel]:

@@ -24,7 +24,7 @@ from tao_lora_ros.signal.source import SourceConfig
 pytest.importorskip("plotly", reason="plotly is not installed")
 
 from tao_lora_ros.report import report
-from tao_lora_ros.report.drawing import decimate
+from tao_lora_ros.report.traces import decimate
 
 START = 1_700_000_000_000_000_000
 LABELS = ("free", "impact")

@@ -1,0 +1,122 @@
+"""What the review page shows of an event: its raw signals, and pictures of stored cameras."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tao_lora_ros.messages.results import Event
+from tao_lora_ros.preservation.event_record import EventRecord, StoreError
+from tao_lora_ros.preservation.event_table import Row
+from tao_lora_ros.preservation.message_types import message_types
+from tao_lora_ros.report.traces import AXES, decimate, title_of
+from tao_lora_ros.signal.source import axis_of, quantities
+
+_IMAGE, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+_BUCKETS = 400
+_CHANNELS = {"mono8": 1, "rgb8": 3, "bgr8": 3}
+_MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+_LISTED = (
+    *("number", "kind", "label", "labelled_by", "model_label", "probability", "peak_score"),
+    *("duration", "peak_force", "impulse", "peak_torque", "acceleration_change", "mean_load"),
+    *("channels", "regime_change"),
+)
+
+
+def listed(row: Row) -> dict[str, Any]:
+    """What the list says of an event; JavaScript's numbers take no nanoseconds of our time."""
+    return {name: row[name] for name in _LISTED} | {"onset_ms": row["onset_ns"] / 1e6}
+
+
+def details(record: EventRecord) -> dict[str, Any]:
+    """Signals in ms from the onset, and the times of the pictures of each camera."""
+    event = record.event
+    return {
+        "end_ms": (event.end_ns - event.onset_ns) * 1e-6,
+        "peak_ms": (event.peak_ns - event.onset_ns) * 1e-6,
+        "panels": _panels(event),
+        "cameras": [
+            {"topic": topic.name, "times_ms": ((m.times_ns - event.onset_ns) * 1e-6).tolist()}
+            for topic, m in record.received
+            if topic.msgtype in (_IMAGE, _COMPRESSED)
+        ],
+    }
+
+
+def _panels(event: Event) -> list[dict[str, Any]]:
+    """Every quantity that is reported: its title, and each axis with name, colour, x and y."""
+    found = []
+    for raw in event.raw:
+        times_ms = (raw.stamps_ns - event.onset_ns) * 1e-6
+        for columns in quantities(raw.channels).values():
+            values, names = raw.values[:, columns], raw.channels[columns]
+            if np.isfinite(values).any():
+                lines = zip(names, values.T, cycle(AXES), strict=False)
+                traces = [_trace(name, times_ms, y, color) for name, y, color in lines]
+                found.append({"title": title_of(names[0]), "traces": traces})
+    return found
+
+
+def _trace(
+    name: str, times_ms: NDArray[np.float64], values: NDArray[np.float64], color: str
+) -> dict[str, Any]:
+    kept = decimate(values, _BUCKETS)
+    y = [float(f"{v:.6g}") if np.isfinite(v) else None for v in values[kept].tolist()]
+    return {"name": axis_of(name), "color": color, "x": times_ms[kept].round(3).tolist(), "y": y}
+
+
+def picture(record: EventRecord, topic: str, number: int) -> tuple[str, bytes]:
+    """One picture of a camera's topic, as its media type and a file's bytes.
+
+    Raises:
+        StoreError: there is no such picture, or it is none that a browser shows: an Image of
+            rgb8, bgr8 or mono8, a CompressedImage of JPEG or PNG.
+    """
+    for found, messages in record.received:
+        if found.name == topic and 0 <= number < len(messages.data):
+            return _shown(found.msgtype, messages.data[number])
+    raise StoreError(f"no picture {number} of {topic}")
+
+
+def _shown(msgtype: str, data: bytes) -> tuple[str, bytes]:
+    # rosbags reports damaged bytes by whatever its parsing stumbled on.
+    try:
+        message: Any = message_types().deserialize_cdr(data, msgtype)
+        if msgtype == _IMAGE:
+            return "image/png", _png(message)
+        content = bytes(message.data)
+        return next(kind for magic, kind in _MAGIC.items() if content.startswith(magic)), content
+    except StoreError:
+        raise
+    except Exception:
+        raise StoreError("not a picture of JPEG or PNG") from None
+
+
+def _png(image: Any) -> bytes:
+    """An Image as a PNG file (RFC 2083).
+
+    Raises:
+        StoreError: another encoding, or its sizes do not fit its bytes.
+    """
+    depth = _CHANNELS.get(image.encoding)
+    if depth is None:
+        raise StoreError(f"a picture of {image.encoding!r}, expected {', '.join(_CHANNELS)}")
+    height, row = int(image.height), int(image.width) * depth
+    if not 0 < row <= image.step or height * image.step > len(image.data):
+        raise StoreError("a picture whose sizes do not fit its bytes")
+    pixels = np.asarray(image.data[: height * image.step]).reshape(height, image.step)[:, :row]
+    if image.encoding == "bgr8":
+        pixels = pixels.reshape(height, -1, 3)[:, :, ::-1].reshape(height, row)
+    lines = np.hstack([np.zeros((height, 1), np.uint8), pixels]).tobytes()  # 0: no filter
+    head = struct.pack(">IIBBBBB", image.width, height, 8, 0 if depth == 1 else 2, 0, 0, 0)
+    chunks = (b"IHDR", head), (b"IDAT", zlib.compress(lines, 1)), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,0 +1,184 @@
+"""The review page in a real browser: fifty events labelled by keyboard, foreign texts, a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+from browser import browser
+from event_records import MS, T0, event
+from pictures import camera, compressed
+
+from tao_lora_ros.messages.results import Size
+from tao_lora_ros.preservation.event_catalogue import read_entries
+from tao_lora_ros.preservation.event_labels import read_labels
+from tao_lora_ros.preservation.event_store import EventStore
+from tao_lora_ros.report.review_server import ReviewServer
+
+EVENTS = 50
+MARKUP = '<img src=x onerror="document.title=1">'
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    with EventStore(folder, 2**30, 0) as store:
+        for n in range(EVENTS):
+            size = Size(0.02, 5.0 + n, sensor="wrench", frame_id="ft", direction=(0.0, 0.0, 1.0))
+            label = ("impact", "slip", MARKUP)[n % 3]
+            record = event(n, 300, T0 + n * 1000 * MS, label=label, size=size, peak_score=1.0 + n)
+            if n == 0:
+                record = replace(record, received=(*record.received, camera(), compressed()))
+            store.append(record)
+    return folder
+
+
+@contextmanager
+def served(store: Path) -> Iterator[str]:
+    with ReviewServer(store) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.url
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page(filled: Path, chromium):
+    with served(filled) as url:
+        opened = chromium.new_page(viewport={"width": 1280, "height": 800})
+        problems: list[str] = []
+        opened.on("pageerror", lambda error: problems.append(str(error)))
+        opened.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+        opened.goto(url)
+        opened.wait_for_selector("#panels svg")
+        yield opened
+        assert problems == []
+
+
+def titled(page, text: str) -> None:
+    page.wait_for_function(
+        "text => document.querySelector('#title').textContent.startsWith(text)", arg=text
+    )
+
+
+def test_foreign_texts_stay_texts(page) -> None:
+    assert page.title() == "Review of events"
+    assert page.locator("#rows img").count() == 0
+    assert page.locator("#rows td", has_text=MARKUP).count() > 10
+
+
+def test_signals_and_pictures_are_drawn(page) -> None:
+    titled(page, "Event 1,")
+    assert page.locator("#panels svg").count() == 4
+    assert page.locator("#panels polyline").count() == 12
+    page.wait_for_function(
+        "() => [...document.images].length == 2 && [...document.images].every(i => i.naturalWidth)"
+    )
+    assert page.evaluate("[...document.images].map(i => [i.naturalWidth, i.naturalHeight])") == [
+        [4, 3],
+        [1, 1],
+    ]
+    caption = page.locator(".camera figcaption").first
+    assert "2 of 3" in caption.inner_text()  # the first after the onset
+    page.keyboard.press(",")
+    page.wait_for_function(
+        "() => document.querySelector('.camera figcaption').textContent.includes('1 of 3')"
+    )
+
+
+def test_fifty_events_are_labelled_by_keyboard(page, filled: Path) -> None:
+    """Digits, a new name, undo and a label taken away, and never the mouse."""
+    names = page.evaluate("names")
+    assert names == sorted(names)
+    page.keyboard.press("n")
+    page.keyboard.type("door slam")
+    page.keyboard.press("Enter")
+    titled(page, "Event 2,")
+    page.wait_for_function("() => names.includes('door slam')")
+    digits = {name: str(number) for number, name in enumerate(page.evaluate("names"), 1)}
+    wanted = ["door slam", *(("impact", "slip", "door slam")[n % 3] for n in range(1, EVENTS))]
+    for name in wanted[1:]:
+        page.keyboard.press(digits[name])
+    page.wait_for_function(
+        "() => document.querySelector('#count').textContent.includes('50 labelled')"
+    )
+    entries = read_entries(filled)
+    found = read_labels(filled, entries)
+    assert [found[entry.number].name for entry in entries] == wanted
+    for _ in range(2):
+        page.keyboard.press("u")
+    titled(page, "Event 49,")
+    page.wait_for_function(
+        "() => document.querySelector('#count').textContent.includes('48 labelled')"
+    )
+    assert sorted(read_labels(filled, entries)) == list(range(1, 49))
+    page.keyboard.press("k")
+    titled(page, "Event 48,")
+    page.keyboard.press("x")
+    page.wait_for_function(
+        "() => document.querySelector('#count').textContent.includes('47 labelled')"
+    )
+    assert 48 not in read_labels(filled, entries)
+
+
+def test_list_is_sorted_and_filtered_by_keyboard(page) -> None:
+    numbers = "[...document.querySelectorAll('#rows tr')].map(r => Number(r.dataset.number))"
+    page.keyboard.press("s")
+    page.locator("#sort").select_option("-peak_force")
+    assert page.evaluate(numbers) == list(range(EVENTS, 0, -1))
+    page.locator("#force").fill("50")
+    assert page.evaluate(numbers) == [50, 49, 48, 47, 46]
+    page.locator("#label").select_option("-")
+    assert page.evaluate(numbers) == [50, 49, 48]
+    page.locator("#score").fill("50")
+    page.keyboard.press("Escape")
+    assert page.evaluate(numbers) == [50]
+    titled(page, "Event 50,")
+    page.locator("#score").fill("")
+    page.locator("#force").fill("")
+    page.locator("#label").select_option("")
+    page.locator("#from").fill("2023-11-14T22:13:22")
+    page.locator("#to").fill("2023-11-14T22:13:24")
+    assert page.evaluate(numbers) == [5, 4, 3]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_it_without_scrolling_sideways(page, scheme: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == {"light": "rgb(245, 247, 250)", "dark": "rgb(18, 22, 28)"}[scheme]
+    page.emulate_media(media="print")
+    assert not page.locator(".names").is_visible()
+    page.emulate_media(media="screen")
+
+
+def test_without_the_token_nothing_is_said(filled: Path, chromium) -> None:
+    with served(filled) as url:
+        page = chromium.new_page()
+        page.goto(url.partition("#")[0])
+        page.wait_for_function("() => document.querySelector('#status').classList.contains('bad')")
+        assert page.locator("#rows tr").count() == 0
+
+
+def test_pixels_are_those_of_the_camera(page) -> None:
+    page.evaluate("location.reload()")
+    page.wait_for_selector("#panels svg")
+    page.wait_for_function("() => document.images[0]?.naturalWidth == 4")
+    pixel = page.evaluate(
+        """() => { const c = document.createElement('canvas'); c.width = 4; c.height = 3;
+        const g = c.getContext('2d'); g.drawImage(document.images[0], 0, 0);
+        return [...g.getImageData(0, 0, 1, 1).data].slice(0, 3); }"""
+    )
+    np.testing.assert_allclose(pixel, (30, 20, 10), atol=1)
