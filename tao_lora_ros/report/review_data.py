@@ -63,9 +63,9 @@ def _panels(event: Event) -> list[dict[str, Any]]:
 
 
 def _trace(
-    name: str, times_ms: NDArray[np.float64], values: NDArray[np.float64], color: str
+    name: str, times_ms: NDArray[np.floating], values: NDArray[np.floating], color: str
 ) -> dict[str, Any]:
-    kept = decimate(values, _BUCKETS)
+    kept = decimate(values.astype(np.float64), _BUCKETS)
     y = [float(f"{v:.6g}") if np.isfinite(v) else None for v in values[kept].tolist()]
     return {"name": axis_of(name), "color": color, "x": times_ms[kept].round(3).tolist(), "y": y}
 
