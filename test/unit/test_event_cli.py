@@ -13,6 +13,7 @@ import pytest
 from event_commands import run
 from event_records import MS, T0, assert_equal, event, raw
 
+from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.preservation.event_bag import read_bag
 from tao_lora_ros.preservation.event_export import export_csv, merged
 from tao_lora_ros.preservation.event_record import StoreError
@@ -89,7 +90,7 @@ def test_export_of_one_is_the_event(folder, tmp_path, capsys):
     assert run("export", 1, "--out", tmp_path / "bag", "--store", folder) == 0
     assert "102 messages of 1 events" in capsys.readouterr().out
     assert_equal(read_bag(tmp_path / "bag"), event(0))
-    with pytest.raises(StoreError, match="bag: exists already"):
+    with pytest.raises(TaoLoraError, match="bag: exists already"):
         run("export", 1, "--out", tmp_path / "bag", "--store", folder)
 
 
