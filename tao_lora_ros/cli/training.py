@@ -22,6 +22,7 @@ from tao_lora_ros.cli.arguments import (
 from tao_lora_ros.cli.commands import bags_in, writing
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import sources_of_model
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
 from tao_lora_ros.model.card import without_nan
 from tao_lora_ros.model.conversion import mixer_of, network_of
@@ -40,6 +41,7 @@ from tao_lora_ros.training.steps import (
     quantize_step,
     training_folder,
 )
+from tao_lora_ros.training.store_names import learn_names
 from tao_lora_ros.training.teacher import FILE, load_teacher
 from tao_lora_ros.training.train import SIZES, TrainingConfig, train, windows_of
 
@@ -64,11 +66,17 @@ def add_training_parsers(subparsers: Any) -> None:
 
 
 def _add_train(subparsers: Any) -> None:
-    parser = subparsers.add_parser("train", help="train, quantise, adapt and calibrate on bags")
+    parser = subparsers.add_parser(
+        "train", help="train, quantise, adapt and calibrate on bags, or names on a store"
+    )
     parser.set_defaults(run=_train)
-    _data_arguments(parser, rate_hz=500.0)
+    _data_arguments(parser, rate_hz=500.0, bags="*")
+    parser.add_argument("--steady", type=Path, nargs="+", help="steady bags, or folders")
     parser.add_argument(
-        "--steady", type=Path, nargs="+", required=True, help="steady bags, or folders"
+        "--store", type=Path, metavar="DIR", help="learn names alone, of its labelled events"
+    )
+    parser.add_argument(
+        "--model", type=Path, metavar="DIR", help="with --store: what to start from (default: ours)"
     )
     add_part_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="artifact folder to write")
@@ -110,8 +118,10 @@ def _add_steps(subparsers: Any) -> None:
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the scores as JSON")
 
 
-def _data_arguments(parser: argparse.ArgumentParser, rate_hz: float | None = None) -> None:
-    parser.add_argument("bags", type=Path, nargs="+", help="bags, or folders of bags")
+def _data_arguments(
+    parser: argparse.ArgumentParser, rate_hz: float | None = None, bags: str = "+"
+) -> None:
+    parser.add_argument("bags", type=Path, nargs=bags, help="bags, or folders of bags")
     add_topic_argument(parser)
     parser.add_argument(
         "--name-label",
@@ -152,6 +162,13 @@ def _reading(
 
 
 def _train(options: Namespace) -> None:
+    if options.store:
+        _train_names(options)
+        return
+    if not (options.bags and options.steady):
+        raise UsageError("train needs bags and --steady, or --store")
+    if options.model:
+        raise UsageError("--model goes with --store")
     config = TrainingConfig(
         model_id=options.model_id or options.out.name,
         size=options.size,
@@ -167,6 +184,19 @@ def _train(options: Namespace) -> None:
         artifact = train(bags, bags_in(options.steady), options.out, how, config)
     if artifact:
         print(describe(artifact))
+
+
+def _train_names(options: Namespace) -> None:
+    if options.bags or options.steady:
+        raise UsageError("--store learns from labelled events alone, not from bags")
+    artifact = load_artifact(options.model or default_artifact())
+    settings = read_settings(options.params_file) if options.params_file else Settings()
+    found = learn_names(options.store, artifact, settings)
+    with writing(options.out):
+        save_artifact(found.artifact, options.out)
+    for line in found.lines():
+        print(shown(line, MOST_LINE))
+    print(f"{options.out}: written")
 
 
 def _opened(options: Namespace, adapter: str = "") -> tuple[Artifact, Reading, list[Path]]:

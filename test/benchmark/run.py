@@ -22,9 +22,9 @@ def _parser() -> ArgumentParser:
     events.add_argument("--quick", action="store_true", help="about a tenth of it")
     events.add_argument(
         "--part",
-        choices=("sim", "real", "learning", "touchdowns", "presses", "sizes", "names"),
+        choices=("sim", "real", "learning", "touchdowns", "presses", "sizes", "names", "labels"),
         help="simulated and KUKA scenes, terrain, learning while running on it, feet, lasting "
-        "contacts, how hard, or what events are called, alone (default: all)",
+        "contacts, how hard, what events are called, or what labels bring, alone (default: all)",
     )
 
     latency = _add(parts, "latency", _latency, "time of one inference, host to host")
@@ -77,6 +77,8 @@ def _events(options: Namespace) -> None:
         rows += _presses(options.quick, say)
     if options.part in (None, "names"):
         rows += _names(options.quick, say)
+    if options.part in (None, "labels"):
+        rows += _labels(options.quick, say)
     if options.part in (None, "touchdowns"):
         rows += _touchdowns(say)
     if options.part in (None, "sizes"):
@@ -121,6 +123,16 @@ def _sizes(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
     from benchmark.sizes import bench_sizes
 
     return list(bench_sizes(2 if quick else 12, say))
+
+
+def _labels(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
+    from benchmark.events import default_cache
+    from benchmark.labels import bench_labels
+
+    if find_spec("mujoco") is None:
+        say("cases labels-*: left out, MuJoCo is not installed; pip install mujoco")
+        return []
+    return list(bench_labels(quick, default_cache(), say))
 
 
 def _names(quick: bool, say: Callable[[str], None]) -> list[Measurement]:

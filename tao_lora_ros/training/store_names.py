@@ -1,0 +1,152 @@
+"""Learn what events are called from what people called those of a store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.messages.raw_data import RawSamples, without_lags
+from tao_lora_ros.messages.results import Kind, Phase
+from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.model.event_features import event_features
+from tao_lora_ros.model.event_head import margins_of
+from tao_lora_ros.preservation.event_catalogue import read_entries, read_record
+from tao_lora_ros.preservation.event_entry import Entry
+from tao_lora_ros.preservation.event_labels import read_labels
+from tao_lora_ros.training.event_names import NamedEvent, fit_event_head
+from tao_lora_ros.training.name_events import PROVENANCE_KEY
+
+_LISTED = 10
+# The store does not say when an onset was decided: after some rows, a contact's after its test.
+_DECIDED_NS = {Kind.LASTING_CONTACT: 100_000_000}
+_SOON_NS = 5_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class StoreNames:
+    """What was learned.
+
+    Args:
+        artifact: with the new event head.
+        counts: labelled events by name.
+        doubts: number of a labelled event, its label, and what fits without its session call it,
+            with the probability: where these differ, the surest first.
+        next: number of an event without a label, the likeliest name, and its margin over the
+            second, the smallest first.
+    """
+
+    artifact: Artifact
+    counts: dict[str, int]
+    doubts: list[tuple[int, str, str, float]]
+    next: list[tuple[int, str, float]]
+
+    def lines(self) -> list[str]:
+        """All this in words."""
+        total = sum(self.counts.values())
+        had = ", ".join(f"{name} {count}" for name, count in self.counts.items())
+        agreed = total - len(self.doubts)
+        said = [
+            f"labels: {had}; {len(self.next)} events have none",
+            f"held out, {agreed} of {total} are called as they are labelled",
+        ]
+        said += [
+            f"  event {number} is labelled {label}, and looks like {name} ({probability:.0%})"
+            for number, label, name, probability in self.doubts[:_LISTED]
+        ]
+        if self.next:
+            said.append("label next, the least sure first:")
+        said += [
+            f"  event {number}: {name}, by {margin:.0%} before the second"
+            for number, name, margin in self.next[:_LISTED]
+        ]
+        return said
+
+
+def learn_names(store: Path, artifact: Artifact, settings: Settings) -> StoreNames:
+    """Fit an event head on the labelled events of a store, from the artifact's own on.
+
+    Events between two starts of the node are a session: those of one are held out together.
+
+    Args:
+        store: the store.
+        artifact: what to give the head to.
+        settings: for the lags of the sources.
+
+    Raises:
+        StoreError: there is no store, or an event cannot be read.
+        EventNameError: fewer than two names, or hardly any events of one.
+    """
+    entries = read_entries(store)
+    labels = read_labels(store, entries)
+    named, kept, others, features = [], [], [], []
+    sessions = _sessions(entries)
+    for entry in track(entries, "reading events"):
+        raw = _on_time(read_record(store, entry).event.raw, settings)
+        if entry.number in labels:
+            named.append(_named(entry, raw, labels[entry.number].name, sessions[entry.number]))
+            kept.append(entry.number)
+        else:
+            others.append(entry.number)
+            features.append(event_features(raw, entry.onset_ns, entry.end_ns))
+    fit = fit_event_head(named, artifact.event_head)
+    counts = dict(sorted(Counter(event.name for event in named).items()))
+    provenance = artifact.provenance | {PROVENANCE_KEY: counts}
+    said = np.empty((0, len(fit.head.names)))
+    if others:
+        said = fit.head.probabilities(Phase.END, np.stack(features))
+    return StoreNames(
+        replace(artifact, event_head=fit.head, provenance=provenance),
+        counts,
+        _doubts(kept, [event.name for event in named], fit.head.names, fit.probabilities),
+        _next(others, fit.head.names, said),
+    )
+
+
+def _on_time(raw: Sequence[RawSamples], settings: Settings) -> tuple[RawSamples, ...]:
+    lags_s = {config.name: config.lag_s for config in source_configs(settings)}
+    return without_lags(raw, [round(lags_s.get(r.source, 0.0) * 1e9) for r in raw])
+
+
+def _sessions(entries: Sequence[Entry]) -> dict[int, str]:
+    """Session of each event by number: a node that starts counts its events anew."""
+    sessions, session, last = {}, 0, -1
+    for entry in entries:
+        session += entry.sequence <= last
+        last = entry.sequence
+        sessions[entry.number] = str(session)
+    return sessions
+
+
+def _named(entry: Entry, raw: tuple[RawSamples, ...], name: str, session: str) -> NamedEvent:
+    known_ns = entry.onset_ns + _DECIDED_NS.get(Kind(entry.kind), _SOON_NS)
+    return NamedEvent(raw, entry.onset_ns, entry.end_ns, name, session, known_ns)
+
+
+def _doubts(
+    numbers: Sequence[int],
+    labels: Sequence[str],
+    names: Sequence[str],
+    said: NDArray[np.float64],
+) -> list[tuple[int, str, str, float]]:
+    rows = [
+        (number, label, names[int(row.argmax())], float(row.max()))
+        for number, label, row in zip(numbers, labels, said, strict=True)
+    ]
+    return sorted((row for row in rows if row[1] != row[2]), key=lambda row: -row[3])
+
+
+def _next(
+    numbers: Sequence[int], names: Sequence[str], said: NDArray[np.float64]
+) -> list[tuple[int, str, float]]:
+    best, margins = said.argmax(axis=-1), margins_of(said)
+    rows = zip(numbers, best, margins, strict=True)
+    found = [(number, names[int(one)], float(margin)) for number, one, margin in rows]
+    return sorted(found, key=lambda row: row[2])

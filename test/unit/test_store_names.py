@@ -1,0 +1,104 @@
+"""Names learned from the labelled events of a store: what it had, what it doubts, what is next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from event_records import MS, T0, event, raw
+from models import small_artifact
+
+from tao_lora_ros.cli.main import main
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.messages.results import Phase
+from tao_lora_ros.model.artifact import load_artifact, save_artifact
+from tao_lora_ros.model.event_features import event_features
+from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
+from tao_lora_ros.preservation.event_labels import label_event
+from tao_lora_ros.preservation.event_store import EventStore
+from tao_lora_ros.signal.cdr import IMU, WRENCH
+from tao_lora_ros.training.event_names import EventNameError
+from tao_lora_ros.training.store_names import learn_names
+
+
+def record(sequence: int, onset_ns: int, push: float, length: int):
+    """An event whose force is `push` for `length` samples from its onset on."""
+    stamps = onset_ns - 250 * MS + np.arange(600) * MS
+    sources = [
+        raw(name, kind, stamps, sequence) for name, kind in (("imu", IMU), ("wrench", WRENCH))
+    ]
+    sources[1].values[250 : 250 + length, 2] += push
+    return event(sequence, onset_ns=onset_ns, end_ns=onset_ns + length * MS, sources=sources)
+
+
+SHAPES = {"tap": (40.0, 10), "push": (15.0, 200)}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three sessions of taps and pushes; of 18 events the first 12 are labelled, one wrongly."""
+    folder = tmp_path_factory.mktemp("store")
+    with EventStore(folder, 2**30, 0) as opened:
+        for n in range(18):
+            shape = SHAPES[("tap", "push")[n % 2]]
+            opened.append(record(n % 6, T0 + n * 2000 * MS, *shape))
+    for n, entry in enumerate(read_entries(folder)[:12]):
+        label_event(folder, entry, "push" if n == 4 else ("tap", "push")[n % 2], "anna")
+    return folder
+
+
+def test_what_was_labelled_is_learned(store: Path) -> None:
+    found = learn_names(store, small_artifact(), Settings())
+    assert found.counts == {"push": 7, "tap": 5}
+    assert (5, "push", "tap") in [doubt[:3] for doubt in found.doubts]
+    assert len(found.doubts) < 4
+    head = found.artifact.event_head
+    for number in range(13, 19):
+        entry, kept = read_event(store, number)
+        features = event_features(kept.event.raw, entry.onset_ns, entry.end_ns)
+        said = head.probabilities(Phase.END, features)
+        assert head.names[int(said.argmax())] == ("push", "tap")[number % 2]
+
+
+def test_the_least_sure_is_to_be_labelled_next(store: Path) -> None:
+    found = learn_names(store, small_artifact(), Settings())
+    margins = [margin for *_, margin in found.next]
+    assert sorted(number for number, *_ in found.next) == list(range(13, 19))
+    assert margins == sorted(margins)
+    assert any("event 5 is labelled push, and looks like tap" in line for line in found.lines())
+
+
+def test_lags_are_taken_off(store: Path) -> None:
+    plain = learn_names(store, small_artifact(), Settings()).artifact.event_head
+    late = Settings(wrench_lags_s=(0.1,))
+    other = learn_names(store, small_artifact(), late).artifact.event_head
+    assert not np.allclose(plain.weights, other.weights)
+
+
+def test_the_command(store: Path, tmp_path: Path, capsys) -> None:
+    save_artifact(small_artifact(), tmp_path / "model")
+    where = ["--store", str(store), "--model", str(tmp_path / "model")]
+    assert main(["train", *where, "--out", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert "labels: push 7, tap 5; 6 events have none" in out
+    assert "label next, the least sure first:" in out
+    written = load_artifact(tmp_path / "out")
+    assert written.event_head.names == ("push", "tap")
+    assert written.provenance["named_events"] == {"push": 7, "tap": 5}
+    again = replace(written, event_head=None)
+    assert again.labels == small_artifact().labels
+    for wrong in (["bag", *where], ["--steady", "bag", *where], ["bag"]):
+        assert main(["train", *wrong, "--out", str(tmp_path / "no")]) == 1
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_one_name_is_refused(tmp_path: Path) -> None:
+    with EventStore(tmp_path, 2**30, 0) as opened:
+        for n in range(3):
+            opened.append(record(n, T0 + n * 2000 * MS, *SHAPES["tap"]))
+    for entry in read_entries(tmp_path):
+        label_event(tmp_path, entry, "tap")
+    with pytest.raises(EventNameError, match="tap 3; expected two names"):
+        learn_names(tmp_path, small_artifact(), Settings())
