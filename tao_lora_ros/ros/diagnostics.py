@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from operator import itemgetter
 from pathlib import Path
@@ -45,6 +45,7 @@ class Diagnostics:
         outputs: likewise.
         inputs: likewise; empty while the node is inactive.
         failures: where faults of ours are logged; the next report is made all the same.
+        longest_pause_s: by how much a poll for messages came too late, since this was last asked.
     """
 
     def __init__(
@@ -54,12 +55,14 @@ class Diagnostics:
         outputs: Outputs,
         inputs: Sequence[Input],
         failures: Failures,
+        longest_pause_s: Callable[[], float],
     ) -> None:
         self._node = node
         self._pipeline = pipeline
         self._outputs = outputs
         self._inputs = inputs
         self._failures = failures
+        self._longest_pause_s = longest_pause_s
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # Steady, for a paused simulation has to be reported too.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -88,6 +91,7 @@ class Diagnostics:
             counts[f"lacking: {source.config.name}"] = source.incomplete
         for account, subscription in zip(accounts, self._inputs, strict=False):  # or inactive
             counts[f"lost: {account.name}"] = subscription.lost
+            counts[f"lost anew: {account.name}"] = subscription.lost_anew
         if writer := self._outputs.writer:
             counts.update(written=writer.written, lost=writer.failed + writer.dropped)
         return counts
@@ -100,6 +104,8 @@ class Diagnostics:
 
     def _report(self) -> None:
         garbage.collect()
+        for subscription in self._inputs:
+            subscription.find_publishers()
         now_s, cpu_s, totals = time.monotonic(), time.process_time(), self._count()
         seconds = now_s - self._at_s
         growth, load = totals - self._totals, (cpu_s - self._cpu_s) / seconds
@@ -113,7 +119,6 @@ class Diagnostics:
 
     def _source(self, index: int, growth: Counter[str], seconds: float) -> DiagnosticStatus:
         subscription, source = self._inputs[index], self._pipeline.intake.sources[index]
-        subscription.find_publishers()
         queue = subscription.queue()
         account = self._pipeline.intake.accounts[index]
         level, summary = self._judge(index, account, growth, queue["queue_fill"])
@@ -131,6 +136,7 @@ class Diagnostics:
             **subscription.timing(seconds),
             "lacking axes": source.incomplete,
             "lost": subscription.lost,
+            "lost until subscribed anew": subscription.lost_anew,
             **queue,
             "publishers": subscription.publishers,
             "raw messages dropped": self._pipeline.intake.buffers[index].dropped,
@@ -141,7 +147,7 @@ class Diagnostics:
         self, index: int, account: Account, growth: Counter[str], fill: int
     ) -> tuple[bytes, str]:
         """Level and summary of a source: all that is wrong with it, the worst first."""
-        if trouble := self._inputs[index].trouble():
+        if trouble := self._inputs[index].trouble(PERIOD_S):
             return _ERROR, trouble
         newest = self._pipeline.intake.newest(index)
         channels = self._pipeline.intake.sources[index].config.channels
@@ -164,7 +170,9 @@ class Diagnostics:
         if subscription.publishers > 1:
             yield _WARN, f"{subscription.publishers} publishers on {subscription.topic}"
         if lost := growth[f"lost: {name}"]:
-            yield _WARN, f"{lost} lost on the way"
+            anew = growth[f"lost anew: {name}"]
+            why = f", {anew} of them until subscribed anew" if anew else ""
+            yield _WARN, f"{lost} lost on the way{why}"
         if fill > _FULL * subscription.depth:
             yield _WARN, f"{fill} messages waited, the queue holds {subscription.depth}"
         if not gone and (refused := growth[f"refused: {name}"]):
@@ -222,12 +230,17 @@ class Diagnostics:
         elif growth["late"]:
             level = _ERROR if growth["late"] > _HOPELESS * len(latencies_ms) else _WARN
             summary = f"{growth['late']} of {len(latencies_ms)} inferences outlasted their hop"
+        pause_s = self._longest_pause_s()
+        if pause_s > self._outputs.longest_hop_s:  # a stopped process does not see what waits
+            level = max(level, _WARN)
+            summary += f"; stood still for {pause_s:.2g} s"
         values: dict[str, Any] = {
             "model": f"{artifact.model_id} {artifact.version}",
             "backend": self._pipeline.runtime.name,
             "why": self._pipeline.runtime.reason,
             "rate_hz": len(latencies_ms) / seconds,
             **_percentiles("latency", latencies_ms),
+            "longest_pause_ms": pause_s * 1e3,
             "steady": counts.steady,
             "transient": counts.transient,
             "duty": counts.duty,

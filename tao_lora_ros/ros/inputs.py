@@ -49,8 +49,9 @@ class Input:
     Attributes:
         subscription: what rclpy knows of it.
         received: messages so far.
-        lost: messages that the publisher sent and DDS did not deliver, by their numbers; holds for
-            a single publisher.
+        lost: messages that the publisher sent and DDS did not deliver, by their numbers, when
+            publishers were last looked for; not counted where there were several, or others.
+        lost_anew: of these, the ones between an old subscription and the one made in its place.
         depth: of its queue, in messages.
         publishers: on the topic, when they were last looked for.
 
@@ -59,21 +60,23 @@ class Input:
     """
 
     def __init__(self, node: LifecycleNode, config: SourceConfig, depth: int) -> None:
-        self.received = self.lost = self._fill = 0
+        self.received = self.lost = self.lost_anew = self._fill = 0
         self.depth = depth
         self._node = node
         self._config = config
         self._log = node.get_logger().get_child(config.name)
         self._arrivals_ns: list[int] = []  # since the last report, and the one before, steady clock
-        self._number = 0  # the publisher's, of the newest message
+        self._number = 0  # the publisher's, of the newest message; 0: none to go on from
+        self._missing = self._missing_anew = 0  # numbers, since publishers were looked for
+        self._publisher_ids: set[bytes] = set()
         self._troubled = ""
         self.publishers = 0
         self._wrong_types: list[str] = []
         self._mismatches: list[str] = []
         self._offered: tuple[Qos, ...] = ()
         self.subscription = self._subscribe()
-        self._subscribed_ns = time.monotonic_ns()
-        self._renew_s = RENEW_S
+        self._anew = False  # since the newest message
+        self._waited_s, self._renew_s = 0.0, RENEW_S
 
     def _subscribe(self) -> Subscription:
         # Each its own profile: rclpy writes the overrides of a topic into the one it is given.
@@ -129,8 +132,9 @@ class Input:
             return
         # Not the next and not higher: another publisher, or one that started anew.
         if number > self._number > 0:
-            self.lost += number - self._number - 1
-        self._number = number
+            self._missing += number - self._number - 1
+            self._missing_anew += self._anew * (number - self._number - 1)
+        self._number, self._anew = number, False
 
     def described(self) -> Topic:
         """The topic and what its publishers offer, or offered when there last were any."""
@@ -147,22 +151,35 @@ class Input:
         self.publishers = len(found)
         # Types other than the expected one under which others publish on this topic.
         self._wrong_types = sorted({info.topic_type for info in found} - {kind})
+        self._settle_lost({bytes(info.endpoint_gid) for info in found})
         checks = [qos_check_compatible(qos, self.subscription.qos_profile) for qos in profiles]
         self._mismatches = sorted(
             {reason for level, reason in checks if level == QoSCompatibility.ERROR}
         )
 
-    def trouble(self) -> str:
+    def _settle_lost(self, publishers: set[bytes]) -> None:
+        """Numbers are each publisher's own: they tell what is lost only where it stayed alone."""
+        if self._publisher_ids not in (set(), publishers):
+            self._number = 0
+        elif len(publishers) == 1:
+            self.lost += self._missing
+            self.lost_anew += self._missing_anew
+        self._missing = self._missing_anew = 0
+        self._publisher_ids = publishers
+
+    def trouble(self, period_s: float) -> str:
         """Why nothing comes, in words; empty where something does. What is new is logged.
 
         Where a publisher is there and nothing comes for `RENEW_S`, be it that it sends nothing or
         that DDS has lost us, the subscription is made anew, and again after ever longer times.
+        The time is that of calls, one each `period_s`: a process that was stopped makes none, and
+        what waits for it outside comes a little after it goes on.
         """
         kind, text = self._kind_of_trouble()
         if kind in ("not there", "silent") and self.publishers:
-            text += self._renewed()
+            text += self._renewed(period_s)
         elif not kind:
-            self._renew_s = RENEW_S
+            self._waited_s, self._renew_s = 0.0, RENEW_S
         if kind != self._troubled:
             self._log.warning(text or f"receiving; was {self._troubled}")
             self._troubled = kind
@@ -181,17 +198,16 @@ class Input:
             return "not there", f"nothing yet on {self.topic}: {self.publishers} publishers"
         return "silent", f"silent for {silent_s:.1f} s: {self.publishers} publishers"
 
-    def _renewed(self) -> str:
+    def _renewed(self, period_s: float) -> str:
         """Subscribe anew where that is due; says that it was done."""
-        now_ns = time.monotonic_ns()
-        since_ns = max(self._subscribed_ns, self._arrivals_ns[-1] if self.received else 0)
-        if now_ns - since_ns < self._renew_s * 1e9:
+        self._waited_s += period_s
+        if self._waited_s < self._renew_s:
             return ""
         old, self.subscription = self.subscription, self._subscribe()
         self._node.destroy_subscription(old)
-        self._subscribed_ns, self._number = now_ns, 0
+        self._anew = True
         self._log.warning(f"nothing came for {self._renew_s:g} s: subscribed anew")
-        self._renew_s = min(2.0 * self._renew_s, LONGEST_RENEW_S)
+        self._waited_s, self._renew_s = 0.0, min(2.0 * self._renew_s, LONGEST_RENEW_S)
         return ", subscribed anew"
 
     def queue(self) -> dict[str, int]:

@@ -100,6 +100,11 @@ class Outputs:
         """Whether what is published goes out."""
         return bool(self._events.is_activated)
 
+    @property
+    def longest_hop_s(self) -> float:
+        """From an inference to the next, at most."""
+        return max(self._hops_ns.values()) * 1e-9
+
     def open_store(self, settings: Settings, inputs: Sequence[Input]) -> None:
         """Start keeping events of these inputs on disk, where the settings want it."""
         self._inputs = inputs

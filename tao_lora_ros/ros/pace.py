@@ -25,9 +25,12 @@ class Pace:
         self._first_retry_s = min(_RETRY * period_s, _LONGEST_RETRY_S)
         self._retry_s = self._first_retry_s
         self._next_s = 0.0
+        self._longest_pause_s = 0.0
 
     def polled(self, now_s: float, found: bool) -> None:
         """A poll began at `now_s` (steady clock), and found a complete row or did not."""
+        if self._next_s:
+            self._longest_pause_s = max(self._longest_pause_s, now_s - self._next_s)
         if found:
             self._retry_s = self._first_retry_s
             self._next_s = now_s + _REST * self._period_s
@@ -38,3 +41,8 @@ class Pace:
     def rest_s(self, now_s: float) -> float:
         """How long there is until the next poll."""
         return max(0.0, self._next_s - now_s)
+
+    def longest_pause_s(self) -> float:
+        """By how much a poll since the last call came too late, at most."""
+        longest_s, self._longest_pause_s = self._longest_pause_s, 0.0
+        return longest_s

@@ -61,7 +61,10 @@ class Session:
                 node, self._pipeline, self._outputs, self.take, self._reload, failures
             )
             parts.callback(services.close)
-            diagnostics = Diagnostics(node, self._pipeline, self._outputs, self.inputs, failures)
+            diagnostics = Diagnostics(
+                *(node, self._pipeline, self._outputs, self.inputs, failures),
+                lambda: self._pace.longest_pause_s(),
+            )
             parts.callback(diagnostics.close)
             self._parts = parts.pop_all()
 

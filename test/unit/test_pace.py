@@ -54,3 +54,16 @@ def test_what_is_overdue_is_not_rested_for() -> None:
     pace = Pace(PERIOD_S)
     pace.polled(0.0, True)
     assert pace.rest_s(1.0) == 0.0
+
+
+def test_how_much_too_late_a_poll_came_is_told_once() -> None:
+    pace = Pace(PERIOD_S)
+    assert pace.longest_pause_s() == 0.0
+    pace.polled(100.0, False)
+    pace.polled(100.0 + pace.rest_s(100.0), True)
+    assert pace.longest_pause_s() == 0.0
+    stopped_s = pace.rest_s(101.0)
+    assert stopped_s == 0.0
+    pace.polled(102.0, True)
+    assert pace.longest_pause_s() == pytest.approx(2.0, abs=2 * PERIOD_S)
+    assert pace.longest_pause_s() == 0.0
