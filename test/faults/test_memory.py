@@ -11,7 +11,6 @@ from trust.memory import FULL_S, MOST_MIB_AN_HOUR, alone, report, slope
 def test_a_pipeline_does_not_grow() -> None:
     """20 rows a second; three quarters of an hour."""
     words, rise, half = report(alone(12, 20.0, 20.0, FULL_S + 2000.0))
-    # One row of 12 channels kept too long each time would be 7.
     assert rise - half < MOST_MIB_AN_HOUR, words
 
 
