@@ -1,9 +1,9 @@
 """Memory once all that fills is full: the slope of its size, and how sure that is.
 
-    python -m trust.memory --seconds 3600 [--channels 48]
+    python -m trust.memory --seconds 3600 [--rate 2 --impact-every 2 | --channels 48]
 
-Live, a node and its event writer for so long, or with `--channels` a pipeline in this process for
-so many seconds of robot time.
+Live, a node and its event writer for so long, at the robot's rate or another, or with `--channels`
+a pipeline in this process for so many seconds of robot time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
 FULL_S = 660.0  # ten minutes of rows are kept to calibrate on, and a minute to settle
-IMPACT_EVERY_S = 60.0
 # What is learned while running grows by the root of time until it is a day's: by a MiB in the first
 # hour. One row of 12 channels kept too long each time would be 7 at 20 rows a second.
 MOST_MIB_AN_HOUR = 2.0
@@ -104,10 +103,12 @@ def _points(*load: float) -> list[tuple[float, float]]:
     return list(in_process(*load))
 
 
-def live(folder: Path, seconds: float) -> Iterator[tuple[float, float]]:
-    """Run a node over DDS with an Imu, a wrench, and an impact a minute; as `in_process`.
+def live(
+    folder: Path, seconds: float, rate: float, impact_every_s: float
+) -> Iterator[tuple[float, float]]:
+    """Run a node over DDS with an Imu, a wrench and impacts; as `in_process`, but in wall time.
 
-    Both come 500 times a second, as the rows of the model do.
+    Both are sampled at 500 Hz, as the rows of the model are, and played at `rate` times that.
     """
     from wire import LOSSLESS, Process, node_command, open_wire
 
@@ -118,12 +119,12 @@ def live(folder: Path, seconds: float) -> Iterator[tuple[float, float]]:
         wire.until_listening(process)
         begun = time.monotonic()
         for second in count(0, 5):
-            if second >= seconds:
+            if time.monotonic() - begun >= seconds:
                 break
-            impacts = (2.5,) if second % IMPACT_EVERY_S == 0 else ()
+            impacts = [0.5 + t for t in range(4) if (second + t) % impact_every_s < 1.0]
             start_ns = START_NS + second * SECOND
             chunk = motion(5.0, impacts, second, start_ns)
-            wire.play(chunk, rate=1.0)
+            wire.play(chunk, rate)
             yield time.monotonic() - begun, anonymous_mib(process.child.pid)
             for kept in (wire.inferences, wire.events):
                 kept.clear()
@@ -144,10 +145,12 @@ def rows(seconds: float) -> Iterator[Row]:
     yield row
 
 
-def report(points: list[tuple[float, float]]) -> tuple[str, float, float]:
+def report(
+    points: list[tuple[float, float]], full_s: float = FULL_S
+) -> tuple[str, float, float]:
     """The slope of what came after all was full: in words, and in MiB an hour, with its half."""
     times_s, mib = np.array(points).T
-    flat = times_s > FULL_S
+    flat = times_s > full_s
     rise, half = slope(times_s[flat] / 3600, mib[flat])
     words = (
         f"{mib[flat][0]:.1f} MiB when full, {mib[-1]:.1f} MiB after {times_s[-1] / 3600:.2f} h: "
@@ -161,6 +164,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--channels", type=int)
+    parser.add_argument("--rate", type=float, default=1.0)
+    parser.add_argument("--impact-every", type=float, default=60.0, metavar="S")
     parser.add_argument("--out", type=Path, default=Path("out/trust"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -168,12 +173,13 @@ def main() -> int:
     if options.channels:
         runs = in_process(options.channels, 500.0, 100.0, options.seconds)
     else:
-        runs = live(options.out.resolve(), options.seconds)
+        folder = options.out.resolve()
+        runs = live(folder, options.seconds, options.rate, options.impact_every)
     for at_s, mib in runs:
         points.append((at_s, mib))
         if at_s % 60.0 < 5.0:
             print(f"{at_s:7.0f} s  {mib:7.1f} MiB", flush=True)
-    print(report(points)[0])
+    print(report(points, FULL_S / options.rate)[0])
     return 0
 
 
