@@ -126,7 +126,7 @@ def live(
             chunk = motion(5.0, impacts, second, start_ns)
             wire.play(chunk, rate)
             yield time.monotonic() - begun, anonymous_mib(process.child.pid)
-            for kept in (wire.inferences, wire.events):
+            for kept in (wire.inferences, wire.events, wire.samples):
                 kept.clear()
         assert process.stop() == 0, process.log
     finally:
@@ -145,9 +145,7 @@ def rows(seconds: float) -> Iterator[Row]:
     yield row
 
 
-def report(
-    points: list[tuple[float, float]], full_s: float = FULL_S
-) -> tuple[str, float, float]:
+def report(points: list[tuple[float, float]], full_s: float = FULL_S) -> tuple[str, float, float]:
     """The slope of what came after all was full: in words, and in MiB an hour, with its half."""
     times_s, mib = np.array(points).T
     flat = times_s > full_s
@@ -173,6 +171,8 @@ def main() -> int:
     if options.channels:
         runs = in_process(options.channels, 500.0, 100.0, options.seconds)
     else:
+        # Loops are compiled for where they are imported from: here, before the node has to.
+        Pipeline(Settings(), load_artifact(default_artifact())).warm()
         folder = options.out.resolve()
         runs = live(folder, options.seconds, options.rate, options.impact_every)
     for at_s, mib in runs:
