@@ -134,11 +134,12 @@ def test_other_publishers_numbers_tell_of_no_loss(wire):
 def test_a_process_that_was_stopped_is_not_deaf(wire, start_node):
     import signal
 
+    watch = wire.watch()  # known to the node by its first report, or the one that counts is missed
     process = start_node()
     wire.play(motion(1.0))
+    watch.until("inference", lambda _: True)
     process.child.send_signal(signal.SIGSTOP)
     time.sleep(6.0)
     process.child.send_signal(signal.SIGCONT)
-    watch = wire.watch()
     watch.until("inference", lambda r: "stood still for" in r["message"])
     assert "subscribed anew" not in process.log

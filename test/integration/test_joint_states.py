@@ -119,7 +119,7 @@ def test_the_node_gives_what_the_replay_gives(
     words = ["replay", str(bag), "--model", str(model), "--params-file", str(parameters)]
     assert main([*words, "--store", str(stores[1])]) == 0
     live, replayed = (read_event(store, 1)[1] for store in stores)
-    assert live.message == replayed.message
+    assert live.published == replayed.published
     for (topic, left), (_, right) in zip(live.received, replayed.received, strict=True):
         assert topic.name in ("/imu", "/joint_states")
         assert left.data == right.data
