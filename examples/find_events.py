@@ -29,8 +29,8 @@ def main(bag: str, *topics: str) -> None:
             lasted_s = (event.end_ns - event.onset_ns) * 1e-9
             channel, share = event.channels[0]
             print(
-                f"{onset_s:.3f} s: {event.label}, {event.size.text}, {lasted_s:.3f} s long, "
-                f"score {event.peak_score:.1f}, {share:.0%} by {channel}"
+                f"{onset_s:.3f} s: {event.label or 'unknown'}, {event.size.text}, "
+                f"{lasted_s:.3f} s long, score {event.peak_score:.1f}, {share:.0%} by {channel}"
             )
 
 

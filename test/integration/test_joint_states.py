@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,11 @@ def test_a_replay_finds_the_impact_and_draws_the_efforts(model, parameters, bag,
     assert "arm_joint7" in page
 
 
+def bodies(data: Sequence[bytes]) -> list[bytes]:
+    """All but the empty messages by which `start_node` finds out whether the node listens."""
+    return [one for one in data if len(one) > 4]
+
+
 @pytest.mark.ros
 def test_the_node_gives_what_the_replay_gives(
     wire, start_node, model, parameters, bag, tmp_path
@@ -119,10 +125,12 @@ def test_the_node_gives_what_the_replay_gives(
     words = ["replay", str(bag), "--model", str(model), "--params-file", str(parameters)]
     assert main([*words, "--store", str(stores[1])]) == 0
     live, replayed = (read_event(store, 1)[1] for store in stores)
-    assert live.published == replayed.published
-    for (topic, left), (_, right) in zip(live.received, replayed.received, strict=True):
-        assert topic.name in ("/imu", "/joint_states")
-        assert left.data == right.data
+    published = [[data for _, data in record.published] for record in (live, replayed)]
+    assert published[0] == published[1]
+    sources = zip(live.received[:2], replayed.received[:2], strict=True)
+    for name, ((topic, left), (_, right)) in zip(("/imu", "/joint_states"), sources, strict=True):
+        assert topic.name == name
+        assert bodies(left.data) == bodies(right.data)
 
 
 @pytest.mark.ros
