@@ -305,6 +305,11 @@ class Pipeline:
         return {name: known.get(at) for name, at in wrenches_of(self.artifact.channels).items()}
 
     @property
+    def settings(self) -> Settings:
+        """The parameters, with as much past kept of an event as this model needs."""
+        return self._settings
+
+    @property
     def calibration(self) -> Calibration:
         """What the router goes by: the artifact's, or a newer one, with what was learned since."""
         return self._detector.calibration

@@ -72,7 +72,7 @@ class Session:
         """Subscribe to the sources, and start keeping events."""
         for config in source_configs(self._settings):
             self.inputs.append(Input(self._node, config, self._settings.queue_depth))
-        self._outputs.open_store(self._settings, self.inputs)
+        self._outputs.open_store(self._pipeline.settings, self.inputs)
         artifact = self._pipeline.artifact
         self._pace = Pace(1.0 / artifact.rate_hz)
         self._node.get_logger().info(

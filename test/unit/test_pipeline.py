@@ -248,6 +248,15 @@ def test_a_model_that_cannot_run_leaves_the_open_event_open(
     assert (end.phase, end.sequence, end.onset_ns) == (Phase.END, 0, onset.onset_ns)
 
 
+def test_its_settings_keep_as_much_past_as_the_model_needs() -> None:
+    """Whoever keeps further topics around an event goes by them, as the sources' buffers do."""
+    subject = pipeline(store_pre_roll_s=0.0)
+    rows = max(subject.artifact.window, subject.artifact.calibration.warm_rows)
+    assert subject.settings.stored_pre_roll_s >= rows / subject.artifact.rate_hz
+    subject.apply(replace(subject.settings, store_pre_roll_s=0.0))
+    assert subject.settings.stored_pre_roll_s >= rows / subject.artifact.rate_hz
+
+
 def test_a_lasting_change_is_accepted_after_the_longest_transient() -> None:
     rng = np.random.default_rng(3)
     louder = [
