@@ -13,6 +13,7 @@ from tao_lora_ros.bags.labels import labels_file
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.tables import Columns, tables
 from tao_lora_ros.bags.writer import SourceRecording, write_bag
+from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.texts import file_name, shown
 from tao_lora_ros.signal.cdr import IMU, JOINT_STATE, WRENCH
 
@@ -69,8 +70,7 @@ def import_folder(source: Path, out: Path, columns: Sequence[str] | None = None)
     if not names:
         raise BagError(f"{source}: no CSV file and no array in it")
     for name in sorted(names):
-        if (out / name).exists():
-            raise BagError(f"{out / name}: exists already")
+        refuse_existing(out / name, BagError)
     for name, what, table, labels in tables(source, columns):
         bag = out / file_name(name)
         _write(_sources(what, table), bag, labels)

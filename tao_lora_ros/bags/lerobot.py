@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.bags.result_bag import refuse_existing
+from tao_lora_ros.bags.reader import BagError
+from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Event
 from tao_lora_ros.preservation.event_record import StoreError
@@ -56,7 +57,7 @@ def export_lerobot(events: Iterable[tuple[Row, Event]], folder: Path) -> tuple[i
         BagError: `folder` exists.
         StoreError: there are no samples, pyarrow is missing, or the disk does not take it.
     """
-    refuse_existing(folder)
+    refuse_existing(folder, BagError)
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:

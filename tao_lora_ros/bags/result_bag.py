@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import load_topics
 from tao_lora_ros.messages.event_bytes import event_bytes, samples_bytes
+from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.inference_bytes import InferencePacker
 from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Result
 from tao_lora_ros.messages.wrench_bytes import wrench_bytes
 from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.preservation.event_bag import add_topic, bag_writer
 from tao_lora_ros.preservation.event_record import OWN_TOPICS, Topic
-from tao_lora_ros.preservation.message_types import message_types
 from tao_lora_ros.signal.cdr import WRENCH
 
 _INFERENCE = Topic("/tao_lora/inference", "tao_lora_ros/msg/Inference")
-
-
-def refuse_existing(path: Path) -> None:
-    """Say that something of that name is there, before any work is done for it.
-
-    Raises:
-        BagError: it is.
-    """
-    if os.path.lexists(path):
-        raise BagError(f"{path}: exists already")
 
 
 class ResultBag:
@@ -55,29 +44,23 @@ class ResultBag:
     def __init__(
         self, path: Path, inputs: Sequence[Topic], settings: Settings, artifact: Artifact
     ) -> None:
-        refuse_existing(path)
+        refuse_existing(path, BagError)
         self._path = path
         self._packer = InferencePacker(artifact.model_id, artifact.version, artifact.labels)
-        # Humble reads metadata up to version 8, and every later distribution reads that too.
-        self._writer = Writer(path, version=8, storage_plugin=StoragePlugin.MCAP)
-        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._writer = bag_writer(path)
         try:
             self._writer.open()
         except OSError as error:
             raise BagError(f"{path}: {error.strerror}") from None
-        self._inputs = [self._added(topic) for topic in inputs]
-        self._inference = self._added(_INFERENCE)
-        self._event, self._samples = map(self._added, OWN_TOPICS)
+        added = partial(add_topic, self._writer)
+        self._inputs = [added(topic) for topic in inputs]
+        self._inference = added(_INFERENCE)
+        self._event, self._samples = map(added, OWN_TOPICS)
         self._loads = {
-            name: self._added(Topic(topic.replace("~", "/tao_lora"), WRENCH))
+            name: added(Topic(topic.replace("~", "/tao_lora"), WRENCH))
             for name, topic in load_topics(settings).items()
         }
         self._log_ns = 0
-
-    def _added(self, topic: Topic) -> Any:
-        return self._writer.add_connection(
-            topic.name, topic.msgtype, typestore=message_types(), offered_qos_profiles=topic.qos
-        )
 
     def take(self, source: int, log_ns: int, data: bytes) -> None:
         """Write a message of a source, byte for byte."""

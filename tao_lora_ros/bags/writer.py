@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.messages.cdr_writer import CdrWriter
+from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.stamps import split_all
 from tao_lora_ros.signal.cdr import IMU
 
@@ -44,8 +44,7 @@ def write_bag(sources: Sequence[SourceRecording], path: Path) -> None:
         BagError: there is something of that name.
         OSError: the disk does not take it.
     """
-    if os.path.lexists(path):
-        raise BagError(f"{path}: exists already")
+    refuse_existing(path, BagError)
     stamps = np.concatenate([source.stamps_ns for source in sources])
     which = np.repeat(np.arange(len(sources)), [len(source.stamps_ns) for source in sources])
     messages = [message for source in sources for message in serialised(source)]

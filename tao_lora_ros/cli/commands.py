@@ -14,15 +14,16 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 
 from tao_lora_ros.bags.discover import sources_in
-from tao_lora_ros.bags.reader import BagReader, bag_topics
+from tao_lora_ros.bags.reader import BagError, BagReader, bag_topics
 from tao_lora_ros.bags.replay import replay, summary
-from tao_lora_ros.bags.result_bag import ResultBag, refuse_existing
+from tao_lora_ros.bags.result_bag import ResultBag
 from tao_lora_ros.cli.arguments import UsageError, part_of
 from tao_lora_ros.cli.chosen import ALARMS_PER_HOUR, calibrated_on_itself, choose
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import TABLE, parameter_file
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.results import Size, name_text
 from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.model.artifact import save_artifact
@@ -56,7 +57,7 @@ def bags_in(paths: list[Path]) -> list[Path]:
 def replay_command(options: Namespace) -> None:
     """`tao-lora replay`."""
     if options.out:
-        refuse_existing(options.out)
+        refuse_existing(options.out, BagError)
     chosen = choose(options, options.bag)
     notices: list[str] = []
     settings, topics, artifact = chosen.settings, chosen.topics, chosen.artifact

@@ -9,9 +9,9 @@ from pathlib import Path
 from tao_lora_ros.bags.discover import sources_in
 from tao_lora_ros.bags.labels import labels_file, write_events
 from tao_lora_ros.bags.lerobot import export_lerobot
-from tao_lora_ros.bags.reader import BagReader
-from tao_lora_ros.bags.result_bag import refuse_existing
+from tao_lora_ros.bags.reader import BagError, BagReader
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.results import Event
 from tao_lora_ros.preservation.event_catalogue import find_entry, read_entries, read_record
 from tao_lora_ros.preservation.event_entry import Entry
@@ -38,9 +38,9 @@ def add_export_arguments(export: ArgumentParser) -> None:
 def export_events(options: Namespace) -> None:
     """`tao-lora events export`."""
     for path in filter(None, (options.out, options.parquet, options.lerobot)):
-        refuse_existing(path)
+        refuse_existing(path, BagError)
     if options.labels:
-        refuse_existing(labels_file(options.labels))
+        refuse_existing(labels_file(options.labels), BagError)
     store = options.store
     numbers = dict.fromkeys(options.numbers)
     entries = [find_entry(store, n) for n in numbers] if numbers else read_entries(store)

@@ -11,6 +11,19 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from tao_lora_ros.messages.errors import TaoLoraError
+
+
+def refuse_existing(path: Path, error: type[TaoLoraError]) -> None:
+    """Say that something of that name is there, before any work is done for it.
+
+    Args:
+        path: where something is to be written.
+        error: what is raised where anything is, be it a link to nothing.
+    """
+    if os.path.lexists(path):
+        raise error(f"{path}: exists already")
+
 
 def open_regular(file: Path, links: bool = True) -> BinaryIO:
     """Open a regular file to read, without waiting.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.messages.raw_data import RawSamples
+from tao_lora_ros.signal.channels import split_name
 
 Array = NDArray[np.float64]
 
@@ -93,7 +94,7 @@ def _samples_of(
     """The samples of each source's sensor of this kind; of those with fewer than three, none."""
     found = []
     for source in raw:
-        columns = [i for i, name in enumerate(source.channels) if _kind_of(name) == kind]
+        columns = [i for i, name in enumerate(source.channels) if split_name(name)[1] == kind]
         times_s = np.asarray((source.stamps_ns - onset_ns) * 1e-9, np.float64)
         values = source.values[:, columns]
         values = values[:, ~np.isnan(values).all(axis=0)]
@@ -102,11 +103,6 @@ def _samples_of(
         if values.size and good.sum() >= 3:
             found.append(_Stretch(times_s[good], values[good]))
     return found
-
-
-def _kind_of(channel: str) -> str:
-    name = channel.rpartition(".")[2]
-    return "effort" if name.startswith("effort_") else name.rpartition("_")[0]
 
 
 def _numbers_of(samples: _Stretch, duration_s: float, floor: float) -> Array:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from rosbags.highlevel import AnyReader
+from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from tao_lora_ros.messages.from_message import event_from
@@ -43,23 +44,31 @@ def write_bag(records: Sequence[EventRecord], folder: Path) -> int:
     Raises:
         OSError: the folder cannot be written.
     """
-    # Humble reads metadata up to version 8, and every later distribution reads that too.
-    writer = Writer(folder, version=8, storage_plugin=StoragePlugin.MCAP)
-    writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+    writer = bag_writer(folder)
     rows = []
     with writer:
         for topic, messages in _by_topic(records):
-            connection = writer.add_connection(
-                topic.name,
-                topic.msgtype,
-                typestore=message_types(),
-                offered_qos_profiles=topic.qos,
-            )
+            connection = add_topic(writer, topic)
             rows += [(time_ns, connection, data) for time_ns, data in messages]
         # What has the same time stays as it is: in order of arrival, an event last.
         for time_ns, connection, data in sorted(rows, key=itemgetter(0)):
             writer.write(connection, time_ns, data)
     return sum(writer.counts.values())
+
+
+def bag_writer(folder: Path) -> Writer:
+    """A writer of a compressed mcap bag, which is to be opened yet."""
+    # Humble reads metadata up to version 8, and every later distribution reads that too.
+    writer = Writer(folder, version=8, storage_plugin=StoragePlugin.MCAP)
+    writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+    return writer
+
+
+def add_topic(writer: Writer, topic: Topic) -> Connection:
+    """Have an open bag know a topic."""
+    return writer.add_connection(
+        topic.name, topic.msgtype, typestore=message_types(), offered_qos_profiles=topic.qos
+    )
 
 
 def _by_topic(records: Sequence[EventRecord]) -> Iterator[tuple[Topic, list[_Timed]]]:

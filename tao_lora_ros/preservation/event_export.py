@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.texts import file_name
 from tao_lora_ros.preservation.event_bag import write_bag
@@ -25,8 +26,7 @@ def export_bag(records: Sequence[EventRecord], out: Path) -> int:
     Raises:
         StoreError: `out` exists or cannot be written.
     """
-    if out.exists():
-        raise StoreError(f"{out}: exists already")
+    refuse_existing(out, StoreError)
     try:
         return write_bag(records, out)
     except OSError as error:

@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.results import Kind
 from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_labels import Label, read_labels
@@ -52,8 +53,7 @@ def export_parquet(rows: list[Row], file: Path) -> None:
     Raises:
         StoreError: `file` exists or cannot be written, or pyarrow is missing.
     """
-    if file.exists():
-        raise StoreError(f"{file}: exists already")
+    refuse_existing(file, StoreError)
     try:
         import pyarrow as pa
         from pyarrow import parquet

@@ -9,7 +9,7 @@ from pathlib import Path
 from geometry_msgs.msg import WrenchStamped
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile
 from visualization_msgs.msg import MarkerArray
 
 from tao_lora_ros.engine.settings import Settings
@@ -40,17 +40,11 @@ from tao_lora_ros.ros.event_cloud import open_event_cloud
 from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.markers import event_markers, no_markers
 from tao_lora_ros.ros.scene_config import PROCESS, scene_of
-from tao_lora_ros.ros.topics import offered
+from tao_lora_ros.ros.topics import EVENTS_QOS, LATCHED, offered
 
-_KEPT = {
-    "history": HistoryPolicy.KEEP_LAST,
-    "reliability": ReliabilityPolicy.RELIABLE,
-    "durability": DurabilityPolicy.TRANSIENT_LOCAL,
-}
-_EVENTS_QOS = QoSProfile(depth=100, **_KEPT)
 # Of the newest five events, both phases: a second of two sensors at 1 kHz takes 0.1 MB, so that for
 # late joiners a few MB wait, where a hundred messages could be a hundred.
-_SAMPLES_QOS = QoSProfile(depth=10, **_KEPT)
+_SAMPLES_QOS = QoSProfile(depth=10, **LATCHED)
 # Stamps this near to the system clock are taken to be of it: the rest is the way, and waiting.
 _SAME_CLOCK_NS = 500_000_000
 _ACKNOWLEDGE_S = 1.0  # Fast DDS acknowledges every 3 s at the least, but sends at once
@@ -72,7 +66,7 @@ class Outputs:
         self.writer: EventWriter | None = None
         self._inputs: Sequence[Input] = ()
         self._inferences = node.create_lifecycle_publisher(InferenceMessage, "~/inference", 100)
-        self._events = node.create_lifecycle_publisher(TransientEvent, "~/events", _EVENTS_QOS)
+        self._events = node.create_lifecycle_publisher(TransientEvent, "~/events", EVENTS_QOS)
         self._samples = node.create_lifecycle_publisher(
             EventSamples, "~/event_samples", _SAMPLES_QOS
         )
@@ -156,7 +150,7 @@ class Outputs:
         ahead_ns = ahead_ns if abs(ahead_ns) > _SAME_CLOCK_NS else 0
         sources = [input.described() for input in self._inputs]
         names = self._events.topic_name, self._samples.topic_name
-        qos = (offered(_EVENTS_QOS),), (offered(_SAMPLES_QOS),)
+        qos = (offered(EVENTS_QOS),), (offered(_SAMPLES_QOS),)
         own = list(map(Topic, names, OWN_TYPES, qos))
         self.writer.submit(EventRecord.of(kept, sources, own, ahead_ns))
 

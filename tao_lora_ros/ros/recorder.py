@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -24,14 +24,10 @@ from tao_lora_ros.msg import EventSamples, TransientEvent
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.report.record import RunRecord, collect_signals
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
+from tao_lora_ros.ros.topics import EVENTS_QOS
 from tao_lora_ros.signal.source import Source, SourceConfig
 
 _DEEP = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)
-_EVENTS = QoSProfile(
-    depth=100,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
 _OUT_OF_ORDER_NS = 500_000_000  # a poll takes one topic after another
 
 
@@ -61,8 +57,8 @@ class Recorder:
             (MESSAGE_TYPES[source.msgtype], source.name, _DEEP) for source in sources
         ]
         topics.append((InferenceMessage, f"{pipeline}/inference", _DEEP))
-        topics.append((TransientEvent, f"{pipeline}/events", _EVENTS))
-        topics.append((EventSamples, f"{pipeline}/event_samples", _EVENTS))
+        topics.append((TransientEvent, f"{pipeline}/events", EVENTS_QOS))
+        topics.append((EventSamples, f"{pipeline}/event_samples", EVENTS_QOS))
         self._subscriptions = [
             node.create_subscription(kind, topic, lambda _: None, qos, raw=True)
             for kind, topic, qos in topics

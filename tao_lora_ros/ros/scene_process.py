@@ -19,7 +19,6 @@ from pathlib import Path
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 
@@ -31,17 +30,13 @@ from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.scene_buffer import SceneBuffer, Span
 from tao_lora_ros.ros.scene_config import SceneConfig
 from tao_lora_ros.ros.scene_topic import SceneTopic
+from tao_lora_ros.ros.topics import EVENTS_QOS
 
 _POLL_S = 0.005
 _LOOK_S = 1.0
 _SILENT_S = 5.0  # after which a topic without a message is named
 _ON_THE_WAY_NS = 200_000_000  # a message may be later than the sensors' of the same time
 _KNOWN_NS = 1_500_000_000  # after its onset, at the latest, an event is published
-_EVENTS_QOS = QoSProfile(
-    depth=100,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
 
 
 class Scene:
@@ -60,7 +55,7 @@ class Scene:
         self._said: dict[str, str] = {}
         self._dropped = 0
         self._events = self._node.create_subscription(
-            TransientEvent, f"{config.node}/events", lambda _: None, _EVENTS_QOS, raw=True
+            TransientEvent, f"{config.node}/events", lambda _: None, EVENTS_QOS, raw=True
         )
         self._diagnostics = self._node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         threading.Thread(target=self._work, name="scene_topics", daemon=True).start()

@@ -1,9 +1,9 @@
-"""What a topic's publishers offer, as bags keep it."""
+"""The QoS of events, and what a topic's publishers offer, as bags keep it."""
 
 from __future__ import annotations
 
 from rclpy.duration import Duration
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosbags.interfaces import (
     Qos,
     QosDurability,
@@ -14,6 +14,14 @@ from rosbags.interfaces import (
 )
 
 from tao_lora_ros.messages.stamps import split
+
+# Kept for late joiners.
+LATCHED = {
+    "history": HistoryPolicy.KEEP_LAST,
+    "reliability": ReliabilityPolicy.RELIABLE,
+    "durability": DurabilityPolicy.TRANSIENT_LOCAL,
+}
+EVENTS_QOS = QoSProfile(depth=100, **LATCHED)
 
 
 def offered(profile: QoSProfile) -> Qos:

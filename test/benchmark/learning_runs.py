@@ -13,13 +13,21 @@ from pathlib import Path
 import numpy as np
 
 from benchmark import borealtc
-from benchmark.real_events import Ours, Rows, halves, hits, plant, poisson_interval
+from benchmark.real_events import (
+    SIZES,
+    Ours,
+    Rows,
+    halves,
+    hits,
+    plant,
+    poisson_interval,
+    terrain_runs,
+)
 from tao_lora_ros.benchmarks.results import OURS, Measurement
 from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.detection.learning import learning_config
 
 LEAST_S = 60.0  # that a calibration takes
-SIZES = (10.0, 30.0, 100.0)  # m/s^2
 REST_S = 8 * 3600.0
 _REST_SIGMA = 0.01  # of what rest measures, of the standard deviation of motion
 
@@ -28,9 +36,7 @@ Learned = Callable[[Ours, Sequence[Rows]], Iterator[Rows]]  # the rows that are 
 
 def bench_learning(data: Path, targets: Sequence[float] = (1.0, 30.0)) -> Iterator[Measurement]:
     """Alarms an hour and recall after each way to learn, over all terrains and halves."""
-    runs: dict[str, list[Rows]] = {}
-    for run in borealtc.read_runs(data / "borealtc" / "imu_runs.npz"):
-        runs.setdefault(run.spans[0].label, []).append(np.asarray(run.values, float))
+    runs = terrain_runs(data)
     for target in targets:
         for name, rows_of in _WAYS.items():
             yield from _measure(runs, target, name, rows_of)

@@ -285,6 +285,14 @@ def poisson_interval(count: int) -> tuple[float, float]:
     return float(low), float(chi2.ppf(0.975, 2 * count + 2) / 2)
 
 
+def terrain_runs(data: Path) -> dict[str, list[Rows]]:
+    """BorealTC's runs by terrain; `data` is the folder of the recordings."""
+    runs: dict[str, list[Rows]] = {}
+    for run in borealtc.read_runs(data / "borealtc" / "imu_runs.npz"):
+        runs.setdefault(run.spans[0].label, []).append(np.asarray(run.values, float))
+    return runs
+
+
 def bench_real(data: Path, quick: bool) -> list[Measurement]:
     """Measure all of it; `quick`: one terrain, few bursts.
 
@@ -292,9 +300,7 @@ def bench_real(data: Path, quick: bool) -> list[Measurement]:
         data: folder of the recordings.
         quick: little of it.
     """
-    runs: dict[str, list[Rows]] = {}
-    for run in borealtc.read_runs(data / "borealtc" / "imu_runs.npz"):
-        runs.setdefault(run.spans[0].label, []).append(np.asarray(run.values, float))
+    runs = terrain_runs(data)
     if quick:
         runs = {"ICE": runs["ICE"]}
     rows = [*kuka_taps(data), *spoilt_calibrations(runs), *measured_alarms(runs)]
