@@ -25,6 +25,7 @@ from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.calibration import Calibrated, calibrated_on
 from tao_lora_ros.engine.checkpoints import Checkpoints
+from tao_lora_ros.engine.contact_events import ContactEvents
 from tao_lora_ros.engine.counts import Counts
 from tao_lora_ros.engine.describer import EventDescriber
 from tao_lora_ros.engine.inferrer import Inferrer, NoInferrer
@@ -33,7 +34,7 @@ from tao_lora_ros.engine.schedule import HopSchedule
 from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.engine.sources import check_channels, check_successor
 from tao_lora_ros.messages.errors import TaoLoraError
-from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Phase, Result
+from tao_lora_ros.messages.results import Event, Inference, Phase, Result
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.runtime.choice import ChosenRuntime, NoRuntime
@@ -42,7 +43,6 @@ from tao_lora_ros.signal.source import ClockJump, unit_of
 from tao_lora_ros.signal.window import SlidingWindow
 
 LOADS = ("N", "Nm")
-STEPS = 2
 MOST_REASON = 1000  # characters that are kept of it
 Work = Callable[[], Calibrated]
 
@@ -121,9 +121,12 @@ class Pipeline:
         self._contacts = Contacts(
             artifact.contacts, len(channels), artifact.rate_hz, settings.max_contact_s
         )
-        self._load_rows = 0
+        load_rows = 0
         if settings.contact_wrench_hz:
-            self._load_rows = max(round(artifact.rate_hz / settings.contact_wrench_hz), 1)
+            load_rows = max(round(artifact.rate_hz / settings.contact_wrench_hz), 1)
+        self._contact_events = ContactEvents(
+            self._contacts, self._detector, self.intake, self.counts, load_rows
+        )
         self._steady = SteadyRows(artifact.rate_hz, len(channels))
         self._glitches = GlitchFilter(channels, artifact.rate_hz)
         self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
@@ -353,9 +356,12 @@ class Pipeline:
             transient = self._detector.transient
             yield self._changed(step.change, transient, row.time_ns)
             if transient.touchdown:
-                yield from self._end_contacts_of_walking(row.time_ns)
+                for contact in self._contact_events.end_those_of_walking():
+                    yield self._changed(Change.END, contact, row.time_ns)
         if not self._contacts.idle:
-            yield from self._follow_contacts(row)
+            for change, contact in self._contact_events.push(row):
+                yield self._changed(change, contact, row.time_ns)
+            yield from self._contact_events.loads(row.time_ns)
         yield from self._describer.kept(row.time_ns)
         if state := self.checkpoints.due(row.time_ns):
             yield from self._resume(state, row.time_ns)
@@ -399,36 +405,6 @@ class Pipeline:
             window_end_ns=int(times[-1]),
         )
 
-    def _follow_contacts(self, row: Row) -> Iterator[Result]:
-        """Contacts that begin or end with a row, and the contact loads where they are due."""
-        for change, contact in self._contacts.push(row.time_ns, row.values):
-            if change is Change.ONSET and self._is_of_walking(contact):
-                self._contacts.drop(contact.wrench)
-                self.counts.contacts_of_walking += 1
-                continue
-            self.counts.contacts += change is Change.ONSET
-            yield self._changed(change, contact, row.time_ns)
-        if self._load_rows and self.counts.rows % self._load_rows == 0:
-            yield from self._loads(row.time_ns)
-
-    def _end_contacts_of_walking(self, time_ns: int) -> Iterator[Event]:
-        """Contacts that began before it was known that the robot walks."""
-        for contact in filter(self._is_of_walking, self._contacts.going_on):
-            self._contacts.drop(contact.wrench)
-            yield self._changed(Change.END, contact, time_ns)
-
-    def _is_of_walking(self, contact: Contact) -> bool:
-        """Whether its wrench is a foot's: of a robot that walks, and what it bears does not hang.
-
-        A hand lifts an arm's tool once where a robot takes steps. What weighs more by an IMU than
-        is ever borne does not hang on an arm: there one step is enough.
-        """
-        model = self._contacts.models[contact.wrench]
-        borne, flights = self._detector.flights(model.wrench[0])
-        if borne / 2 <= model.weight <= 2 * borne:
-            return False
-        return flights >= (1 if model.weight > borne else STEPS)
-
     def _changed(self, change: Change, found: Transient | Contact, time_ns: int) -> Event:
         if change is Change.ONSET:
             self.counts.events += 1
@@ -436,11 +412,3 @@ class Pipeline:
         accepted = change is Change.ACCEPTED
         self.counts.regime_changes += accepted
         return self._describer.describe(Phase.END, found, time_ns, accepted)
-
-    def _loads(self, time_ns: int) -> Iterator[ContactLoad]:
-        for wrench, model in enumerate(self._contacts.models):
-            source = self.intake.source_of(model.wrench[0])
-            values = self._contacts.load(wrench)
-            lag_ns = round(source.config.lag_s * 1e9)  # in the sensor's time, as raw samples are
-            stamp_ns = time_ns + lag_ns - self._contacts.load_delay_ns
-            yield ContactLoad(stamp_ns, source.frame_id, source.config.name, values)
