@@ -133,7 +133,8 @@ def _notes(
     rare: NDArray[np.bool_],
     by_time: NDArray[np.bool_],
 ) -> Iterator[str]:
-    for label, of in ((labels[i], rows[:, i] > 0) for i in np.flatnonzero(rare)):
+    for number in np.flatnonzero(rare).tolist():
+        label, of = labels[number], rows[:, number] > 0
         groups = int(of.sum())
         what = f"{label or 'all'}: in {groups} run{'s' * (groups > 1)} or groups alone"
         if by_time[of].any():
