@@ -27,6 +27,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
 from recordings import Message
 from sensor_msgs.msg import Imu
 
@@ -182,13 +183,17 @@ class Wire:
         for publisher in self.publishers:
             assert publisher.wait_for_all_acked(Duration(seconds=TIMEOUT_S))
 
-    def call(self, kind: Any, name: str, request: Any) -> Any:
-        """Call a service of the node."""
+    def ask(self, kind: Any, name: str, request: Any) -> Future:
+        """Call a service of the node without waiting for the answer."""
         if name not in self._clients:  # kept: a new one's first answer may come before it is known
             self._clients[name] = self.node.create_client(kind, f"{self.pipeline}/{name}")
         client = self._clients[name]
         self.until(client.service_is_ready, name)
-        future = client.call_async(request)
+        return client.call_async(request)
+
+    def call(self, kind: Any, name: str, request: Any) -> Any:
+        """Call a service of the node."""
+        future = self.ask(kind, name, request)
         self.until(future.done, name)
         return future.result()
 

@@ -318,6 +318,12 @@ class Pipeline:
         return self._detector.calibration
 
     @property
+    def calibrated(self) -> Artifact:
+        """The model with the calibration that the router and the contacts go by."""
+        models = tuple(self._contacts.models)
+        return replace(self.artifact, calibration=self.calibration, contacts=models)
+
+    @property
     def learner(self) -> Learner:
         """What was learned since the last calibration."""
         return self._detector.learner

@@ -40,6 +40,13 @@ class Settings:
     model: str = parameter(
         "", "", "artifact folder; empty: the one that ships; ~/reload takes a change on", live=True
     )
+    calibrated_model: str = parameter(
+        "",
+        "",
+        "folder where ~/calibrate keeps the model as calibrated, which the next start takes if "
+        "parameter model is the same; empty: kept nowhere",
+        live=True,
+    )
     backend: str = parameter(
         "auto",
         "",
@@ -183,11 +190,12 @@ class Settings:
                     f"parameter 'store_topics' has {shown(repr(topic))}, expected NAME or "
                     "NAME:TYPE, such as /camera/image:sensor_msgs/msg/Image"
                 )
-        try:
-            Path(self.store).expanduser()
-        except RuntimeError:
-            found = shown(repr(self.store))
-            raise SettingsError(f"parameter 'store' is {found}: no such home") from None
+        for name in ("store", "calibrated_model"):
+            try:
+                Path(getattr(self, name)).expanduser()
+            except RuntimeError:
+                found = shown(repr(getattr(self, name)))
+                raise SettingsError(f"parameter '{name}' is {found}: no such home") from None
 
     @property
     def stored_pre_roll_s(self) -> float:

@@ -21,7 +21,7 @@ from tao_lora_ros.signal.source import unit_of
 
 SCHEMA_VERSION = 2
 CARD = "model.json"
-_MOST_BYTES = 16 << 20
+MOST_BYTES = 16 << 20
 _EXACT = 2**53  # whole numbers beyond are read as floats, which no size is
 # The CPU adds in 32 bits: 8192 products of at most 128 · 2047 (an INT8 layer's) stay below 2³¹, and
 # 131072 of at most 8 · 2047 (an INT4 layer's). Sums of more could wrap around.
@@ -44,7 +44,7 @@ def read_card(file: Path) -> dict[str, Any]:
         ArtifactError: the file cannot be read, or a field is not as it should be.
     """
     try:
-        return _checked(_parse(read_regular(file, _MOST_BYTES)))
+        return _checked(_parse(read_regular(file, MOST_BYTES)))
     except OSError as error:
         raise ArtifactError(f"{file}: {error.strerror}") from None
     except RecursionError:

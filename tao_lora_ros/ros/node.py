@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import wraps
+from threading import Event
 
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
@@ -57,6 +58,7 @@ class PipelineNode(LifecycleNode):
     def __init__(self, name: str, **kwargs) -> None:
         super().__init__(name, **kwargs)
         self.failures = Failures(self.get_logger())
+        self.stopping = Event()  # set by who is to end the node: long work gives up
         self._session: Session | None = None  # while configured
         self._settings = declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -97,7 +99,7 @@ class PipelineNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model, build the pipeline, advertise."""
         try:
-            self._session = Session(self, self._settings, self.failures)
+            self._session = Session(self, self._settings, self.failures, self.stopping)
         except TaoLoraError as error:
             self.get_logger().fatal(shown(error, MOST_LINE))
             return TransitionCallbackReturn.FAILURE

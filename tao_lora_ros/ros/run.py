@@ -46,13 +46,12 @@ def _run(node) -> int:
 
     from tao_lora_ros.ros.distro import Executor
 
-    signals: list[int] = []
     for number in SIGNALS:
-        signal.signal(number, lambda number, _: signals.append(number))
+        signal.signal(number, lambda *_: node.stopping.set())
     executor = Executor()
     executor.add_node(node)
     started = node.start() if node.autostart else True
-    while started and not signals:
+    while started and not node.stopping.is_set():
         try:
             executor.spin_once(timeout_sec=node.rest_s())
         except ExternalShutdownException:

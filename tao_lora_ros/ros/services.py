@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
+from threading import Event
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.service import Service
@@ -19,15 +19,9 @@ from tao_lora_ros.engine.calibration import Calibrated
 from tao_lora_ros.engine.pipeline import Pipeline, TriggerError, Work
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.texts import MOST_LINE, shown
+from tao_lora_ros.ros.beside import done_beside
 from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.outputs import Outputs
-
-_HELD = (
-    "held until the node ends or ~/reload; to keep one, record steady motion, "
-    "tao-lora calibrate BAG --out MODEL (--model what parameter model names, if anything), "
-    "and set parameter model to MODEL"
-)
-_LOOK_S = 1e-3  # between looks for messages beside a calibration
 
 
 class Services:
@@ -39,6 +33,8 @@ class Services:
         outputs: where a reset publishes the end of the open event.
         take: deals with the messages that came before a call.
         reload: loads the model that the parameters name; returns what to answer.
+        keep: keeps the calibration for the next start; returns what to answer.
+        stopping: set when the node is to end, which does not wait for a calibration.
         failures: where faults of ours are logged; a call is answered all the same.
     """
 
@@ -49,12 +45,16 @@ class Services:
         outputs: Outputs,
         take: Callable[[], None],
         reload: Callable[[], str],
+        keep: Callable[[], str],
+        stopping: Event,
         failures: Failures,
     ) -> None:
         self._node = node
         self._pipeline = pipeline
         self._outputs = outputs
         self._take = take
+        self._keep = keep
+        self._stopping = stopping
         self._failures = failures
         actions = {
             "calibrate": self._calibrate,
@@ -90,16 +90,10 @@ class Services:
 
     def _calibrate(self) -> str:
         """The smallest blow that is found is for the command to find: it takes seconds."""
-        return "; ".join([*self._pipeline.calibrate(self._beside), _HELD])
+        return "; ".join([*self._pipeline.calibrate(self._in_a_thread), self._keep()])
 
-    def _beside(self, work: Work) -> Calibrated:
-        """Have a thread do the work and deal with messages meanwhile: no queue holds so many."""
-        with ThreadPoolExecutor(1) as thread:
-            made = thread.submit(work)
-            while not made.done():
-                self._take()
-                wait([made], _LOOK_S)
-        return made.result()
+    def _in_a_thread(self, work: Work) -> Calibrated:
+        return done_beside(work, self._take, self._stopping)
 
     def _tare(self) -> str:
         self._outputs.publish(self._pipeline.tare(), time.monotonic_ns())

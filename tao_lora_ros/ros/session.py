@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from operator import itemgetter
 from pathlib import Path
+from threading import Event
 
 from rclpy.lifecycle import LifecycleNode
 
@@ -16,6 +17,12 @@ from tao_lora_ros.engine.sources import default_sources, source_configs, sources
 from tao_lora_ros.messages.results import Result
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
+from tao_lora_ros.model.card import ArtifactError
+from tao_lora_ros.model.kept_calibration import (
+    calibrated_here,
+    keep_calibrated,
+    load_kept,
+)
 from tao_lora_ros.ros import garbage
 from tao_lora_ros.ros.diagnostics import Diagnostics
 from tao_lora_ros.ros.failures import Failures
@@ -24,6 +31,10 @@ from tao_lora_ros.ros.outputs import Outputs
 from tao_lora_ros.ros.pace import Pace
 from tao_lora_ros.ros.services import Services
 
+_HELD = (
+    "held until the node ends or ~/reload; parameter calibrated_model names a folder where it is "
+    "kept for the next start"
+)
 IDLE_S = 0.1  # from poll to poll without inputs
 
 
@@ -34,16 +45,19 @@ class Session:
         node: the node.
         settings: the parameters; `apply` takes others.
         failures: where faults of ours are logged.
+        stopping: set when the node is to end.
 
     Raises:
         ArtifactError: the model cannot be loaded.
         SettingsError: the sources do not give what it reads.
     """
 
-    def __init__(self, node: LifecycleNode, settings: Settings, failures: Failures) -> None:
+    def __init__(
+        self, node: LifecycleNode, settings: Settings, failures: Failures, stopping: Event
+    ) -> None:
         self._node = node
         self._failures = failures
-        artifact = _load(settings)
+        artifact = self._load(settings)
         self._settings = settings = _with_sources(settings, artifact)
         clock = node.get_clock()
         self._pipeline = Pipeline(settings, artifact, lambda: clock.now().nanoseconds)
@@ -58,7 +72,14 @@ class Session:
             self._outputs = Outputs(node, artifact, settings)
             parts.callback(self._outputs.close)
             services = Services(
-                node, self._pipeline, self._outputs, self.take, self._reload, failures
+                node,
+                self._pipeline,
+                self._outputs,
+                self.take,
+                self._reload,
+                self._keep_calibration,
+                stopping,
+                failures,
             )
             parts.callback(services.close)
             diagnostics = Diagnostics(
@@ -163,16 +184,39 @@ class Session:
 
     def _reload(self) -> str:
         """Load the artifact that parameter `model` names now; what comes meanwhile waits."""
-        artifact = _load(self._settings)
+        artifact = self._load(self._settings)
         self._publish(self._pipeline.use(artifact), time.monotonic_ns())
         self._outputs.use(artifact, self._settings)
         garbage.unfreeze()
         garbage.freeze()
         return _named(artifact)
 
+    def _load(self, settings: Settings) -> Artifact:
+        """The model, as a node before calibrated it where that was kept."""
+        model, kept = _folders(settings)
+        if kept and kept.exists():
+            try:
+                return load_kept(model, kept)
+            except ArtifactError as error:
+                reason = shown(error, MOST_LINE)
+                self._node.get_logger().error(f"the kept calibration is not taken: {reason}")
+        return load_artifact(model)
+
+    def _keep_calibration(self) -> str:
+        """Keep what was calibrated where a parameter says so."""
+        model, kept = _folders(self._settings)
+        if not kept:
+            return _HELD
+        try:
+            keep_calibrated(self._pipeline.calibrated, model, kept)
+        except ArtifactError as error:
+            return f"held until the node ends or ~/reload, NOT kept: {shown(error, MOST_LINE)}"
+        return f"kept in {shown(kept)} for the next start"
+
 
 def _named(artifact: Artifact) -> str:
-    return f"model {shown(artifact.model_id)} {shown(artifact.version)}"
+    here = ", as calibrated on this robot" * calibrated_here(artifact)
+    return f"model {shown(artifact.model_id)} {shown(artifact.version)}{here}"
 
 
 def _with_sources(settings: Settings, artifact: Artifact) -> Settings:
@@ -180,5 +224,8 @@ def _with_sources(settings: Settings, artifact: Artifact) -> Settings:
     return sources_of_model(settings, artifact) if default_sources(settings) else settings
 
 
-def _load(settings: Settings) -> Artifact:
-    return load_artifact(Path(settings.model) if settings.model else default_artifact())
+def _folders(settings: Settings) -> tuple[Path, Path | None]:
+    """Of the model, and of the one with a kept calibration."""
+    model = Path(settings.model) if settings.model else default_artifact()
+    kept = settings.calibrated_model
+    return model, Path(kept).expanduser() if kept else None

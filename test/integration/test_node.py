@@ -151,9 +151,27 @@ def test_calibrates_from_the_motion_since_the_last_reset(wire, start_node):
     assert done.success, done.message
     assert done.message.startswith("thresholds ")
     assert "held until the node ends" in done.message
-    assert "tao-lora calibrate BAG --out MODEL" in done.message
+    assert "calibrated_model" in done.message
     assert wire.call(Trigger, "reset", Trigger.Request()).success
     assert not wire.call(Trigger, "calibrate", Trigger.Request()).success
+
+
+def test_a_calibration_is_there_again_at_the_next_start(wire, start_node, tmp_path):
+    kept = tmp_path / "here" / "calibrated"
+    process = start_node(f"calibrated_model:={kept}")
+    wire.play(motion(4.0))
+    wire.settle()
+    done = wire.call(Trigger, "calibrate", Trigger.Request())
+    assert f"kept in {kept}" in done.message
+    assert process.stop() == 0
+    made = load_artifact(kept)
+    assert made.calibration != load_artifact(default_artifact()).calibration
+    process = start_node(f"calibrated_model:={kept}")
+    assert "calibrated on this robot" in process.log
+    save_artifact(replace(load_artifact(default_artifact()), version="2"), tmp_path / "newer")
+    assert process.stop() == 0
+    process = start_node(f"calibrated_model:={kept}", f"model:={tmp_path / 'newer'}")
+    assert "made from another model" in process.log
 
 
 def test_garbage_is_refused_by_name_and_the_node_goes_on(wire, start_node):
