@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 from rclpy.node import Node
 
@@ -22,6 +24,7 @@ class SceneConfig:
         topics: full names and types, empty where the publishers are to say it.
         pre_roll_s, longest_s, post_roll_s: of an event, as the node keeps its sources.
         most_bytes: of all messages in memory.
+        enclave: of SROS 2 that the node was started in; empty: none was given.
     """
 
     node: str
@@ -30,6 +33,7 @@ class SceneConfig:
     longest_s: float
     post_roll_s: float
     most_bytes: int
+    enclave: str = ""
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -66,4 +70,11 @@ def scene_of(
         settings.max_transient_s,
         settings.post_roll_s,
         settings.store_topics_mb << 20,
+        _enclave(sys.argv),
     )
+
+
+def _enclave(arguments: Sequence[str]) -> str:
+    """What these arguments of a node say; rclpy has no other way to ask."""
+    flags = ("-e", "--enclave")
+    return next((value for flag, value in pairwise(arguments) if flag in flags), "")

@@ -181,8 +181,10 @@ def keep_with(scene: Scene, keeper: Keeper, record: EventRecord | None, again: b
 
 def main() -> int:
     """Run as a process of its own; returns the exit status."""
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    scene = Scene(SceneConfig.from_json(sys.argv[4]))
+    config = SceneConfig.from_json(sys.argv[4])
+    enclave = ["--ros-args", "--enclave", config.enclave] if config.enclave else []
+    rclpy.init(args=enclave, signal_handler_options=SignalHandlerOptions.NO)
+    scene = Scene(config)
     be_modest()  # this thread alone: those that receive are there, and would lose messages
     keeper = Keeper(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
     return serve(lambda record, again: keep_with(scene, keeper, record, again))
