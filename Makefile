@@ -8,7 +8,7 @@ ARGS ?=
 PART ?= events
 JSON ?=
 
-.PHONY: help setup build test lint trust fuzz sbom audit demo bench model clean
+.PHONY: help setup build test lint trust fuzz sbom audit demo bench model docs linkcheck pictures clean
 help:
 	@echo "make setup              .venv with ROS 2 (the sourced one, else from wheels) and all requirements"
 	@echo "make build              messages and package into .venv; .venv/bin/tao-lora then runs"
@@ -20,6 +20,9 @@ help:
 	@echo "make demo [BAG=...]     build, then the demonstration, on a bag of your own if given"
 	@echo "make bench PART=events|accuracy|latency|node [JSON=FILE] [ARGS=...]   ours beside peers"
 	@echo "make model              simulate and train the artifact that ships, anew"
+	@echo "make docs               the documentation's site, out/docs/html; fails at any warning"
+	@echo "make linkcheck          the links of the site that lead elsewhere"
+	@echo "make pictures           the pictures of README and docs, anew, by a headless Chromium"
 	@echo "make clean              remove everything made here"
 
 setup:
@@ -81,6 +84,24 @@ model: build
 	@.venv/bin/tao-lora simulate out/model/presses --runs 24 --duration 60 --seed 1200 --presses
 	@OMP_NUM_THREADS=1 .venv/bin/tao-lora name out/model/arm_base out/model/train out/model/events out/model/presses
 	@cp out/model/arm_base/model.json out/model/arm_base/*.safetensors $(MODEL)
+
+# Sphinx wants other versions than ROS: an environment of its own, with what .venv has behind it.
+DOCS := out/docs/env
+docs: build $(DOCS)
+	@$(DOCS)/bin/sphinx-build -q -W --keep-going docs out/docs/html
+	@echo "$(CURDIR)/out/docs/html/index.html"
+
+linkcheck: build $(DOCS)
+	@$(DOCS)/bin/sphinx-build -q -b linkcheck docs out/docs/links
+
+$(DOCS): requirements/docs.txt
+	@$(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/pip install -q -r requirements/docs.txt
+	@cd $(DOCS)/lib/python*/site-packages && ls -d "$(CURDIR)"/.venv/lib/python*/site-packages > package.pth
+	@touch $(DOCS)
+
+pictures: build
+	@.venv/bin/python tools/make_pictures.py
 
 clean:
 	@rm -rf .venv build install log dist out *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,62 @@
+"""The commands of README and of the tutorials, run as they stand, in one folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TUTORIALS = ROOT / "docs" / "tutorials"
+FIRST = TUTORIALS / "own_arm.md"  # it makes the recordings that the others go on with
+OTHERS = [ROOT / "README.md", *sorted(set(TUTORIALS.glob("*.md")) - {FIRST})]
+FENCE = re.compile(
+    r"(?:^<!-- not run: (?P<reason>[^\n]+) -->\n)?^```(?P<language>\S*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+pytestmark = pytest.mark.slow
+
+
+def run(page: Path, folder: Path) -> None:
+    """Run the blocks of a page in turn, but those that say why they are not run."""
+    bins = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))  # compiled loops
+    own = {"PATH": bins, "HOME": str(folder), "XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"}
+    for block in FENCE.finditer(page.read_text()):
+        assert block["language"], f"{page.name}: a fence without a language:\n{block['text']}"
+        if block["language"] != "bash" or block["reason"]:
+            continue
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block["text"]],
+            cwd=folder,
+            env=os.environ | own,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        said = f"{page.name}:\n{block['text']}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        assert done.returncode == 0, said
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first tutorial has been followed."""
+    pytest.importorskip("mujoco")
+    folder = tmp_path_factory.mktemp("tutorials")
+    run(FIRST, folder)
+    return folder
+
+
+def test_the_first_tutorial_finds_events(folder: Path) -> None:
+    assert len([*(folder / "found" / "events").iterdir()]) > 5
+
+
+@pytest.mark.parametrize("page", OTHERS, ids=lambda page: page.stem)
+def test_the_page_runs(page: Path, folder: Path) -> None:
+    run(page, folder)

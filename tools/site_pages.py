@@ -1,0 +1,120 @@
+"""Pages of the site that lie elsewhere: written from the code, or at the top of the repository."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+FIELD = re.compile(r"(?P<type>[\w/]+(?:\[\])?) +(?P<name>\w+(?:=\w+)?) *(?:# ?(?P<comment>.*))?")
+MORE = re.compile(r" +# ?(?P<comment>.*)")
+LINK = re.compile(r"\]\((?!\w+:)(?P<file>[^)#\s]+)")
+PROJECT = ("CONTRIBUTING.md", "QUALITY_DECLARATION.md", "SECURITY.md")
+
+
+def write_pages(root: Path, docs: Path) -> None:
+    """Write the pages of the package at `root` into the site's sources."""
+    pages = {
+        "reference/commands.md": commands(),
+        "reference/messages.md": messages(root),
+        "reference/artifact.md": artifact(root),
+    }
+    for name in PROJECT:
+        text = relinked((root / name).read_text(), root, docs / "project", root)
+        pages[f"project/{name}"] = iter([text])
+    front = relinked((root / "README.md").read_text(), root, docs, root)
+    pages["project/README.md"] = iter([front])  # index.md takes it in
+    for name, lines in pages.items():
+        page, text = docs / name, "\n".join(lines) + "\n"
+        page.parent.mkdir(exist_ok=True)
+        if not page.exists() or page.read_text() != text:  # else Sphinx reads it again
+            page.write_text(text)
+
+
+def relinked(text: str, base: Path, folder: Path, root: Path) -> str:
+    """The text of a page at `base` as a page in `folder`: what is no page is linked as a file."""
+
+    def link(found: re.Match[str]) -> str:
+        target = (base / found["file"]).resolve()
+        if target.parent == root and target.name in PROJECT:
+            target = root / "docs" / "project" / target.name
+        elif target == root / "README.md":
+            target = root / "docs" / "index.md"
+        path = os.path.relpath(target, folder)
+        is_page = target.suffix not in (".md", ".rst") or (root / "docs") in target.parents
+        return f"]({path}" if is_page else f"](path:{path}"
+
+    return LINK.sub(link, text)
+
+
+def commands() -> Iterator[str]:
+    """Every command's own help."""
+    from tao_lora_ros.cli.main import _parser
+
+    os.environ |= {"COLUMNS": "100", "HOME": "/home/you"}
+    yield "# Commands\n\nWhat `tao-lora COMMAND --help` prints, of each command."
+    yield from _helps(_parser([]), 2)
+
+
+def _helps(parser: argparse.ArgumentParser, level: int) -> Iterator[str]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield f"\n{'#' * level} {command.prog}\n"
+                yield f"```text\n{command.format_help().rstrip()}\n```"
+                yield from _helps(command, level + 1)
+
+
+def messages(root: Path) -> Iterator[str]:
+    """Every message: what its file's comments say."""
+    yield "# Messages\n\nThe package's own, from `msg/`. Topics: [the node](../node.md#topics)."
+    for file in sorted((root / "msg").glob("*.msg")):
+        lines = file.read_text().splitlines()
+        head = [line[2:] for line in lines if line.startswith("# ")]
+        yield f"\n## {file.stem}\n\n{' '.join(head)}\n\n| field | type | |\n|---|---|---|"
+        for name, kind, comment in _fields(lines):
+            yield f"| `{name}` | `{kind}` | {comment} |"
+
+
+def _fields(lines: list[str]) -> list[list[str]]:
+    rows: list[list[str]] = []
+    for line in lines:
+        if field := FIELD.fullmatch(line):
+            rows.append([field["name"], field["type"], _cell(field["comment"] or "")])
+        elif (more := MORE.fullmatch(line)) and rows:
+            rows[-1][2] += f" {_cell(more['comment'])}"
+    return rows
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"([|<*_])", r"\\\1", text)
+
+
+def artifact(root: Path) -> Iterator[str]:
+    """What a model card may hold, from its schema."""
+    schema = json.loads((root / "tao_lora_ros" / "model" / "artifact.schema.json").read_text())
+    yield "# Artifact\n"
+    yield "A folder: `model.json` (the card), and beside it, as safetensors, the network's tensors,"
+    yield "the heads that name events and named adapters, each held against its SHA-256."
+    yield "What does not follow this table is refused with the reason. Never pickle.\n"
+    yield "| key of `model.json` | type | limits | required |\n|---|---|---|---|"
+    yield from _keys(schema, "")
+
+
+def _keys(schema: dict, before: str) -> Iterator[str]:
+    for key, value in schema.get("properties", {}).items():
+        path = f"{before}{key}"
+        required = "yes" if key in schema.get("required", ()) else ""
+        limits = {
+            name: bound
+            for name, bound in value.items()
+            if not isinstance(bound, dict) and name not in ("type", "required")
+        }
+        limits.pop("additionalProperties", None)
+        text = ", ".join(f"{name} {bound}" for name, bound in limits.items())
+        yield f"| `{path}` | {value.get('type', '')} | {f'`{text}`' if text else ''} | {required} |"
+        yield from _keys(value, f"{path}.")
+        yield from _keys(value.get("items", {}), f"{path}[].")
