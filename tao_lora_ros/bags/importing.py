@@ -1,58 +1,66 @@
-"""Bags from what other tools wrote: CSV files, or the arrays of an NPZ file."""
+"""Bags from what other tools wrote: CSV files, or the arrays of NPZ files."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.bags.labels import labels_file
+from tao_lora_ros.bags.columns import listed, renamed_column
+from tao_lora_ros.bags.import_layout import Layout
+from tao_lora_ros.bags.labels import labels_file, read_labels, write_labels
+from tao_lora_ros.bags.measured import Measured, Series, joined, measured
 from tao_lora_ros.bags.reader import BagError
-from tao_lora_ros.bags.tables import Columns, tables
+from tao_lora_ros.bags.tables import LABELS, Table, tables
 from tao_lora_ros.bags.writer import SourceRecording, write_bag
 from tao_lora_ros.messages.files import refuse_existing
+from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.texts import file_name, shown
 from tao_lora_ros.signal.cdr import IMU, JOINT_STATE, WRENCH
+from tao_lora_ros.signal.channels import SourceConfig
+from tao_lora_ros.signal.units import SAMPLES, UnitCheck
 
 START_NS = 1_000_000_000  # stamps begin above zero, which would read as "not set"
-LONGEST_STEP_S = 1.0  # of rows; slower ones are never interpolated (`max_gap_s`)
-LONGEST_S = 366 * 86_400.0  # of a recording
-TIME = "time"
-EFFORT = "effort_"
-# sensor: topic, message type, frame, and the short and the long names of its columns
+# What a sensor's file is called beside those of other sensors of the same recording.
+_SENSOR = re.compile(
+    r"(?:^|[ _.-]+)(?:total|linear|raw|log)?[ _.-]?(?:accelerometer|acceleration|accel|acc"
+    r"|gyroscope|gyro|gyr|angular_?velocity|imu|wrench|fts?|forces?|torques?|joint_?states?"
+    r"|efforts?)(?:uncalibrated)?(?=$|[ _.-])",
+    re.IGNORECASE,
+)
+# topic, message type, frame, and what is in a message
 _SENSORS = (
-    (
-        "/imu",
-        IMU,
-        "imu_link",
-        ("ax ay az wx wy wz", "accel_x accel_y accel_z gyro_x gyro_y gyro_z"),
-    ),
-    (
-        "/wrench",
-        WRENCH,
-        "ft_sensor",
-        ("fx fy fz tx ty tz", "force_x force_y force_z torque_x torque_y torque_z"),
-    ),
+    ("/imu", IMU, "imu_link", ("accel", "gyro")),
+    ("/wrench", WRENCH, "ft_sensor", ("force", "torque")),
 )
 
 
-def import_folder(source: Path, out: Path, columns: Sequence[str] | None = None) -> Iterator[Path]:
-    """Write a bag for each CSV file of a folder, or for each array of an NPZ file.
+class Imported(NamedTuple):
+    """A bag that was written, and what there is to say of it."""
 
-    A file may have an accelerometer, a gyro, a force or a torque alone: the rest is not reported.
-    Columns are `time` (s), `ax ay az` (m/s²), `wx wy wz` (rad/s), `fx fy fz` (N), `tx ty tz` (Nm),
-    or the channels' long names such as `accel_x`, and `effort_JOINT` (Nm) of any joints; others are
-    left out. A file of the name `NAME.labels.csv` goes along as the labels of `NAME`.
+    bag: Path
+    told: list[str]
+
+
+def import_tables(sources: Sequence[Path], out: Path, layout: Layout) -> Iterator[Imported]:
+    """Write a bag for each CSV file, or for each array of an NPZ file.
+
+    What a column holds its name tells (`columns.columns_of`), and its unit, if it is none of SI;
+    else the layout does. A file may have an accelerometer, a gyro, a force or a torque alone: the
+    rest is not reported. Files that are called the same but for a sensor's name make one bag. A
+    file `NAME.labels.csv` goes along as the labels of `NAME`, and so does a column `label`.
 
     All is read and checked before the first bag is written.
 
     Args:
-        source: folder of CSV files, or an NPZ file.
+        sources: CSV files, folders of them, NPZ files.
         out: folder for the bags; a bag that exists is not overwritten.
-        columns: names of the columns where the files have no header.
+        layout: how to read them.
 
     Yields:
         The bags, one by one.
@@ -61,87 +69,180 @@ def import_folder(source: Path, out: Path, columns: Sequence[str] | None = None)
         BagError: nothing to import, a file is no table of numbers, a column is missing, times do
             not increase or are no seconds, or the bag exists; a bag is not left half written.
     """
-    names: set[str] = set()
-    for name, what, table, _ in tables(source, columns):
-        _sources(what, table)
-        if file_name(name) in names:
-            raise BagError(f"{what}: another one of the name {file_name(name)}")
-        names.add(file_name(name))
-    if not names:
-        raise BagError(f"{source}: no CSV file and no array in it")
-    for name in sorted(names):
-        refuse_existing(out / name, BagError)
-    for name, what, table, labels in tables(source, columns):
-        bag = out / file_name(name)
-        _write(_sources(what, table), bag, labels)
-        yield bag
+    groups: dict[str, list[Table]] = {}
+    for source in sources:
+        for table in tables(source, layout.columns):
+            groups.setdefault(_name(source, table, layout), []).append(table)
+    if not groups:
+        raise BagError(f"{sources[0]}: no CSV file and no array in it")
+    groups = dict(_apart(groups, layout))
+    bags = {name: out / file_name(name) for name in groups}
+    for name, bag in bags.items():
+        if other := next((n for n, b in bags.items() if b == bag and n != name), None):
+            raise BagError(f"{groups[other][0].what}: another one of the name {bag.name}")
+    used: set[str] = set()
+    empty = [name for name, group in groups.items() if not _check(name, group, layout, used)]
+    if unknown := {theirs for theirs in layout.renames.values() if theirs not in used}:
+        there = {name for group in groups.values() for table in group for name in table.names}
+        raise BagError(
+            f"--columns: no file has a column {shown(repr(min(unknown)))}; there are: "
+            f"{listed(sorted(there))}"
+        )
+    if len(empty) == len(groups):
+        table = next(iter(groups.values()))[0]
+        raise BagError(
+            f"{table.what}: no column of a sensor; name them with --columns, such as ax=NAME; "
+            f"there are: {listed(table.names)}"
+        )
+    for name in groups:
+        refuse_existing(bags[name], BagError)
+    left_out = [
+        f"left out: {table.what}: no column of a sensor; there are: {listed(table.names)}"
+        for name in empty
+        for table in groups[name]
+    ]
+    for name, group in groups.items():
+        if name not in empty:
+            yield Imported(bags[name], [*_write(name, group, bags[name], layout), *left_out])
+            left_out = []
 
 
-def _write(sources: Sequence[SourceRecording], bag: Path, labels: Path | None) -> None:
-    """Write a bag and its labels, or nothing."""
+def _name(source: Path, table: Table, layout: Layout) -> str:
+    """Of the bag that a table goes into."""
+    if source.suffix == ".npz":
+        return table.name
+    if layout.merge:
+        found = re.search(layout.merge, table.name)
+        return (found[1] if found else "") or table.name
+    shared = _SENSOR.sub("", table.name, count=1).strip(" _.-")
+    return shared or file_name(table.file.parent.resolve().name)
+
+
+def _apart(groups: dict[str, list[Table]], layout: Layout) -> Iterator[tuple[str, list[Table]]]:
+    """The groups, those of one table under its own name."""
+    for name, group in groups.items():
+        yield (name if layout.merge or len(group) > 1 else group[0].name), group
+
+
+def _check(name: str, group: Sequence[Table], layout: Layout, used: set[str]) -> bool:
+    """Whether there is a sensor in some tables; `used` gets the renamed columns that are there."""
+    for table in group:
+        used |= {
+            theirs
+            for theirs in layout.renames.values()
+            if renamed_column(theirs, table.names, table.name)
+        }
+    found = _read(group, layout)
+    if beside := _labels_beside(name, group):
+        read_labels(beside)
+        if any(one.labels for one in found):
+            raise BagError(f"{beside}: the table has a column 'label' too; keep one of both")
+    return bool(_sources(found))
+
+
+def _read(group: Sequence[Table], layout: Layout) -> list[Measured]:
+    return [found for table in group if (found := measured(table, layout))]
+
+
+def _labels_beside(name: str, group: Sequence[Table]) -> Path | None:
+    """A file of labels of a bag, or of one of its tables."""
+    found = [
+        group[0].file.with_name(f"{file_name(one)}{LABELS}")
+        for one in (name, *(t.name for t in group))
+    ]
+    return next((file for file in found if file.exists()), None)
+
+
+def _write(name: str, group: Sequence[Table], bag: Path, layout: Layout) -> list[str]:
+    """Write a bag and its labels, or nothing; returns what there is to say."""
+    found = _read(group, layout)
+    sources = _sources(found)
+    beside, spans = _labels_beside(name, group), _label_spans(found)
     try:
         bag.parent.mkdir(parents=True, exist_ok=True)
         write_bag(sources, bag)
-        if labels is not None:
-            labels_file(bag).write_bytes(labels.read_bytes())
+        if beside:
+            labels_file(bag).write_bytes(beside.read_bytes())
+        elif spans:
+            write_labels(labels_file(bag), spans)
     except BaseException as error:
         shutil.rmtree(bag, ignore_errors=True)
-        if labels is not None:
-            labels_file(bag).unlink(missing_ok=True)
+        labels_file(bag).unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise BagError(f"{error.filename or bag}: {error.strerror}") from None
         raise
+    return [*(one.told for one in found), *_doubts(sources)]
 
 
-def _stamps(what: str, times_s: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Stamps of a column of times, in nanoseconds from `START_NS`."""
-    if not len(times_s) or not np.isfinite(times_s).all():
-        raise BagError(f"{what}: column '{TIME}' has to hold seconds")
-    steps_s = np.diff(times_s)
-    if not (steps_s > 0).all():
-        at = int(np.argmin(steps_s > 0)) + 1
-        found = f"row {at + 1} is {times_s[at]:.9g} after {times_s[at - 1]:.9g}"
-        raise BagError(f"{what}: column '{TIME}' has to increase, in seconds; {found}")
-    usual_s = float(np.median(steps_s)) if len(steps_s) else 0.0
-    if usual_s >= LONGEST_STEP_S or times_s[-1] - times_s[0] > LONGEST_S:
-        raise BagError(
-            f"{what}: column '{TIME}' has steps of {usual_s:.9g} and spans "
-            f"{times_s[-1] - times_s[0]:.9g}, expected seconds; are they milli- or nanoseconds?"
-        )
-    stamps = START_NS + np.round((times_s - times_s[0]) * 1e9).astype(np.int64)
-    if not (np.diff(stamps) > 0).all():
-        raise BagError(f"{what}: column '{TIME}' has steps of less than a nanosecond")
-    return stamps
+def _label_spans(found: Sequence[Measured]) -> list[LabelSpan]:
+    start_s = _start_s(found)
+    return [span for one in found for span in one.label_spans(start_s)]
 
 
-def _sources(name: str, table: Columns) -> list[SourceRecording]:
-    if TIME not in table:
-        raise BagError(f"{name}: no column '{TIME}'; there are: {_names(table)}")
-    stamps = _stamps(name, table[TIME])
-    sources = []
-    for topic, msgtype, frame, spellings in _SENSORS:
-        for spelling in spellings:
-            axes = spelling.split()
-            present = [axis for axis in axes if axis in table]
-            if not present:
-                continue
-            halves = (axes[:3], axes[3:])
-            missing = [a for half in halves if {*half} & {*present} for a in half if a not in table]
-            if missing:
-                raise BagError(f"{name}: column '{min(missing)}' is missing beside {present}")
-            absent = np.full(len(stamps), np.nan)  # an accelerometer alone, a force alone
-            values = np.stack([table.get(axis, absent) for axis in axes], axis=1)
-            sources.append(SourceRecording(topic, msgtype, frame, stamps, values))
-    if efforts := [column for column in table if column.startswith(EFFORT)]:
-        values = np.stack([table[column] for column in efforts], axis=1)
-        joints = tuple(column.removeprefix(EFFORT) for column in efforts)
+def _start_s(found: Sequence[Measured]) -> np.longdouble:
+    """The time of a bag's first message."""
+    return min(s.times_s[0] for one in found for s in one.series.values())
+
+
+def _sources(found: Sequence[Measured]) -> list[SourceRecording]:
+    """The messages of tables of one recording; none where no table has a sample.
+
+    Raises:
+        BagError: two tables have the same quantity, or they were not recorded together.
+    """
+    found = [one for one in found if one.series]
+    if not found:
+        return []
+    by_quantity: dict[str, Measured] = {}
+    for one in found:
+        for quantity in one.series:
+            if quantity in by_quantity:
+                raise BagError(
+                    f"{one.what}: {quantity} is in {by_quantity[quantity].what} too; leave one "
+                    "out, or say with --merge which files belong together"
+                )
+            by_quantity[quantity] = one
+    _check_overlap(found)
+    start_s = _start_s(found)
+    series = {quantity: one.series[quantity] for quantity, one in by_quantity.items()}
+    sources = [
+        SourceRecording(topic, msgtype, frame, _stamps(both, start_s), both.values)
+        for topic, msgtype, frame, halves in _SENSORS
+        if {*halves} & {*series}
+        for both in [joined([series.get(half) for half in halves])]
+    ]
+    if efforts := series.get("effort"):
+        joints, stamps = by_quantity["effort"].joints, _stamps(efforts, start_s)
         sources.append(
-            SourceRecording("/joint_states", JOINT_STATE, "base_link", stamps, values, joints)
+            SourceRecording(
+                "/joint_states", JOINT_STATE, "base_link", stamps, efforts.values, joints
+            )
         )
-    if not sources:
-        raise BagError(f"{name}: no column of a sensor; there are: {_names(table)}")
     return sources
 
 
-def _names(table: Columns) -> str:
-    return shown(", ".join(table))
+def _check_overlap(found: Sequence[Measured]) -> None:
+    """Tables of one recording share some time."""
+    for one in found[1:]:
+        first, last = found[0].times_s[[0, -1]], one.times_s[[0, -1]]
+        if first[0] > last[1] or last[0] > first[1]:
+            raise BagError(
+                f"{one.what}: {last[0]:.9g} to {last[1]:.9g} s, but {found[0].what} is of "
+                f"{first[0]:.9g} to {first[1]:.9g} s: not one clock, or not one recording; say "
+                "with --merge which files belong together"
+            )
+
+
+def _stamps(series: Series, start_s: np.longdouble) -> NDArray[np.int64]:
+    return START_NS + np.round((series.times_s - start_s) * 1e9).astype(np.int64)
+
+
+def _doubts(sources: Sequence[SourceRecording]) -> list[str]:
+    """What the first samples of an IMU say of its units."""
+    return [
+        f"{source.topic}: {doubt}"
+        for source in sources
+        if source.msgtype == IMU and len(source.stamps_ns) >= SAMPLES
+        for period_s in [float(np.median(np.diff(source.stamps_ns))) * 1e-9]
+        for doubt in UnitCheck(SourceConfig("imu", IMU)).look(source.values[:SAMPLES], period_s)
+    ]

@@ -99,6 +99,18 @@ def write_events(bag: Path, rows: Sequence[Row], start_ns: int) -> tuple[Path, i
     return file, len(named)
 
 
+def write_labels(file: Path, spans: Sequence[LabelSpan]) -> None:
+    """Write labelled stretches as `read_labels` reads them.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    with file.open("w", newline="", encoding="utf-8") as out:
+        lines = csv.writer(out)
+        lines.writerow(_COLUMNS)
+        lines.writerows((f"{s.start_s:.9f}", f"{s.end_s:.9f}", s.label) for s in spans)
+
+
 def read_labels(file: Path) -> list[LabelSpan]:
     """Labelled stretches of a CSV file with `start_s`, `end_s`, `label`, and perhaps `peak_sigma`.
 

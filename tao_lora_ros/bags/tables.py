@@ -1,54 +1,72 @@
-"""Tables of numbers with named columns, from CSV files or the arrays of an NPZ file."""
+"""Tables with named columns, from CSV files or the arrays of an NPZ file."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from itertools import islice
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.bags.labels import read_labels
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.text_files import csv_rows
 from tao_lora_ros.messages.files import open_regular
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 
-Columns = dict[str, NDArray[np.float64]]
+Numbers = NDArray[np.longdouble]
+LABELS = ".labels.csv"
+DELIMITERS = "\t;|, "  # the first that is in a file's rows; a comma may be decimal before that
+ABSENT = {"", "nan", "null", "none", "na", "n/a", "-"}
 _MOST_BYTES = 8 << 30  # of one array, unpacked
+_MOST_HEAD = 100  # rows before the first of numbers
+_LOOK = 5  # rows by which a delimiter is known, of
+_LOOK_BYTES = 1 << 16
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_CHUNK = 10_000  # rows held as texts
 
 
-def tables(
-    source: Path, columns: Sequence[str] | None
-) -> Iterator[tuple[str, str, Columns, Path | None]]:
-    """Each CSV file of a folder but labels, or each array of an NPZ file.
+class Table(NamedTuple):
+    """A table whose columns are read when they are asked for.
 
     Args:
-        source: the folder or the NPZ file.
+        name: of the file without its suffix, or of the array.
+        file: where it is.
+        what: what to call it in an error.
+        names: of its columns.
+        numbers: columns at some places as numbers, [n, places], NaN where a cell is empty; of the
+            widest float, since nanoseconds since 1970 take more digits than float64 has.
+        texts: the column at a place as texts.
+    """
+
+    name: str
+    file: Path
+    what: str
+    names: list[str]
+    numbers: Callable[[Sequence[int]], Numbers]
+    texts: Callable[[int], list[str]]
+
+
+def tables(source: Path, columns: Sequence[str]) -> Iterator[Table]:
+    """A CSV file, each CSV file of a folder but labels, or each array of an NPZ file.
+
+    Args:
+        source: the file or the folder.
         columns: names of the columns where the files have no header.
 
-    Yields:
-        A name; what to call the table in an error; its columns; the file of its labels, checked.
-
     Raises:
-        BagError: a file cannot be read, or is not made of numbers.
+        BagError: a file cannot be read, or its columns have no names.
     """
     if source.suffix == ".npz":
         yield from _arrays(source, columns)
         return
-    for file in sorted(source.glob("*.csv")):
-        if file.name.endswith(".labels.csv"):
-            continue
-        labels = file.with_name(f"{file.stem}.labels.csv")
-        if labelled := labels.exists():
-            read_labels(labels)
-        yield file.stem, str(file), _read_csv(file, columns), labels if labelled else None
+    files = sorted(source.glob("*.csv")) if source.is_dir() else [source]
+    yield from (_csv(file, columns) for file in files if not file.name.endswith(LABELS))
 
 
-def _arrays(
-    source: Path, columns: Sequence[str] | None
-) -> Iterator[tuple[str, str, Columns, None]]:
+def _arrays(source: Path, columns: Sequence[str]) -> Iterator[Table]:
     # zipfile, zlib and numpy report a damaged file by whatever their parsing stumbled on.
     try:
         with open_regular(source) as file, np.load(file, allow_pickle=False) as arrays:
@@ -58,8 +76,7 @@ def _arrays(
                         f"{source}: {shown(member.filename)} takes {member.file_size} bytes"
                     )
             for name in sorted(arrays.files):
-                what = f"{source}: {shown(name)}"
-                yield name, what, _named(what, arrays[name], columns), None
+                yield _array(source, name, arrays[name], columns)
     except BagError:
         raise
     except OSError as error:
@@ -69,49 +86,145 @@ def _arrays(
         raise BagError(f"{source}: not a readable NPZ file: {reason}") from None
 
 
-def _named(what: str, array: NDArray, columns: Sequence[str] | None) -> Columns:
-    names = list(array.dtype.names or columns or ())
+def _array(source: Path, name: str, array: NDArray[Any], columns: Sequence[str]) -> Table:
+    what = f"{source}: {shown(name)}"
+    names = list(array.dtype.names or columns)
     if not names:
         raise BagError(f"{what}: no column names; give them with --columns")
     if array.dtype.names:
-        found = [array[name] for name in names]
+        found = [array[field] for field in names]
     elif array.ndim != 2 or array.shape[1] != len(names):
         raise BagError(f"{what}: shape {array.shape}, expected [n, {len(names)}] for {names}")
     else:
         found = list(array.T)
-    for name, column in zip(names, found, strict=True):
-        if column.ndim != 1 or column.dtype.kind not in "iuf":
-            raise BagError(f"{what}: column {shown(repr(name))} is no row of real numbers")
-    return _unique(what, names, [column.astype(np.float64) for column in found])
+
+    def numbers(places: Sequence[int]) -> Numbers:
+        for at in places:
+            if found[at].ndim != 1 or found[at].dtype.kind not in "iuf":
+                raise BagError(f"{what}: column {shown(repr(names[at]))} is no row of real numbers")
+        return np.stack([found[at].astype(np.longdouble) for at in places], axis=1)
+
+    def texts(at: int) -> list[str]:
+        return [str(value) for value in found[at]]
+
+    return Table(name, source, what, names, numbers, texts)
 
 
-def _read_csv(file: Path, columns: Sequence[str] | None) -> Columns:
-    rows = list(csv_rows(file))
-    names = list(columns) if columns else [name.strip() for name in rows.pop(0)[1]] if rows else []
-    cells = [row for _, row in rows]
+def _csv(file: Path, columns: Sequence[str]) -> Table:
+    delimiter = _delimiter(file)
+    names, head = _header(file, delimiter, columns)
+
+    def rows() -> Iterator[tuple[int, list[str]]]:
+        return islice(csv_rows(file, delimiter), head, None)
+
+    def numbers(places: Sequence[int]) -> Numbers:
+        parts = [np.empty((0, len(places)), np.longdouble)]
+        all_rows = rows()
+        while chunk := list(islice(all_rows, _CHUNK)):
+            parts.append(_numbers(file, names, places, chunk, delimiter))
+        return np.concatenate(parts)
+
+    def texts(at: int) -> list[str]:
+        return [row[at].strip() if at < len(row) else "" for _, row in rows()]
+
+    return Table(file.stem, file, str(file), names, numbers, texts)
+
+
+def _delimiter(file: Path) -> str:
+    """What parts the fields: what is in all of some rows behind those before the header."""
     try:
-        array = np.array(cells, dtype=np.float64).reshape(len(rows), len(names))
+        with open_regular(file) as content:
+            data = content.read(_LOOK_BYTES)
+    except OSError as error:
+        raise BagError(f"{file}: {error.strerror}") from None
+    lines = [line.strip() for line in data.decode(errors="replace").splitlines()]
+    rows = [line for line in lines[:-1] or lines if line][-_LOOK:]
+    return next((d for d in DELIMITERS if rows and all(d in row for row in rows)), ",")
+
+
+def _header(file: Path, delimiter: str, columns: Sequence[str]) -> tuple[list[str], int]:
+    """Names of the columns, and how many rows come before the first of numbers.
+
+    Of the rows before the numbers the names are in the first one that is as wide, since some
+    programs write remarks before it; a row of units may come after it.
+    """
+    rows = [row for _, row in islice(csv_rows(file, delimiter), _MOST_HEAD)]
+    first = next((i for i, row in enumerate(rows) if _is_data(row, delimiter)), min(1, len(rows)))
+    if columns:
+        return list(columns), first
+    if not first:
+        reason = "no column names; give them with --columns" if rows else "it is empty"
+        raise BagError(f"{file}: {reason}")
+    rows = [row[1:] if row[0].strip() in ("#", "%") else row for row in rows]
+    width = len(rows[first]) if first < len(rows) else len(rows[0])
+    at = next((i for i in range(first) if len(rows[i]) == width), first - 1)
+    names = [name.strip(" #%") for name in rows[at]]
+    if at + 2 == first and len(rows[at + 1]) == width:
+        units = [f" ({unit.strip()})" if unit.strip() else "" for unit in rows[at + 1]]
+        names = [name + unit for name, unit in zip(names, units, strict=True)]
+    return names, first
+
+
+def _is_data(row: list[str], delimiter: str) -> bool:
+    """Whether most of a row's fields are numbers, or say that there is none."""
+    filled = [_dotted(cell, delimiter) for cell in row if cell.strip()]
+    return 2 * sum(map(_is_number, filled)) > len(filled)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
     except ValueError:
-        raise BagError(f"{file}: {_first_fault(rows, names)}") from None
-    return _unique(str(file), names, list(array.T))
+        return cell.strip().lower() in ABSENT
+    return True
 
 
-def _first_fault(rows: Sequence[tuple[int, list[str]]], names: Sequence[str]) -> str:
-    """Which line and field of rows that are no table is the first to be wrong."""
+def _dotted(cell: str, delimiter: str) -> str:
+    return cell if delimiter == "," else cell.replace(",", ".")
+
+
+def _numbers(
+    file: Path,
+    names: Sequence[str],
+    places: Sequence[int],
+    rows: Sequence[tuple[int, list[str]]],
+    delimiter: str,
+) -> Numbers:
+    """Columns of some rows, [n, places]."""
+    out = np.empty((len(rows), len(places)), np.longdouble)
+    width = len(names)
     for line, row in rows:
-        if len(row) != len(names):
-            return f"line {line}: {len(row)} fields, expected {len(names)} numbers a line"
-        for name, cell in zip(names, row, strict=True):
-            try:
-                np.array([cell], dtype=np.float64)
-            except ValueError:
-                found = f"column {shown(repr(name))} is {shown(repr(cell))}"
-                return f"line {line}: {found}, expected {len(names)} numbers a line"
-    return f"expected {len(names)} numbers a line"
+        if len(row) != width and (len(row) < width or any(map(str.strip, row[width:]))):
+            raise BagError(
+                f"{file}: line {line}: {len(row)} fields, expected {width} numbers a line; "
+                "is it cut off?"
+            )
+    for column, at in enumerate(places):
+        cells = [_dotted(row[at], delimiter) for _, row in rows]
+        try:
+            out[:, column] = np.array(cells, dtype=np.longdouble)
+        except ValueError:
+            out[:, column] = [
+                _number(file, line, names[at], cell, width)
+                for (line, _), cell in zip(rows, cells, strict=True)
+            ]
+    return out
 
 
-def _unique(what: str, names: Sequence[str], found: Sequence[NDArray]) -> Columns:
-    name, count = max(Counter(names).items(), key=lambda item: item[1], default=("", 0))
-    if name and count > 1:
-        raise BagError(f"{what}: column {shown(repr(name))} is there {count} times")
-    return dict(zip(names, found, strict=True))
+def _date_s(cell: str) -> np.longdouble:
+    """Seconds since 1970 of a date and time by ISO 8601, UTC where it names no zone."""
+    date = datetime.fromisoformat(cell.strip().replace("Z", "+00:00"))
+    since = (date if date.tzinfo else date.replace(tzinfo=timezone.utc)) - _EPOCH
+    return np.longdouble(since // timedelta(microseconds=1)) / 10**6
+
+
+def _number(file: Path, line: int, name: str, cell: str, width: int) -> np.longdouble | float:
+    if cell.strip().lower() in ABSENT:
+        return np.nan
+    try:
+        return _date_s(cell) if ":" in cell else np.longdouble(cell)
+    except ValueError:
+        raise BagError(
+            f"{file}: line {line}: column {shown(repr(name))} is {shown(repr(cell))}, "
+            f"expected {width} numbers a line"
+        ) from None

@@ -15,10 +15,10 @@ from tao_lora_ros.messages.texts import shown
 _MOST_LINE_BYTES = 1 << 20
 
 
-def csv_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+def csv_rows(file: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
     """Number of the line and fields of each row that is not blank.
 
-    A byte order mark is passed over.
+    A byte order mark is passed over, and so are spaces behind a delimiter.
 
     Raises:
         BagError: the file cannot be read, is not UTF-8, or no CSV.
@@ -26,7 +26,9 @@ def csv_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     line = 1
     try:
         with open_regular(file) as content:
-            rows = csv.reader(_lines(content), strict=True)
+            rows = csv.reader(
+                _lines(content), delimiter=delimiter, skipinitialspace=True, strict=True
+            )
             for row in rows:
                 if any(cell.strip() for cell in row):
                     yield line, row

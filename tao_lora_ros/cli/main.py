@@ -12,6 +12,7 @@ from tao_lora_ros.cli import commands
 from tao_lora_ros.cli.arguments import add_part_arguments, add_topic_argument, per_hour
 from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
+from tao_lora_ros.cli.importing import add_import_parser
 from tao_lora_ros.cli.review import add_review_parser
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.texts import MOST_LINE, shown
@@ -124,6 +125,7 @@ def _parser(command: list[str]) -> argparse.ArgumentParser:
     add_events_parser(subparsers)
     add_doctor_parser(subparsers)
     add_review_parser(subparsers)
+    add_import_parser(subparsers)
 
     parameters = subparsers.add_parser("parameters", help="print the table of parameters")
     parameters.set_defaults(run=commands.parameters_command)

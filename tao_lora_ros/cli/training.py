@@ -1,4 +1,4 @@
-"""`tao-lora train` and its steps one by one: import, quantize, adapt, name, evaluate, info."""
+"""`tao-lora train` and its steps one by one: quantize, adapt, name, evaluate, info."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from tao_lora_ros.bags.discover import sources_in
-from tao_lora_ros.bags.importing import import_folder
 from tao_lora_ros.bags.reader import WHOLE, bag_topics
 from tao_lora_ros.cli.arguments import (
     UsageError,
@@ -53,16 +52,6 @@ def add_training_parsers(subparsers: Any) -> None:
     info = subparsers.add_parser("info", help="layers, bits, bytes, calibration of a model")
     info.set_defaults(run=_info)
     info.add_argument("model", type=Path, nargs="?", help="artifact folder (default: ours)")
-
-    bring = subparsers.add_parser("import", help="bags from a folder of CSV or NPZ files")
-    bring.set_defaults(run=_import)
-    bring.add_argument("folder", type=Path, help="folder of CSV files, or an NPZ file")
-    bring.add_argument("--out", type=Path, required=True, help="folder for the bags")
-    bring.add_argument(
-        "--columns",
-        help="names of the columns where the files do not say, such as "
-        '"time wx wy wz ax ay az"; time in s, SI units',
-    )
 
 
 def _add_train(subparsers: Any) -> None:
@@ -294,9 +283,3 @@ def _evaluate(options: Namespace) -> None:
 
 def _info(options: Namespace) -> None:
     print(describe(load_artifact(options.model or default_artifact())))
-
-
-def _import(options: Namespace) -> None:
-    columns = options.columns.split() if options.columns else None
-    for bag in import_folder(options.folder, options.out, columns):
-        print(bag)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from benchmark.real_events import sta_lta
 from benchmark.score import f1, match
-from tao_lora_ros.bags.importing import import_folder
+from tao_lora_ros.bags.import_layout import Layout
+from tao_lora_ros.bags.importing import import_tables
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import Replay, replay
 from tao_lora_ros.benchmarks.results import OURS, Measurement
@@ -122,7 +123,7 @@ def _bag(rows: Rows, rate_hz: float, folder: Path, name: str) -> Path:
     np.savetxt(
         source / f"{name}.csv", np.hstack((times, rows)), "%.9g", ",", header=header, comments=""
     )
-    return next(iter(import_folder(source, folder)))
+    return next(import_tables([source], folder, Layout())).bag
 
 
 def _jerk(walk: Walk, rows: Rows) -> Rows:

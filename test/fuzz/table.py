@@ -7,10 +7,13 @@ import io
 import numpy as np
 from fuzz.harness import as_file, folder, in_corpus, refused
 
-from tao_lora_ros.bags.importing import _sources
+from tao_lora_ros.bags.import_layout import Layout
+from tao_lora_ros.bags.measured import measured
 from tao_lora_ros.bags.tables import tables
 
-PARTS = tuple(f"tao_lora_ros.bags.{name}" for name in ("importing", "tables", "text_files")) + (
+PARTS = tuple(
+    f"tao_lora_ros.bags.{name}" for name in ("columns", "measured", "tables", "text_files")
+) + (
     "numpy.lib._format_impl",
     "numpy.lib._npyio_impl",
     "zipfile",
@@ -32,6 +35,6 @@ def one(data: bytes) -> None:
     packed = data.startswith(b"PK")
     file = as_file(data, "t.npz" if packed else "t.csv")
     with refused():
-        for _, what, table, _ in tables(file if packed else folder(), _NAMES if packed else None):
-            _sources(what, table)
+        for table in tables(file if packed else folder(), _NAMES if packed else ()):
+            measured(table, Layout())
     file.unlink()

@@ -1,0 +1,71 @@
+"""`tao-lora import`: bags from CSV and NPZ files."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from tao_lora_ros.bags.foreign_units import FACTORS
+from tao_lora_ros.bags.import_layout import FILE, Layout, load_layout, save_layout, with_options
+from tao_lora_ros.bags.importing import import_tables
+from tao_lora_ros.messages.texts import MOST_LINE, shown
+
+
+def add_import_parser(subparsers: Any) -> None:
+    """Add the command to the subparsers of `tao-lora`."""
+    parser = subparsers.add_parser("import", help="bags from CSV or NPZ files")
+    parser.set_defaults(run=_import)
+    parser.add_argument(
+        "sources", type=Path, nargs="+", help="CSV files, folders of them, or NPZ files"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the bags")
+    parser.add_argument(
+        "--columns",
+        metavar="NAMES",
+        help='by place where there is no header, "time ax ay az _ label" ("_": not used), or by '
+        'name, "time=stamp ax=Acc X"; names of ours are time, ax ay az, wx wy wz, fx fy fz, '
+        "tx ty tz, effort_JOINT, label",
+    )
+    parser.add_argument(
+        "--unit",
+        action="append",
+        default=[],
+        metavar="QUANTITY=UNIT",
+        help="of accel, gyro, force, torque or effort, such as accel=g, or SI units a count",
+    )
+    parser.add_argument("--time-unit", choices=FACTORS["time"], help="of the column of times")
+    parser.add_argument("--rate-hz", type=float, help="of the rows, where there are no times")
+    parser.add_argument(
+        "--merge",
+        metavar="REGEX",
+        help="files in whose names the first group is the same make one bag "
+        "(default: whose names differ by a sensor's name alone)",
+    )
+    parser.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="VALUE=NAME",
+        help="what a value in column label is called",
+    )
+    parser.add_argument(
+        "--layout", type=Path, metavar="YAML", help=f"read as an import before, see OUT/{FILE}"
+    )
+
+
+def _import(options: Namespace) -> None:
+    layout = with_options(
+        load_layout(options.layout) if options.layout else Layout(),
+        options.columns,
+        options.unit,
+        options.time_unit,
+        options.rate_hz,
+        options.merge,
+        options.label,
+    )
+    for bag, told in import_tables(options.sources, options.out, layout):
+        print(bag)
+        for line in told:
+            print(f"  {shown(line, MOST_LINE)}")
+    save_layout(layout, options.out / FILE)

@@ -1,0 +1,297 @@
+"""CSV files as loggers of many kinds write them, and what a user says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tao_lora_ros.bags.columns import Column, columns_of
+from tao_lora_ros.bags.foreign_units import factor_of
+from tao_lora_ros.bags.import_layout import FILE, Layout, load_layout, save_layout, with_columns
+from tao_lora_ros.bags.importing import import_tables
+from tao_lora_ros.bags.labels import read_contacts
+from tao_lora_ros.bags.reader import BagError
+from tao_lora_ros.bags.rows import read_run
+from tao_lora_ros.cli.main import main
+from tao_lora_ros.engine.settings import Settings
+
+G = 9.80665
+TIMES_S = np.arange(40) / 100.0
+ACCEL = np.random.default_rng(0).normal(size=(40, 3))
+GYRO = np.random.default_rng(1).normal(size=(40, 3))
+EPOCH_S = 1_708_857_503
+IMU = Settings(wrenches=("",), wrench_lags_s=(0.0,))
+
+
+def table(header: str, *columns: np.ndarray, sep: str = ",", fmt: str = "%.9g") -> str:
+    lines = [sep.join(fmt % cell for cell in row) for row in np.column_stack(columns)]
+    return "\n".join([header, *lines, ""])
+
+
+def decimal_comma(text: str) -> str:
+    return text.replace(".", ",")
+
+
+PHONE = {
+    name: table(
+        "time,seconds_elapsed,z,y,x",
+        1e3 * (EPOCH_S + TIMES_S),
+        TIMES_S,
+        values[:, ::-1],
+        fmt="%.13g",
+    )
+    for name, values in (("TotalAcceleration.csv", ACCEL), ("Gyroscope.csv", GYRO))
+}
+PX4 = table(
+    "timestamp,gyro_rad[0],gyro_rad[1],gyro_rad[2],gyro_integral_dt,accelerometer_m_s2[0],"
+    "accelerometer_m_s2[1],accelerometer_m_s2[2]",
+    *(1e6 * TIMES_S, GYRO, 0 * TIMES_S, ACCEL),
+)
+ROSTOPIC = table(
+    "%time,field.header.stamp,field.angular_velocity.x,field.angular_velocity.y,"
+    "field.angular_velocity.z,field.angular_velocity_covariance0,field.linear_acceleration.x,"
+    "field.linear_acceleration.y,field.linear_acceleration.z",
+    *(1e9 * TIMES_S**2, 1e9 * TIMES_S, GYRO, 0 * TIMES_S, ACCEL),
+)
+PHYPHOX = {
+    f"{name}.csv": decimal_comma(
+        table(";".join(f'"{name} {axis} ({unit})"' for axis in "xyz"), values, sep=";")
+    )
+    for name, unit, values in (("Acceleration", "m/s^2", ACCEL), ("Gyroscope", "rad/s", GYRO))
+}
+PHYPHOX = {
+    name: "\n".join(
+        [
+            f'"Time (s)";{head}',
+            *(f"{decimal_comma(f'{t:g}')};{row}" for t, row in zip(TIMES_S, rows, strict=True)),
+        ]
+    )
+    for name, text in PHYPHOX.items()
+    for head, *rows in [text.splitlines()]
+}
+EXCEL = "\r\n".join(
+    [
+        "\ufeffsep=;",
+        "Measured on Monday;by hand",
+        "Stamp;Acc X;Acc Y;Acc Z;Gx;Gy;Gz;Remark",
+        "ms;g;g;g;deg/s;deg/s;deg/s;",
+        *(
+            ";".join(
+                [f"{1e3 * (EPOCH_S + t):.13g}", *(decimal_comma(f"{v:.9g}") for v in row), '"a; b"']
+            )
+            for t, row in zip(TIMES_S, np.hstack((ACCEL / G, np.degrees(GYRO))), strict=True)
+        ),
+    ]
+)
+DATES = table(
+    "t,acc_x,acc_y,acc_z,gyro_x_dps,gyro_y_dps,gyro_z_dps", TIMES_S, ACCEL, np.degrees(GYRO)
+)
+DATES = "\n".join(
+    f"2024-02-25T10:05:03.{line[2:].partition(',')[0].ljust(6, '0')}Z,{line.partition(',')[2]}"
+    if line[0] == "0"
+    else line
+    for line in DATES.replace("\n0,", "\n0.00,").splitlines()
+)
+KINDS = {
+    "phone, a file a sensor": (PHONE, Layout(units={"time": "ms"})),
+    "PX4": ({"log_0.csv": PX4}, Layout(units={"time": "us"})),
+    "rostopic": ({"imu.csv": ROSTOPIC}, Layout(units={"time": "ns"})),
+    "semicolons and decimal commas": (PHYPHOX, Layout()),
+    "Excel with remarks and units": ({"a.csv": EXCEL}, Layout(renames={"time": "Stamp"})),
+    "dates": ({"a.csv": DATES}, Layout()),
+    "spaces, no times": (
+        {"a.csv": table("# ax ay az wx wy wz", ACCEL, GYRO, sep="  ")},
+        Layout(rate_hz=100.0),
+    ),
+    "no header, counts": (
+        {"a.csv": table("1,2,3,4,5,6,7", np.arange(40), ACCEL * 100, GYRO)},
+        Layout(
+            columns=("_", "ax", "ay", "az", "wx", "wy", "wz"),
+            rate_hz=100.0,
+            units={"accel": "0.01"},
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_logger_s_files_read_back(tmp_path: Path, kind: str) -> None:
+    files, layout = KINDS[kind]
+    source = tmp_path / "walk"
+    source.mkdir()
+    for name, text in files.items():
+        (source / name).write_text(text, encoding="utf-8")
+    ((bag, told),) = import_tables([source], tmp_path / "bags", layout)
+    values = read_run(bag, IMU, 100.0).values[-40:]
+    np.testing.assert_allclose(values, np.hstack((ACCEL, GYRO)), atol=1e-5)
+    assert not any("left out" in line for line in told)
+
+
+def test_sensors_of_different_rates_make_one_bag(tmp_path: Path) -> None:
+    slow = np.sin(np.arange(20) / 50.0 + 0.003)
+    (tmp_path / "run_accel.csv").write_text(table("t,x,y,z", TIMES_S, ACCEL))
+    (tmp_path / "run_gyro.csv").write_text(
+        table("t,x,y,z", np.arange(20) / 50.0 + 0.003, *[slow] * 3)
+    )
+    (tmp_path / "run_wrench.csv").write_text(table("t,fz", np.arange(80) / 200.0, np.ones(80)))
+    (tmp_path / "other_accel.csv").write_text(table("t,x,y,z", TIMES_S, ACCEL))
+    bags = {bag.name: bag for bag, _ in import_tables([tmp_path], tmp_path / "bags", Layout())}
+    assert sorted(bags) == ["other_accel", "run"]
+    values = read_run(bags["run"], Settings(), 100.0).values[1:38]
+    np.testing.assert_allclose(values[:, :3], ACCEL[1:38], atol=1e-6)
+    np.testing.assert_allclose(values[:, 3], np.sin(TIMES_S[1:38]), atol=1e-4)
+    assert (values[:, 8] == 1.0).all()
+    assert np.isnan(values[:, [6, 7, 9, 10, 11]]).all()
+
+
+def test_an_empty_cell_is_absent(tmp_path: Path) -> None:
+    text = table("time,ax,ay,az,wx,wy,wz", TIMES_S, ACCEL, GYRO)
+    rows = text.splitlines()
+    rows[11] = ",".join([*rows[11].split(",")[:4], "", "", "NaN"])
+    (tmp_path / "a.csv").write_text("\n".join(rows))
+    ((bag, _),) = import_tables([tmp_path], tmp_path / "bags", Layout())
+    values = read_run(bag, IMU, 100.0).values
+    np.testing.assert_allclose(values[:, :3], ACCEL, atol=1e-6)
+    assert np.isnan(values[10, 3:]).all()
+    assert np.isfinite(np.delete(values, 10, axis=0)).all()
+
+
+def test_a_layout_is_saved_and_used_again(tmp_path: Path) -> None:
+    labels = np.repeat([0, 1, 0, 2], 10)
+    (tmp_path / "a.csv").write_text(
+        table("0,1,2,3", np.arange(40), ACCEL, labels).partition("\n")[2]
+    )
+    words = ["import", str(tmp_path / "a.csv"), "--columns", "_ ax ay az label", "--rate-hz", "100"]
+    words += ["--unit", "accel=g", "--label", "0=stable", "--label", "1=slip"]
+    assert main([*words, "--out", str(tmp_path / "one")]) == 0
+    layout = str(tmp_path / "one" / FILE)
+    assert main(["import", words[1], "--layout", layout, "--out", str(tmp_path / "two")]) == 0
+    one, two = (read_run(tmp_path / out / "a", IMU, 100.0) for out in ("one", "two"))
+    np.testing.assert_array_equal(one.values, two.values)
+    np.testing.assert_allclose(one.values[:, :3], G * ACCEL, atol=1e-5)
+    assert one.spans == two.spans
+    assert [(s.first, s.label) for s in one.spans] == [
+        (0, "stable"),
+        (10, "slip"),
+        (20, "stable"),
+        (30, "2"),
+    ]
+    assert len(read_contacts(tmp_path / "two" / "a")) == 4
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("ax,imu_acc_x", {"ax": 0}),
+        ("user acceleration X (G),gravity X (G)", {"ax": 0}),
+        ("time,timestamp,seconds_elapsed", {"time": 0}),
+        ("gx,gy,mx", {}),
+        ("gx (dps),gx_bias", {"wx": 0}),
+        (
+            "wrench.torque.x,force[2],effort_elbow,TimeUS",
+            {"tx": 0, "fz": 1, "effort_elbow": 2, "time": 3},
+        ),
+        ("angularVelocityZ,rotationRateX", {"wz": 0, "wx": 1}),
+    ],
+)
+def test_names_of_columns(header: str, found: dict[str, int]) -> None:
+    columns = columns_of("t", header.split(","), "run", Layout())
+    assert {name: column.at for name, column in columns.items()} == found
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "factor"),
+    [
+        *(("accel", "m/s²", 1.0), ("accel", "mg", G / 1e3), ("accel", "2.5e-3", 2.5e-3)),
+        *(("gyro", "°/s", np.pi / 180), ("gyro", "rpm", np.pi / 30), ("force", "kN", 1e3)),
+        *(("torque", "N·m", 1.0), ("torque", "lbf-in", 0.1129848), ("time", "µs", 1e-6)),
+    ],
+)
+def test_units(quantity: str, unit: str, factor: float) -> None:
+    assert factor_of(quantity, unit) == pytest.approx(factor)
+
+
+def refused(folder: Path, text: str, layout: Layout, name: str = "a.csv") -> str:
+    (folder / name).write_text(text)
+    with pytest.raises(BagError) as caught:
+        list(import_tables([folder], folder / "bags", layout))
+    return str(caught.value)
+
+
+GOOD = table("time,ax,ay,az", TIMES_S, ACCEL)
+
+
+@pytest.mark.parametrize(
+    ("text", "layout", "told"),
+    [
+        (GOOD, Layout(renames={"wx": "gyr"}), "--columns: no file has a column 'gyr'; there are: "),
+        (GOOD, Layout(renames={"vx": "ax"}), "no column is called 'vx'; expected time, label, ax"),
+        (GOOD.replace("ax", "ax (furlong)"), Layout(), "unknown unit; give it with --unit accel=U"),
+        (GOOD.replace("time", "time (days)"), Layout(), "unknown unit; give it with --time-unit U"),
+        (GOOD.replace("ay", "acc_x"), Layout(), "column 'ay' is missing beside ['ax', 'az']"),
+        (GOOD.replace("time,ax", "acc_x,acc2_acc_x"), Layout(), "may both be 'ax': choose with"),
+        (GOOD.partition("\n")[2], Layout(), "no column names; give them with --columns"),
+        (GOOD[:-20], Layout(), "line 41: 3 fields, expected 4 numbers a line; is it cut off?"),
+        ("", Layout(), "it is empty"),
+        (
+            table("time,ax,ay,az", TIMES_S // 0.05, ACCEL),
+            Layout(),
+            "rounded too coarsely? Say --rate-hz",
+        ),
+        (
+            "a,b\n1,2\n",
+            Layout(),
+            "no column of a sensor; name them with --columns, such as ax=NAME",
+        ),
+    ],
+)
+def test_what_will_not_do_is_said_with_the_remedy(
+    tmp_path: Path, text: str, layout: Layout, told: str
+) -> None:
+    message = refused(tmp_path, text, layout)
+    assert told in message
+    assert "\n" not in message
+
+
+def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a_acc.csv").write_text(GOOD)
+    later = table("time,wx,wy,wz", EPOCH_S + TIMES_S, GYRO, fmt="%.13g")
+    assert "not one clock, or not one recording" in refused(tmp_path, later, Layout(), "a_gyro.csv")
+    assert "accel is in" in refused(tmp_path, GOOD, Layout(), "a_gyro.csv")
+    apart = Layout(merge="(.*)")
+    assert len(list(import_tables([tmp_path], tmp_path / "bags", apart))) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("units: {accel: furlong}", "unit 'furlong' of accel: expected m/s^2"),
+        ("units: {speed: g}", "unit of 'speed': expected one of time, accel"),
+        ("units: g", "units is 'g', expected names with values"),
+        ("rate_hz: fast", "rate_hz is 'fast', expected a number"),
+        ("rate_hz: -1", "rate_hz is -1, expected rows a second"),
+        ("merge: '('", "merge is '('"),
+        ("merge: a", "merge is 'a', expected a group ( )"),
+        ("column: [a]", "'column' is unknown, expected columns, renames, units"),
+        ("[a]", "no mapping, expected columns"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_a_bad_layout_is_named(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(BagError) as caught:
+        load_layout(tmp_path / FILE)
+    assert str(caught.value).startswith(f"{tmp_path / FILE}: ")
+    assert told in str(caught.value)
+
+
+def test_columns_are_named_by_place_or_by_name(tmp_path: Path) -> None:
+    assert with_columns(Layout(), "time ax _").columns == ("time", "ax", "_")
+    layout = with_columns(Layout(units={"accel": "g"}), "time=stamp  ax=Acc X (g) effort_a=b")
+    assert layout.renames == {"time": "stamp", "ax": "Acc X (g)", "effort_a": "b"}
+    save_layout(layout, tmp_path / FILE)
+    assert load_layout(tmp_path / FILE) == layout
+    found = columns_of("t", ["stamp", "Acc X (g)"], "run", layout)
+    assert found["ax"] == Column("ax", 1, "Acc X (g)", "g")
