@@ -32,9 +32,10 @@ build:
 	@$(PYTHON) tools/setup_environment.py build
 
 # The path is for a sourced ROS 2, whose Python does not look into .venv/lib for the messages' libraries.
+# A worker a core, of which one has all tests with nodes (test/conftest.py).
 test: build
 	@OMP_NUM_THREADS=1 LD_LIBRARY_PATH="$(CURDIR)/.venv/lib:$$LD_LIBRARY_PATH" .venv/bin/python -m pytest \
-	  --cov --cov-report=term-missing:skip-covered $(ARGS)
+	  -n auto --dist loadgroup --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: setup
 	@.venv/bin/python -m ruff check .
