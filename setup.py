@@ -45,6 +45,7 @@ setup(
     extras_require={
         "dev": requirements("dev"),
         "export": ["pyarrow"],
+        "ray": ["pyarrow", "ray"],
         "report": ["plotly"],
         "simulate": ["mujoco"],
     },

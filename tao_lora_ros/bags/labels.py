@@ -16,7 +16,7 @@ from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.text_files import csv_rows
 from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.texts import MOST_LINE, shown
-from tao_lora_ros.preservation.event_table import Row
+from tao_lora_ros.preservation.parquet import Row
 
 STRING = "std_msgs/msg/String"
 _COLUMNS = ("start_s", "end_s", "label")

@@ -23,7 +23,8 @@ from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Event
 from tao_lora_ros.preservation.event_record import StoreError
-from tao_lora_ros.preservation.event_table import NEEDS_PYARROW, Row, arrow_schema
+from tao_lora_ros.preservation.event_table import COLUMNS
+from tao_lora_ros.preservation.parquet import Row, arrow, arrow_table
 
 UNKNOWN = "unknown"
 _STATE = "observation.state"
@@ -58,10 +59,7 @@ def export_lerobot(events: Iterable[tuple[Row, Event]], folder: Path) -> tuple[i
         StoreError: there are no samples, pyarrow is missing, or the disk does not take it.
     """
     refuse_existing(folder, BagError)
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise StoreError(f"{folder}: {error}; {NEEDS_PYARROW}") from None
+    arrow()
     found = [(row, event) for row, event in events if any(len(r.stamps_ns) > 1 for r in event.raw)]
     if not found:
         raise StoreError(f"{folder}: no event with samples")
@@ -180,7 +178,7 @@ def _episodes(episodes: Sequence[_Episode], pa: Any) -> Any:
         for number, (episode, end) in enumerate(zip(episodes, ends, strict=True))
     ]
     table = pa.Table.from_pylist(rows)
-    said = pa.Table.from_pylist([episode.row for episode in episodes], schema=arrow_schema(pa))
+    said = arrow_table([episode.row for episode in episodes], COLUMNS)
     for name in said.column_names:
         table = table.append_column(f"event/{name}", said[name])
     return table

@@ -11,8 +11,28 @@ from tao_lora_ros.bags.result_bag import ResultBag
 from tao_lora_ros.contact.contact_model import told
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Kept, Phase, Result
+from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.signal.cdr import DecodeError
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a bag is replayed with.
+
+    Args:
+        settings: with the sources.
+        topics: bag topic by source name.
+        artifact: the model; for detection only and not calibrated where there is none for these
+            channels and none was asked for.
+        notices: what to say of it.
+    """
+
+    settings: Settings
+    topics: dict[str, str]
+    artifact: Artifact
+    notices: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -28,12 +48,25 @@ class Replay:
     kept: list[Kept] = field(default_factory=list)
     loads: list[ContactLoad] = field(default_factory=list)
 
+    def take(self, results: Iterable[Result]) -> None:
+        """Keep what a message brought."""
+        for result in results:
+            if isinstance(result, Inference):
+                self.inferences.append(result)
+            elif isinstance(result, Event):
+                self.events.append(result)
+            elif isinstance(result, Kept):
+                self.kept.append(result)
+            else:
+                self.loads.append(result)
+
 
 def replay(
     reader: BagReader,
     pipeline: Pipeline,
     progress: Callable[[int], None] = lambda _: None,
     out: ResultBag | None = None,
+    result: Replay | None = None,
 ) -> Replay:
     """Run a bag through a pipeline.
 
@@ -42,6 +75,7 @@ def replay(
         pipeline: a fresh pipeline.
         progress: called with the number of messages read so far, once a thousand.
         out: where to write messages and results too.
+        result: what takes the results; of another class where not all of them are to be kept.
 
     >>> import numpy as np
     >>> from pathlib import Path
@@ -61,7 +95,7 @@ def replay(
     >>> len(result.inferences), len(result.events)
     (24, 0)
     """
-    result = Replay()
+    result = Replay() if result is None else result
     pipeline.checkpoints.expect(reader.router_states())
     for count, message in enumerate(reader.messages(), start=1):
         if not result.first_stamp_ns:
@@ -70,14 +104,14 @@ def replay(
             result.first_stamp_ns = stamp_ns - round(reader.begin_s * 1e9) if stamp_ns else 0
         source, log_ns, data = message
         results = pipeline.push(source, data, log_ns).results
-        _sort(results, result)
+        result.take(results)
         if out:
             out.take(source, log_ns, data)
             out.tell(results)
         if count % 1000 == 0:
             progress(count)
     results = pipeline.flush()
-    _sort(results, result)
+    result.take(results)
     if out:
         out.tell(results)
     pipeline.intake.finish()
@@ -91,18 +125,6 @@ def _stamp_ns(pipeline: Pipeline, source: int, log_ns: int, data: bytes) -> int:
         return 0
 
 
-def _sort(results: Iterable[Result], into: Replay) -> None:
-    for result in results:
-        if isinstance(result, Inference):
-            into.inferences.append(result)
-        elif isinstance(result, Event):
-            into.events.append(result)
-        elif isinstance(result, Kept):
-            into.kept.append(result)
-        else:
-            into.loads.append(result)
-
-
 def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
     """The replay in numbers, ready for JSON; times in seconds from the first message's stamp."""
     counts = pipeline.counts
@@ -114,7 +136,7 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
         "duty": counts.duty,
         "rejected": dict(pipeline.intake.rejected),
         "sources": {account.name: _account_row(account) for account in pipeline.intake.accounts},
-        "notices": [f"{name}: {text}" for name, text in _notices(pipeline)],
+        "notices": [f"{name}: {text}" for name, text in notices_of(pipeline)],
         "glitches": dict(pipeline.glitches),
         "jumps": dict(pipeline.jumps),
         "contacts_of_walking": counts.contacts_of_walking,
@@ -132,7 +154,7 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
-def _notices(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+def notices_of(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     """Source and text of all that a user should know of the input and what is found in it."""
     for source, account in zip(pipeline.intake.sources, pipeline.intake.accounts, strict=True):
         name = account.name

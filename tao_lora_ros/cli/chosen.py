@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from tao_lora_ros.bags.discover import discover, grid_rate_hz
 from tao_lora_ros.bags.reader import WHOLE, BagReader, bag_topics
+from tao_lora_ros.bags.replay import Chosen
+from tao_lora_ros.cli.arguments import part_of
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import channels_of, source_configs, sources_of_model
@@ -16,22 +18,6 @@ from tao_lora_ros.training.calibrate import detection_only, recalibrate
 
 CALIBRATION_S = 60.0  # of a bag, at most, where nobody gave a calibration
 ALARMS_PER_HOUR = 1.0
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What a command works with.
-
-    Args:
-        settings: with the sources.
-        topics: bag topic by source name.
-        artifact: the model; for detection only and not calibrated where there is none for these
-            channels and none was asked for.
-    """
-
-    settings: Settings
-    topics: dict[str, str]
-    artifact: Artifact
 
 
 def choose(options: Namespace, bag: Path) -> Chosen:
@@ -59,6 +45,19 @@ def choose(options: Namespace, bag: Path) -> Chosen:
             rate_hz = grid_rate_hz(bag, list(reader.topics.values()))
         artifact = detection_only(channels_of(settings), rate_hz)
     return Chosen(settings, topics, artifact)
+
+
+def ready(options: Namespace, bag: Path) -> Chosen:
+    """As `choose`, and calibrated on the bag itself where nobody gave a calibration.
+
+    Raises:
+        CalibrationError: the bag is too short for that.
+    """
+    chosen = choose(options, bag)
+    if chosen.artifact.calibration.has_thresholds:
+        return chosen
+    artifact, notices = calibrated_on_itself(chosen, bag, part_of(options))
+    return replace(chosen, artifact=artifact, notices=notices)
 
 
 def calibrated_on_itself(

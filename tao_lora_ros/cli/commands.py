@@ -18,7 +18,8 @@ from tao_lora_ros.bags.reader import BagError, BagReader, bag_topics
 from tao_lora_ros.bags.replay import replay, summary
 from tao_lora_ros.bags.result_bag import ResultBag
 from tao_lora_ros.cli.arguments import UsageError, part_of
-from tao_lora_ros.cli.chosen import ALARMS_PER_HOUR, calibrated_on_itself, choose
+from tao_lora_ros.cli.chosen import ALARMS_PER_HOUR, choose, ready
+from tao_lora_ros.cli.fleet import replay_into_table
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import TABLE, parameter_file
@@ -54,23 +55,25 @@ def bags_in(paths: list[Path]) -> list[Path]:
     return found
 
 
-def replay_command(options: Namespace) -> None:
-    """`tao-lora replay`."""
+def replay_command(options: Namespace) -> int:
+    """`tao-lora replay`; the exit status."""
+    if options.table:
+        return replay_into_table(options)
+    if len(options.bags) > 1:
+        raise UsageError(f"{len(options.bags)} bags: these need --table FOLDER")
+    options.bag = Path(options.bags[0])
     if options.out:
         refuse_existing(options.out, BagError)
-    chosen = choose(options, options.bag)
-    notices: list[str] = []
+    chosen = (choose if options.calibrate else ready)(options, options.bag)
     settings, topics, artifact = chosen.settings, chosen.topics, chosen.artifact
     if options.calibrate:
         target = (
             artifact.calibration.alarms_per_hour
-            if chosen.artifact.calibration.has_thresholds
+            if artifact.calibration.has_thresholds
             else ALARMS_PER_HOUR
         )
         bags = bags_in(options.calibrate)
         artifact = recalibrate(artifact, bags, settings, topics, target).artifact
-    elif not chosen.artifact.calibration.has_thresholds:
-        artifact, notices = calibrated_on_itself(chosen, options.bag, part_of(options))
     if options.out and not settings.contact_wrench_hz:
         settings = replace(settings, contact_wrench_hz=min(_LOAD_HZ, artifact.rate_hz))
     pipeline = Pipeline(settings, artifact)
@@ -84,7 +87,7 @@ def replay_command(options: Namespace) -> None:
         with writer or nullcontext() as out:
             result = replay(reader, pipeline, partial(_show, bar, task), out)
     numbers = summary(result, pipeline)
-    numbers["notices"] = [*notices, *numbers["notices"]]
+    numbers["notices"] = [*chosen.notices, *numbers["notices"]]
     if options.json:
         with writing(options.json):
             options.json.write_text(json.dumps(numbers, indent=1) + "\n")
@@ -99,6 +102,7 @@ def replay_command(options: Namespace) -> None:
         with writing(options.report):
             write_report(record, options.report)
     _print_summary(numbers)
+    return 0
 
 
 def _print_summary(numbers: dict) -> None:

@@ -17,7 +17,8 @@ from tao_lora_ros.preservation.event_catalogue import find_entry, read_entries, 
 from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_export import export_bag, export_csv
 from tao_lora_ros.preservation.event_record import EventRecord
-from tao_lora_ros.preservation.event_table import Row, event_rows, export_parquet
+from tao_lora_ros.preservation.event_table import event_rows, export_parquet
+from tao_lora_ros.preservation.parquet import Row
 
 
 def add_export_arguments(export: ArgumentParser) -> None:

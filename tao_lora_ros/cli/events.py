@@ -27,8 +27,9 @@ from tao_lora_ros.preservation.event_catalogue import (
 )
 from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_labels import label_event, read_history, undo_label
-from tao_lora_ros.preservation.event_table import Row, event_rows
+from tao_lora_ros.preservation.event_table import event_rows
 from tao_lora_ros.preservation.event_verify import verify
+from tao_lora_ros.preservation.parquet import Row
 from tao_lora_ros.report.event_plot import plot_event
 from tao_lora_ros.signal.source import unit_of
 

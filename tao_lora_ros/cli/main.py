@@ -12,6 +12,7 @@ from tao_lora_ros.cli import commands
 from tao_lora_ros.cli.arguments import add_part_arguments, add_topic_argument, per_hour
 from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
+from tao_lora_ros.cli.fleet import add_table_arguments
 from tao_lora_ros.cli.importing import add_import_parser
 from tao_lora_ros.cli.review import add_review_parser
 from tao_lora_ros.messages.errors import TaoLoraError
@@ -56,10 +57,17 @@ def _parser(command: list[str]) -> argparse.ArgumentParser:
     parser = _Parser(prog="tao-lora", description=__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    replay = subparsers.add_parser("replay", help="run the pipeline on a bag, without ROS")
+    replay = subparsers.add_parser("replay", help="run the pipeline on bags, without ROS")
     replay.set_defaults(run=commands.replay_command)
-    _bag_arguments(replay)
+    replay.add_argument(
+        "bags",
+        nargs="+",
+        metavar="BAG",
+        help="ROS 1 or ROS 2 bag; with --table many, folders, patterns, lists (.txt), URLs",
+    )
+    add_topic_argument(replay)
     add_part_arguments(replay)
+    add_table_arguments(replay)
     replay.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     replay.add_argument("--report", type=Path, metavar="FILE", help="write an HTML report")
     replay.add_argument("--model", type=Path, metavar="DIR", help="artifact folder")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.results import Kind
 from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_labels import Label, read_labels
 from tao_lora_ros.preservation.event_record import StoreError
+from tao_lora_ros.preservation.parquet import EVENT_COLUMNS, Row, arrow_table, write_parquet
 
-Row = dict[str, Any]
-NEEDS_PYARROW = "this needs pyarrow: pip install tao_lora_ros[export]"
+COLUMNS = {
+    **{"number": "int64", "folder": "string"},
+    **EVENT_COLUMNS,
+    **{"labelled_by": "string", "labelled_ns": "int64", "model_label": "string"},
+    **{"messages": "int64", "size": "int64", "sha256": "string"},
+}
 
 
 def event_rows(store: Path, entries: Iterable[Entry]) -> list[Row]:
@@ -54,23 +58,4 @@ def export_parquet(rows: list[Row], file: Path) -> None:
         StoreError: `file` exists or cannot be written, or pyarrow is missing.
     """
     refuse_existing(file, StoreError)
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise StoreError(f"{file}: {error}; {NEEDS_PYARROW}") from None
-    table = pa.Table.from_pylist(rows, schema=arrow_schema(pa))
-    try:
-        parquet.write_table(table, file)
-    except OSError as error:
-        raise StoreError(f"{file}: {error.strerror or error}") from None
-
-
-def arrow_schema(pa: Any) -> Any:
-    """The types of the columns of `event_rows`; `pa` is pyarrow, which need not be there."""
-    plain = {"int": pa.int64(), "str": pa.string(), "bool": pa.bool_()}
-    types = {field.name: plain.get(str(field.type), pa.float64()) for field in fields(Entry)}
-    types |= dict.fromkeys(("kind", "label", "labelled_by", "model_label"), pa.string())
-    types |= {"channels": pa.list_(pa.string()), "shares": pa.list_(pa.float64())}
-    types |= {"duration": pa.float64(), "labelled_ns": pa.int64()}
-    return pa.schema(types.items())
+    write_parquet(arrow_table(rows, COLUMNS), file)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.messages.results import Event
 from tao_lora_ros.preservation.event_record import EventRecord, StoreError
-from tao_lora_ros.preservation.event_table import Row
 from tao_lora_ros.preservation.message_types import message_types
+from tao_lora_ros.preservation.parquet import Row
 from tao_lora_ros.report.traces import AXES, decimate, title_of
 from tao_lora_ros.signal.source import axis_of, quantities
 

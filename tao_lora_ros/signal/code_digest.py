@@ -14,6 +14,8 @@ PACKAGE = Path(__file__).resolve().parents[1]
 COMPILED = ("signal", "detection", "contact", "runtime", "engine/scores.py")
 # What makes rows of bags.
 ROWS = ("messages", "signal", "detection", "contact", "engine", "bags")
+# What makes events of bags.
+REPLAY = (*ROWS, "model", "preservation", "runtime", "fleet", "training/calibrate.py")
 
 
 def digest(places: tuple[str, ...], package: Path = PACKAGE) -> str:

@@ -14,8 +14,8 @@ PACKAGE = ROOT / "tao_lora_ros"
 LAYERS = [
     *("kernels", "messages", "signal", "quantization", "detection", "contact"),
     *("model", "preservation"),
-    *("runtime", "hardware", "engine", "bags", "report", "training", "simulation", "benchmarks"),
-    *("ros", "cli"),
+    *("runtime", "hardware", "engine", "bags", "report", "fleet"),
+    *("training", "simulation", "benchmarks", "ros", "cli"),
 ]
 ROS = {
     *("rclpy", "launch", "launch_ros", "ament_index_python", "rosidl_runtime_py"),

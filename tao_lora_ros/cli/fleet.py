@@ -1,0 +1,133 @@
+"""`tao-lora replay BAGS... --table FOLDER`: many bags on all cores or a Ray cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TextColumn
+
+from tao_lora_ros.cli.arguments import UsageError, part_of
+from tao_lora_ros.cli.chosen import ready
+from tao_lora_ros.engine.settings import Settings, read_settings
+from tao_lora_ros.fleet.find import Bag, find_bags
+from tao_lora_ros.fleet.run import Run, replay_all
+from tao_lora_ros.fleet.task import How, artifact_sha256
+from tao_lora_ros.fleet.workers import LocalWorkers, Workers
+from tao_lora_ros.messages.texts import MOST_LINE, shown
+from tao_lora_ros.model.artifact import default_artifact, load_artifact
+
+_ONE_BAG = ("json", "report", "out", "store", "calibrate")
+_SAY_S = 30.0  # between lines of progress where nobody sees a bar
+
+
+def add_workers_arguments(parser: ArgumentParser) -> None:
+    """`--workers` and `--ray`: what works on many bags."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    where.add_argument(
+        "--ray", metavar="ADDRESS", help="a Ray cluster that runs; auto: one that runs here"
+    )
+
+
+def add_table_arguments(parser: ArgumentParser) -> None:
+    """What a replay of many bags takes beside what one takes."""
+    parser.add_argument(
+        "--table", type=Path, metavar="FOLDER", help="many bags: Parquet tables, gone on with"
+    )
+    parser.add_argument(
+        "--robot",
+        default="",
+        metavar="REGEX",
+        help="the robot is this expression's first group in a bag's path (default: its folder)",
+    )
+    parser.add_argument("--windows", action="store_true", help="a table of windows too")
+    parser.add_argument(
+        "--strict", action="store_true", help="status 1 where a bag cannot be replayed"
+    )
+    add_workers_arguments(parser)
+
+
+def workers_of(
+    options: Namespace,
+) -> Callable[[Callable[[Any], Any]], AbstractContextManager[Workers]]:
+    """What opens the workers that were asked for."""
+    if options.ray:
+        from tao_lora_ros.fleet.ray_workers import RayWorkers
+
+        return partial(RayWorkers, address=options.ray)
+    count = len(os.sched_getaffinity(0)) if options.workers is None else options.workers
+    if count < 1:
+        raise UsageError(f"--workers is {count}, expected 1 or more")
+    return partial(LocalWorkers, count=count)
+
+
+def how_of(options: Namespace) -> How:
+    """How the options say that each bag is replayed.
+
+    Raises:
+        TaoLoraError: the parameter file or the model will not do.
+    """
+    settings = read_settings(options.params_file) if options.params_file else Settings()
+    model = options.model or settings.model or default_artifact()
+    said = [asdict(settings) | {"model": ""}, bool(options.params_file), options.topic]
+    said.append(artifact_sha256(load_artifact(Path(model))))
+    names = ("topic", "params_file", "model", "from_s", "to_s")
+    asked = Namespace(**{name: getattr(options, name) for name in names})
+    return How(partial(ready, asked), json.dumps(said), part_of(options), options.windows)
+
+
+def replay_into_table(options: Namespace) -> int:
+    """`tao-lora replay BAGS... --table FOLDER`; 1 where a bag failed and that was asked for."""
+    for name in _ONE_BAG:
+        if getattr(options, name):
+            raise UsageError(f"--{name} is of one bag, it does not go with --table")
+    bags, how = find_bags(options.bags, options.robot), how_of(options)
+    with _Shown() as shown_run:
+        run = replay_all(bags, how, options.table, workers_of(options), shown_run.tell)
+    print(
+        f"{run.bags} bags: {run.finished} replayed, {run.skipped} done before, {run.failed} bad; "
+        f"{run.events} events in {run.robot_s:.0f} s of recordings, "
+        f"{run.speed:.0f} times real time\n{options.table}"
+    )
+    return int(options.strict and run.failed > 0)
+
+
+class _Shown:
+    """Tells how far a run is: by a bar on a terminal, else by a line now and then."""
+
+    def __init__(self) -> None:
+        columns = BarColumn(), TextColumn("{task.description}")
+        self._bar = Progress(*columns, transient=True, disable=not sys.stderr.isatty())
+        self._task = self._bar.add_task("", total=None)
+        self._said_s = time.monotonic()
+
+    def tell(self, bag: Bag, error: str, run: Run) -> None:
+        text = f"{run.finished + run.skipped} of {run.bags} bags, {run.failed} bad"
+        text += f", {run.speed:.0f} times real time, {run.left_s:.0f} s left"
+        self._bar.update(
+            self._task, description=text, completed=run.bytes_done, total=run.bytes_all
+        )
+        named = error if error.startswith(bag.name) else f"{bag.name}: {error}"
+        lines = [shown(named, MOST_LINE)] if error else []
+        if self._bar.disable and time.monotonic() - self._said_s > _SAY_S:
+            self._said_s = time.monotonic()
+            lines.append(text)
+        for line in lines:
+            print(line, file=sys.stderr)
+
+    def __enter__(self) -> _Shown:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()

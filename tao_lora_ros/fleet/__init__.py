@@ -1,0 +1,1 @@
+"""Many bags: found, replayed on all cores or a Ray cluster, kept as Parquet, compared."""

@@ -1,0 +1,78 @@
+"""The workers of a Ray cluster that runs already; it has this package, and sees the bags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from tao_lora_ros.fleet.errors import FleetError
+
+_AHEAD = 2  # tasks a core: one works, one waits there
+
+
+class RayWorkers:
+    """Tasks of a Ray cluster, one a core, see `Workers`.
+
+    Args:
+        work: what is done to an item, picklable; what it raises, `take` raises.
+        address: of the cluster, as `ray.init` takes it; "auto" finds one that runs here.
+
+    Raises:
+        FleetError: Ray is not installed, or there is no such cluster.
+    """
+
+    def __init__(self, work: Callable[[Any], Any], address: str) -> None:
+        try:
+            import ray
+        except ImportError as error:
+            reason = f"{error}; this needs Ray: pip install tao_lora_ros[ray]"
+            raise FleetError(f"--ray {address}: {reason}") from None
+        try:
+            ray.init(address, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise FleetError(f"--ray {address}: {' '.join(str(error).split())}") from None
+        self._ray = ray
+        # Tries are counted by `done`; Ray's own would not be seen.
+        environment = {"env_vars": {"OMP_NUM_THREADS": "1"}}
+        self._work = ray.remote(num_cpus=1, max_retries=0, runtime_env=environment)(work)
+        self._tasks: dict[Any, Any] = {}
+
+    @property
+    def free(self) -> int:
+        """See `Workers`; a cluster grows and shrinks."""
+        cores = int(self._ray.cluster_resources().get("CPU", 0))
+        return max(_AHEAD * cores, 1) - self.busy
+
+    @property
+    def busy(self) -> int:
+        """See `Workers`."""
+        return len(self._tasks)
+
+    def give(self, item: Any) -> None:
+        """See `Workers`."""
+        self._tasks[self._work.remote(item)] = item
+
+    def take(self) -> list[tuple[Any, Any]]:
+        """See `Workers`."""
+        ready, _ = self._ray.wait(list(self._tasks), num_returns=1)
+        return [(self._tasks.pop(task), self._result(task)) for task in ready]
+
+    def _result(self, task: Any) -> Any:
+        try:
+            return self._ray.get(task)
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except self._ray.exceptions.RayError:  # a worker or its machine is gone
+            return None
+
+    def __enter__(self) -> RayWorkers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ray.shutdown()

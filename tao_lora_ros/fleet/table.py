@@ -1,0 +1,174 @@
+"""The folder of a fleet's tables: a receipt and rows a bag, and of them one file a robot and day.
+
+    receipts/ID.json, ID.KEY.events.parquet, …   written as bags are done; what a run goes by
+    events/robot=R/day=D/rows.parquet, bags/…, …   made of these; what everybody else reads
+
+A receipt is written after the rows that it names, in one step. So whatever is killed, a bag is done
+or is not; files of partitions that do not have their bags are made anew by the next run.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+from tao_lora_ros.fleet.columns import BAGS, TABLES
+from tao_lora_ros.fleet.errors import FleetError
+from tao_lora_ros.fleet.task import Outcome
+from tao_lora_ros.messages.files import replace_file
+from tao_lora_ros.preservation.parquet import Row, arrow, arrow_table, write_parquet
+
+_MADE_OF = b"tao_lora_made_of"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What is known of a bag that was done.
+
+    Args:
+        key: of `How`; empty where it is to be tried again.
+        stamp: of the bag's files then.
+        robot: whose it is.
+        row: of the table of bags.
+        files: size of each file of rows, by the table's name.
+    """
+
+    key: str
+    stamp: str
+    robot: str
+    row: Row
+    files: dict[str, int]
+
+    @property
+    def place(self) -> str:
+        """Folder within each table."""
+        # Of an unreadable bag the epoch: not every reader takes null for a partition's day.
+        begun = _EPOCH + timedelta(microseconds=(self.row.get("first_ns") or 0) // 1000)
+        return f"robot={quote(self.robot, safe='')}/day={begun.date().isoformat()}"
+
+
+class Table:
+    """The tables of a folder, for one run at a time.
+
+    Raises:
+        FleetError: another run is writing there, or the folder cannot be used.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._done = folder / "receipts"
+        try:
+            self._done.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno == errno.EWOULDBLOCK:
+                raise FleetError(f"{folder}: another run is writing there") from None
+            raise FleetError(f"{error.filename or folder}: {error.strerror}") from None
+        self.receipts = {receipt.row["bag"]: receipt for receipt in self._read()}
+
+    def _read(self) -> Iterable[Receipt]:
+        for file in sorted(self._done.glob("*.json")):
+            with suppress(OSError, ValueError, TypeError, KeyError):  # damaged: done again
+                receipt = Receipt(**json.loads(file.read_bytes()))
+                files = ((self._rows(receipt, table), n) for table, n in receipt.files.items())
+                if all(rows.stat().st_size == size for rows, size in files):
+                    yield receipt
+
+    def put(self, outcome: Outcome) -> None:
+        """Keep what became of a bag; it is done from here on."""
+        name, stamp = outcome.bag.name, outcome.bag.stamp
+        if outcome.row is None:
+            receipt = replace(self.receipts[name], stamp=stamp)
+        else:
+            sizes = {table: len(data) for table, data in outcome.files.items()}
+            receipt = Receipt(outcome.key, stamp, outcome.bag.robot, outcome.row, sizes)
+            for table, data in outcome.files.items():
+                replace_file(self._rows(receipt, table), data)
+        replace_file(self._done / f"{_id(name)}.json", json.dumps(asdict(receipt)).encode())
+        self.receipts[name] = receipt
+        kept = {self._rows(receipt, table) for table in receipt.files}
+        for file in set(self._done.glob(f"{_id(name)}.*.parquet")) - kept:
+            file.unlink()
+
+    def _rows(self, receipt: Receipt, table: str) -> Path:
+        key = receipt.key[:16] or "failed"
+        return self._done / f"{_id(receipt.row['bag'])}.{key}.{table}.parquet"
+
+    def assemble(self) -> int:
+        """Bring the files that others read up to the receipts; returns how many were written."""
+        places: defaultdict[str, list[Receipt]] = defaultdict(list)
+        for _, receipt in sorted(self.receipts.items()):
+            places[receipt.place].append(receipt)
+        written = sum(self._make(place, receipts) for place, receipts in places.items())
+        for table in TABLES:
+            for file in (self._folder / table).glob("*/*/rows.parquet"):
+                if str(file.parent.relative_to(self._folder / table)) not in places:
+                    file.unlink()
+        return written
+
+    def _make(self, place: str, receipts: list[Receipt]) -> int:
+        """The tables' files of a robot and day, where they are not yet made of these receipts."""
+        pa, written = arrow(), 0
+        for table in TABLES:
+            file = self._folder / table / place / "rows.parquet"
+            of = [receipt for receipt in receipts if table == "bags" or table in receipt.files]
+            made_of = _digest([[r.row["bag"], r.key, r.row.get("seconds")] for r in of])
+            if not of:
+                file.unlink(missing_ok=True)
+            elif _made_of(file) != made_of:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                if table == "bags":
+                    rows = arrow_table((_with_counts(r.row) for r in of), BAGS)
+                else:
+                    read = pa.parquet.read_table
+                    rows = pa.concat_tables([read(self._rows(r, table)) for r in of])
+                metadata = {**(rows.schema.metadata or {}), _MADE_OF: made_of.encode()}
+                write_parquet(rows.replace_schema_metadata(metadata), file)
+                written += 1
+        return written
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._lock)
+
+
+def _with_counts(row: Row) -> Row:
+    """JSON made lists of the pairs of a column of counts, pyarrow wants tuples."""
+    return row | {"refused": [tuple(pair) for pair in row.get("refused") or ()]}
+
+
+def _made_of(file: Path) -> str:
+    try:
+        metadata: dict[bytes, Any] = arrow().parquet.read_schema(file).metadata or {}
+        return metadata.get(_MADE_OF, b"").decode()
+    except (OSError, ValueError):  # pyarrow's own errors are of these kinds
+        return ""
+
+
+def _id(bag: str) -> str:
+    return hashlib.sha256(bag.encode()).hexdigest()[:32]
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

@@ -1,0 +1,317 @@
+"""Many bags into tables: the same as one by one, gone on with after whatever happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fleet_items import refuse, square
+from models import small_artifact
+from recordings import motion, write_ros1, write_ros2
+
+from tao_lora_ros.bags.reader import WHOLE, BagReader
+from tao_lora_ros.bags.replay import Chosen, replay
+from tao_lora_ros.cli.main import main
+from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.fleet.columns import event_row, window_row
+from tao_lora_ros.fleet.errors import FleetError
+from tao_lora_ros.fleet.find import find_bags
+from tao_lora_ros.fleet.run import Run, replay_all
+from tao_lora_ros.fleet.table import Table
+from tao_lora_ros.fleet.task import How
+from tao_lora_ros.fleet.workers import LocalWorkers, done
+from tao_lora_ros.messages.results import Phase
+from tao_lora_ros.model.artifact import save_artifact
+
+parquet = pytest.importorskip("pyarrow.parquet")
+ROOT = Path(__file__).resolve().parents[2]
+DAY_NS = 86_400_000_000_000
+
+
+class Here:
+    """Workers that are this process."""
+
+    def __init__(self, work: Any) -> None:
+        self.work, self.items = work, []
+
+    @property
+    def free(self) -> int:
+        return 1 - self.busy
+
+    @property
+    def busy(self) -> int:
+        return len(self.items)
+
+    def give(self, item: Any) -> None:
+        self.items.append(item)
+
+    def take(self) -> list[tuple[Any, Any]]:
+        return [(item, self.work(item)) for item in [self.items.pop()]]
+
+
+def here(work: Any) -> Any:
+    return nullcontext(Here(work))
+
+
+def choose(bag: Path) -> Chosen:
+    return Chosen(Settings(), {}, small_artifact())
+
+
+HOW = How(choose, "small", WHOLE, windows=True)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two robots, two days, a ROS 1 bag, and a bag that is cut short."""
+    folder = tmp_path_factory.mktemp("fleet")
+    for robot in ("left", "right arm"):
+        (folder / robot).mkdir()
+    write_ros2(folder / "left" / "monday", motion(1.3, [0.7, 1.1], seed=1))
+    later = motion(1.0, [0.7], seed=2, start_ns=1_700_000_000_000_000_000 + DAY_NS)
+    write_ros1(folder / "left" / "tuesday.bag", later)
+    write_ros2(folder / "right arm" / "monday", motion(1.0, [0.8], seed=3))
+    (folder / "right arm" / "cut.mcap").write_bytes(b"\x89MCAP0\r\n" + bytes(100))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What all tests may read of these bags."""
+    folder = tmp_path_factory.mktemp("table") / "t"
+    told = run(made, folder)
+    assert (told.bags, told.finished, told.events, told.failed) == (4, 4, 4, 1)
+    return folder
+
+
+@pytest.fixture
+def bags(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "bags"))
+
+
+def run(bags: Path, table: Path, how: How = HOW) -> Run:
+    return replay_all(find_bags([str(bags)]), how, table, here)
+
+
+def rows(table: Path, name: str = "events") -> list[dict[str, Any]]:
+    """All but how long it took."""
+    found = parquet.read_table(table / name).to_pylist()
+    kept = [{k: v for k, v in row.items() if k != "seconds"} for row in found]
+    return sorted(kept, key=lambda row: json.dumps(row, default=str))
+
+
+def test_tables_hold_what_single_replays_give(made: Path, table: Path) -> None:
+    events, windows = [], []
+    for bag in ("left/monday", "left/tuesday.bag", "right arm/monday"):
+        pipeline = Pipeline(Settings(backend="cpu"), small_artifact())
+        with BagReader(made / bag, source_configs(Settings())) as reader:
+            result = replay(reader, pipeline)
+        of = {"bag": str(made / bag)}
+        ended = [e for e in result.events if e.phase is Phase.END]
+        events += [of | event_row(event) for event in ended]
+        windows += [of | window_row(inference) for inference in result.inferences]
+    assert len(events) == 4
+    found = rows(table)
+    key = lambda row: (row["bag"], row["onset_ns"])  # noqa: E731
+    for row, event in zip(sorted(found, key=key), sorted(events, key=key), strict=True):
+        assert row | event == row
+        assert len(row["bag_sha256"]) == 64
+    stored = rows(table, "windows")
+    key = lambda row: (row["bag"], row["stamp_ns"])  # noqa: E731
+    for row, window in zip(sorted(stored, key=key), sorted(windows, key=key), strict=True):
+        assert row | window | {"probabilities": list(window["probabilities"])} == row
+
+
+def test_a_bag_is_a_row_whatever_became_of_it(table: Path) -> None:
+    found = {Path(row["bag"]).name: row for row in rows(table, "bags")}
+    good = {row["robot"] for row in found.values() if row["error"] is None}
+    assert good == {"left", "right arm"}
+    assert "not a readable bag" in found["cut.mcap"]["error"]
+    tuesday = found["tuesday.bag"]
+    assert (tuesday["day"], tuesday["messages"]) == ("2023-11-15", 1000)
+    assert tuesday["messages"] == tuesday["used"] + tuesday["unused"]
+    assert tuesday["refused"] == []
+    assert tuesday["duration"] == pytest.approx(0.998, abs=0.01)
+    metadata = parquet.read_schema(next((table / "bags").glob("*/*/*"))).metadata
+    assert metadata[b"tao_lora_schema"] == b"1"
+
+
+def test_only_what_is_new_or_changed_is_replayed(bags: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t"
+    run(bags, table)
+    before = rows(table, "bags"), rows(table)
+    assert run(bags, table).finished == 0
+    os.utime(bags / "left" / "monday" / "monday.mcap")  # looked at again, the same
+    told = run(bags, table)
+    assert (told.finished, told.skipped, told.failed) == (0, 4, 1)
+    assert (rows(table, "bags"), rows(table)) == before
+    write_ros2(bags / "left" / "wednesday", motion(0.5, seed=4))
+    assert run(bags, table).finished == 1
+    shutil.rmtree(bags / "left" / "monday")
+    write_ros2(bags / "left" / "monday", motion(0.5, seed=5))
+    assert run(bags, table).finished == 1
+    assert not [row for row in rows(table) if row["bag"].endswith("left/monday")]
+    assert run(bags, table, replace(HOW, inputs="other settings")).finished == 5
+    assert run(bags, table, replace(HOW, inputs="other settings", windows=False)).finished == 5
+    assert not list((table / "windows").glob("*/*/*"))
+
+
+def damage_nothing_read(table: Path) -> None:
+    for file in (table / "events").rglob("*.parquet"):
+        file.unlink()
+
+
+def damage_receipts(table: Path) -> None:
+    file = next(table.glob("receipts/*.json"))
+    file.write_bytes(file.read_bytes()[:40])
+
+
+def damage_rows(table: Path) -> None:
+    next(table.glob("receipts/*.parquet")).unlink()
+
+
+@pytest.mark.parametrize("damage", [damage_nothing_read, damage_receipts, damage_rows])
+def test_a_damaged_table_is_made_whole(
+    made: Path, table: Path, tmp_path: Path, damage: Any
+) -> None:
+    damaged = shutil.copytree(table, tmp_path / "t")
+    damage(damaged)
+    run(made, damaged)
+    assert (rows(damaged, "bags"), rows(damaged)) == (rows(table, "bags"), rows(table))
+
+
+def test_one_run_at_a_time_writes(bags: Path, tmp_path: Path) -> None:
+    with Table(tmp_path / "t"), pytest.raises(FleetError, match="another run is writing"):
+        run(bags, tmp_path / "t")
+
+
+def test_a_killed_worker_costs_one_item(tmp_path: Path) -> None:
+    with LocalWorkers(partial(square, tmp_path), 2) as workers:
+        assert sorted(done(workers, range(6))) == [(i, None if i == 3 else i * i) for i in range(6)]
+
+
+def test_what_a_worker_raises_ends_the_run() -> None:
+    with LocalWorkers(refuse, 1) as workers, pytest.raises(FleetError, match="another version"):
+        list(done(workers, range(3)))
+
+
+@pytest.fixture(scope="module")
+def command(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table that the command made by two processes."""
+    folder = tmp_path_factory.mktemp("command")
+    save_artifact(small_artifact(), folder / "model")
+    arguments = ["replay", made, "--table", folder / "fleet", "--model", folder / "model"]
+    assert main([*map(str, arguments), "--workers", "2"]) == 0
+    return folder
+
+
+def test_the_command_on_two_processes_gives_the_same(
+    command: Path, made: Path, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rows(command / "fleet") == rows(table)
+    arguments = ["replay", str(made), "--table", str(command / "fleet")]
+    arguments += ["--model", str(command / "model"), "--strict"]
+    assert main(arguments) == 1
+    assert "4 bags: 0 replayed, 4 done before, 1 bad" in capsys.readouterr().out
+
+
+def test_arguments_that_do_not_go_together(tmp_path: Path, capsys: Any) -> None:
+    assert main(["replay", "a", "b"]) == 1
+    assert "2 bags: these need --table FOLDER" in capsys.readouterr().err
+    table = ["--table", str(tmp_path / "t")]
+    assert main(["replay", "a", *table, "--json", "x"]) == 1
+    assert "--json is of one bag" in capsys.readouterr().err
+    assert main(["replay", "a", *table, "--workers", "0"]) == 1
+    assert "--workers is 0" in capsys.readouterr().err
+
+
+def names(found: list[Any], folder: Path) -> list[str]:
+    return [os.path.relpath(bag.name, folder) for bag in found]
+
+
+def test_bags_are_found_by_folder_pattern_list_and_url(made: Path, tmp_path: Path) -> None:
+    every = ["left/monday", "left/tuesday.bag", "right arm/cut.mcap", "right arm/monday"]
+    assert names(find_bags([str(made)]), made) == every
+    assert names(find_bags([f"{made}/*/mon*"]), made) == [every[0], every[3]]
+    assert names(find_bags([f"{made}/left/monday", f"{made}/left/"]), made) == every[:2]
+    listed = tmp_path / "bags.txt"
+    listed.write_text(f"{made}/right arm\n\n{made}/left/monday\n")
+    assert names(find_bags([str(listed)]), made) == [*every[2:], every[0]]
+    (made / "left" / "loop").symlink_to(made)
+    assert len(find_bags([str(made)])) == 4
+    (made / "left" / "loop").unlink()
+    pytest.importorskip("fsspec")
+    found = find_bags([f"file://{made}", f"file://{made}/*/*.mcap"])
+    assert [bag.name for bag in found] == [f"file://{made}/{name}" for name in every]
+    local = {bag.name: bag.size for bag in find_bags([str(made)])}
+    assert {bag.name.removeprefix("file://"): bag.size for bag in found} == local
+
+
+def test_bags_at_urls_give_the_same_events(made: Path, table: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    told = replay_all(find_bags([f"file://{made}"]), HOW, tmp_path / "t", here)
+    assert (told.finished, told.failed) == (4, 1)
+    remote = [row | {"bag": row["bag"].removeprefix("file://")} for row in rows(tmp_path / "t")]
+    assert remote == rows(table)
+
+
+def test_names_that_mean_no_bag(tmp_path: Path) -> None:
+    with pytest.raises(FleetError, match="no bag in this folder"):
+        find_bags([str(tmp_path)])
+    with pytest.raises(FleetError, match="nothing is called so"):
+        find_bags([f"{tmp_path}/*.mcap"])
+    with pytest.raises(FleetError, match="no group 1"):
+        find_bags([f"{tmp_path}/x"], r"robot_(\d+)")
+    assert find_bags([f"{tmp_path}/robot_7/x"], r"robot_(\d+)")[0].robot == "7"
+
+
+def test_a_missing_bag_is_tried_again(tmp_path: Path) -> None:
+    told = replay_all(find_bags([str(tmp_path / "x")]), HOW, tmp_path / "t", here)
+    (row,) = rows(tmp_path / "t", "bags")
+    assert row["error"].endswith("no such bag")
+    write_ros2(tmp_path / "x", motion(0.5))
+    told = replay_all(find_bags([str(tmp_path / "x")]), HOW, tmp_path / "t", here)
+    assert (told.finished, told.failed) == (1, 0)
+
+
+def questions() -> list[str]:
+    """The queries of the documentation."""
+    return re.findall(r"^```sql\n(.*?)^```", (ROOT / "docs" / "fleets.md").read_text(), re.M | re.S)
+
+
+def test_duckdb_answers_the_questions_of_the_documentation(
+    command: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    monkeypatch.chdir(command)
+    run(made, command / "before", replace(HOW, part_s=(0.0, 0.9)))  # a release that missed events
+    hardest, changed, origins = (duckdb.sql(text).fetchall() for text in questions())
+    events = rows(command / "fleet")
+    of = {row["robot"]: [e for e in events if e["robot"] == row["robot"]] for row in events}
+    assert [row[:2] for row in hardest] == sorted(
+        ((robot, len(found)) for robot, found in of.items()),
+        key=lambda pair: -max(e["peak_force"] for e in of[pair[0]]),
+    )
+    assert [row[2] for row in hardest] == [max(e["peak_force"] for e in of[r[0]]) for r in hardest]
+    assert changed == [("left", 1, 2)]
+    assert sum(row[2] for row in origins) == len(events)
+    assert {row[0] for row in origins} == {e["channels"][0] for e in events}
+
+
+def test_pandas_and_polars_read_the_folders(command: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    polars = pytest.importorskip("polars")
+    for name in ("events", "bags"):
+        count = len(rows(command / "fleet", name))
+        assert len(pandas.read_parquet(command / "fleet" / name)) == count
+        lazy = polars.scan_parquet(command / "fleet" / name)
+        assert lazy.select("robot", "day").collect().height == count
