@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -29,7 +30,7 @@ class RayWorkers:
             reason = f"{error}; this needs Ray: pip install tao_lora_ros[ray]"
             raise FleetError(f"--ray {address}: {reason}") from None
         try:
-            ray.init(address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise FleetError(f"--ray {address}: {' '.join(str(error).split())}") from None
         self._ray = ray
