@@ -31,7 +31,10 @@ setup(
     packages=["tao_lora_ros.kernels", *find_packages(include=["tao_lora_ros", "tao_lora_ros.*"])],
     package_dir={"tao_lora_ros.kernels": "kernels"},
     package_data={
-        "tao_lora_ros": ["**/*.html", "**/*.json", "model/artifacts/**/*.safetensors"],
+        "tao_lora_ros": [
+            *("**/*.html", "**/*.json", "model/artifacts/**/*.safetensors"),
+            *("report/page/*.css", "report/page/*.js", "report/page/*.LICENSE"),
+        ],
         "tao_lora_ros.kernels": ["**/*.json"],
     },
     # And what this file itself reads, so that a source archive holds it too.
@@ -46,7 +49,6 @@ setup(
         "dev": requirements("dev"),
         "export": ["pyarrow"],
         "ray": ["pyarrow", "ray"],
-        "report": ["plotly"],
         "simulate": ["mujoco"],
     },
     entry_points={"console_scripts": ["tao-lora = tao_lora_ros.cli.entry:main"]},

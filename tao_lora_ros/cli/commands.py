@@ -32,6 +32,7 @@ from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.report.calibration_plot import plot_calibration
 from tao_lora_ros.report.record import record_replay
+from tao_lora_ros.report.report import write_report
 from tao_lora_ros.training.calibrate import recalibrate
 
 _LOAD_HZ = 100.0  # of the contact load in a bag, where the settings want no topic of it
@@ -96,8 +97,6 @@ def replay_command(options: Namespace) -> int:
             for kept in result.kept:
                 store.append(EventRecord.of(kept, recorded))
     if options.report:
-        with _needs("plotly"):
-            from tao_lora_ros.report.report import write_report
         record = record_replay(options.bag, result, pipeline, artifact, topics, part_of(options))
         with writing(options.report):
             write_report(record, options.report)
@@ -149,7 +148,7 @@ def _needs(package: str) -> Iterator[None]:
 
 def demo_command(options: Namespace) -> int:
     """`tao-lora demo`."""
-    with _needs("ROS 2 and plotly"):
+    with _needs("ROS 2"):
         from tao_lora_ros.cli.demo import run_demo
     return run_demo(options)
 
@@ -209,7 +208,7 @@ def calibrate_command(options: Namespace) -> None:
     with writing(options.out):
         save_artifact(made.artifact, options.out)
     if options.plot:
-        with _needs("plotly"), writing(options.plot):
+        with writing(options.plot):
             plot_calibration(made.artifact, made.findings, made.left_out, options.plot)
     for line in made.lines(chosen.settings):
         print(line)

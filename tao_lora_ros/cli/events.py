@@ -67,7 +67,7 @@ def add_events_parser(subparsers: Any) -> None:
 
     plot = _add(commands, "plot", draw_event, "an event's raw samples as a picture")
     plot.add_argument("number", type=int)
-    plot.add_argument("--out", type=Path, required=True, metavar="FILE", help=".html or .png")
+    plot.add_argument("--out", type=Path, required=True, metavar="FILE", help="an .html page")
 
     _add(commands, "verify", verify_events, "check every event; status 1 where one is damaged")
 
@@ -201,7 +201,7 @@ def draw_event(options: Namespace) -> None:
     entry, record = read_event(options.store, options.number)
     title = f"Event {entry.number}, {_time(entry.onset_ns)} UTC, score {entry.peak_score:.2f}"
     title = ", ".join(filter(None, (title, entry.label, record.event.size.text)))
-    plot_event(record.event, title, options.out)
+    plot_event(record.event, title, options.store, options.out)
     print(options.out)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from tao_lora_ros.detection import tail
 from tao_lora_ros.detection.findings import Findings
 from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.report.charts import chart, line, mark, write_charts
+from tao_lora_ros.report.traces import AXES
 
 
 def plot_calibration(
@@ -24,11 +27,8 @@ def plot_calibration(
         file: the page.
 
     Raises:
-        ImportError: plotly is missing.
+        OSError: the file cannot be written.
     """
-    import plotly.graph_objects as go
-    from plotly.colors import qualitative
-
     calibration, rate_hz = artifact.calibration, artifact.rate_hz
     names = [f"{rows} rows" for rows in calibration.scales]
     names += [
@@ -36,38 +36,31 @@ def plot_calibration(
         for level in calibration.level_channels
     ]
     values = tail.join(findings.statistics, rate_hz)
-    figure = go.Figure()
-    for i, threshold in enumerate(calibration.all_thresholds):
-        fit = tail.tail_of(values[:, i], rate_hz)
+    hours = findings.used_s / 3600.0
+    series, marks = [], []
+    for column, name, threshold, color in zip(
+        values.T, names, calibration.all_thresholds, cycle(AXES), strict=False
+    ):
+        fit = tail.tail_of(column, rate_hz)
         if threshold >= tail.NEVER or not fit.excess:
             continue
-        color = qualitative.Plotly[i]
-        at = tail.peaks(values[:, i], tail.cluster_rows(rate_hz), 4 * fit.known)
-        hours = findings.used_s / 3600.0
-        style = {"legendgroup": names[i], "line_color": color}
-        figure.add_scatter(
-            x=values[at, i],
-            y=np.arange(1, len(at) + 1) / hours,
-            mode="markers",
-            name=f"{names[i]}, threshold {threshold:.2f}",
-            legendgroup=names[i],
-            marker_color=color,
-        )
-        rates = np.array([fit.per_hour, calibration.alarms_per_hour / 10])
-        levels = [fit.at(rate) for rate in rates]
-        figure.add_scatter(x=levels, y=rates, mode="lines", showlegend=False, **style)
-        figure.add_vline(x=threshold, line_color=color, line_dash="dash")
-    figure.update_layout(
-        title=f"{artifact.model_id}: steady motion, {findings.used_s / 60:.1f} min, "
-        f"target {calibration.alarms_per_hour:g} alarms an hour",
-        xaxis_title="logarithm of energy over what it is held against",
-        yaxis_title="peaks an hour above it",
-        yaxis_type="log",
-        template="plotly_white",
+        at = tail.peaks(column, tail.cluster_rows(rate_hz), 4 * fit.known)
+        rates = np.arange(1, len(at) + 1) / hours
+        told = f"{name}, threshold {threshold:.2f}"
+        series.append(line(told, column[at].tolist(), rates.tolist(), color, "dots"))
+        ends = [fit.per_hour, calibration.alarms_per_hour / 10]
+        series.append(line("", [float(fit.at(rate)) for rate in ends], ends, color))
+        marks.append(mark(threshold, "", color))
+    title = (
+        f"{artifact.model_id}: steady motion, {findings.used_s / 60:.1f} min, "
+        f"target {calibration.alarms_per_hour:g} alarms an hour"
     )
-    figure.add_annotation(
-        text="<br>".join(["left out:", *(left_out or ["nothing"])]),
-        **{"xref": "paper", "yref": "paper", "x": 1.0, "y": 1.0, "showarrow": False},
-        align="right",
+    drawn = chart(
+        "Dots: measured; lines: fitted; dashed: thresholds",
+        "logarithm of energy over what it is held against",
+        "peaks an hour above it",
+        series,
+        marks,
+        log=True,
     )
-    figure.write_html(file, include_plotlyjs=True)
+    write_charts(title, [drawn], ["Left out:", *(left_out or ["nothing"])], file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.messages.label_span import FREE, LabelSpan
 from tao_lora_ros.messages.results import Event, Inference
 from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.report.provenance import of_model, of_recording, of_settings, of_software
 from tao_lora_ros.signal.cdr import Sample
 from tao_lora_ros.signal.source import ClockJump, FrameChange, Source
 
@@ -56,6 +58,7 @@ class RunRecord:
         onset_latencies_s: by event sequence, from the onset sample's publication to the event's;
             empty for a replay.
         notes: further facts by name, such as the node's load.
+        provenance: where it all comes from, by name.
     """
 
     title: str
@@ -73,6 +76,7 @@ class RunRecord:
     inference_latencies_s: list[float] = field(default_factory=list)
     onset_latencies_s: dict[int, float] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
 
     def seconds(self, stamp_ns: int) -> float:
         """Seconds of a stamp from the start."""
@@ -163,6 +167,7 @@ def record_replay(
     sources = [Source(source.config, source.jump_s) for source in pipeline.intake.sources]
     with BagReader(bag, [source.config for source in sources], topics, part_s) as reader:
         signals, _ = collect_signals(reader.messages(), sources)
+        read = reader.topics
     return RunRecord(
         title=f"Replay of {bag.name}",
         start_ns=result.first_stamp_ns,
@@ -177,6 +182,10 @@ def record_replay(
         rejected=pipeline.intake.rejected,
         contacts=[c for c in read_contacts(bag) if part_s[0] <= c.start_s <= part_s[1]],
         notes=_notes(pipeline),
+        provenance=of_recording(bag, result.first_stamp_ns, read, part_s)
+        | of_model(pipeline.settings, artifact)
+        | of_settings(pipeline.settings)
+        | of_software(),
     )
 
 
@@ -200,19 +209,20 @@ def collect_signals(
     Returns:
         The signals by source name, and the stamp of the first message taken (0 without any).
     """
-    stamps: list[list[int]] = [[] for _ in sources]
-    values: list[list[NDArray[np.float64]]] = [[] for _ in sources]
+    # Arrays: an hour of lists of samples is gigabytes.
+    stamps = [array("q") for _ in sources]
+    values = [array("d") for _ in sources]
     start_ns = 0
     for index, received_ns, data in messages:
         for sample in _samples(sources[index], data, received_ns):
             start_ns = start_ns or sample.stamp_ns
             stamps[index].append(sample.stamp_ns)
-            values[index].append(sample.values)
+            values[index].frombytes(np.asarray(sample.values, np.float64).tobytes())
     signals = {}
     for source, of_source, rows in zip(sources, stamps, values, strict=True):
         order = np.argsort(of_source, kind="stable")
-        table = np.array(rows, dtype=np.float64).reshape(-1, len(source.config.channels))
-        signals[source.config.name] = Signal(np.array(of_source, np.int64)[order], table[order])
+        table = np.asarray(rows).reshape(-1, len(source.config.channels))
+        signals[source.config.name] = Signal(np.asarray(of_source)[order], table[order])
     return signals, start_ns
 
 

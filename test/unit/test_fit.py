@@ -95,12 +95,11 @@ def test_the_rate_rises_and_falls() -> None:
 
 
 def test_the_log_holds_each_tenth_step_once_and_plots(tmp_path: Path) -> None:
-    pytest.importorskip("plotly")
     for begin in (1, 21):  # as if it had been interrupted at 40 and resumed after 20
         log = LossLog(tmp_path / "deep" / "losses.csv")
         for step in range(begin, 41):
             log.add(step, float(begin + step))
     assert log.read() == {10: 11.0, 20: 21.0, 30: 51.0, 40: 61.0}
     plot_losses(log.read(), tmp_path / "losses.html")
-    assert "plotly" in (tmp_path / "losses.html").read_text()
+    assert '"y":[11.0,21.0,51.0,61.0]' in (tmp_path / "losses.html").read_text()
     assert LossLog(tmp_path / "none.csv").read() == {}

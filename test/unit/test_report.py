@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -21,9 +22,7 @@ from tao_lora_ros.report.record import RunRecord, Signal
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
-pytest.importorskip("plotly", reason="plotly is not installed")
-
-from tao_lora_ros.report import report
+from tao_lora_ros.report import report, run_data
 from tao_lora_ros.report.traces import decimate
 
 START = 1_700_000_000_000_000_000
@@ -89,37 +88,27 @@ def record() -> RunRecord:
 
 
 class Page(HTMLParser):
-    """What the tests look at in a page."""
+    """What the tests look at in a page: its data, and what it would load."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
-        self.rows: list[str] = []
         self.resources: list[str] = []
-        self.ids: list[str] = []
-        self.figures: dict[str, dict] = {}
-        self._figure: str | None = None
-        self._row = False
-        self.feed(file.read_text("utf-8"))
+        self.text = file.read_text("utf-8")
+        self.data: dict = {}
+        self._data = False
+        self.feed(self.text)
 
     def handle_starttag(self, tag: str, attrs: list) -> None:
         found = dict(attrs)
         self.resources += [found[key] for key in ("src", "href", "data") if key in found]
-        self.ids += [found["id"]] if "id" in found else []
-        if tag == "tr" and "data-from" in found:
-            self.rows.append("")
-            self._row = True
-        self._figure = found.get("id") if found.get("type") == "application/json" else None
+        self._data = found.get("id") == "data"
 
     def handle_endtag(self, tag: str) -> None:
-        self._figure = None
-        if tag == "tr":
-            self._row = False
+        self._data = False
 
     def handle_data(self, data: str) -> None:
-        if self._figure:
-            self.figures[self._figure] = json.loads(data)
-        elif self._row:
-            self.rows[-1] += data + " "
+        if self._data:
+            self.data = json.loads(data)
 
 
 def page_of(record: RunRecord, folder: Path) -> Page:
@@ -127,35 +116,62 @@ def page_of(record: RunRecord, folder: Path) -> Page:
     return Page(folder / "new" / "report.html")
 
 
-def test_a_row_and_a_zoom_for_every_event(record, tmp_path):
-    page = page_of(record, tmp_path)
-    assert len(page.rows) == 2
-    assert "1.0000" in page.rows[0]
-    assert "impact 75%" in page.rows[0]
-    assert "wrench.force_z 60%" in page.rows[0]
-    assert "impact +10.0 ms" in page.rows[0]
-    assert "open" in page.rows[1]
-    assert {"overview", "zoom-0", "zoom-1"} <= set(page.ids)
-    assert set(page.figures) == {"overview-figure", "zoom-0-figure", "zoom-1-figure"}
+def numbers(text: str, kind: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), kind)
+
+
+def test_a_row_for_every_event(record, tmp_path):
+    first, second = page_of(record, tmp_path).data["events"]
+    assert first["from"] == pytest.approx(1.0)
+    assert first["called"] == "impact 75%"
+    assert first["channels"][0] == ["wrench.force_z", 0.6]
+    assert (first["truth"], first["truth_ms"], first["near"]) == ("impact", 10.0, True)
+    assert second["open"]
 
 
 def test_needs_nothing_from_elsewhere(record, tmp_path):
-    assert page_of(record, tmp_path).resources == []
+    page = page_of(record, tmp_path)
+    assert page.resources == ["data:,"]
+    assert "default-src 'none'" in page.text
+    assert "Leon Sorokin" in page.text  # the notice that uPlot's licence asks for
 
 
-def test_text_is_escaped(record, tmp_path):
-    page_of(record, tmp_path)
-    text = (tmp_path / "new" / "report.html").read_text("utf-8")
-    assert "<h1>A &lt;run&gt;</h1>" in text
+def test_texts_stay_texts(record, tmp_path):
+    hostile = "</script><!--<script>"
+    named = [replace(event, label=hostile) for event in record.events]
+    page = page_of(replace(record, events=named), tmp_path)
+    assert "<h1>A &lt;run&gt;</h1>" in page.text
+    assert page.data["events"][0]["label"] == hostile
+    assert hostile not in page.text
 
 
-def test_overview_shows_every_reported_quantity(record, tmp_path):
-    titles = [a.text for a in report.overview(record).layout.annotations]
+def test_every_reported_quantity_is_drawn(record):
+    titles = [panel["title"] for panel in run_data.run_data(record)["panels"]]
     assert "Acceleration · imu [m/s²]" in titles
     assert "Torque · wrench [Nm]" in titles
     record.signals["imu"].values[:, 3:] = np.nan
-    titles = [a.text for a in report.overview(record).layout.annotations]
+    titles = [panel["title"] for panel in run_data.run_data(record)["panels"]]
     assert not [title for title in titles if title.startswith("Angular velocity")]
+
+
+def test_samples_are_whole_or_near_every_event(record, monkeypatch):
+    def held(data: dict, source: str) -> np.ndarray:
+        return numbers(data["sources"][source]["times"], "<f8")
+
+    data = run_data.run_data(record)
+    assert data["whole"]
+    np.testing.assert_allclose(held(data, "wrench"), np.arange(4000) / 1000, atol=1e-9)
+    monkeypatch.setattr(run_data, "_SAMPLE_BYTES", 60_000)
+    monkeypatch.setattr(run_data, "_BUCKETS", 100)
+    data = run_data.run_data(record)
+    panel = next(panel for panel in data["panels"] if panel["source"] == "wrench")
+    times, values = held(data, "wrench"), numbers(panel["lines"][0]["values"], "<f4")
+    assert not data["whole"]
+    assert times.nbytes + 6 * values.nbytes < 60_000
+    for event in data["events"]:
+        assert np.abs(times - event["from"]).min() < 1e-3
+    rows = np.round(times * 1000).astype(int)
+    np.testing.assert_array_equal(values, record.signals["wrench"].values[rows, 0].astype("f4"))
 
 
 def test_tiles_count(record):
@@ -176,9 +192,11 @@ def test_live_run_shows_latencies(record, tmp_path):
         inference_latencies_s=[0.001] * len(record.inferences),
         onset_latencies_s={0: 0.0123},
     )
-    page = page_of(live, tmp_path)
-    assert "latencies-figure" in page.figures
-    assert "12.3" in page.rows[0]
+    data = page_of(live, tmp_path).data
+    inferences, onsets = data["charts"]
+    assert sum(sum(series["y"]) for series in inferences["series"]) == len(record.inferences)
+    assert sum(onsets["series"][0]["y"]) == 1
+    assert data["events"][0]["reported_ms"] == 12.3
 
 
 def test_empty_run_makes_a_page(record, tmp_path):
@@ -191,7 +209,8 @@ def test_empty_run_makes_a_page(record, tmp_path):
         contacts=[],
         rejected={},
     )
-    assert page_of(empty, tmp_path).rows == []
+    data = page_of(empty, tmp_path).data
+    assert (data["events"], data["panels"], data["sources"]) == ([], [], {})
 
 
 @given(
@@ -214,8 +233,15 @@ def test_a_hole_breaks_the_line(record):
     stamps, values = record.signals["imu"]
     holed = Signal(np.delete(stamps, slice(500, 600)), np.delete(values, slice(500, 600), axis=0))
     record.signals["imu"] = holed
-    trace = next(t for t in report.overview(record).data if t.type == "scatter")
-    assert np.isnan(trace.y).sum() == 1
+    series = run_data.signal_series(record, "imu")
+    assert np.flatnonzero(np.isnan(series.values[:, 0])).tolist() == [500]
+    assert (np.diff(series.times) > 0).all()
+
+
+def test_route_is_when_inferences_were_transient(record):
+    (route, *_) = run_data.lanes(record)
+    ((begin, end, *_),) = route["bars"]
+    assert (begin, end) == pytest.approx((1.0, 1.2))
 
 
 def test_outcomes(record):

@@ -1,0 +1,277 @@
+"""A run as the data of its page: panels of signals, lanes, events, numbers.
+
+Long signals come as least and greatest of buckets of time, and as every sample around the events;
+the page draws those where few enough are in sight. All seconds count from the run's first stamp.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from itertools import cycle
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tao_lora_ros.messages.results import Event, Inference, Kind, name_text
+from tao_lora_ros.messages.route import Route
+from tao_lora_ros.report.envelope import Seconds, Span, bucket_edges, envelope, spans_within
+from tao_lora_ros.report.record import TOLERANCE_S, RunRecord
+from tao_lora_ros.report.traces import AXES, title_of
+from tao_lora_ros.signal.source import axis_of, quantities
+
+LABELS = ("#8292a8", "#d9480f", "#1c7ed6", "#7048e8", "#0ca678", "#c77700", "#c2255c", "#5c940d")
+EVENT, TRUTH, TRANSIENT = "#f59f00", "#12897d", "#7c3aed"
+KINDS = {
+    Kind.BLOW: EVENT,
+    Kind.LASTING_CONTACT: "#2f7bf0",
+    Kind.TOUCHDOWN: "#16a34a",
+    Kind.MANUAL: "#64748b",
+}
+INFERENCES = "inferences"  # the source of what the model says
+_BUCKETS = 4000  # two a pixel of a wide screen
+_ENVELOPE_BYTES, _SAMPLE_BYTES = 1_600_000, 9_000_000  # a third more as text
+_BEFORE_S, _AFTER_S = 0.1, 0.25  # of an event, every sample
+
+
+class Channel(NamedTuple):
+    """A line of a panel: its full name, what the panel calls it, its colour, its column."""
+
+    name: str
+    axis: str
+    color: str
+    column: int
+
+
+class Panel(NamedTuple):
+    """One quantity: title, channels, and where known the least range of its axis, or a level."""
+
+    title: str
+    channels: list[Channel]
+    range: tuple[float, float] | None = None
+    level: float | None = None
+
+
+class Series(NamedTuple):
+    """Times in seconds, ascending [n], and values [n, C] of one source with its panels."""
+
+    times: Seconds
+    values: NDArray[np.float64]
+    panels: list[Panel]
+
+
+def run_data(record: RunRecord) -> dict[str, Any]:
+    """Everything that the page draws, ready for JSON."""
+    series = {name: signal_series(record, name) for name in record.signals}
+    series[INFERENCES] = inference_series(record, record.inferences)
+    wanted = [
+        (onset - _BEFORE_S, end + _AFTER_S)
+        for onset, end in map(record.span_s, record.final_events)
+    ]
+    return {
+        "end": record.duration_s,
+        "start_ms": record.start_ns / 1e6,
+        **drawn(series, wanted),
+        "lanes": lanes(record),
+        "events": [event_row(record, event) for event in record.final_events],
+        "labels": {name: label_color(record, name) for name in _names(record)},
+    }
+
+
+def drawn(series: dict[str, Series], wanted: Sequence[Span]) -> dict[str, Any]:
+    """Buckets, samples and panels of all sources, within what a page may hold."""
+    series = {name: of for name, of in series.items() if len(of.times) and of.panels}
+    begin = min((of.times[0] for of in series.values()), default=0.0)
+    end = max((of.times[-1] for of in series.values()), default=0.0)
+    count = sum(len(panel.channels) for of in series.values() for panel in of.panels)
+    buckets = int(min(_BUCKETS, _ENVELOPE_BYTES / (8 * max(count, 1))))
+    large = [of for of in series.values() if len(of.times) > 2 * buckets]
+    held = sum(len(of.times) * (8 + 4 * of.values.shape[1]) for of in large)
+    spans, cut_s = [(begin, end)], None
+    if held > _SAMPLE_BYTES:
+        spans, cut_s = spans_within(wanted, (end - begin) * _SAMPLE_BYTES / held)
+    edges = bucket_edges((begin, end), buckets, spans)
+    found: dict[str, Any] = {"sources": {}, "panels": []}
+    for name, of in series.items():
+        whole = len(of.times) <= 2 * buckets
+        source, panels = _source(name, of, [(begin, end)] if whole else spans, edges, not whole)
+        found["sources"][name] = source
+        found["panels"] += panels
+    return found | {"edges": packed(edges), "cut": cut_s, "whole": cut_s is None}
+
+
+def _source(
+    name: str, of: Series, spans: Sequence[Span], edges: Seconds, enveloped: bool
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Times of a source's samples within spans, and its panels."""
+    bounds = np.searchsorted(of.times, np.reshape(spans, (-1, 2)))
+    if len(bounds):
+        bounds[-1, 1] = np.searchsorted(of.times, spans[-1][1], "right")
+    rows = np.concatenate([np.arange(0), *(np.arange(*pair) for pair in bounds)])
+    source = {
+        "spans": [
+            [*span, int(count)] for span, count in zip(spans, np.diff(bounds).ravel(), strict=True)
+        ],
+        "times": packed(of.times[rows]),
+        "enveloped": enveloped,
+        "rate": _rate(of.times),
+    }
+    low, high = envelope(of.times, of.values, edges) if enveloped else (None, None)
+    panels = []
+    for panel in of.panels:
+        lines = []
+        for channel in panel.channels:
+            line: dict[str, Any] = {
+                "channel": channel.name,
+                "name": channel.axis,
+                "color": channel.color,
+                "values": packed(of.values[rows, channel.column].astype(np.float32)),
+            }
+            if low is not None and high is not None:
+                line |= {"low": packed(low[channel.column]), "high": packed(high[channel.column])}
+            lines.append(line)
+        panels.append(
+            {
+                "source": name,
+                "title": panel.title,
+                "lines": lines,
+                "range": panel.range,
+                "level": panel.level,
+            }
+        )
+    return source, panels
+
+
+def packed(values: NDArray[Any]) -> str:
+    """Numbers as the page unpacks them: little-endian bytes in base64."""
+    little = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    return base64.b64encode(little.tobytes()).decode()
+
+
+def _rate(times: Seconds) -> float | None:
+    steps = np.diff(times)
+    return round(1.0 / float(np.median(steps)), 1) if steps.size and np.median(steps) > 0 else None
+
+
+def signal_series(record: RunRecord, source: str) -> Series:
+    """A source's samples with the lag taken off, a row of NaN in every hole."""
+    stamps, values = record.signals[source]
+    times = (stamps - record.start_ns) * 1e-9 - record.lags_s.get(source, 0.0)
+    own = tuple(name for name in record.channels if name.rpartition(".")[0] == source)
+    panels = [
+        Panel(
+            title_of(own[columns.start]),
+            [
+                Channel(own[column], axis_of(own[column]), color, column)
+                for column, color in zip(range(len(own))[columns], cycle(AXES), strict=False)
+            ],
+        )
+        for columns in quantities(own).values()
+        if np.isfinite(values[:, columns]).any()
+    ]
+    return _with_holes(times, values, panels)
+
+
+def _with_holes(
+    times: NDArray[np.floating], values: NDArray[np.float64], panels: list[Panel]
+) -> Series:
+    steps = np.diff(times)
+    limit = max(5 * np.median(steps), 0.02) if steps.size else np.inf
+    holes = np.flatnonzero(steps > limit) + 1
+    # Midway: no bucket and no sample is there twice.
+    middles = (times[holes - 1] + times[holes]) / 2
+    return Series(
+        np.insert(times, holes, middles), np.insert(values, holes, np.nan, axis=0), panels
+    )
+
+
+def inference_series(record: RunRecord, inferences: Sequence[Inference]) -> Series:
+    """Score, probabilities and error of the forecast, by the end of the window."""
+    times = np.array([record.seconds(i.window_end_ns) for i in inferences])
+    scores = np.array([(i.score, i.forecast_error) for i in inferences]).reshape(-1, 2)
+    classes = np.array([i.probabilities for i in inferences], np.float64)
+    classes = classes.reshape(len(times), len(record.labels))
+    panels = [
+        Panel("Router score (1 is the threshold)", [_line("score", 0)], (0.0, 1.2), 1.0),
+        Panel("Anomaly score (error of the forecast)", [_line("error", 1)]),
+    ]
+    if record.labels:
+        named = enumerate(record.labels, start=2)
+        shown = [Channel(name, name, label_color(record, name), at) for at, name in named]
+        panels.insert(1, Panel("Class probabilities", shown, (0.0, 1.0)))
+    return Series(times, np.hstack([scores, classes]), panels)
+
+
+def _line(name: str, column: int) -> Channel:
+    return Channel(name, name, "#64748b", column)
+
+
+def lanes(record: RunRecord) -> list[dict[str, Any]]:
+    """Stretches over time by what they are: from, to, colour, text, and the event's number."""
+    names = {Kind.LASTING_CONTACT: "contacts"}
+    found: dict[str, list[list[Any]]] = {"route": _route(record), "events": []}
+    for event in record.final_events:
+        lane = found.setdefault(names.get(event.kind, "events"), [])
+        text = f"{event.kind.text} {event.sequence} {event.label}".strip()
+        lane.append([*record.span_s(event), KINDS[event.kind], text, event.sequence])
+    if record.contacts:
+        found["truth"] = [[c.start_s, c.end_s, TRUTH, c.label] for c in record.contacts]
+    return [{"name": name, "bars": bars} for name, bars in found.items()]
+
+
+def _route(record: RunRecord) -> list[list[Any]]:
+    """Stretches of inferences on the transient path."""
+    ends = np.array([record.seconds(i.window_end_ns) for i in record.inferences])
+    on = np.array([i.path is Route.TRANSIENT for i in record.inferences], np.int8)
+    turns = np.flatnonzero(np.diff(on, prepend=0, append=0))
+    ends = np.append(ends, record.duration_s)
+    return [
+        [ends[begin], ends[end], TRANSIENT, "transient path"]
+        for begin, end in turns.reshape(-1, 2).tolist()
+    ]
+
+
+def event_row(record: RunRecord, event: Event) -> dict[str, Any]:
+    """What the table says of an event; None where it is not known."""
+    onset, end = record.span_s(event)
+    truth = record.nearest_truth(event)
+    text, offset = truth or (None, 0.0)
+    latency_s = record.onset_latencies_s.get(event.sequence)
+    return {
+        "number": event.sequence,
+        "from": onset,
+        "to": end,
+        "open": not event.end_ns,
+        "peak": record.seconds(event.peak_ns),
+        "peak_score": round(event.peak_score, 3),
+        "kind": event.kind.text,
+        "color": KINDS[event.kind],
+        "label": event.label or None,
+        "called": name_text(event.label, event.probability) or None,
+        "probability": round(event.probability, 4),
+        "size": event.size.text,
+        "peak_force": _known(event.size.peak_force),
+        "duration": end - onset,
+        "reported_ms": None if latency_s is None else round(1e3 * latency_s, 2),
+        "truth": text,
+        "truth_ms": None if text is None else round(1e3 * offset, 1),
+        "near": bool(abs(offset) <= TOLERANCE_S),
+        "channels": [[name, round(share, 3)] for name, share in event.channels[:3]],
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if value != value else round(value, 3)
+
+
+def _names(record: RunRecord) -> list[str]:
+    """All labels: the model's, then what else events are called."""
+    found = {event.label for event in record.events} - {*record.labels, ""}
+    return [*record.labels, *sorted(found)]
+
+
+def label_color(record: RunRecord, label: str) -> str:
+    """The colour of a label, the same in table, lanes and lines."""
+    known = _names(record)
+    return LABELS[known.index(label) % len(LABELS)] if label in known else LABELS[0]
