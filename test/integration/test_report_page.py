@@ -189,10 +189,12 @@ def test_a_quantity_can_be_put_away(page) -> None:
 def colors_in(page: Any) -> list[int]:
     """How many colours each canvas of a signal has: an empty one has its paper and grid alone."""
     return page.evaluate(
-        """() => { plots.redraw(true); return [...document.querySelectorAll('.panel canvas')].map(c => {
-        const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, found = new Set();
-        for (let i = 0; i < d.length; i += 4) found.add(d[i] << 24 | d[i+1] << 16 | d[i+2] << 8 | d[i+3]);
-        return found.size; }); }"""
+        """() => { plots.redraw(true);
+        const colors = canvas => {
+          const {width, height} = canvas, g = canvas.getContext('2d');
+          return new Set(new Uint32Array(g.getImageData(0, 0, width, height).data.buffer)).size;
+        };
+        return [...document.querySelectorAll('.panel canvas')].map(colors); }"""
     )
 
 

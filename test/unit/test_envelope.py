@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,7 +25,7 @@ def test_a_bucket_holds_the_least_and_greatest_of_its_samples(count, buckets, se
     joined, _ = spans_within(spans, 100.0)
     edges = bucket_edges((0.0, 100.0), buckets, joined)
     low, high = envelope(times, values, edges)
-    for k, (begin, end) in enumerate(zip(edges, edges[1:], strict=False)):
+    for k, (begin, end) in enumerate(pairwise(edges)):
         inside = values[(times >= begin) & (times < end)]
         for column in range(2):
             known = inside[~np.isnan(inside[:, column]), column].astype(np.float32)
@@ -45,7 +47,7 @@ def test_the_last_sample_is_in_the_last_bucket():
 def test_every_span_keeps_its_beginning_and_all_fit(wanted, most_s):
     spans, cut = spans_within(wanted, most_s)
     assert sum(end - begin for begin, end in spans) <= most_s + 1e-9
-    assert all(a[1] < b[0] for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a[1] < b[0] for a, b in pairwise(spans))
     for begin, end in wanted:
         kept = min(end, begin + cut)
         assert any(a <= begin and b >= kept - 1e-9 for a, b in spans)

@@ -18,12 +18,11 @@ from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.results import Event, Inference, Phase
 from tao_lora_ros.messages.route import Route
+from tao_lora_ros.report import report, run_data
 from tao_lora_ros.report.record import RunRecord, Signal
+from tao_lora_ros.report.traces import decimate
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
-
-from tao_lora_ros.report import report, run_data
-from tao_lora_ros.report.traces import decimate
 
 START = 1_700_000_000_000_000_000
 LABELS = ("free", "impact")
