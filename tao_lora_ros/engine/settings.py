@@ -144,7 +144,7 @@ class Settings:
         0.0, "s", "most that stamps may be off the node clock; 0: any, not checked", 0.0, 86_400.0
     )
     store: str = parameter(
-        "", "", "event store folder; empty: tao_lora/events in $ROS_HOME or ~/.ros"
+        "", "", "event store folder; empty: tao_lora/NAMESPACE/events in $ROS_HOME or ~/.ros"
     )
     store_max_mb: int = parameter(
         1024, "MiB", "most that stored events take, the oldest go first; 0: none kept", 0, 1_000_000

@@ -20,10 +20,13 @@ _MOST_ENTRY_BYTES = 1 << 20
 _BLOCK_BYTES = 1024 * 1024
 
 
-def default_store() -> Path:
-    """`tao_lora/events` in the folder where ROS keeps its state ($ROS_HOME, else ~/.ros)."""
+def default_store(namespace: str = "") -> Path:
+    """`tao_lora/NAMESPACE/events` in the folder where ROS keeps its state ($ROS_HOME, else ~/.ros).
+
+    A node's namespace keeps robots apart that share a machine: a store has one writer.
+    """
     home = os.environ.get("ROS_HOME")
-    return (Path(home) if home else Path.home() / ".ros") / "tao_lora" / "events"
+    return (Path(home) if home else Path.home() / ".ros") / "tao_lora" / namespace.strip("/") / "events"
 
 
 def catalogue(store: Path) -> tuple[Index, bool]:

@@ -104,7 +104,8 @@ class Outputs:
         self._inputs = inputs
         if not settings.store_max_mb:
             return
-        folder = Path(settings.store).expanduser() if settings.store else default_store()
+        own_folder = default_store(self._node.get_namespace())
+        folder = Path(settings.store).expanduser() if settings.store else own_folder
         sizes = settings.store_max_mb << 20, settings.store_min_free_mb << 20
         own = {publisher.topic_name for publisher in (self._events, self._samples)}
         own |= {input.topic for input in inputs}

@@ -550,7 +550,8 @@ def test_entry_is_one_line_of_json(tmp_path):
 
 def test_default_store_is_where_ros_keeps_its_state(monkeypatch):
     monkeypatch.setenv("ROS_HOME", "/somewhere")
-    assert default_store() == Path("/somewhere/tao_lora/events")
+    assert default_store() == default_store("/") == Path("/somewhere/tao_lora/events")
+    assert default_store("/left/arm") == Path("/somewhere/tao_lora/left/arm/events")
     monkeypatch.delenv("ROS_HOME")
     monkeypatch.setenv("HOME", "/home/robot")
     assert default_store() == Path("/home/robot/.ros/tao_lora/events")
