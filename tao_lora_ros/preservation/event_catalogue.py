@@ -26,7 +26,12 @@ def default_store(namespace: str = "") -> Path:
     A node's namespace keeps robots apart that share a machine: a store has one writer.
     """
     home = os.environ.get("ROS_HOME")
-    return (Path(home) if home else Path.home() / ".ros") / "tao_lora" / namespace.strip("/") / "events"
+    return (
+        (Path(home) if home else Path.home() / ".ros")
+        / "tao_lora"
+        / namespace.strip("/")
+        / "events"
+    )
 
 
 def catalogue(store: Path) -> tuple[Index, bool]:

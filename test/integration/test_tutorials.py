@@ -24,11 +24,13 @@ pytestmark = pytest.mark.slow
 
 def run(page: Path, folder: Path) -> None:
     """Run the blocks of a page in turn, but those that say why they are not run."""
-    bins = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))  # compiled loops
     # What the commands do is covered by their own tests; to count it again takes twice the time.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
-    own = {"PATH": bins, "HOME": str(folder), "XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")} | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "NUMBA_CACHE_DIR": str(Path.home() / ".cache" / "tao_lora_ros"),  # as `make build` left it
+        "OMP_NUM_THREADS": "1",
+    }
     for block in FENCE.finditer(page.read_text()):
         assert block["language"], f"{page.name}: a fence without a language:\n{block['text']}"
         if block["language"] != "bash" or block["reason"]:
@@ -36,7 +38,7 @@ def run(page: Path, folder: Path) -> None:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block["text"]],
             cwd=folder,
-            env=environment | own,
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
