@@ -12,7 +12,7 @@ from tao_lora_ros.contact.contact_model import told
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Kept, Phase, Result
+from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Kept, Phase, Result, State
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.signal.cdr import DecodeError
 
@@ -44,6 +44,7 @@ class Replay:
 
     first_stamp_ns: int = 0
     inferences: list[Inference] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     loads: list[ContactLoad] = field(default_factory=list)
@@ -53,6 +54,8 @@ class Replay:
         for result in results:
             if isinstance(result, Inference):
                 self.inferences.append(result)
+            elif isinstance(result, State):
+                self.states.append(result)
             elif isinstance(result, Event):
                 self.events.append(result)
             elif isinstance(result, Kept):
@@ -146,6 +149,7 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
             "calibrated": pipeline.learner.start.all_thresholds,
             "now": pipeline.calibration.all_thresholds,
         },
+        "states": [_state_row(state, result.first_stamp_ns) for state in result.states],
         "events": [
             _event_row(event, result.first_stamp_ns)
             for event in result.events
@@ -177,6 +181,14 @@ def _account_row(account: Account) -> dict[str, Any]:
         "used": account.used,
         "refused": dict(account.refused),
         "unused": account.unused.total(),
+    }
+
+
+def _state_row(state: State, start_ns: int) -> dict[str, Any]:
+    return {
+        "from_s": (state.inference.stamp_ns - start_ns) * 1e-9,
+        "label": state.label,
+        "probability": round(state.probability, 4),
     }
 
 

@@ -15,14 +15,16 @@ from tao_lora_ros.engine.sources import load_topics
 from tao_lora_ros.messages.event_bytes import event_bytes, samples_bytes
 from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.inference_bytes import InferencePacker
-from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Result
+from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Result, State
 from tao_lora_ros.messages.wrench_bytes import wrench_bytes
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.preservation.event_bag import add_topic, bag_writer
 from tao_lora_ros.preservation.event_record import OWN_TOPICS, Topic
 from tao_lora_ros.signal.cdr import WRENCH
 
-_INFERENCE = Topic("/tao_lora/inference", "tao_lora_ros/msg/Inference")
+_INFERENCE, _STATE = (
+    Topic(f"/tao_lora/{name}", "tao_lora_ros/msg/Inference") for name in ("inference", "state")
+)
 
 
 class ResultBag:
@@ -54,7 +56,7 @@ class ResultBag:
             raise BagError(f"{path}: {error.strerror}") from None
         added = partial(add_topic, self._writer)
         self._inputs = [added(topic) for topic in inputs]
-        self._inference = added(_INFERENCE)
+        self._inference, self._state = map(added, (_INFERENCE, _STATE))
         self._event, self._samples = map(added, OWN_TOPICS)
         self._loads = {
             name: added(Topic(topic.replace("~", "/tao_lora"), WRENCH))
@@ -72,6 +74,9 @@ class ResultBag:
         for result in results:
             if isinstance(result, Inference):
                 self._write(self._inference, self._packer.pack(result, 0))
+            elif isinstance(result, State):
+                packer = self._packer.ordered(result.labels)
+                self._write(self._state, packer.pack(result.inference, 0))
             elif isinstance(result, ContactLoad):
                 self._write(self._loads[result.wrench], wrench_bytes(result))
             elif isinstance(result, Event):

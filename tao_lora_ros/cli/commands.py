@@ -118,6 +118,9 @@ def _print_summary(numbers: dict) -> None:
         )
     for notice in numbers["notices"]:
         print(f"  {notice}")
+    for state in numbers["states"]:
+        label = f"{shown(state['label'])} {state['probability']:.0%}"
+        print(f"  {state['from_s']:9.4f} s  {label} from here")
     for event in numbers["events"]:
         name = name_text(event["label"], event["probability"]) or "-"
         channels = ", ".join(f"{k} {v:.0%}" for k, v in list(event["channels"].items())[:3])

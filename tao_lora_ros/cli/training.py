@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tao_lora_ros.bags.discover import sources_in
 from tao_lora_ros.bags.reader import WHOLE, bag_topics
+from tao_lora_ros.bags.rows import Run
 from tao_lora_ros.cli.arguments import (
     UsageError,
     add_part_arguments,
@@ -26,9 +28,12 @@ from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifac
 from tao_lora_ros.model.card import without_nan
 from tao_lora_ros.model.conversion import mixer_of, network_of
 from tao_lora_ros.model.describe import describe
+from tao_lora_ros.report.score_tables import HELD_OUT, print_scores, write_scores
+from tao_lora_ros.training.cross_validation import scores_of_runs
 from tao_lora_ros.training.dataset import label_names
 from tao_lora_ros.training.event_scores import score_lines
 from tao_lora_ros.training.fit_config import FitConfig
+from tao_lora_ros.training.held_out import hop_of, run_outputs
 from tao_lora_ros.training.name_events import evaluate_events, name_events
 from tao_lora_ros.training.quantize import ROUNDINGS
 from tao_lora_ros.training.recordings import Reading, default_cache, read_runs
@@ -52,6 +57,7 @@ def add_training_parsers(subparsers: Any) -> None:
     info = subparsers.add_parser("info", help="layers, bits, bytes, calibration of a model")
     info.set_defaults(run=_info)
     info.add_argument("model", type=Path, nargs="?", help="artifact folder (default: ours)")
+    _html_argument(info)
 
 
 def _add_train(subparsers: Any) -> None:
@@ -79,6 +85,32 @@ def _add_train(subparsers: Any) -> None:
     parser.add_argument(
         "--alarms-per-hour", type=per_hour, default=1.0, help="target of the router"
     )
+    _scores_arguments(parser)
+
+
+def _scores_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--folds",
+        type=int,
+        default=TrainingConfig.folds,
+        help="parts of the runs, each held out once for the scores; 0: no scores",
+    )
+    parser.add_argument(
+        "--fold-steps",
+        type=int,
+        default=TrainingConfig.fold_steps,
+        help="training steps of each of them, at most",
+    )
+    parser.add_argument(
+        "--group",
+        default=TrainingConfig.group,
+        metavar="REGEX",
+        help="bags with the same first group of this expression in their paths are held out "
+        "together, such as those of a robot or a day (default: those recorded one after another)",
+    )
+    parser.add_argument(
+        "--hold-out", action="store_true", help="train without one of the folds, and score on it"
+    )
 
 
 def _add_steps(subparsers: Any) -> None:
@@ -105,6 +137,11 @@ def _add_steps(subparsers: Any) -> None:
     _model_arguments(evaluate, writes=False)
     evaluate.add_argument("--adapter", default="", help="named adapter instead of the model's own")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the scores as JSON")
+    _html_argument(evaluate)
+
+
+def _html_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the tables as HTML")
 
 
 def _data_arguments(
@@ -165,6 +202,10 @@ def _train(options: Namespace) -> None:
         settle_steps=options.settle_steps,
         adapt_steps=options.adapt_steps,
         alarms_per_hour=options.alarms_per_hour,
+        folds=options.folds,
+        fold_steps=options.fold_steps,
+        group=options.group,
+        hold_out=options.hold_out,
     )
     bags = bags_in(options.bags)
     found = sources_in(bags[0], options.params_file, bag_topics(options.topic))
@@ -172,7 +213,18 @@ def _train(options: Namespace) -> None:
     with writing(options.out):
         artifact = train(bags, bags_in(options.steady), options.out, how, config)
     if artifact:
-        print(describe(artifact))
+        _show(artifact)
+
+
+def _show(artifact: Artifact) -> None:
+    print(describe(artifact))
+    _show_scores(artifact.metrics)
+
+
+def _show_scores(metrics: Mapping[str, Any]) -> None:
+    print_scores(metrics)
+    for line in score_lines(metrics["events"]) if "events" in metrics else ():
+        print(line)
 
 
 def _train_names(options: Namespace) -> None:
@@ -208,20 +260,21 @@ def _opened(options: Namespace, adapter: str = "") -> tuple[Artifact, Reading, l
 def _loaded(options: Namespace, adapter: str = "") -> tuple[Artifact, TrainingData]:
     """The model, and the bags as its windows: those of steady motion are the rows labelled free."""
     artifact, how, bags = _opened(options, adapter)
-    return artifact, _windowed(options, artifact, how, bags, artifact.labels)
+    return artifact, _windowed(options, artifact, how, bags, artifact.labels)[1]
 
 
 def _windowed(
     options: Namespace, artifact: Artifact, how: Reading, bags: list[Path], known: tuple[str, ...]
-) -> TrainingData:
+) -> tuple[list[Run], TrainingData]:
     runs = read_runs(bags, how)
     if unknown := set(label_names(runs)) - set(known):
         raise UsageError(f"label '{min(unknown)}' is none of {options.model}'s: {', '.join(known)}")
     sizes = artifact.network.config
     windows = windows_of(runs, artifact.labels, sizes)
-    return TrainingData(
+    data = TrainingData(
         artifact.channels, artifact.labels, sizes, windows, windows, windows, seed=0
     )
+    return runs, data
 
 
 def _quantize(options: Namespace) -> None:
@@ -254,7 +307,7 @@ def _save(options: Namespace, artifact: Artifact, step: str) -> None:
     out = options.out or options.model
     with writing(out):
         save_artifact(artifact, out)
-    print(describe(artifact))
+    _show(artifact)
 
 
 def _name(options: Namespace) -> None:
@@ -266,20 +319,38 @@ def _evaluate(options: Namespace) -> None:
     artifact, how, bags = _opened(options, options.adapter)
     found: dict[str, Any] = {}
     if artifact.model:
-        names = artifact.event_head.names if artifact.event_head else ()
-        data = _windowed(options, artifact, how, bags, (*artifact.labels, *names))
-        folder = training_folder(options.model)
-        teacher = load_teacher(folder, data.sizes) if (folder / FILE).exists() else None
-        found = evaluate_step(mixer_of(artifact.network), teacher, data)
-    for path, values in found.items():
-        print(f"{path:16}" + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
+        found = _window_scores(options, artifact, how, bags)
     found["events"] = evaluate_events(artifact, bags, how)
-    for line in score_lines(found["events"]):
-        print(line)
+    _show_scores(found)
     if options.json:
         with writing(options.json):
             options.json.write_text(json.dumps(without_nan(found), indent=1) + "\n")
+    if options.html:
+        with writing(options.html):
+            write_scores(found, f"{artifact.model_id} on {len(bags)} bags", options.html)
+
+
+def _window_scores(
+    options: Namespace, artifact: Artifact, how: Reading, bags: list[Path]
+) -> dict[str, Any]:
+    names = artifact.event_head.names if artifact.event_head else ()
+    runs, data = _windowed(options, artifact, how, bags, (*artifact.labels, *names))
+    folder = training_folder(options.model)
+    teacher = load_teacher(folder, data.sizes) if (folder / FILE).exists() else None
+    student = mixer_of(artifact.network)
+    found: dict[str, Any] = evaluate_step(student, teacher, data)
+    if not artifact.labels or not label_names(runs):
+        return found
+    outputs = run_outputs(student, list(enumerate(runs)), artifact.labels)
+    hop_s = hop_of(artifact.window) / artifact.rate_hz
+    told = f"{len(bags)} bags, by {options.model} as it is, every half window, transient path"
+    by = artifact.label_filter
+    return found | {HELD_OUT: scores_of_runs(outputs, artifact.labels, by, hop_s, told)}
 
 
 def _info(options: Namespace) -> None:
-    print(describe(load_artifact(options.model or default_artifact())))
+    artifact = load_artifact(options.model or default_artifact())
+    _show(artifact)
+    if options.html:
+        with writing(options.html):
+            write_scores(artifact.metrics, artifact.model_id, options.html)

@@ -33,6 +33,7 @@ from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.schedule import HopSchedule
 from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.engine.sources import check_channels, check_successor
+from tao_lora_ros.engine.states import States
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.results import Event, Inference, Phase, Result
 from tao_lora_ros.messages.route import Route
@@ -150,6 +151,7 @@ class Pipeline:
         self.runtime, self._inferrer = runtime, inferrer
         self.artifact = artifact
         self._window = SlidingWindow(artifact.window, len(artifact.channels))
+        self._states = States(artifact)
         self.checkpoints = Checkpoints(artifact)
         self._describer = EventDescriber(
             self.intake,
@@ -343,8 +345,9 @@ class Pipeline:
         self._steady.clear()
         for signals in (self._glitches, self._window, self._detector, self._contacts):
             signals.clear()
-        for results in (self._schedule, self._inferrer, self._describer, self.checkpoints):
+        for results in (self._schedule, self._inferrer, self._states, self._describer):
             results.clear()
+        self.checkpoints.clear()
         self._last_ns = 0
 
     def _row(self, row: Row) -> Iterator[Result]:
@@ -357,7 +360,11 @@ class Pipeline:
         if self._window.full and not row.empty:
             self.counts.windows += 1
             if self._schedule.due(step.path, onset=step.change is Change.ONSET):
-                yield self._infer(row, step)
+                yield (inference := self._infer(row, step))
+                if changed := self._states.push(inference):
+                    yield changed
+        if row.empty:
+            self._states.miss()
         if step.change is not Change.NONE:
             transient = self._detector.transient
             yield self._changed(step.change, transient, row.time_ns)

@@ -29,6 +29,10 @@ class InferencePacker:
         self._tail = struct.Struct(f"<{len(labels) + 1}f iI iI iI")
         self._template = lru_cache(self._new_template)
 
+    def ordered(self, labels: tuple[str, ...]) -> InferencePacker:
+        """One for the same model with its labels in another order."""
+        return InferencePacker(*self._texts, labels)
+
     def _new_template(self, frame_id: str) -> tuple[bytes, int, int]:
         """The message in this frame with all numbers 0; where path and score are."""
         out = CdrWriter()

@@ -34,6 +34,28 @@ class Inference:
     window_end_ns: int
 
 
+@dataclass(frozen=True)
+class State:
+    """The label that holds from an inference on, by all windows until then.
+
+    `labels` are those of the artifact, the one that holds first, then the likeliest; the
+    `inference` is the one that decided it, with their probabilities over time in its own's place.
+    """
+
+    labels: tuple[str, ...]
+    inference: Inference
+
+    @property
+    def label(self) -> str:
+        """The label that holds."""
+        return self.labels[0]
+
+    @property
+    def probability(self) -> float:
+        """Of the label that holds."""
+        return self.inference.probabilities[0]
+
+
 class Phase(IntEnum):
     """Phase of an event; the values of TransientEvent.msg."""
 
@@ -175,4 +197,4 @@ class ContactLoad:
     values: NDArray[np.float64]
 
 
-Result = Inference | Event | Kept | ContactLoad
+Result = Inference | State | Event | Kept | ContactLoad

@@ -22,6 +22,7 @@ from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.model.adapter import Adapter, with_adapter
 from tao_lora_ros.model.card import CARD, SCHEMA_VERSION, ArtifactError, read_card, without_nan
 from tao_lora_ros.model.event_head import EventHead, load_event_head, save_event_head
+from tao_lora_ros.model.label_filter import LabelFilter
 from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.model.network import Kind, Network, kinds_of
 from tao_lora_ros.model.tensor_file import check_values, load_tensors, read_tensors
@@ -41,6 +42,7 @@ class Artifact:
     Without a `model` it is for detection only: the router is calibrated, and there are no labels.
     Without `contacts`, as before they were calibrated, no lasting contact is found. Without an
     `event_head` an event is called what the model says of its windows, but for the background.
+    Without a `label_filter`, which is chosen by runs held out, there is no state over time.
     `adapters` are named branches for the same base, such as one a tool or a terrain, that
     `with_adapter` puts into the place of the model's own.
     """
@@ -54,6 +56,7 @@ class Artifact:
     calibration: Calibration
     contacts: tuple[ContactModel, ...] = ()
     event_head: EventHead | None = None
+    label_filter: LabelFilter | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     adapters: dict[str, Adapter] = field(default_factory=dict)
@@ -105,6 +108,8 @@ def save_artifact(artifact: Artifact, folder: Path) -> None:
         card["tensors_sha256"] = hashlib.sha256(tensors).hexdigest()
     if artifact.event_head:
         card["event_head"] = save_event_head(artifact.event_head, folder)
+    if artifact.label_filter:
+        card["label_filter"] = asdict(artifact.label_filter)
     if artifact.adapters:
         card["adapters"] = {
             name: _save_adapter(adapter, folder / adapter_file(name))
@@ -164,6 +169,7 @@ def load_artifact(folder: Path, adapter: str = "") -> Artifact:
             for row in card.get("contacts", [])
         ),
         event_head=load_event_head(folder, card["event_head"]) if "event_head" in card else None,
+        label_filter=LabelFilter(**card["label_filter"]) if "label_filter" in card else None,
         provenance=card["provenance"],
         metrics=card["metrics"],
         adapters=adapters,

@@ -1,14 +1,15 @@
-"""An artifact in words: layers, bits, bytes, calibration, provenance."""
+"""An artifact in words: layers, bits, bytes, calibration, provenance; not its scores."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.model.network import Layer, Network, layers_of
 
 _BRANCH = ("down", "up")
+_LARGE = ("autocovariance", "peaks")  # tables of the router
 
 
 def describe(artifact: Artifact) -> str:
@@ -38,13 +39,31 @@ def _lines(artifact: Artifact) -> Iterator[str]:
             ", ".join(f"{margin:.2f}" for margin in head.margins),
         )
         yield f"  event names: {names}; margins at onset and end: {margins}"
-    router = artifact.calibration
-    numbers = {k: v for k, v in vars(router).items() if k != "autocovariance"}  # a large table
-    yield f"  router: {json.dumps(numbers)}"
+    if by := artifact.label_filter:
+        yield (
+            f"  labels over time: {by.evidence_hz:.3g} windows a second count, a label holds "
+            f"{by.dwell_s:.3g} s on average"
+        )
+    numbers = {k: v for k, v in vars(artifact.calibration).items() if k not in _LARGE}
+    yield from _pairs("router", numbers)
     yield f"  adapters: {', '.join(artifact.adapters) or 'its own alone'}"
-    yield f"  provenance: {json.dumps(artifact.provenance)}"
-    for path, values in artifact.metrics.items():
-        yield f"  {path}: {json.dumps(values)}"
+    yield from _pairs("provenance", artifact.provenance)
+
+
+def _pairs(name: str, values: Mapping[str, Any], margin: str = "  ") -> Iterator[str]:
+    """A name, and below it its parts, a line each."""
+    yield f"{margin}{name}:"
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _pairs(key, value, margin + "  ")
+        else:
+            yield f"{margin}  {key}: {_text(value)}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value)) or "none"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _network(artifact: Artifact, network: Network) -> Iterator[str]:

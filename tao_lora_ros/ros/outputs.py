@@ -24,6 +24,7 @@ from tao_lora_ros.messages.results import (
     Kind,
     Phase,
     Result,
+    State,
     name_text,
 )
 from tao_lora_ros.messages.route import Route
@@ -45,6 +46,7 @@ from tao_lora_ros.ros.topics import EVENTS_QOS, LATCHED, offered
 # Of the newest five events, both phases: a second of two sensors at 1 kHz takes 0.1 MB, so that for
 # late joiners a few MB wait, where a hundred messages could be a hundred.
 _SAMPLES_QOS = QoSProfile(depth=10, **LATCHED)
+_STATE_QOS = QoSProfile(depth=1, **LATCHED)
 # Stamps this near to the system clock are taken to be of it: the rest is the way, and waiting.
 _SAME_CLOCK_NS = 500_000_000
 _ACKNOWLEDGE_S = 1.0  # Fast DDS acknowledges every 3 s at the least, but sends at once
@@ -66,6 +68,7 @@ class Outputs:
         self.writer: EventWriter | None = None
         self._inputs: Sequence[Input] = ()
         self._inferences = node.create_lifecycle_publisher(InferenceMessage, "~/inference", 100)
+        self._states = node.create_lifecycle_publisher(InferenceMessage, "~/state", _STATE_QOS)
         self._events = node.create_lifecycle_publisher(TransientEvent, "~/events", EVENTS_QOS)
         self._samples = node.create_lifecycle_publisher(
             EventSamples, "~/event_samples", _SAMPLES_QOS
@@ -76,7 +79,8 @@ class Outputs:
             for name, topic in load_topics(settings).items()
         }
         self._publishers: list[LifecyclePublisher] = [
-            *(self._inferences, self._events, self._samples, self._markers, *self._loads.values()),
+            *(self._inferences, self._states, self._events, self._samples, self._markers),
+            *self._loads.values(),
         ]
         most = settings.event_cloud
         self._cloud = open_event_cloud(node, most) if most else None
@@ -130,6 +134,8 @@ class Outputs:
                 self._inferences.publish(self._packer.pack(result, latency_ns))
                 self.latencies_ns.append(latency_ns)
                 self.late += latency_ns > self._hops_ns[result.path]
+            elif isinstance(result, State):
+                self._publish_state(result, arrived_ns)
             elif isinstance(result, ContactLoad):
                 self._loads[result.wrench].publish(wrench_bytes(result))
             elif isinstance(result, Kept):
@@ -141,6 +147,12 @@ class Outputs:
                 if self._cloud is not None and result.phase is Phase.END:
                     self._cloud.add(result)
                 self._log(result)
+
+    def _publish_state(self, state: State, arrived_ns: int) -> None:
+        latency_ns = time.monotonic_ns() - arrived_ns
+        packer = self._packer.ordered(state.labels)
+        self._states.publish(packer.pack(state.inference, latency_ns))
+        self._node.get_logger().info(f"state: {shown(state.label)} {state.probability:.0%}")
 
     def _keep(self, kept: Kept, arrived_ns: int) -> None:
         """Have an event written whose last message came at `arrived_ns`, steady clock."""

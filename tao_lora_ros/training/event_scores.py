@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from tao_lora_ros.messages.results import Phase
+from tao_lora_ros.model.event_head import margins_of
+from tao_lora_ros.training.event_names import EventFit
 from tao_lora_ros.training.event_truth import Found
 
 UNKNOWN = "unknown"
@@ -48,6 +51,25 @@ def event_scores(found: Sequence[Found]) -> dict[str, Any]:
             ]
         ),
         "confusion": {name: dict(sorted(said.items())) for name, said in sorted(confusion.items())},
+    }
+
+
+def scores_held_out(fit: EventFit, names: Sequence[str]) -> dict[str, Any]:
+    """The same of events by their true names, as fits without their recordings call them."""
+    sure = margins_of(fit.probabilities) >= fit.head.margins[Phase.END]
+    guesses = [fit.head.names[i] for i in fit.probabilities.argmax(axis=1)]
+    right = np.array([guess == name for guess, name in zip(guesses, names, strict=True)])
+    confusion: dict[str, Counter[str]] = {name: Counter() for name in sorted(set(names))}
+    for name, guess, known in zip(names, guesses, sure, strict=True):
+        confusion[name][guess if known else UNKNOWN] += 1
+    likely = fit.probabilities.max(axis=1)[sure]
+    return {
+        "events": len(names),
+        "right": float(np.mean(sure & right)),
+        "wrong": float(np.mean(sure & ~right)),
+        "unknown": float(np.mean(~sure)),
+        "ece": calibration_error(list(zip(likely, right[sure], strict=True))),
+        "confusion": {name: dict(sorted(said.items())) for name, said in confusion.items()},
     }
 
 

@@ -32,20 +32,43 @@ class Split:
     notes: list[str]
 
 
-def groups_of(bags: Sequence[Path], expression: str) -> list[str]:
-    """What each bag belongs to: the expression's first group in its path; empty: itself alone.
+def runs_in(parts: Sequence[Part]) -> list[Run]:
+    """The runs and stretches alone."""
+    return [run for _, run in parts]
+
+
+def names_in(parts: Sequence[Part]) -> list[str]:
+    """The names of the runs, each once."""
+    return list({number: run.name for number, run in parts}.values())
+
+
+def groups_of(bags: Sequence[Path], runs: Sequence[Run], expression: str, folds: int) -> list[str]:
+    """What each bag belongs to: the expression's first group in its path.
+
+    Without an expression neighbours belong together, `folds` groups of the runs of the same labels
+    in the order given: what was recorded one after another, in one place and weather, is alike.
 
     Raises:
         BagError: a path has no such group.
     """
-    if not expression:
-        return [str(number) for number in range(len(bags))]
-    groups = []
-    for bag in bags:
-        found = re.search(expression, str(bag))
-        if not found or not found.groups():
-            raise BagError(f"{bag}: its path has no group 1 of /{expression}/")
-        groups.append(str(found[1]))
+    return [_told(bag, expression) for bag in bags] if expression else _neighbours(runs, folds)
+
+
+def _told(bag: Path, expression: str) -> str:
+    found = re.search(expression, str(bag))
+    if not found or not found.groups():
+        raise BagError(f"{bag}: its path has no group 1 of /{expression}/")
+    return str(found[1])
+
+
+def _neighbours(runs: Sequence[Run], folds: int) -> list[str]:
+    alike: dict[frozenset[str], list[int]] = {}
+    for number, run in enumerate(runs):
+        alike.setdefault(frozenset(span.label for span in run.spans), []).append(number)
+    groups = [""] * len(runs)
+    for first, *others in alike.values():
+        for rank, number in enumerate((first, *others)):
+            groups[number] = f"{first} {rank * folds // (1 + len(others))}"
     return groups
 
 

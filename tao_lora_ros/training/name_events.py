@@ -12,7 +12,7 @@ from rich.progress import track
 
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.training.event_names import NamedEvent, fit_event_head
-from tao_lora_ros.training.event_scores import event_scores
+from tao_lora_ros.training.event_scores import event_scores, scores_held_out
 from tao_lora_ros.training.event_truth import events_in, lasting_touches
 from tao_lora_ros.training.recordings import Reading
 
@@ -20,7 +20,9 @@ PROVENANCE_KEY = "named_events"
 
 
 def name_events(artifact: Artifact, bags: Sequence[Path], how: Reading) -> Artifact:
-    """The artifact with a head that learned from the bags; the rest stays as it is.
+    """The artifact with a head that learned from the bags, and its scores on recordings held out.
+
+    The rest stays as it is.
 
     Raises:
         BagError: a bag or its labels cannot be read.
@@ -29,12 +31,14 @@ def name_events(artifact: Artifact, bags: Sequence[Path], how: Reading) -> Artif
     detector = replace(artifact, model=None, labels=(), event_head=None)
     events: list[NamedEvent] = []
     for bag in track(list(bags), "finding events"):
-        events += [found.event for found in events_in(bag, detector, how) if found.event.name]
+        events += [one.event for one in events_in(bag, detector, how) if one.event.name]
         events += lasting_touches(bag, how)
-    head = fit_event_head(events).head
+    found = fit_event_head(events)
+    scores = scores_held_out(found, [event.name for event in events])
     counts = dict(sorted(Counter(event.name for event in events).items()))
     provenance = artifact.provenance | {PROVENANCE_KEY: counts}
-    return replace(artifact, event_head=head, provenance=provenance)
+    metrics = artifact.metrics | {"events": scores}
+    return replace(artifact, event_head=found.head, provenance=provenance, metrics=metrics)
 
 
 def evaluate_events(artifact: Artifact, bags: Sequence[Path], how: Reading) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.signal.code_digest import ROWS, digest
 
-VALIDATION_SHARE = 0.2
 _CHUNK = 100_000  # rows written at once
 
 
@@ -72,23 +71,6 @@ def read_runs(bags: Iterable[Path], how: Reading) -> list[Run]:
             raise BagError(f"{bag}: given twice; a run is either trained on or held out")
         runs[place] = _run(bag, how)
     return list(runs.values())
-
-
-def hold_out(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
-    """Runs to train on and runs to score on: of those with the same labels, the last fifth.
-
-    Whole runs, since neighbouring windows of one run are alike.
-    """
-    groups: dict[frozenset[str], list[Run]] = {}
-    for run in runs:
-        groups.setdefault(frozenset(span.label for span in run.spans), []).append(run)
-    training: list[Run] = []
-    held_out: list[Run] = []
-    for group in groups.values():
-        kept = len(group) - round(VALIDATION_SHARE * len(group))
-        training += group[:kept]
-        held_out += group[kept:]
-    return training, held_out
 
 
 def name_label_of(bag: Path, how: Reading) -> str:

@@ -47,13 +47,20 @@ def test_every_label_is_spread_over_all_folds() -> None:
 def test_what_belongs_together_is_held_out_together() -> None:
     bags = [Path(f"/data/{robot}/{label}_{i}") for robot in "abc" for label in "xy" for i in "12"]
     runs = [run_of(bag.name[0]) for bag in bags]
-    groups = groups_of(bags, "/data/([a-c])/")
+    groups = groups_of(bags, runs, "/data/([a-c])/", 5)
     made = split(runs, groups, 5, gap=10)
     assert len(made.folds) == 3
     for fold in made.folds:
         assert len({groups[number] for number in numbers(fold.held_out)}) == 1
     with pytest.raises(BagError, match=r"a/x_1: its path has no group 1 of /robot_/"):
-        groups_of(bags, "robot_")
+        groups_of(bags, runs, "robot_", 5)
+
+
+def test_neighbours_belong_together_where_nothing_is_told() -> None:
+    runs = [run_of(label) for label in ("ice", "snow") for _ in range(7)]
+    groups = groups_of([], runs, "", 3)
+    assert groups == [f"{first} {block}" for first in (0, 7) for block in (0, 0, 0, 1, 1, 2, 2)]
+    assert len(set(groups_of([], runs[:2], "", 5))) == 2
 
 
 @pytest.mark.parametrize("others", [0, 6])

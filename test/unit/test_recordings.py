@@ -11,11 +11,11 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from tao_lora_ros.bags.reader import BagError, BagReader
-from tao_lora_ros.bags.rows import Run, Span, read_run
+from tao_lora_ros.bags.rows import Span, read_run
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.training import recordings
-from tao_lora_ros.training.recordings import Reading, hold_out, read_runs
+from tao_lora_ros.training.recordings import Reading, read_runs
 
 
 @pytest.fixture
@@ -75,20 +75,6 @@ def test_the_label_can_be_in_the_name(bag: Path) -> None:
 def test_a_bag_that_is_given_twice_is_refused(bag: Path) -> None:
     with pytest.raises(BagError, match="given twice"):
         read_runs([bag, bag.parent / "." / bag.name], reading(bag))
-
-
-def test_whole_runs_of_every_label_are_held_out() -> None:
-    runs = [
-        Run(f"{label}_{i}", np.zeros((10, 1)), (Span(0, 10, label),))
-        for label in ("ice", "snow")
-        for i in range(5)
-    ]
-    training, held_out = hold_out(runs)
-    assert [run.name for run in held_out] == ["ice_4", "snow_4"]
-    assert {run.name for run in training} | {run.name for run in held_out} == {
-        run.name for run in runs
-    }
-    assert hold_out(runs[:2]) == (runs[:2], [])
 
 
 def test_labels_can_be_published(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def trained(bags: Path) -> Path:
                 "20",
                 "--model-id",
                 "little",
+                "--hold-out",
             ]
         )
         == 0
@@ -111,6 +112,8 @@ def test_training_is_repeatable(bags: Path, tmp_path: Path) -> None:
             "--settle-steps",
             "3",
             "--adapt-steps",
+            "2",
+            "--folds",
             "2",
         ]
         assert main([*words, "--out", str(tmp_path / name), "--model-id", "same"]) == 0
@@ -269,6 +272,8 @@ def test_workers_share_a_training(bags: Path, tmp_path: Path) -> None:
             "3",
             "--adapt-steps",
             "2",
+            "--folds",
+            "2",
             "--out",
             str(tmp_path / "m"),
         ),
@@ -387,6 +392,7 @@ def test_other_topics_need_no_parameter_file(tmp_path: Path) -> None:
         bag.with_name(f"{bag.name}.labels.csv").write_text("\n".join(lines) + "\n")
     struck, model = str(tmp_path / "struck"), tmp_path / "model"
     words = ["--steps", "3", "--settle-steps", "1", "--adapt-steps", "1", "--out", str(model)]
+    words += ["--folds", "0"]
     assert main(["train", struck, "--steady", str(tmp_path / "steady"), *words]) == 0
     assert load_artifact(model).channels[0] == "imu.accel_x"
     assert len(load_artifact(model).channels) == 6

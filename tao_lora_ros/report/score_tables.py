@@ -1,0 +1,145 @@
+"""Scores of a model as tables: on the terminal, and as a page of HTML."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tao_lora_ros.messages.texts import MOST_LINE, shown
+
+HELD_OUT = "held_out"  # key of metrics: scores of runs that were not trained on
+_TABLES = {"by_window": "by window", "over_time": "over time"}
+_WIDTH = 120  # columns, where the output is no terminal
+_FEW = 5  # runs of a label, below which hardly anything is known
+
+Scores = Mapping[str, Any]
+
+
+def print_scores(metrics: Scores) -> None:
+    """The scores of an artifact, or of an evaluation, on the terminal."""
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    for part in score_parts(metrics):
+        console.print(part)
+
+
+def write_scores(metrics: Scores, title: str, file: Path) -> None:
+    """The same as a page of HTML.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    console = Console(record=True, width=_WIDTH, file=io.StringIO(), highlight=False)
+    for part in (Text(shown(title), style="bold"), *score_parts(metrics)):
+        console.print(part)
+    file.write_text(console.export_html(), encoding="utf-8")
+
+
+def score_parts(metrics: Scores) -> Iterator[Table | Text]:
+    """Tables and sentences, in the order in which they are read."""
+    paths = {name: values for name, values in metrics.items() if name.endswith(("32", "_path"))}
+    if paths:
+        names = list(dict.fromkeys(name for values in paths.values() for name in values))
+        rows = ([path, *(_number(of.get(name)) for name in names)] for path, of in paths.items())
+        yield _table("by precision", ["", *names], rows)
+    if HELD_OUT not in metrics:
+        return
+    found = metrics[HELD_OUT]
+    yield Text(shown(found["how"], MOST_LINE))
+    tables = {name: found[key] for key, name in _TABLES.items() if key in found}
+    yield _overview(tables)
+    for name, table in tables.items():
+        yield _classes(name, table)
+        yield _confusion(name, table)
+    yield _runs(tables)
+    for note in found["notes"]:
+        yield Text(shown(note, MOST_LINE))
+
+
+def _overview(tables: Mapping[str, Scores]) -> Table:
+    head = ["", "accuracy", "macro-F1", "one run of each label", "", "run by run", ""]
+    rows = (
+        [
+            name,
+            *(_plus_minus(table[score]) for score in ("accuracy", "macro_f1")),
+            *(_plus_minus(table["one_run_a_label"][score]) for score in ("accuracy", "macro_f1")),
+            _plus_minus(table["of_runs"]),
+            _range(table["of_runs"]),
+        ]
+        for name, table in tables.items()
+    )
+    return _table("runs held out: mean and standard deviation", head, rows)
+
+
+def _classes(name: str, table: Scores) -> Table:
+    head = ["", "recall", "precision", "F1", "windows", "runs", "recall run by run"]
+    rows = (
+        [
+            row["label"],
+            *(_number(row[key]) for key in ("recall", "precision", "f1")),
+            str(row["windows"]),
+            str(row["of_runs"]["count"]),
+            _range(row["of_runs"]) + " (few runs)" * (row["of_runs"]["count"] < _FEW),
+        ]
+        for row in table["classes"]
+    )
+    return _table(f"{name}, by label", head, rows)
+
+
+def _confusion(name: str, table: Scores) -> Table:
+    labels = [row["label"] for row in table["classes"]]
+    counts = zip(labels, table["confusion"], strict=True)
+    rows = ([label, *map(str, row)] for label, row in counts)
+    return _table(f"{name}, windows by what they are (rows) and were called", ["", *labels], rows)
+
+
+def _runs(tables: Mapping[str, Scores]) -> Table:
+    head = ["", "label", "windows", *(f"right {name}" for name in tables), "mistaken for"]
+    together = zip(*(table["runs"] for table in tables.values()), strict=True)
+    rows = (
+        [
+            first["run"],
+            ", ".join(first["labels"]),
+            str(first["windows"]),
+            *(_number(one["accuracy"]) for one in (first, *others)),
+            first["mistaken_for"],
+        ]
+        for first, *others in sorted(together, key=lambda of: (of[0]["labels"], of[0]["run"]))
+    )
+    return _table("by run", head, rows)
+
+
+def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for number, name in enumerate(head):
+        table.add_column(Text(shown(name)), justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*(Text(shown(cell)) for cell in row))
+    return table
+
+
+def _number(value: float | None) -> str:
+    if value is None or value != value:
+        return "-"
+    return (
+        "-"
+        if value is None or value != value
+        else f"{value:.4g}"
+        if abs(value) < 0.1
+        else f"{value:.3f}"
+    )
+
+
+def _plus_minus(of: Scores) -> str:
+    return f"{_number(of['mean'])} ± {_number(of['spread'])}"
+
+
+def _range(of: Scores) -> str:
+    return f"{of['count']} runs: {_number(of['least'])} to {_number(of['most'])}"
