@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ def score_parts(metrics: Scores) -> Iterator[Table | Text]:
     paths = {name: values for name, values in metrics.items() if name.endswith(("32", "_path"))}
     if paths:
         names = list(dict.fromkeys(name for values in paths.values() for name in values))
-        rows = ([path, *(_number(of.get(name)) for name in names)] for path, of in paths.items())
+        rows = (
+            [path, *(_number(of.get(name), ".3g") for name in names)] for path, of in paths.items()
+        )
         yield _table("by precision", ["", *names], rows)
     if HELD_OUT not in metrics:
         return
@@ -55,6 +58,10 @@ def score_parts(metrics: Scores) -> Iterator[Table | Text]:
     yield Text(shown(found["how"], MOST_LINE))
     tables = {name: found[key] for key, name in _TABLES.items() if key in found}
     yield _overview(tables)
+    yield from (_surely(name, table["of_runs"]) for name, table in tables.items())
+    if other := found.get("other_order"):
+        accuracy, macro_f1 = (_plus_minus(other[key]) for key in ("accuracy", "macro_f1"))
+        yield Text(f"over time, stretches in random order: {accuracy}, macro-F1 {macro_f1}")
     for name, table in tables.items():
         yield _classes(name, table)
         yield _confusion(name, table)
@@ -64,18 +71,28 @@ def score_parts(metrics: Scores) -> Iterator[Table | Text]:
 
 
 def _overview(tables: Mapping[str, Scores]) -> Table:
-    head = ["", "accuracy", "macro-F1", "one run of each label", "", "run by run", ""]
+    scores = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+    head = ["", *scores.values(), *(f"{name}, one run a label" for name in scores.values())]
     rows = (
         [
             name,
-            *(_plus_minus(table[score]) for score in ("accuracy", "macro_f1")),
-            *(_plus_minus(table["one_run_a_label"][score]) for score in ("accuracy", "macro_f1")),
-            _plus_minus(table["of_runs"]),
-            _range(table["of_runs"]),
+            *(
+                _plus_minus(of[score])
+                for of in (table, table["one_run_a_label"])
+                for score in scores
+            ),
         ]
         for name, table in tables.items()
     )
     return _table("runs held out: mean and standard deviation", head, rows)
+
+
+def _surely(name: str, of: Scores) -> Text:
+    """How sure it is what another run will give."""
+    return Text(
+        f"a run never seen: {_plus_minus(of)} of its windows are right {name}; of {_range(of)}, "
+        f"one in ten below {_number(of['tenth'])}"
+    )
 
 
 def _classes(name: str, table: Scores) -> Table:
@@ -125,16 +142,8 @@ def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Ta
     return table
 
 
-def _number(value: float | None) -> str:
-    if value is None or value != value:
-        return "-"
-    return (
-        "-"
-        if value is None or value != value
-        else f"{value:.4g}"
-        if abs(value) < 0.1
-        else f"{value:.3f}"
-    )
+def _number(value: float | None, how: str = ".3f") -> str:
+    return "-" if value is None or isnan(value) else format(value, how)
 
 
 def _plus_minus(of: Scores) -> str:
