@@ -32,6 +32,7 @@ from tao_lora_ros.model.artifact import (
     load_artifact,
     save_artifact,
 )
+from tao_lora_ros.model.label_filter import LabelFilter
 from tao_lora_ros.signal.cdr import FORCE, WRENCH, decode_wrench
 
 pytestmark = pytest.mark.ros
@@ -134,13 +135,25 @@ def run_live(
 
 
 def test_planted_impacts(wire, start_node, artifact, tmp_path):
-    """The recording ends in the middle of its last event."""
-    settings = Settings()
+    """The recording ends in the middle of its last event; the labels have a filter over time."""
+    from wire import DEEP
+
+    from tao_lora_ros.msg import Inference as InferenceMessage
+
+    model = tmp_path / "model"
+    save_artifact(replace(artifact, label_filter=LabelFilter(2.0, 10.0, 1.5)), model)
     bag = write_ros2(tmp_path / "bag", motion(4.0, impacts_s=(1.5, 2.5, 3.99)))
-    result, messages = replayed(bag, artifact, settings)
+    result, messages = replayed(bag, load_artifact(model), Settings(model=str(model)))
     assert [event.phase for event in result.events] == [Phase.ONSET, Phase.END] * 3
-    run_live(wire, start_node, messages)
+    states: list = []
+    wire.node.create_subscription(InferenceMessage, "/tao_lora/state", states.append, DEEP)
+    run_live(wire, start_node, messages, f"model:={model}")
     assert_same(wire, result, artifact)
+    assert list(map(inference_message_row, states)) == [
+        inference_row(state.inference, replace(artifact, labels=state.labels))
+        for state in result.states
+    ]
+    assert states
     assert all(ns(message.latency) > 0 for message in wire.inferences)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.messages.results import Kind
 from tao_lora_ros.model.artifact import save_artifact
+from tao_lora_ros.model.label_filter import LabelFilter
 from tao_lora_ros.preservation.event_record import StoreError
 from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.signal.cdr import IMU, WRENCH
@@ -113,7 +115,8 @@ def test_lerobot(store: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def replayed(tmp_path: Path) -> tuple[Path, Path, dict]:
     bag = write_ros2(tmp_path / "struck", motion(4.0, [3.0], seed=1))
-    save_artifact(small_artifact(), tmp_path / "model")
+    artifact = replace(small_artifact(), label_filter=LabelFilter(20.0, 1.0, 1.5))
+    save_artifact(artifact, tmp_path / "model")
     arguments = ["replay", bag, "--model", tmp_path / "model", "--out", tmp_path / "out"]
     assert main([*map(str, arguments), "--json", str(tmp_path / "r.json")]) == 0
     return bag, tmp_path / "out", json.loads((tmp_path / "r.json").read_text())
@@ -128,6 +131,7 @@ def test_a_replay_as_a_bag_holds_inputs_and_results(replayed) -> None:
         assert left == right
         counts = {c.topic: c.msgcount for c in other.connections}
         assert counts["/tao_lora/inference"] == numbers["inferences"]
+        assert counts["/tao_lora/state"] == len(numbers["states"]) > 0
         assert counts["/tao_lora/events"] == counts["/tao_lora/event_samples"] == 2
         assert "/tao_lora/contact_wrench" in counts
 
@@ -144,6 +148,8 @@ def test_readers_of_mcap_decode_it_by_its_own_definitions(replayed) -> None:
     first = found[0][2].header.stamp
     onset_s = end.onset.sec - first.sec + (end.onset.nanosec - first.nanosec) * 1e-9
     assert onset_s == pytest.approx(numbers["events"][0]["onset_s"])
+    states = [m for topic, _, m in found if topic == "/tao_lora/state"]
+    assert [m.labels[0] for m in states] == [state["label"] for state in numbers["states"]]
     inferences = [(time, m) for topic, time, m in found if topic == "/tao_lora/inference"]
     for time, message in inferences:
         stamp_ns = message.window_end.sec * 10**9 + message.window_end.nanosec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from models import small_artifact
 from tao_lora_ros.engine.states import States
 from tao_lora_ros.messages.results import Inference, State
 from tao_lora_ros.messages.route import Route
+from tao_lora_ros.model.artifact import ArtifactError, load_artifact, save_artifact
 from tao_lora_ros.model.label_filter import LabelFilter, forward, held, ignorance, tempered
 from tao_lora_ros.training.held_out import RunOutputs
 from tao_lora_ros.training.label_filters import choose_filter, filtered
@@ -144,3 +146,13 @@ def test_a_gap_of_a_window_forgets_and_a_shorter_one_does_not() -> None:
 def test_without_a_filter_there_is_no_state() -> None:
     artifact = replace(small_artifact(), labels=("a", "b", "c"), label_filter=None)
     assert told(States(artifact), inferences([0] * 10)) == []
+
+
+def test_a_filter_is_part_of_an_artifact_and_checked(tmp_path: Path) -> None:
+    artifact = replace(small_artifact(), label_filter=FILTER)
+    save_artifact(artifact, tmp_path)
+    assert load_artifact(tmp_path).label_filter == FILTER
+    card = (tmp_path / "model.json").read_text()
+    (tmp_path / "model.json").write_text(card.replace('"dwell_s": 10.0', '"dwell_s": 0.0'))
+    with pytest.raises(ArtifactError, match=r"label_filter\.dwell_s"):
+        load_artifact(tmp_path)
