@@ -75,6 +75,7 @@ def constants(sizes: Sizes, warps: int, waits: bool = False) -> dict[str, Any]:
         "NOUT": sizes.results,
         "NP": sizes.padded_results,
         "SCALARS": sizes.scalars,
+        "SEGMENT": sizes.segment,
         "STEP": sizes.step,
         "SPLITS": splits,
         "WAITS": waits,

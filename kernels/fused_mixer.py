@@ -56,13 +56,34 @@ def _channel_mixing(h, up, down, hidden, adapters, scale, inverse_scale, steady)
 
 
 @triton.jit
+def _moments(y, WINDOW: tl.constexpr):
+    """Logarithms of the means of |y| and y⁴ of each column, [CP, 2]."""
+    squares = y * y
+    size, fourth = tl.reduce((tl.abs(y), squares * squares), 0, add_pairs)
+    return log(tl.join(size, fourth) * (1.0 / WINDOW) + 1e-2)
+
+
+@triton.jit
+def _log_powers(y, basis, WINDOW: tl.constexpr, CP: tl.constexpr, SEGMENT: tl.constexpr):
+    """Logarithms of the powers by frequency of y [WINDOW, CP], [SEGMENT / 2 · CP]."""
+    SEGMENTS: tl.constexpr = WINDOW // SEGMENT
+    waves, rows = tl.arange(0, 2 * SEGMENT), tl.arange(0, SEGMENT)
+    turns = tl.load(basis + waves[:, None] * SEGMENT + rows[None, :]).to(tl.float16)
+    pieces = tl.permute(tl.reshape(y.to(tl.float16), (SEGMENTS, SEGMENT, CP)), (1, 0, 2))
+    sums = tl.dot(turns, tl.reshape(pieces, (SEGMENT, SEGMENTS * CP)))
+    powers = tl.sum(tl.reshape(sums * sums, (2 * SEGMENT, SEGMENTS, CP)), 1)
+    powers = tl.sum(tl.reshape(powers, (4, SEGMENT // 2, CP)), 0)
+    return tl.reshape(log(powers + 1e-2), (SEGMENT * CP // 2,))
+
+
+@triton.jit
 def fused_mixer(
     records, outputs, seen, vectors, codes8, codes4, adapters, words, slots,
     RECORD: tl.constexpr, C: tl.constexpr, CP: tl.constexpr, WINDOW: tl.constexpr,
     T: tl.constexpr, TE: tl.constexpr, D: tl.constexpr, E: tl.constexpr, NB: tl.constexpr,
     R: tl.constexpr, L: tl.constexpr, NOUT: tl.constexpr, NP: tl.constexpr,
-    SCALARS: tl.constexpr, STEP: tl.constexpr, SPLITS: tl.constexpr, WAITS: tl.constexpr,
-    ROUNDS: tl.constexpr,
+    SCALARS: tl.constexpr, SEGMENT: tl.constexpr, STEP: tl.constexpr, SPLITS: tl.constexpr,
+    WAITS: tl.constexpr, ROUNDS: tl.constexpr,
     ASM_W: tl.constexpr, FORM_W: tl.constexpr, PACK_W: tl.constexpr,
     ASM_1: tl.constexpr, FORM_1: tl.constexpr, PACK_1: tl.constexpr,
     ASM_2: tl.constexpr, FORM_2: tl.constexpr, PACK_2: tl.constexpr,
@@ -88,6 +109,7 @@ def fused_mixer(
         R: rank of the low-rank branches, padded.
         L, NOUT, NP: logits, all results (logits and forecast), and these padded.
         SCALARS: activation scales, padded.
+        SEGMENT: rows of a segment of the spectrum; 0: there is none.
         STEP: hidden units that a program works on at a time.
         SPLITS: programs that share a window.
         WAITS: whether the kernel is launched ahead of its windows.
@@ -118,13 +140,18 @@ def fused_mixer(
 
     # The model's part that does not depend on the window, while that crosses the bus. What goes
     # through shared memory comes last: its stores wait for it, and hold up all later loads.
-    k, kf, d4 = tl.arange(0, P * CP // 4), tl.arange(0, CP // 2), tl.arange(0, D // 4)
+    FEATURES: tl.constexpr = 4 if SEGMENT else 2
+    k, d4 = tl.arange(0, P * CP // 4), tl.arange(0, D // 4)
+    kf = tl.arange(0, FEATURES * CP // 4)
     n = split * NPS + tl.arange(0, NPS)
     features_at: tl.constexpr = P * CP * D // 4
-    heads_at: tl.constexpr = features_at + CP * D // 2
+    powers_at: tl.constexpr = features_at + FEATURES * CP * D // 4
+    heads_at: tl.constexpr = powers_at + SEGMENT * CP * D // 8
     blocks_at: tl.constexpr = heads_at + D * NP // 4
     weights = load_channel_weights(codes4, 0, split * STEPS, D, E, STEP)
     token_weights = load_token_weights(codes8 + blocks_at, 0, T, TE, TC)
+    basis = vectors
+    vectors += 2 * SEGMENT * SEGMENT
     level_mean = tl.load(vectors + channels)
     inverse_level_std = tl.load(vectors + CP + channels)
     inverse_spread = tl.load(vectors + 2 * CP + channels)
@@ -138,8 +165,9 @@ def fused_mixer(
     vectors += 3 * D
     embed = bytes_to_half(tl.load(codes8 + d[:, None] * (P * CP // 4) + k[None, :]))
     embed_features = bytes_to_half(
-        tl.load(codes8 + features_at + d[:, None] * (CP // 2) + kf[None, :])
+        tl.load(codes8 + features_at + d[:, None] * (FEATURES * CP // 4) + kf[None, :])
     )
+    powers_codes = codes8 + powers_at
     heads = bytes_to_half(
         tl.load(
             codes8 + heads_at + n[:, None] * (D // 4) + d4[None, :], mask=n[:, None] < NP, other=0
@@ -171,13 +199,26 @@ def fused_mixer(
     total, squares = tl.reduce((y, y * y), 0, add_pairs)
     variance = (squares - total * total / WINDOW) / (WINDOW - 1)
     placed = asinh((level - level_mean) * inverse_level_std)
-    features = tl.reshape(tl.join(placed, log(variance + 1e-4)), (2 * CP,))
-    features = activations(tl.broadcast_to(features[None, :], (T, 2 * CP)), i_features, steady)
+    features = tl.join(placed, log(variance + 1e-4))
+    if SEGMENT:
+        features = tl.join(features, _moments(y, WINDOW))
+        features = tl.permute(features, (0, 2, 1))
+    features = tl.reshape(features, (FEATURES * CP,))
+    features = activations(
+        tl.broadcast_to(features[None, :], (T, FEATURES * CP)), i_features, steady
+    )
     patches = activations(tl.reshape(y, (T, P * CP)), i_embed, steady)
     x = tl.dot(patches, tl.trans(embed)) * (embed_scale * tl.where(steady, s_embed, 1.0))[None, :]
+    described = tl.dot(features, tl.trans(embed_features))
+    if SEGMENT:
+        powers = _log_powers(y, basis, WINDOW, CP, SEGMENT)
+        powers = tl.broadcast_to(powers[None, :], (T, SEGMENT * CP // 2))
+        powers = activations(powers, i_features, steady)
+        kp = tl.arange(0, SEGMENT * CP // 8)
+        weights_p = tl.load(powers_codes + d[:, None] * (SEGMENT * CP // 8) + kp[None, :])
+        described += tl.dot(powers, tl.trans(bytes_to_half(weights_p)))
     x += (
-        tl.dot(features, tl.trans(embed_features))
-        * (features_scale * tl.where(steady, s_features, 1.0))[None, :]
+        described * (features_scale * tl.where(steady, s_features, 1.0))[None, :]
         + embed_bias[None, :]
     )
 

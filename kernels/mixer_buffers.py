@@ -47,6 +47,8 @@ def _vectors(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
         model.embed_features.scales,
         model.embed.bias + model.embed_features.bias,
     ]
+    if model.basis is not None:
+        parts.insert(0, model.basis)
     for block in model.blocks:
         parts += [*block.token_norm, *block.channel_norm]
         for layer in (block.token_up, block.token_down, block.channel_up, block.channel_down):
@@ -62,12 +64,15 @@ def _codes8(model: MixerTensors, sizes: Sizes) -> list[Tensor]:
     rows = sizes.window // sizes.tokens
     embed = torch.zeros(width, rows, padded, dtype=torch.int16)
     embed[..., :channels] = model.embed.codes.reshape(width, rows, channels)
-    # The kernel joins the two features of a channel.
-    features = torch.zeros(width, padded, 2, dtype=torch.int16)
-    features[:, :channels] = model.embed_features.codes.reshape(width, 2, channels).mT
+    of_features = model.embed_features.codes.reshape(width, -1, channels)
+    joined = 4 if sizes.segment else 2  # features of a channel that the kernel joins
+    features = torch.zeros(width, padded, joined, dtype=torch.int16)
+    features[:, :channels] = of_features[:, :joined].mT
+    powers = torch.zeros(width, sizes.segment // 2, padded, dtype=torch.int16)
+    powers[..., :channels] = of_features[:, joined:]
     heads = torch.zeros(sizes.padded_results, width, dtype=torch.int16)
     heads[: sizes.results] = torch.cat([head.codes for head in model.heads])
-    parts = [embed, features, heads]
+    parts = [embed, features, powers, heads]
     for block in model.blocks:
         parts += [block.token_up.codes, block.token_down.codes]
     return [byte_words(part.flatten(1)).flatten() for part in parts]

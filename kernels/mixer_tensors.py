@@ -62,6 +62,8 @@ class MixerTensors:
         level_mean: of the channels, [C]; with `level_std` and `spread` it standardises windows.
         labels: outputs of the first head, which reads the mean of the tokens; the last head reads
             the last token. A model of 0 labels has that one alone.
+        basis: what turns a segment of the window into powers, [parts, frequencies, segment];
+            None: the model has no spectrum.
     """
 
     window: int
@@ -75,6 +77,7 @@ class MixerTensors:
     norm: Norm
     labels: int
     heads: Sequence[Linear]
+    basis: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class Sizes:
             rank padded.
         results: labels and forecast values of a window.
         splits: programs that share a window.
+        segment: rows of a segment of the spectrum; 0: there is none.
     """
 
     window: int
@@ -99,6 +103,7 @@ class Sizes:
     labels: int
     results: int
     splits: int
+    segment: int = 0
 
     @property
     def step(self) -> int:
@@ -123,10 +128,16 @@ class Sizes:
 
     def check(self) -> None:
         """Raise a ValueError that names the first size that the kernel cannot take."""
-        for name in ("window", "tokens", "width", "hidden", "token_hidden", "splits"):
+        powers = ["window", "tokens", "width", "hidden", "token_hidden", "splits"]
+        powers += ["segment"] * bool(self.segment)
+        for name in powers:
             value = getattr(self, name)
             if value != _power_of_two(value):
                 raise ValueError(f"{name} is {value}, expected a power of two")
+        if self.segment and not LEAST_DOT <= self.segment <= self.window // 2:
+            raise ValueError(
+                f"segment is {self.segment}, expected {LEAST_DOT} to {self.window // 2}"
+            )
         for name in ("tokens", "width", "token_hidden"):
             if getattr(self, name) < LEAST_DOT:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least {LEAST_DOT}")
@@ -160,6 +171,7 @@ def sizes_of(model: MixerTensors, splits: int) -> Sizes:
         labels=model.labels,
         results=sum(len(head.bias) for head in model.heads),
         splits=splits,
+        segment=0 if model.basis is None else model.basis.shape[-1],
     )
     sizes.check()
     return sizes

@@ -48,6 +48,7 @@ REFERENCE = Sizes(
     labels=16,
     results=112,
     splits=1,
+    segment=32,
 )
 MODELS = {
     "base": REFERENCE,

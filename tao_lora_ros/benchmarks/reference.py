@@ -13,8 +13,8 @@ from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.training.quantize import observe, quantize
 
 CONFIGS = {
-    "base": MixerConfig(channels=12, classes=16),
-    "large": MixerConfig(channels=12, classes=16, width=256, blocks=6, expansion=4),
+    "base": MixerConfig(channels=12, classes=16, segment=32),
+    "large": MixerConfig(12, 16, width=256, blocks=6, expansion=4, segment=32),
 }
 
 

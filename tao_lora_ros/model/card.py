@@ -17,6 +17,7 @@ from tao_lora_ros.detection.innovation import LAGS, prior
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.files import read_regular
 from tao_lora_ros.messages.texts import MOST_LINE, MOST_SHOWN, encodable, shown
+from tao_lora_ros.model.mixer_config import features_of
 from tao_lora_ros.signal.source import unit_of
 
 SCHEMA_VERSION = 2
@@ -206,9 +207,10 @@ def _check_inputs(card: dict[str, Any]) -> None:
         return
     sizes = card["config"]
     tokens = sizes["window"] // sizes["patch"]
+    features = features_of(sizes.get("segment", 0))
     for what, inputs, most in (
         ("patch x channels", sizes["patch"] * sizes["channels"], MOST_INT8_INPUTS),
-        ("2 x channels", 2 * sizes["channels"], MOST_INT8_INPUTS),
+        ("features x channels", features * sizes["channels"], MOST_INT8_INPUTS),
         ("window / patch x expansion", tokens * sizes["expansion"], MOST_INT8_INPUTS),
         ("width", sizes["width"], MOST_INT8_INPUTS),
         ("width x expansion", sizes["width"] * sizes["expansion"], MOST_INT4_INPUTS),

@@ -10,6 +10,7 @@ from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.heads import HEADS
 from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear, QuantizedLinear
 from tao_lora_ros.model.mixer_config import MixerConfig
+from tao_lora_ros.model.spectrum import FLOOR, PARTS, spectral_basis
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -59,7 +60,8 @@ class Mixer(nn.Module):
 
     Inputs are raw SI values. Each channel is taken about its mean in the window, in units of its
     usual spread within a window, and squashed by asinh, so that an impact of 100 σ stays in range;
-    the mean itself and the logarithm of the variance come in beside, as features of the window.
+    the mean itself and the logarithm of the variance come in beside, as features of the window;
+    with `config.segment` also those of two more moments, and of the powers by frequency.
     A NaN (gap, part not reported) counts as the mean.
 
     Args:
@@ -72,6 +74,7 @@ class Mixer(nn.Module):
     spread: Tensor
     class_head: nn.Module | None
     forecast_head: nn.Module
+    basis: Tensor
 
     def __init__(self, config: MixerConfig, quantized: bool = False) -> None:
         super().__init__()
@@ -82,7 +85,10 @@ class Mixer(nn.Module):
         self.register_buffer("level_std", torch.ones(config.channels))
         self.register_buffer("spread", torch.ones(config.channels))
         self.embed = make.edge(config.patch * config.channels, config.width)
-        self.embed_features = make.edge(2 * config.channels, config.width)
+        self.embed_features = make.edge(config.features * config.channels, config.width)
+        if config.segment:
+            basis = torch.from_numpy(spectral_basis(config.window, config.segment))
+            self.register_buffer("basis", basis.flatten(0, 1), persistent=False)
         self.blocks = nn.ModuleList(Block(config, make) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(config.width)
         for head in HEADS:
@@ -112,8 +118,7 @@ class Mixer(nn.Module):
         level = self.level(windows)
         x = self.standardize(windows, level)
         b, t, c = x.shape
-        placed = torch.asinh((level[:, 0] - self.level_mean) / self.level_std)
-        features = torch.cat((placed, torch.log(x.var(dim=1) + 1e-4)), dim=1)
+        features = self._features(level, x)
         x = self.embed(x.reshape(b, t // self.config.patch, -1), path)
         x = x + self.embed_features(features, path)[:, None, :]
         for block in self.blocks:
@@ -122,6 +127,17 @@ class Mixer(nn.Module):
         logits = self.class_head(x.mean(dim=1), path) if self.class_head is not None else None
         forecast = self.forecast_head(x[:, -1], path).view(b, self.config.horizon, c)
         return logits, forecast
+
+    def _features(self, level: Tensor, x: Tensor) -> Tensor:
+        """Of the levels [B, 1, C] and the standardised windows [B, T, C], [B, features * C]."""
+        placed = torch.asinh((level[:, 0] - self.level_mean) / self.level_std)
+        parts = [placed, torch.log(x.var(dim=1) + 1e-4)]
+        if segment := self.config.segment:
+            size = x.abs().mean(dim=1), x.square().square().mean(dim=1)
+            waves = self.basis @ x.unflatten(1, (-1, segment))
+            powers = waves.square().sum(dim=1).unflatten(1, (PARTS, -1)).sum(dim=1)
+            parts += [torch.log(part + FLOOR) for part in (*size, powers.flatten(1))]
+        return torch.cat(parts, dim=1)
 
     def prepare(self) -> Mixer:
         """Make a loaded quantised model ready to infer."""

@@ -19,6 +19,7 @@ class MixerConfig:
         expansion: hidden width of both MLPs over their input's.
         horizon: rows that the forecast head predicts.
         rank: rank of the low-rank branches.
+        segment: rows of a segment of the spectrum that is among the features; 0: there is none.
 
     Raises:
         ValueError: sizes that do not fit each other.
@@ -33,6 +34,7 @@ class MixerConfig:
     expansion: int = 2
     horizon: int = 8
     rank: int = 8
+    segment: int = 0
 
     def __post_init__(self) -> None:
         if self.window % self.patch:
@@ -41,8 +43,20 @@ class MixerConfig:
             raise ValueError(f"width {self.width} is odd")
         if self.rank > self.width:
             raise ValueError(f"rank {self.rank} is above width {self.width}")
+        if self.segment and (self.window % self.segment or self.segment % 2):
+            raise ValueError(f"segment {self.segment} is odd or does not divide {self.window}")
 
     @property
     def tokens(self) -> int:
         """Patches of a window."""
         return self.window // self.patch
+
+    @property
+    def features(self) -> int:
+        """Features of a channel."""
+        return features_of(self.segment)
+
+
+def features_of(segment: int) -> int:
+    """Features of a channel: mean and variance; with a spectrum two more moments, and powers."""
+    return 4 + segment // 2 if segment else 2

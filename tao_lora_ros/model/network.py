@@ -87,7 +87,7 @@ def layers_of(config: MixerConfig) -> dict[str, Layer]:
     d, t, e = config.width, config.tokens, config.expansion
     layers = [
         Layer("embed", config.patch * config.channels, d),
-        Layer("embed_features", 2 * config.channels, d),
+        Layer("embed_features", config.features * config.channels, d),
     ]
     for block in (f"blocks.{i}" for i in range(config.blocks)):
         layers += [

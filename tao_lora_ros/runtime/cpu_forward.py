@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tao_lora_ros.runtime.cpu_math import asinh, log
+from tao_lora_ros.runtime.cpu_features import describe, standardize
 from tao_lora_ros.runtime.cpu_product import COLUMNS, multiply
 from tao_lora_ros.runtime.cpu_stages import (
     add_branch,
@@ -21,7 +21,6 @@ from tao_lora_ros.runtime.cpu_stages import (
     round_rows,
     stage,
 )
-from tao_lora_ros.signal.compiled import compiled
 
 _f = np.float32
 
@@ -36,9 +35,12 @@ def forward(window, transient, codes, numbers, sizes, logits, forecast, level):
         codes, numbers, sizes: the model, see `cpu_pack.Packed`.
         logits, forecast, level: float32 [L], [horizon, C] and [C], written.
     """
-    tokens, width, expansion, blocks, channels, patch, classes, horizon, rank = sizes
+    tokens, width, expansion, blocks, channels, patch, classes, horizon, rank, segment = sizes
     at = np.zeros(2, np.int64)  # how far codes and numbers are read
-    inputs, features = _prepare(window, numbers, at, level)
+    units = _take(numbers, at, 3 * channels).reshape(3, channels)
+    basis = _take(numbers, at, segment * segment)
+    inputs = standardize(window, units, level)
+    features = describe(inputs, units, level, segment, basis)
     x = np.empty((tokens, width), np.float32)
     normal = np.empty((tokens, width), np.float32)
 
@@ -87,48 +89,6 @@ def _take(numbers, at, count):
 def _normalize(x, out, numbers, at):
     gain = _take(numbers, at, x.shape[1])
     normalize(x, gain, _take(numbers, at, x.shape[1]), out)
-
-
-@compiled(fastmath={"contract"}, error_model="numpy", forceinline=True)
-def _prepare(window, numbers, at, level):
-    """Squashed standard units [T, C] and the window's features [1, 2 C]; level is written."""
-    rows, channels = window.shape
-    level_mean = _take(numbers, at, channels)
-    per_level_std = _take(numbers, at, channels)
-    per_spread = _take(numbers, at, channels)
-    totals, counts = np.zeros(channels), np.zeros(channels)
-    for i in range(rows):
-        for c in range(channels):
-            if window[i, c] == window[i, c]:
-                totals[c] += window[i, c]
-                counts[c] += 1.0
-    features = np.empty((1, 2 * channels), np.float32)
-    for c in range(channels):
-        level[c] = _f(totals[c] / counts[c]) if counts[c] > 0 else level_mean[c]
-        features[0, c] = asinh((level[c] - level_mean[c]) * per_level_std[c])
-    inputs = np.empty((rows, channels), np.float32)
-    for i in range(rows):
-        for c in range(channels):
-            value = (window[i, c] - level[c]) * per_spread[c]
-            inputs[i, c] = value if value == value else _f(0)
-    flat = inputs.reshape(rows * channels)
-    for i in range(flat.size):
-        flat[i] = asinh(flat[i])
-    for c in range(channels):
-        features[0, channels + c] = log(_variance(inputs[:, c]) + _f(1e-4))
-    return inputs, features
-
-
-@stage
-def _variance(values):
-    mean = _f(0)
-    for value in values:
-        mean += value
-    mean /= _f(values.size)
-    squares = _f(0)
-    for value in values:
-        squares += (value - mean) * (value - mean)
-    return squares / _f(values.size - 1)
 
 
 @stage

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.model.heads import HEADS
 from tao_lora_ros.model.network import Layer, Network, layers_of
+from tao_lora_ros.model.spectrum import spectral_basis
 from tao_lora_ros.runtime.cpu_product import panels
 
 INT16_MAX = 32767
@@ -23,7 +24,7 @@ class Packed(NamedTuple):
         codes: weights, int8.
         numbers: scales, biases, norms and low-rank branches, float32.
         sizes: tokens, width, expansion, blocks, channels, patch, classes, horizon, rank
-            (padded); int64.
+            (padded), segment; int64.
     """
 
     codes: NDArray[np.int8]
@@ -37,7 +38,7 @@ def pack(network: Network) -> Packed:
     rank = config.rank + -config.rank % RANK_STEP
     sizes = (
         *(config.tokens, config.width, config.expansion, config.blocks, config.channels),
-        *(config.patch, config.classes, config.horizon, rank),
+        *(config.patch, config.classes, config.horizon, rank, config.segment),
     )
     codes: list[np.ndarray] = []
     numbers: list[np.ndarray] = []
@@ -73,6 +74,9 @@ def _parts(network: Network) -> Iterator[_Part]:
 
     units = tensors["level_mean"], 1 / tensors["level_std"], 1 / tensors["spread"]
     yield [], [_float(values) for values in units]
+    if segment := network.config.segment:
+        basis = spectral_basis(network.config.window, segment)
+        yield [], [_float(basis.reshape(-1, segment)[:, : segment // 2].T)]
     yield columns("embed_features")
     yield columns("embed")
     for block in (f"blocks.{i}" for i in range(network.config.blocks)):

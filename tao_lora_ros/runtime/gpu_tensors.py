@@ -7,12 +7,14 @@ import torch
 from tao_lora_ros.kernels.mixer_tensors import BlockTensors, Linear, MixerTensors, Norm
 from tao_lora_ros.model.heads import HEADS
 from tao_lora_ros.model.network import Network, layers_of
+from tao_lora_ros.model.spectrum import spectral_basis
 
 
 def mixer_tensors(network: Network) -> MixerTensors:
     """The network's tensors as plain numbers."""
     tensors = {name: torch.tensor(values) for name, values in network.tensors.items()}
     layers = layers_of(network.config)
+    window, segment = network.config.window, network.config.segment
 
     def norm(name: str) -> Norm:
         return Norm(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
@@ -36,7 +38,7 @@ def mixer_tensors(network: Network) -> MixerTensors:
         )
 
     return MixerTensors(
-        window=network.config.window,
+        window=window,
         patch=network.config.patch,
         level_mean=tensors["level_mean"],
         level_std=tensors["level_std"],
@@ -47,4 +49,5 @@ def mixer_tensors(network: Network) -> MixerTensors:
         norm=norm("norm"),
         labels=network.config.classes,
         heads=[linear(head.name) for head in HEADS if head.name in layers],
+        basis=torch.from_numpy(spectral_basis(window, segment)) if segment else None,
     )

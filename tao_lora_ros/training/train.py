@@ -39,7 +39,10 @@ from tao_lora_ros.training.steps import (
 )
 from tao_lora_ros.training.teacher import save_teacher
 
-SIZES = {"base": MixerConfig(1, 0), "large": MixerConfig(1, 0, width=256, blocks=6, expansion=4)}
+SIZES = {
+    "base": MixerConfig(1, 0, segment=32),
+    "large": MixerConfig(1, 0, width=256, blocks=6, expansion=4, segment=32),
+}
 ARTIFACT_VERSION = "1"
 
 

@@ -24,6 +24,7 @@ from tao_lora_ros.training.fit import fit
 from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.quantize import observe
 from tao_lora_ros.training.steps import CALIBRATION_WINDOWS, impact_draws, steady_draws
+from tao_lora_ros.training.train import SIZES
 
 Number = tuple[str, str, str, float]  # subject, case, metric, value
 Say = Callable[[str], None]
@@ -56,7 +57,7 @@ class Trial:
     @property
     def sizes(self) -> MixerConfig:
         """Of the model: `base` for these channels and labels."""
-        return MixerConfig(channels=len(self.channels), classes=len(self.labels))
+        return replace(SIZES["base"], channels=len(self.channels), classes=len(self.labels))
 
     def windows(self, runs: list[Run]) -> WindowSet:
         """The windows of some of the runs."""

@@ -74,6 +74,8 @@ def deviation(model: Mixer, inputs: torch.Tensor, path: Route) -> list[float]:
         {"window": 24, "patch": 8},  # an odd number of tokens
         {"window": 35, "patch": 5, "channels": 7, "width": 34},  # nothing fits a register
         {"blocks": 1, "expansion": 3, "width": 96},
+        {"segment": 16},
+        {"segment": 10, "window": 40, "channels": 7, "classes": 0},
     ],
     ids=str,
 )

@@ -91,6 +91,7 @@ def deviations(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
         {"expansion": 4, "blocks": 1},  # token mixing in two parts
         {"width": 64, "blocks": 1},
         {"width": 64, "expansion": 4},  # hidden units in steps
+        {"segment": 16, "blocks": 1},
     ],
     ids=str,
 )
@@ -135,6 +136,7 @@ def test_windows_of_one_launch_go_their_own_paths() -> None:
         ),
         ({}, 3, "splits is 3, expected a power of two"),
         ({"expansion": 8}, 1, "token_hidden is 128, expected at most 64"),
+        ({"segment": 8}, 1, "segment is 8, expected 16 to 16"),
     ],
 )
 def test_a_size_that_does_not_fit_is_named(change: dict, splits: int, reason: str) -> None:

@@ -19,7 +19,11 @@ from tao_lora_ros.model.network import kinds_of, layers_of
 from tao_lora_ros.model.tensor_file import kind_of
 from tao_lora_ros.runtime.choice import driver_finds_gpu
 
-OTHERS = MixerConfig(5, 0, 32, 4, 32, 1, 4, 1, 0), MixerConfig(3, 2, 64, 2, 16, 3, 1, 6, 5)
+OTHERS = (
+    MixerConfig(5, 0, 32, 4, 32, 1, 4, 1, 0),
+    MixerConfig(3, 2, 64, 2, 16, 3, 1, 6, 5),
+    MixerConfig(3, 2, segment=32),
+)
 
 
 @pytest.mark.parametrize("config", [SMALL, *CONFIGS.values(), *OTHERS], ids=str)

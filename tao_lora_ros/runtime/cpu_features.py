@@ -1,0 +1,109 @@
+"""A window in squashed standard units, and what is said of it as a whole; see `model.mixer`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tao_lora_ros.model.spectrum import FLOOR, PARTS
+from tao_lora_ros.runtime.cpu_math import asinh, log
+from tao_lora_ros.runtime.cpu_stages import stage
+from tao_lora_ros.signal.compiled import compiled
+
+_f = np.float32
+_FLOOR = _f(FLOOR)
+
+
+@compiled(fastmath={"contract"}, error_model="numpy", forceinline=True)
+def standardize(window, units, level):
+    """Squashed standard units, [T, C]; level [C] is written. A NaN counts as the mean."""
+    level_mean, _, per_spread = units
+    rows, channels = window.shape
+    totals, counts = np.zeros(channels), np.zeros(channels)
+    for i in range(rows):
+        for c in range(channels):
+            if window[i, c] == window[i, c]:
+                totals[c] += window[i, c]
+                counts[c] += 1.0
+    for c in range(channels):
+        level[c] = _f(totals[c] / counts[c]) if counts[c] > 0 else level_mean[c]
+    inputs = np.empty((rows, channels), np.float32)
+    for i in range(rows):
+        for c in range(channels):
+            value = (window[i, c] - level[c]) * per_spread[c]
+            inputs[i, c] = value if value == value else _f(0)
+    flat = inputs.reshape(rows * channels)
+    for i in range(flat.size):
+        flat[i] = asinh(flat[i])
+    return inputs
+
+
+@stage
+def describe(inputs, units, level, segment, basis):
+    """Features [1, F C] of a window: mean and variance; with a spectrum moments and powers too."""
+    level_mean, per_level_std, _ = units
+    channels = inputs.shape[1]
+    count = 4 + segment // 2 if segment else 2
+    features = np.empty((count, channels), np.float32)
+    for c in range(channels):
+        features[0, c] = asinh((level[c] - level_mean[c]) * per_level_std[c])
+        features[1, c] = log(_variance(inputs[:, c]) + _f(1e-4))
+    if segment:
+        for c in range(channels):
+            features[2, c], features[3, c] = _moments(inputs[:, c])
+        _powers(inputs, basis.reshape(segment // 2, 2 * segment), features[4:])
+        for k in range(2, count):
+            for c in range(channels):
+                features[k, c] = log(features[k, c] + _FLOOR)
+    return features.reshape(1, count * channels)
+
+
+@stage
+def _variance(values):
+    mean = _f(0)
+    for value in values:
+        mean += value
+    mean /= _f(values.size)
+    squares = _f(0)
+    for value in values:
+        squares += (value - mean) * (value - mean)
+    return squares / _f(values.size - 1)
+
+
+@stage
+def _moments(values):
+    """Means of |x| and of x⁴."""
+    size, fourth = _f(0), _f(0)
+    for value in values:
+        square = value * value
+        size += abs(value)
+        fourth += square * square
+    return size / _f(values.size), fourth / _f(values.size)
+
+
+@stage
+def _powers(inputs, basis, out):
+    """Powers [segment / 2, C] of all segments together.
+
+    basis [segment / 2, PARTS segment / 2]: the earlier half of the rows, since the later one is the
+    same backwards in the first half of the waves, and its negative in the others.
+    """
+    half, waves = basis.shape
+    bins, segment = waves // PARTS, 2 * half
+    out[:] = _f(0)
+    sums = np.empty(waves, np.float32)
+    for first in range(0, inputs.shape[0], segment):
+        for c in range(inputs.shape[1]):
+            sums[:] = _f(0)
+            for i in range(half):
+                early, late = inputs[first + i, c], inputs[first + segment - 1 - i, c]
+                _add_scaled(early + late, basis[i, :segment], sums[:segment])
+                _add_scaled(early - late, basis[i, segment:], sums[segment:])
+            for part in range(0, waves, bins):
+                for k in range(bins):
+                    out[k, c] += sums[part + k] * sums[part + k]
+
+
+@stage
+def _add_scaled(factor, row, out):
+    for j in range(out.size):
+        out[j] += factor * row[j]
