@@ -156,6 +156,13 @@ def demo_command(options: Namespace) -> int:
     return run_demo(options)
 
 
+def watch_command(options: Namespace) -> None:
+    """`tao-lora watch`."""
+    with _needs("ROS 2"):
+        from tao_lora_ros.cli.watch import watch
+    watch(options)
+
+
 def play_command(options: Namespace) -> None:
     """`tao-lora play`."""
     with _needs("ROS 2"):

@@ -8,21 +8,18 @@ import signal
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import rclpy
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import Progress
 
 from tao_lora_ros.bags.labels import read_contacts
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.cli.children import ENDINGS, Child, ChildError, Family
 from tao_lora_ros.cli.chosen import calibrated_on_itself, choose
-from tao_lora_ros.cli.live import View, view_of
+from tao_lora_ros.cli.graph import ros_node
+from tao_lora_ros.cli.live import View, progress, view_of
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.hardware.process import usage
 from tao_lora_ros.messages.errors import TaoLoraError
@@ -107,10 +104,15 @@ def _demo(options: Namespace, bag: Path, console: Console) -> None:
         save_artifact(artifact, out / "model")
         parameters += ["-p", f"model:={(out / 'model').resolve()}"]
         _say(console, "\n".join(said))
-    with _ros_node() as ros, Family(out) as family:
+    with ros_node("tao_lora_demo") as ros, Family(out) as family:
         node = family.start("node", "tao_lora_ros.ros.run", *parameters)
         recorder = Recorder(ros, sources, NODE)
-        with view_of(recorder, console, messages, duration_s) as view:
+
+        def head(status: str) -> RenderableType:
+            done = min(recorder.received / max(messages, 1), 1.0)
+            return progress(status, done, f"{done * duration_s:.1f} of {duration_s:.1f} s")
+
+        with view_of(recorder, console, head) as view:
             _start(ros, node, view)
             used_s = usage(node.pid).cpu_s
             arguments = [bag, "--rate", rate, "--subscribers", 2]
@@ -170,15 +172,3 @@ def _step(recorder: Recorder, view: View, status: str) -> bool:
         recorder.poll()
     view.update(status)
     return len(recorder.inferences) + len(recorder.events) > before
-
-
-@contextmanager
-def _ros_node() -> Iterator[Node]:
-    # rclpy's own handler would swallow Ctrl-C.
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    node = Node("tao_lora_demo")
-    try:
-        yield node
-    finally:
-        node.destroy_node()
-        rclpy.shutdown()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Protocol
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -20,21 +21,26 @@ _COLORS = ("bright_black", "red", "blue", "magenta", "green", "yellow")
 
 
 class Run(Protocol):
-    """What the view looks at; a recorder is one."""
+    """What the view looks at; a recorder and a watcher are such."""
 
-    inferences: list[Inference]
-    events: list[Event]
     onset_latencies_s: dict[int, float]
     labels: tuple[str, ...]
     model: tuple[str, str]
 
     @property
-    def received(self) -> int:
-        """Input messages so far."""
+    def newest(self) -> Inference | None:
+        """The newest inference."""
 
     @property
-    def start_ns(self) -> int:
-        """Stamp of the first one."""
+    def events(self) -> list[Event]:
+        """What began and what was over, in order; perhaps the last word on each alone."""
+
+    @property
+    def counted(self) -> str:
+        """How many inferences there were, by route."""
+
+    def when(self, stamp_ns: int) -> str:
+        """A stamp in words."""
 
 
 class View(ABC):
@@ -51,11 +57,19 @@ class View(ABC):
         self.update("")
 
 
-def view_of(run: Run, console: Console, messages: int, duration_s: float) -> View:
-    """The view that suits the console, of a run of so many messages and seconds."""
-    if console.is_terminal:
-        return LiveView(run, console, messages, duration_s)
-    return PlainView(run, console)
+def view_of(run: Run, console: Console, head: Callable[[str], RenderableType]) -> View:
+    """The view that suits the console; `head` makes its top, given a word on what goes on."""
+    return LiveView(run, console, head) if console.is_terminal else PlainView(run, console)
+
+
+def progress(status: str, share: float, text: str) -> RenderableType:
+    """How much of a known whole is done."""
+    grid = Table.grid(padding=(0, 2), expand=True)
+    grid.add_column(width=14)
+    grid.add_column(ratio=1)
+    grid.add_column(justify="right")
+    grid.add_row(status, ProgressBar(total=1.0, completed=min(share, 1.0)), text)
+    return grid
 
 
 class PlainView(View):
@@ -63,21 +77,22 @@ class PlainView(View):
 
     def __init__(self, run: Run, console: Console) -> None:
         self._run, self._console = run, console
-        self._shown = 0
+        self._shown: set[tuple[int, int]] = set()
 
     def update(self, status: str) -> None:
-        for event in self._run.events[self._shown :]:
-            if event.phase is Phase.END:
+        for event in self._run.events:
+            which = event.onset_ns, event.sequence
+            if event.phase is Phase.END and which not in self._shown:
+                self._shown.add(which)
                 line = "  ".join(cell for cell in _cells(self._run, event) if cell)
                 self._console.print(f"event {line}", highlight=False, soft_wrap=True)
-        self._shown = len(self._run.events)
 
 
 class LiveView(View):
-    """Progress, route, classes and the newest events, ten times a second."""
+    """Its head, route, classes and the newest events, ten times a second."""
 
-    def __init__(self, run: Run, console: Console, messages: int, duration_s: float) -> None:
-        self._run, self._messages, self._duration_s = run, messages, duration_s
+    def __init__(self, run: Run, console: Console, head: Callable[[str], RenderableType]) -> None:
+        self._run, self._head = run, head
         self._live = Live(console=console, auto_refresh=False)
 
     def update(self, status: str) -> None:
@@ -85,27 +100,17 @@ class LiveView(View):
 
     def _screen(self, status: str) -> Panel:
         name, version = self._run.model
-        parts = [self._progress(status), self._now(), self._events()]
+        parts = [self._head(status), self._now(), self._events()]
         return Panel(Group(*parts), title=f"tao-lora {name} {version}".strip(), title_align="left")
-
-    def _progress(self, status: str) -> Table:
-        share = min(self._run.received / max(self._messages, 1), 1.0)
-        grid = Table.grid(padding=(0, 2), expand=True)
-        grid.add_column(width=14)
-        grid.add_column(ratio=1)
-        grid.add_column(justify="right")
-        bar = ProgressBar(total=1.0, completed=share)
-        grid.add_row(status, bar, f"{share * self._duration_s:.1f} of {self._duration_s:.1f} s")
-        return grid
 
     def _now(self) -> Table:
         grid = Table.grid(padding=(0, 2))
         grid.add_column(width=14)
         grid.add_column()
-        if not self._run.inferences:
+        newest = self._run.newest
+        if newest is None:
             grid.add_row("route", "waiting for the first full window")
             return grid
-        newest = self._run.inferences[-1]
         transient = newest.path is Route.TRANSIENT
         style = "bold white on dark_orange3" if transient else "bold white on grey42"
         route = Text(f" {newest.path.name.lower():9} ", style)
@@ -119,7 +124,7 @@ class LiveView(View):
             color = _COLORS[number % len(_COLORS)]
             classes.append(f"{label} ").append(_bar(share, 10), color).append(f" {share:4.0%}   ")
         grid.add_row("classes", classes)
-        grid.add_row("inferences", _count(self._run.inferences))
+        grid.add_row("inferences", self._run.counted)
         return grid
 
     def _events(self) -> Table:
@@ -149,7 +154,7 @@ def _cells(run: Run, event: Event) -> list[str]:
     lasts = f"{(event.end_ns - event.onset_ns) * 1e-6:.0f} ms" if event.end_ns else "open"
     return [
         f"{event.sequence}",
-        f"{(event.onset_ns - run.start_ns) * 1e-9:.4f} s",
+        run.when(event.onset_ns),
         name_text(event.label, event.probability) or "-",
         event.kind.text,
         event.size.text,
@@ -163,8 +168,3 @@ def _cells(run: Run, event: Event) -> list[str]:
 def _bar(share: float, width: int = 20) -> str:
     full = round(min(max(share, 0.0), 1.0) * width)
     return "█" * full + "·" * (width - full)
-
-
-def _count(inferences: list[Inference]) -> str:
-    transient = sum(inference.path is Route.TRANSIENT for inference in inferences)
-    return f"{len(inferences)}, {len(inferences) - transient} steady, {transient} transient"

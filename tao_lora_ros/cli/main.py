@@ -88,6 +88,13 @@ def _parser(command: list[str]) -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the results")
     demo.add_argument("--rate", type=float, default=1.0, help="playing speed (default 1)")
 
+    watch = subparsers.add_parser("watch", help="see what a running node takes in and finds")
+    watch.set_defaults(run=commands.watch_command)
+    watch.add_argument("node", nargs="?", help="its full name; default: the one that runs")
+    watch.add_argument("--web", action="store_true", help="as a page on loopback that grows")
+    watch.add_argument("--port", type=int, default=0, help="of --web; default: a free one")
+    watch.add_argument("--open", action="store_true", help="open the page in the browser")
+
     play = subparsers.add_parser("play", help="play a bag's IMU and wrench topics onto ROS 2")
     play.set_defaults(run=commands.play_command)
     _bag_arguments(play)

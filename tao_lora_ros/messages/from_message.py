@@ -50,7 +50,7 @@ def event_from(message: Any, samples: Any = None) -> Event:
         channels=tuple(zip(message.channels, map(float, message.shares), strict=True)),
         label=message.label,
         probability=message.probability,
-        raw=tuple(_raw_from(raw) for raw in getattr(samples or message, "raw", ())),
+        raw=tuple(raw_from(raw) for raw in getattr(samples or message, "raw", ())),
         regime_change=message.regime_change,
         kind=Kind(message.kind),
         size=_size_from(message),
@@ -75,7 +75,8 @@ def _size_from(message: Any) -> Size:
     )
 
 
-def _raw_from(message: Any) -> RawSamples:
+def raw_from(message: Any) -> RawSamples:
+    """The samples of a RawSamples message."""
     stamps_ns = [stamp_of(stamp) for stamp in message.stamps]
     values = np.array(message.values, dtype=np.float64)
     return RawSamples(

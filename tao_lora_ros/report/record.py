@@ -214,7 +214,7 @@ def collect_signals(
     values = [array("d") for _ in sources]
     start_ns = 0
     for index, received_ns, data in messages:
-        for sample in _samples(sources[index], data, received_ns):
+        for sample in samples_of(sources[index], data, received_ns):
             start_ns = start_ns or sample.stamp_ns
             stamps[index].append(sample.stamp_ns)
             values[index].frombytes(np.asarray(sample.values, np.float64).tobytes())
@@ -226,7 +226,7 @@ def collect_signals(
     return signals, start_ns
 
 
-def _samples(source: Source, data: bytes, received_ns: int) -> list[Sample]:
+def samples_of(source: Source, data: bytes, received_ns: int) -> list[Sample]:
     """The samples that a message of a source brings."""
     try:
         outcomes = source.accept(data, received_ns)

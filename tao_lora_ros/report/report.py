@@ -44,7 +44,7 @@ def run_page(record: RunRecord, about: str, tiles: Sequence[Tile], charts: Seque
     body = Template(asset("report.html")).substitute(
         title=escape(record.title), subtitle=escape(about)
     )
-    return page(record.title, body, data, ["report.js"], ["report.css"])
+    return page(record.title, body, data, ["report.js", "opened.js"], ["report.css"])
 
 
 def tiles(record: RunRecord) -> list[Tile]:

@@ -118,29 +118,23 @@ def _source(
         "rate": _rate(of.times),
     }
     low, high = envelope(of.times, of.values, edges) if enveloped else (None, None)
-    panels = []
-    for panel in of.panels:
-        lines = []
-        for channel in panel.channels:
-            line: dict[str, Any] = {
-                "channel": channel.name,
-                "name": channel.axis,
-                "color": channel.color,
-                "values": packed(of.values[rows, channel.column].astype(np.float32)),
-            }
-            if low is not None and high is not None:
-                line |= {"low": packed(low[channel.column]), "high": packed(high[channel.column])}
-            lines.append(line)
-        panels.append(
-            {
-                "source": name,
-                "title": panel.title,
-                "lines": lines,
-                "range": panel.range,
-                "level": panel.level,
-            }
-        )
+    panels = [panel_row(name, panel) for panel in of.panels]
+    for line in (line for panel in panels for line in panel["lines"]):
+        column = line["column"]
+        line["values"] = packed(of.values[rows, column].astype(np.float32))
+        if low is not None and high is not None:
+            line |= {"low": packed(low[column]), "high": packed(high[column])}
     return source, panels
+
+
+def panel_row(source: str, panel: Panel) -> dict[str, Any]:
+    """A panel without what it draws."""
+    lines = [
+        {"channel": name, "name": axis, "color": color, "column": column}
+        for name, axis, color, column in panel.channels
+    ]
+    row = {"source": source, "title": panel.title, "lines": lines}
+    return row | {"range": panel.range, "level": panel.level}
 
 
 def packed(values: NDArray[Any]) -> str:
@@ -160,17 +154,25 @@ def signal_series(record: RunRecord, source: str) -> Series:
     times = (stamps - record.start_ns) * 1e-9 - record.lags_s.get(source, 0.0)
     own = tuple(name for name in record.channels if name.rpartition(".")[0] == source)
     panels = [
-        Panel(
-            title_of(own[columns.start]),
-            [
-                Channel(own[column], axis_of(own[column]), color, column)
-                for column, color in zip(range(len(own))[columns], cycle(AXES), strict=False)
-            ],
-        )
-        for columns in quantities(own).values()
-        if np.isfinite(values[:, columns]).any()
+        panel
+        for panel in signal_panels(own)
+        if np.isfinite(values[:, [channel.column for channel in panel.channels]]).any()
     ]
     return _with_holes(times, values, panels)
+
+
+def signal_panels(channels: Sequence[str]) -> list[Panel]:
+    """A panel for each quantity of a source."""
+    return [
+        Panel(
+            title_of(channels[columns.start]),
+            [
+                Channel(channels[column], axis_of(channels[column]), color, column)
+                for column, color in zip(range(len(channels))[columns], cycle(AXES), strict=False)
+            ],
+        )
+        for columns in quantities(channels).values()
+    ]
 
 
 def _with_holes(
@@ -192,6 +194,11 @@ def inference_series(record: RunRecord, inferences: Sequence[Inference]) -> Seri
     scores = np.array([(i.score, i.forecast_error) for i in inferences]).reshape(-1, 2)
     classes = np.array([i.probabilities for i in inferences], np.float64)
     classes = classes.reshape(len(times), len(record.labels))
+    return Series(times, np.hstack([scores, classes]), inference_panels(record))
+
+
+def inference_panels(record: RunRecord) -> list[Panel]:
+    """The panels of `inference_series`."""
     panels = [
         Panel("Router score (1 is the threshold)", [_line("score", 0)], (0.0, 1.2), 1.0),
         Panel("Anomaly score (error of the forecast)", [_line("error", 1)]),
@@ -200,7 +207,7 @@ def inference_series(record: RunRecord, inferences: Sequence[Inference]) -> Seri
         named = enumerate(record.labels, start=2)
         shown = [Channel(name, name, label_color(record, name), at) for at, name in named]
         panels.insert(1, Panel("Class probabilities", shown, (0.0, 1.0)))
-    return Series(times, np.hstack([scores, classes]), panels)
+    return panels
 
 
 def _line(name: str, column: int) -> Channel:

@@ -126,6 +126,8 @@ class Diagnostics:
         values: dict[str, Any] = {
             "topic": subscription.topic,
             "type": source.config.msgtype,
+            "channels": ", ".join(source.config.channels),
+            "lag_s": source.config.lag_s,
             "frame_id": source.frame_id,
             "clock_offset_s": self._clock_offset_s(source),
             "received": account.received,

@@ -19,11 +19,13 @@ from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.from_message import event_from, inference_from
 from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.results import Event, Inference, Phase
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.messages.stamps import joined
 from tao_lora_ros.msg import EventSamples, TransientEvent
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.report.record import RunRecord, collect_signals
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
+from tao_lora_ros.ros.taking import ignored, take_all
 from tao_lora_ros.ros.topics import EVENTS_QOS
 from tao_lora_ros.signal.source import Source, SourceConfig
 
@@ -60,20 +62,15 @@ class Recorder:
         topics.append((TransientEvent, f"{pipeline}/events", EVENTS_QOS))
         topics.append((EventSamples, f"{pipeline}/event_samples", EVENTS_QOS))
         self._subscriptions = [
-            node.create_subscription(kind, topic, lambda _: None, qos, raw=True)
+            node.create_subscription(kind, topic, ignored, qos, raw=True)
             for kind, topic, qos in topics
         ]
         self._topics = [(s.topic_name, _type_name(s.msg_type)) for s in self._subscriptions]
 
     def poll(self) -> int:
         """Take all that has come; returns the number of messages."""
-        taken: list[tuple[int, int, bytes]] = []
-        for index, subscription in enumerate(self._subscriptions):
-            with subscription.handle:
-                while message := subscription.handle.take_message(subscription.msg_type, True):
-                    data, info = message
-                    taken.append((index, info["source_timestamp"], data))
-        for row in sorted(taken, key=lambda row: row[1]):
+        taken = take_all(self._subscriptions)
+        for row in taken:
             self._messages.append(row)
             kind = self._subscriptions[row[0]].msg_type
             if row[0] < len(self._sources):
@@ -109,6 +106,22 @@ class Recorder:
             elif sent_ns < stamp_ns - _OUT_OF_ORDER_NS:
                 break
         return published_ns
+
+    @property
+    def newest(self) -> Inference | None:
+        """The newest inference."""
+        return self.inferences[-1] if self.inferences else None
+
+    @property
+    def counted(self) -> str:
+        """How many inferences there were, by route."""
+        transient = sum(inference.path is Route.TRANSIENT for inference in self.inferences)
+        total = len(self.inferences)
+        return f"{total}, {total - transient} steady, {transient} transient"
+
+    def when(self, stamp_ns: int) -> str:
+        """Seconds of a stamp from the first input's."""
+        return f"{(stamp_ns - self.start_ns) * 1e-9:.4f} s"
 
     @property
     def start_ns(self) -> int:

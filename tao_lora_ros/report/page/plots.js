@@ -129,15 +129,7 @@ class Panel {
     this.shade(g, X, top, height, px);
     for (const line of this.lines()) {
       const path = new Path2D();
-      for (const block of this.seen.blocks) {
-        const edges = unpacked(this.run, "edges", Float64Array);
-        for (let k = block.i; k < block.j; k++) {
-          const [low, high] = [line.low[k], line.high[k]];
-          if (low !== low) continue;
-          const x = X(Math.max(edges[k], block.from)), y = Y(high);
-          path.rect(x, y - px / 2, Math.max(X(Math.min(edges[k + 1], block.to)) - x, px), Y(low) - y + px);
-        }
-      }
+      for (const block of this.seen.blocks) this.blockPath(path, block, line, X, Y);
       g.globalAlpha = 0.6; g.fillStyle = line.color; g.fill(path);
     }
     g.globalAlpha = 1;
@@ -146,6 +138,24 @@ class Panel {
       g.beginPath(); g.moveTo(left, Y(this.panel.level)); g.lineTo(left + width, Y(this.panel.level)); g.stroke();
     }
     g.restore();
+  }
+  // A block for each bucket, and one for all that share a pixel.
+  blockPath(path, {from, to, i, j}, line, X, Y) {
+    const edges = unpacked(this.run, "edges", Float64Array), px = devicePixelRatio;
+    let begin = null, low = Infinity, high = -Infinity;
+    for (let k = i; k < j; k++) {
+      const [least, most] = [line.low[k], line.high[k]];
+      const end = X(Math.min(edges[k + 1], to)), known = least === least;
+      if (known) {
+        begin ??= X(Math.max(edges[k], from));
+        if (least < low) low = least;
+        if (most > high) high = most;
+      }
+      if (begin === null || known && end - begin < px && k < j - 1) continue;
+      const y = Y(high), right = known ? end : X(edges[k]);
+      path.rect(begin, y - px / 2, Math.max(right - begin, px), Y(low) - y + px);
+      begin = null; low = Infinity; high = -Infinity;
+    }
   }
   // Events over the whole height, truth along the foot: bands, as long as they can be told apart.
   shade(g, X, top, height, px) {
@@ -232,8 +242,7 @@ class Plots {
   constructor(place, run, {chosen = () => {}, pointed = () => {}, changed = () => {}, lanes = true} = {}) {
     Object.assign(this, {place, run, chosen, pointed, changed});
     this.key = `run${Plots.count = (Plots.count ?? 0) + 1}`;
-    const edges = unpacked(run, "edges", Float64Array);
-    this.whole = [Math.min(0, edges[0] ?? 0), Math.max(run.end, edges[edges.length - 1] ?? 0, 1e-3)];
+    this.grown();
     this.view = [...this.whole];
     this.width = Math.max(place.clientWidth, 200);
     this.panels = [...(lanes ? [new Lanes(this)] : []), ...run.panels.map(panel => new Panel(this, panel))];
@@ -251,6 +260,10 @@ class Plots {
     addEventListener("beforeprint", () => { document.documentElement.dataset.paper = ""; this.resize(680, true); });
     addEventListener("afterprint", () => { delete document.documentElement.dataset.paper; this.resize(place.clientWidth, true); });
     this.touch();
+  }
+  grown() {
+    const edges = unpacked(this.run, "edges", Float64Array), last = Math.max(this.run.end, edges[edges.length - 1] ?? 0);
+    this.whole = [Math.min(edges[0] ?? 0, last), Math.max(last, (edges[0] ?? 0) + 1e-3)];
   }
   resize(width, all = false) {
     const paper = "paper" in document.documentElement.dataset;

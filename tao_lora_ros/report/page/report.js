@@ -1,14 +1,25 @@
 "use strict";
 // The page of a run: numbers, plots that zoom, every event.
 const PAGE = 100;  // rows of the table at once
-const run = JSON.parse(at("data").textContent);
-let shown = [], current = null, first = 0;
+let run, plots, shown = [], current = null, first = 0, reported = false, known = false;
+let link = text => history.replaceState(null, "", location.pathname + location.search + text);
 
-const plots = new Plots(at("plots"), run, {
-  chosen: number => open(run.events.find(e => e.number === number)),
-  pointed: x => { at("pointed").textContent = `${x.toFixed(4)} s`; },
-  changed: () => tellView(),
-});
+function begin(data) {
+  run = data;
+  reported = run.events.some(e => e.reported_ms !== null);
+  known = run.events.some(e => e.truth !== null);
+  for (const [name, wanted] of [["reported after", reported], ["nearest truth", known]])
+    if (!wanted) document.querySelector(`th[data-name="${name}"]`).remove();
+  plots = new Plots(at("plots"), run, {
+    chosen: number => open(run.events.find(e => e.number === number)),
+    pointed: x => { at("pointed").textContent = `${x.toFixed(4)} s`; },
+    changed: () => tellView(),
+  });
+  tiles(); provenance(); picker(); tellSamples(); choices(); filter(); tellView();
+  for (const id of ["from", "to"]) at(id).placeholder = plots.whole[id === "from" ? 0 : 1].toFixed(0);
+  if (run.charts.length) run.charts.forEach(one => chart(at("charts"), one)); else at("latency").remove();
+  if (/^#event-\d+$/.test(location.hash)) open(run.events.find(e => `#event-${e.number}` === location.hash));
+}
 function tellView() {
   const [a, b] = plots.view, digits = b - a < 1 ? 4 : b - a < 60 ? 2 : 0;
   at("range").textContent = `${a.toFixed(digits)} to ${b.toFixed(digits)} s`;
@@ -41,12 +52,14 @@ function tellSamples() {
 }
 
 function choices() {
+  const before = [at("label").value, at("kind").value];
   const options = (values, all) => [["", all], ...values.map(v => ["=" + v, v])].map(([value, text]) => make("option", text, {value}));
   at("label").replaceChildren(...options([...new Set(run.events.map(e => e.label ?? "unknown"))].sort(), "all"));
   at("kind").replaceChildren(...options([...new Set(run.events.map(e => e.kind))].sort(), "all"));
+  [at("label").value, at("kind").value] = before.map(value => value || "");
 }
 const value = id => at(id).value && Number(at(id).value);
-function filter() {
+function filter(keep = false) {
   const [label, kind] = [at("label").value.slice(1), at("kind").value.slice(1)];
   const [score, force, from, to] = ["score", "force", "from", "to"].map(value);
   shown = chosen(run.events, [
@@ -54,7 +67,7 @@ function filter() {
     e => score === "" || e.peak_score >= score, e => force === "" || e.peak_force >= force && e.peak_force !== null,
     e => from === "" || e.from >= from, e => to === "" || e.from <= to,
   ], at("sort").value);
-  first = 0;
+  if (keep !== true) first = 0;
   list();
 }
 function list() {
@@ -67,7 +80,6 @@ function list() {
   at("earlier").disabled = !first; at("later").disabled = first + PAGE >= shown.length;
   for (const canvas of at("rows").querySelectorAll("canvas")) sparks.observe(canvas);
 }
-const reported = run.events.some(e => e.reported_ms !== null), known = run.events.some(e => e.truth !== null);
 function row(e) {
   const made = make("tr", null, {"data-number": e.number, "aria-selected": e === current, tabindex: 0});
   const cell = (name, text, kind = "") => { const td = make("td", text, {"data-name": name, class: kind}); made.append(td); return td; };
@@ -118,7 +130,7 @@ function open(e, scroll = true) {
   const after = Math.min(Math.max(1.3 * (e.to - e.from), 0.12), e.kind === "lasting contact" ? 10 : 0.4), before = Math.max(0.06, 0.1 * after);
   plots.show(e.from - before, e.from + after);
   at("opened").textContent = [`event ${e.number}`, e.called, e.kind, e.size].filter(Boolean).join(" · ");
-  history.replaceState(null, "", `#event-${e.number}`);
+  link(`#event-${e.number}`);
   if (scroll) at("run").scrollIntoView({block: "start"});
 }
 function step(by) {
@@ -126,7 +138,7 @@ function step(by) {
   open(to, false);
 }
 function turn(by) { first += by * PAGE; list(); at("events").scrollIntoView({block: "start"}); }
-function whole() { current = null; at("opened").textContent = ""; history.replaceState(null, "", location.pathname + location.search); plots.all(); list(); }
+function whole() { current = null; at("opened").textContent = ""; link(""); plots.all(); list(); }
 
 const actions = {
   "+": () => plots.zoom(0.5), "=": () => plots.zoom(0.5), "-": () => plots.zoom(2), "0": whole,
@@ -140,10 +152,3 @@ at("earlier").addEventListener("click", () => turn(-1));
 at("later").addEventListener("click", () => turn(1));
 at("filters").addEventListener("submit", event => event.preventDefault());
 at("filters").addEventListener("input", filter);
-
-for (const [name, wanted] of [["reported after", reported], ["nearest truth", known]])
-  if (!wanted) document.querySelector(`th[data-name="${name}"]`).remove();
-tiles(); provenance(); picker(); tellSamples(); choices(); filter(); tellView();
-for (const id of ["from", "to"]) at(id).placeholder = plots.whole[id === "from" ? 0 : 1].toFixed(0);
-if (/^#event-\d+$/.test(location.hash)) open(run.events.find(e => `#event-${e.number}` === location.hash));
-if (run.charts.length) run.charts.forEach(one => chart(at("charts"), one)); else at("latency").remove();

@@ -1,0 +1,86 @@
+"""`tao-lora watch`: what a running node takes in and finds, on a terminal or in a browser."""
+
+from __future__ import annotations
+
+import time
+import webbrowser
+from argparse import Namespace
+from contextlib import suppress
+from threading import Thread
+
+from rclpy.node import Node
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tao_lora_ros.cli.arguments import UsageError
+from tao_lora_ros.cli.graph import pipelines, ros_node
+from tao_lora_ros.cli.live import view_of
+from tao_lora_ros.report.watch_server import WatchServer
+from tao_lora_ros.ros.signal_watcher import SignalWatcher
+from tao_lora_ros.ros.watcher import Watcher
+
+_STEP_S = 0.1
+_SETTLE_S = 1.0  # until the graph is known
+_STYLES = {"OK": "green", "WARN": "yellow", "ERROR": "bold red", "STALE": "dim"}
+
+
+def watch(options: Namespace) -> None:
+    """`tao-lora watch`."""
+    console = Console()
+    with ros_node("tao_lora_watch") as node, suppress(KeyboardInterrupt):  # the way out
+        watcher = Watcher(node, options.node or _only_pipeline(node, console))
+        if options.web:
+            _serve(node, watcher, options)
+        with view_of(watcher, console, lambda status: head(watcher, status)) as view:
+            while True:
+                time.sleep(_STEP_S)
+                watcher.poll()
+                view.update(_status(node, watcher))
+
+
+def _serve(node: Node, watcher: Watcher, options: Namespace) -> None:
+    """The report's page of what goes on, until Ctrl-C."""
+    signals = SignalWatcher(node, watcher)
+    try:
+        server = WatchServer(signals.run, watcher.pipeline, options.port)
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"port {options.port}: {error}") from None
+    with server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        print(f"{server.url}\nof {watcher.pipeline}; Ctrl-C ends", flush=True)
+        if options.open:
+            webbrowser.open(server.url)
+        while True:
+            time.sleep(_STEP_S)
+            signals.poll()
+
+
+def _only_pipeline(node: Node, console: Console) -> str:
+    """The one node that sends inferences; waits for it."""
+    time.sleep(_SETTLE_S)
+    if not (found := pipelines(node)):
+        console.print("waiting for a node that sends tao_lora_ros/msg/Inference; Ctrl-C ends")
+    while not found:
+        time.sleep(_STEP_S)
+        found = pipelines(node)
+    if len(found) > 1:
+        raise UsageError(f"several nodes run: name one of {', '.join(found)}")
+    return found[0]
+
+
+def _status(node: Node, watcher: Watcher) -> str:
+    there = node.count_publishers(f"{watcher.pipeline}/inference")
+    return watcher.pipeline if there else f"{watcher.pipeline} is not running"
+
+
+def head(watcher: Watcher, status: str) -> RenderableType:
+    """The top of the view: a line for the node and for each part of its diagnostics."""
+    grid = Table.grid(padding=(0, 2))
+    for _ in range(2):
+        grid.add_column(no_wrap=True)
+    grid.add_column(ratio=1)
+    grid.add_row(Text(status), "", "" if watcher.statuses else "waiting for diagnostics")
+    for name, level, text in watcher.tiles:
+        grid.add_row(Text(f"  {name}"), Text(level, _STYLES[level]), Text(text))
+    return grid

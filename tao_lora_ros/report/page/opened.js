@@ -1,0 +1,2 @@
+"use strict";
+begin(JSON.parse(at("data").textContent));
