@@ -27,5 +27,7 @@ def ros_node(name: str) -> Iterator[Node]:
 
 def pipelines(node: Node) -> list[str]:
     """Full names of the nodes that send inferences, in order."""
-    topics = (name for name, kinds in node.get_topic_names_and_types() if _INFERENCE in kinds)
-    return sorted(topic.rpartition("/")[0] for topic in topics if node.count_publishers(topic))
+    suffix = "/inference"
+    topics = [name for name, kinds in node.get_topic_names_and_types() if _INFERENCE in kinds]
+    found = [topic for topic in topics if topic.endswith(suffix) and node.count_publishers(topic)]
+    return sorted(topic.removesuffix(suffix) for topic in found)
