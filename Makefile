@@ -8,7 +8,7 @@ ARGS ?=
 PART ?= events
 JSON ?=
 
-.PHONY: help setup build test lint trust fuzz sbom audit demo bench model docs linkcheck pictures clean
+.PHONY: help setup build test lint trust fuzz fleet sbom audit demo bench model docs linkcheck pictures clean
 help:
 	@echo "make setup              .venv with ROS 2 (the sourced one, else from wheels) and all requirements"
 	@echo "make build              messages and package into .venv; .venv/bin/tao-lora then runs"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint               ruff and mypy"
 	@echo "make trust [SECONDS=30] faults of every kind into the running node; fails where one is lost or unsaid"
 	@echo "make fuzz [SECONDS=60]  every reader of foreign bytes, guided by coverage"
+	@echo "make fleet [ARGS=...]   many bags give what they give one by one, on processes, on Ray, killed at random"
 	@echo "make sbom | make audit  what is installed, with licences; what is known to be vulnerable in it"
 	@echo "make demo [BAG=...]     build, then the demonstration, on a bag of your own if given"
 	@echo "make bench PART=events|accuracy|latency|node [JSON=FILE] [ARGS=...]   ours beside peers"
@@ -51,6 +52,11 @@ trust: build
 fuzz: build
 	@.venv/bin/python -m pip install -q -c requirements/constraints.txt -r requirements/fuzz.txt
 	@PYTHONPATH=test OMP_NUM_THREADS=1 .venv/bin/python -m fuzz.run $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+# Not on CI: half an hour.
+fleet: build
+	@.venv/bin/python -m pip install -q -c requirements/constraints.txt -r requirements/fleet.txt
+	@PYTHONPATH=test LD_LIBRARY_PATH="$(CURDIR)/.venv/lib:$$LD_LIBRARY_PATH" .venv/bin/python -m fleets.run $(ARGS)
 
 # The tools lie apart: what they list is .venv.
 AUDIT := out/audit

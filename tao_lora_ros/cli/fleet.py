@@ -91,15 +91,20 @@ def replay_into_table(options: Namespace) -> int:
     for name in _ONE_BAG:
         if getattr(options, name):
             raise UsageError(f"--{name} is of one bag, it does not go with --table")
-    bags, how = find_bags(options.bags, options.robot), how_of(options)
-    with _Shown() as shown_run:
-        run = replay_all(bags, how, options.table, workers_of(options), shown_run.tell)
+    run = replay_into(options.table, options)
     print(
         f"{run.bags} bags: {run.finished} replayed, {run.skipped} done before, {run.failed} bad; "
         f"{run.events} events in {run.robot_s:.0f} s of recordings, "
         f"{run.speed:.0f} times real time\n{options.table}"
     )
     return int(options.strict and run.failed > 0)
+
+
+def replay_into(table: Path, options: Namespace) -> Run:
+    """Replay the bags that the options name into a table, and tell how far it is."""
+    bags, how = find_bags(options.bags, options.robot), how_of(options)
+    with _Shown() as shown_run:
+        return replay_all(bags, how, table, workers_of(options), shown_run.tell)
 
 
 class _Shown:

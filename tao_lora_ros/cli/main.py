@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from tao_lora_ros.cli import commands
 from tao_lora_ros.cli.arguments import add_part_arguments, add_topic_argument, per_hour
+from tao_lora_ros.cli.compare import add_compare_parser
 from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
 from tao_lora_ros.cli.fleet import add_table_arguments
@@ -138,6 +139,7 @@ def _parser(command: list[str]) -> argparse.ArgumentParser:
     calibrate.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
 
     add_events_parser(subparsers)
+    add_compare_parser(subparsers)
     add_doctor_parser(subparsers)
     add_review_parser(subparsers)
     add_import_parser(subparsers)

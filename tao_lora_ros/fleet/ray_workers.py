@@ -36,7 +36,8 @@ class RayWorkers:
         self._ray = ray
         # Tries are counted by `done`; Ray's own would not be seen.
         environment = {"env_vars": {"OMP_NUM_THREADS": "1"}}
-        self._work = ray.remote(num_cpus=1, max_retries=0, runtime_env=environment)(work)
+        self._call = ray.remote(num_cpus=1, max_retries=0, runtime_env=environment)(_call)
+        self._work = ray.put(work)
         self._tasks: dict[Any, Any] = {}
 
     @property
@@ -52,7 +53,7 @@ class RayWorkers:
 
     def give(self, item: Any) -> None:
         """See `Workers`."""
-        self._tasks[self._work.remote(item)] = item
+        self._tasks[self._call.remote(self._work, item)] = item
 
     def take(self) -> list[tuple[Any, Any]]:
         """See `Workers`."""
@@ -77,3 +78,8 @@ class RayWorkers:
         trace: TracebackType | None,
     ) -> None:
         self._ray.shutdown()
+
+
+def _call(work: Callable[[Any], Any], item: Any) -> Any:
+    """Ray takes functions alone."""
+    return work(item)

@@ -28,7 +28,13 @@ from tao_lora_ros.fleet.columns import BAGS, TABLES
 from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.task import Outcome
 from tao_lora_ros.messages.files import replace_file
-from tao_lora_ros.preservation.parquet import Row, arrow, arrow_table, write_parquet
+from tao_lora_ros.preservation.parquet import (
+    SCHEMA_VERSION,
+    Row,
+    arrow,
+    arrow_table,
+    write_parquet,
+)
 
 _MADE_OF = b"tao_lora_made_of"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -172,3 +178,21 @@ def _id(bag: str) -> str:
 
 def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+def read_rows(folder: Path, table: str) -> list[Row]:
+    """The rows of one of a folder's tables, with robot and day.
+
+    Raises:
+        FleetError: there is no such table, or it is of another version of the schema.
+    """
+    pa, place = arrow(), folder / table
+    file = next(place.glob("*/*/rows.parquet"), None)
+    if file is None:
+        raise FleetError(f"{folder}: no table of {table}; tao-lora replay BAGS --table makes one")
+    version = (pa.parquet.read_schema(file).metadata or {}).get(b"tao_lora_schema", b"none")
+    if version != str(SCHEMA_VERSION).encode():
+        reason = f"version {version.decode()} of the schema, expected {SCHEMA_VERSION}"
+        raise FleetError(f"{place}: {reason}; replay the bags anew")
+    rows: list[Row] = pa.parquet.read_table(place).to_pylist()
+    return rows

@@ -15,7 +15,10 @@ COMPILED = ("signal", "detection", "contact", "runtime", "engine/scores.py")
 # What makes rows of bags.
 ROWS = ("messages", "signal", "detection", "contact", "engine", "bags")
 # What makes events of bags.
-REPLAY = (*ROWS, "model", "preservation", "runtime", "fleet", "training/calibrate.py")
+REPLAY = (
+    *(*ROWS, "model", "preservation", "runtime", "training/calibrate.py"),
+    *("fleet/columns.py", "fleet/task.py"),
+)
 
 
 def digest(places: tuple[str, ...], package: Path = PACKAGE) -> str:

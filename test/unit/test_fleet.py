@@ -6,14 +6,16 @@ import json
 import os
 import re
 import shutil
-from contextlib import nullcontext
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet_items import refuse, square
+from fleets.items import refuse, square
+from fleets.kills import kill_and_resume
+from fleets.tables import Here, content
 from models import small_artifact
 from recordings import motion, write_ros1, write_ros2
 
@@ -36,31 +38,6 @@ from tao_lora_ros.model.artifact import save_artifact
 parquet = pytest.importorskip("pyarrow.parquet")
 ROOT = Path(__file__).resolve().parents[2]
 DAY_NS = 86_400_000_000_000
-
-
-class Here:
-    """Workers that are this process."""
-
-    def __init__(self, work: Any) -> None:
-        self.work, self.items = work, []
-
-    @property
-    def free(self) -> int:
-        return 1 - self.busy
-
-    @property
-    def busy(self) -> int:
-        return len(self.items)
-
-    def give(self, item: Any) -> None:
-        self.items.append(item)
-
-    def take(self) -> list[tuple[Any, Any]]:
-        return [(item, self.work(item)) for item in [self.items.pop()]]
-
-
-def here(work: Any) -> Any:
-    return nullcontext(Here(work))
 
 
 def choose(bag: Path) -> Chosen:
@@ -99,7 +76,7 @@ def bags(made: Path, tmp_path: Path) -> Path:
 
 
 def run(bags: Path, table: Path, how: How = HOW) -> Run:
-    return replay_all(find_bags([str(bags)]), how, table, here)
+    return replay_all(find_bags([str(bags)]), how, table, Here.opened)
 
 
 def rows(table: Path, name: str = "events") -> list[dict[str, Any]]:
@@ -258,7 +235,7 @@ def test_bags_are_found_by_folder_pattern_list_and_url(made: Path, tmp_path: Pat
 
 def test_bags_at_urls_give_the_same_events(made: Path, table: Path, tmp_path: Path) -> None:
     pytest.importorskip("fsspec")
-    told = replay_all(find_bags([f"file://{made}"]), HOW, tmp_path / "t", here)
+    told = replay_all(find_bags([f"file://{made}"]), HOW, tmp_path / "t", Here.opened)
     assert (told.finished, told.failed) == (4, 1)
     remote = [row | {"bag": row["bag"].removeprefix("file://")} for row in rows(tmp_path / "t")]
     assert remote == rows(table)
@@ -275,11 +252,11 @@ def test_names_that_mean_no_bag(tmp_path: Path) -> None:
 
 
 def test_a_missing_bag_is_tried_again(tmp_path: Path) -> None:
-    told = replay_all(find_bags([str(tmp_path / "x")]), HOW, tmp_path / "t", here)
+    told = replay_all(find_bags([str(tmp_path / "x")]), HOW, tmp_path / "t", Here.opened)
     (row,) = rows(tmp_path / "t", "bags")
     assert row["error"].endswith("no such bag")
     write_ros2(tmp_path / "x", motion(0.5))
-    told = replay_all(find_bags([str(tmp_path / "x")]), HOW, tmp_path / "t", here)
+    told = replay_all(find_bags([str(tmp_path / "x")]), HOW, tmp_path / "t", Here.opened)
     assert (told.finished, told.failed) == (1, 0)
 
 
@@ -315,3 +292,33 @@ def test_pandas_and_polars_read_the_folders(command: Path) -> None:
         assert len(pandas.read_parquet(command / "fleet" / name)) == count
         lazy = polars.scan_parquet(command / "fleet" / name)
         assert lazy.select("robot", "day").collect().height == count
+
+
+def test_a_ray_cluster_gives_the_same(command: Path, made: Path, table: Path) -> None:
+    cluster = pytest.importorskip("ray.cluster_utils").Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 2}
+    )
+    try:
+        arguments = ["replay", made, "--table", command / "ray", "--model", command / "model"]
+        assert main([*map(str, arguments), "--ray", cluster.address]) == 0
+    finally:
+        cluster.shutdown()
+    assert rows(command / "ray") == rows(table)
+
+
+def test_without_ray_it_is_said(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["replay", str(made), "--table", str(tmp_path / "t"), "--ray", "auto"]) == 1
+    assert "pip install tao_lora_ros[ray]" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_killed_at_random_and_gone_on_with_it_gives_the_same(command: Path, made: Path) -> None:
+    """A slice of `make fleet`."""
+    arguments = ["replay", made, "--table", command / "killed", "--model", command / "model"]
+    line = [sys.executable, "-m", "tao_lora_ros.cli.entry", *map(str, arguments), "--workers", "2"]
+    killed = kill_and_resume(line, command / "killed", kills=1, victims=["driver"])
+    assert killed == {"driver": 1}
+    assert content(command / "killed") == content(command / "fleet")

@@ -1,0 +1,120 @@
+"""Two tables, or two models on the same bags, side by side."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fleets.tables import Here
+from models import small_artifact
+from recordings import motion, write_ros2
+
+from tao_lora_ros.bags.reader import WHOLE
+from tao_lora_ros.bags.replay import Chosen
+from tao_lora_ros.cli.main import main
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.fleet.compare import compare, matched
+from tao_lora_ros.fleet.errors import FleetError
+from tao_lora_ros.fleet.find import find_bags
+from tao_lora_ros.fleet.run import replay_all
+from tao_lora_ros.fleet.task import How
+from tao_lora_ros.model.artifact import save_artifact
+
+pytest.importorskip("pyarrow.parquet")
+
+
+def choose(bag: Path) -> Chosen:
+    return Chosen(Settings(), {}, small_artifact())
+
+
+HOW = How(choose, "small", WHOLE)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`bags`, and tables of them: `old`, `new` (elsewhere), and `cut`, which ends earlier."""
+    folder = tmp_path_factory.mktemp("compare")
+    write_ros2(folder / "bags" / "a", motion(1.3, [0.7, 1.1], seed=1))
+    write_ros2(folder / "bags" / "b", motion(1.0, [0.7], seed=2))
+    shutil.copytree(folder / "bags", folder / "elsewhere")
+    for name, bags, how in (
+        ("old", "bags", HOW),
+        ("new", "elsewhere", HOW),
+        ("cut", "bags", replace(HOW, part_s=(0.0, 0.9))),
+    ):
+        replay_all(find_bags([str(folder / bags)]), how, folder / name, Here.opened)
+    return folder
+
+
+def test_the_same_bags_elsewhere_are_the_same(tables: Path, capsys: Any) -> None:
+    assert main(["compare", str(tables / "old"), str(tables / "new")]) == 0
+    assert (
+        "2 bags in both: 3 events the same, 0 gained, 0 lost, 0 changed" in capsys.readouterr().out
+    )
+
+
+def test_what_is_lost_or_gained_is_told_with_its_bag(
+    tables: Path, tmp_path: Path, capsys: Any
+) -> None:
+    file = tmp_path / "differences.json"
+    assert main(["compare", str(tables / "old"), str(tables / "cut"), "--json", str(file)]) == 3
+    out = capsys.readouterr().out
+    assert "lost     bags" in out
+    assert "2 events the same, 0 gained, 1 lost" in out
+    (lost,) = json.loads(file.read_text())["differences"]
+    assert (lost["what"], lost["robot"], lost["kind"]) == ("lost", "bags", "blow")
+    assert lost["bag"].endswith("bags/a")
+    assert main(["compare", str(tables / "cut"), str(tables / "old")]) == 3
+    assert "1 gained, 0 lost" in capsys.readouterr().out
+
+
+def test_bags_of_one_table_and_bags_that_fail_are_told(tables: Path, tmp_path: Path) -> None:
+    bags = tmp_path / "bags"
+    shutil.copytree(tables / "bags" / "a", bags / "a")
+    write_ros2(bags / "c", motion(0.5))
+    refusing = replace(HOW, part_s=(1.2, 9.0))  # `c` is over by then
+    for name, how in (("t", HOW), ("u", refusing)):
+        replay_all(find_bags([str(bags)]), how, tmp_path / name, Here.opened)
+    found = compare(tables / "old", tmp_path / "t")
+    assert [Path(name).name for name in found.only_old] == ["b"]
+    assert [Path(name).name for name in found.only_new] == ["c"]
+    assert not found.differences
+    (row,) = compare(tmp_path / "t", tmp_path / "u").failing
+    assert "is after its end" in row["error"]
+
+
+def test_two_models_are_compared_on_bags(tables: Path, tmp_path: Path, capsys: Any) -> None:
+    save_artifact(small_artifact(), tmp_path / "one")
+    usual = small_artifact().calibration
+    deaf = replace(usual, thresholds=(50.0, 50.0), level_thresholds=(50.0, 50.0))
+    save_artifact(replace(small_artifact(), calibration=deaf), tmp_path / "two")
+    models = [str(tmp_path / "one"), str(tmp_path / "two")]
+    kept = ["--table", str(tmp_path / "kept"), "--workers", "1"]
+    assert main(["compare", *models, str(tables / "bags"), *kept]) == 3
+    assert "0 events the same, 0 gained, 3 lost" in capsys.readouterr().out
+    assert main(["compare", str(tmp_path / "kept/old"), str(tables / "old")]) == 0
+    assert main(["compare", *models]) == 1
+    assert "compared on bags" in capsys.readouterr().err
+    assert main(["compare", models[0], str(tables / "old"), "bag"]) == 1
+    assert "not both" in capsys.readouterr().err
+
+
+def test_what_is_no_table_is_said(tables: Path, tmp_path: Path) -> None:
+    with pytest.raises(FleetError, match="no table of bags"):
+        compare(tables / "old", tmp_path)
+
+
+def row(onset_ms: float, kind: str = "blow") -> dict[str, Any]:
+    return {"onset_ns": round(onset_ms * 1e6), "kind": kind}
+
+
+def test_events_are_paired_once_nearest_first() -> None:
+    old, new = [row(0), row(40), row(500)], [row(42), row(430), row(45, "lasting contact")]
+    pairs = [
+        (a and a["onset_ns"] // 10**6, b and b["onset_ns"] // 10**6) for a, b in matched(old, new)
+    ]
+    assert pairs == [(0, 45), (40, 42), (500, None), (None, 430)]
