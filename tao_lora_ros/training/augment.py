@@ -32,7 +32,7 @@ class Augmentation:
     turn: float = 0.5
     mirror: float = 0.5
     tilt_rad: float = 0.05
-    scale: float = 0.3
+    scale: float = 0.1
     jitter: float = 0.02
     dropout: float = 0.1
     impact: float = 0.1

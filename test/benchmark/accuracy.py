@@ -21,6 +21,8 @@ from benchmark.hops import CASES as HOP_CASES
 from benchmark.hops import measure_hops
 from benchmark.scenes import RATE_HZ
 from benchmark.tcn import CausalTcn
+from benchmark.terrain_peers import CASE as PEERS_CASE
+from benchmark.terrain_peers import measure_peers
 from benchmark.trials import Number, Say, Trial, measure, struck, teacher_of
 from tao_lora_ros.bags.rows import FREE
 from tao_lora_ros.benchmarks.results import OURS, Measurement
@@ -34,7 +36,7 @@ from tao_lora_ros.training.evaluate import classification, evaluate
 from tao_lora_ros.training.fit_config import FitConfig
 
 PACKAGES = ("numpy", "torch", "scikit-learn", "mujoco")
-PARTS = ("borealtc", "tcn", "sim", "hops")
+PARTS = ("borealtc", "tcn", "sim", "hops", "peers")
 _SPREAD = "_std"
 _TCN = "causal-tcn"
 _MARKERS = "osD^v<>"
@@ -44,6 +46,7 @@ _UNITS = {
     "inferences_per_s": "1/s",
     "bytes_moved_per_s": "B/s",
     "weight_bytes": "B",
+    "cpu_ms": "ms",
 }
 # No other command of this project simulates with these.
 _TRAINING_SEED, _VALIDATION_SEED, _TEST_SEED, _HOP_SEED = 30_000, 31_000, 32_000, 33_000
@@ -80,11 +83,11 @@ def bench_accuracy(
     """
     numbers: list[Number] = []
     known: dict[str, Callable[[int, Size, Path, Say], Iterable[Number]]]
-    known = {"borealtc": _borealtc, "tcn": _tcn, "sim": _contacts, "hops": _hops}
+    known = {"borealtc": _borealtc, "tcn": _tcn, "sim": _contacts, "hops": _hops, "peers": _peers}
     for part in (part for part in PARTS if part in parts):
         if part in ("sim", "hops") and find_spec("mujoco") is None:
             say(f"part {part}: left out, MuJoCo is not installed; pip install mujoco")
-        elif part in ("borealtc", "tcn") and not borealtc.data_file().exists():
+        elif part in ("borealtc", "tcn", "peers") and not borealtc.data_file().exists():
             say(f"part {part}: left out, no {borealtc.data_file()}; set TAO_LORA_DATA")
         else:
             numbers += chain(*(known[part](seed, size, cache, say) for seed in range(size.seeds)))
@@ -102,6 +105,8 @@ def part_of(row: Measurement) -> str:
         return "tcn"
     if row.case in HOP_CASES:
         return "hops"
+    if row.case == PEERS_CASE:
+        return "peers"
     return row.case.partition("-")[0]
 
 
@@ -183,9 +188,8 @@ def _forest(trial: Trial, say: Say) -> Iterable[Number]:
     data = trial.windows(trial.training)
     training = data.spaced(6 * _WINDOWS)
     test = trial.windows(trial.test).spaced(_WINDOWS)
-    predicted = forest.predict(
-        training.windows.numpy(), training.labels.numpy(), test.windows.numpy(), trial.seed
-    )
+    predict = forest.grow(training.windows.numpy(), training.labels.numpy(), trial.seed)
+    predicted = predict(test.windows.numpy())
     for metric, value in classification(predicted, test.labels.numpy()).items():
         yield "random-forest", f"{trial.name}-steady", metric, value
 
@@ -197,6 +201,10 @@ def _tcn(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
         found = evaluate(peer, peer, batch, Route.TRANSIENT)
         for metric in ("accuracy", "macro_f1", "forecast_mse"):
             yield _TCN, f"{trial.name}-{case}", metric, found[metric]
+
+
+def _peers(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
+    return measure_peers(seed, size.steps, size.settle_steps, cache, say)
 
 
 def _with_impacts(data: WindowSet, trial: Trial, teacher: Mixer) -> dict[str, Batch]:

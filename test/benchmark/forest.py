@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -30,13 +31,10 @@ def features(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def predict(
-    training: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    test: NDArray[np.float32],
-    seed: int,
-) -> NDArray[np.int64]:
-    """Labels of test windows by a forest that was grown on labelled training windows.
+def grow(
+    training: NDArray[np.float32], labels: NDArray[np.int64], seed: int
+) -> Callable[[NDArray[np.float32]], NDArray[np.int64]]:
+    """A forest grown on labelled windows: windows to labels.
 
     Raises:
         ImportError: scikit-learn is missing.
@@ -46,4 +44,5 @@ def predict(
     forest = RandomForestClassifier(
         _TREES, min_samples_leaf=_LEAF, class_weight="balanced_subsample", random_state=seed
     )
-    return forest.fit(features(training), labels).predict(features(test))
+    forest.fit(features(training), labels)
+    return lambda windows: forest.predict(features(windows))
