@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 
 FIELD = re.compile(r"(?P<type>[\w/]+(?:\[\])?) +(?P<name>\w+(?:=\w+)?) *(?:# ?(?P<comment>.*))?")
 MORE = re.compile(r" +# ?(?P<comment>.*)")
+ARGUMENT = re.compile(r"^    (\w+): (.+(?:\n        .+)*)", re.MULTILINE)
 LINK = re.compile(r"\]\((?!\w+:)(?P<file>[^)#\s]+)")
 PROJECT = ("CONTRIBUTING.md", "QUALITY_DECLARATION.md", "SECURITY.md")
 
@@ -94,27 +96,43 @@ def _cell(text: str) -> str:
 
 
 def artifact(root: Path) -> Iterator[str]:
-    """What a model card may hold, from its schema."""
+    """What a model card may hold, from its schema and the classes that it becomes."""
     schema = json.loads((root / "tao_lora_ros" / "model" / "artifact.schema.json").read_text())
     yield "# Artifact\n"
     yield "A folder: `model.json` (the card), and beside it, as safetensors, the network's tensors,"
     yield "the heads that name events and named adapters, each held against its SHA-256."
     yield "What does not follow this table is refused with the reason. Never pickle.\n"
-    yield "| key of `model.json` | type | limits | required |\n|---|---|---|---|"
-    yield from _keys(schema, "")
+    yield "| key of `model.json` | type | what it is | required |\n|---|---|---|---|"
+    yield from _keys(schema, "", _meanings())
 
 
-def _keys(schema: dict, before: str) -> Iterator[str]:
+def _meanings() -> dict[str, str]:
+    """What the arguments of the classes are, by their keys in the card."""
+    from tao_lora_ros.contact.contact_model import ContactModel
+    from tao_lora_ros.detection.analyzer_state import Calibration
+    from tao_lora_ros.model.event_head import EventHead
+    from tao_lora_ros.model.label_filter import LabelFilter
+    from tao_lora_ros.model.mixer_config import MixerConfig
+
+    found = {}
+    for part, of in {
+        "config": MixerConfig,
+        "contacts": ContactModel,
+        "event_head": EventHead,
+        "label_filter": LabelFilter,
+        "router": Calibration,
+    }.items():
+        text = inspect.getdoc(of) or ""
+        found[part] = text.splitlines()[0]
+        found |= {f"{part}.{name}": " ".join(is_.split()) for name, is_ in ARGUMENT.findall(text)}
+    return found
+
+
+def _keys(schema: dict, before: str, meanings: dict[str, str]) -> Iterator[str]:
     for key, value in schema.get("properties", {}).items():
         path = f"{before}{key}"
         required = "yes" if key in schema.get("required", ()) else ""
-        limits = {
-            name: bound
-            for name, bound in value.items()
-            if not isinstance(bound, dict) and name not in ("type", "required")
-        }
-        limits.pop("additionalProperties", None)
-        text = ", ".join(f"{name} {bound}" for name, bound in limits.items())
-        yield f"| `{path}` | {value.get('type', '')} | {f'`{text}`' if text else ''} | {required} |"
-        yield from _keys(value, f"{path}.")
-        yield from _keys(value.get("items", {}), f"{path}[].")
+        meaning = value.get("description") or meanings.get(path.replace("[]", ""), "")
+        yield f"| `{path}` | {value.get('type', '')} | {_cell(meaning)} | {required} |"
+        yield from _keys(value, f"{path}.", meanings)
+        yield from _keys(value.get("items", {}), f"{path}[].", meanings)
