@@ -1,9 +1,10 @@
-"""The commands of README and of the tutorials, run as they stand, in one folder."""
+"""The commands of README and of the tutorials, run as they stand."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIALS = ROOT / "docs" / "tutorials"
 FIRST = TUTORIALS / "own_arm.md"  # it makes the recordings that the others go on with
-OTHERS = [ROOT / "README.md", *sorted(set(TUTORIALS.glob("*.md")) - {FIRST})]
+OTHERS = sorted(set(TUTORIALS.glob("*.md")) - {FIRST})
 FENCE = re.compile(
     r"(?:^<!-- not run: (?P<reason>[^\n]+) -->\n)?^```(?P<language>\S*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
@@ -59,6 +60,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_first_tutorial_finds_events(folder: Path) -> None:
     assert len([*(folder / "found" / "events").iterdir()]) > 5
+
+
+def test_the_readme_runs(folder: Path, tmp_path: Path) -> None:
+    for bag in ("steady", "work"):
+        shutil.copytree(folder / bag, tmp_path / bag)
+    run(ROOT / "README.md", tmp_path)
 
 
 @pytest.mark.parametrize("page", OTHERS, ids=lambda page: page.stem)
