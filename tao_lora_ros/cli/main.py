@@ -14,6 +14,7 @@ from tao_lora_ros.cli.compare import add_compare_parser
 from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
 from tao_lora_ros.cli.fleet import add_table_arguments
+from tao_lora_ros.cli.fleet_page import add_fleet_parser
 from tao_lora_ros.cli.importing import add_import_parser
 from tao_lora_ros.cli.review import add_review_parser
 from tao_lora_ros.messages.errors import TaoLoraError
@@ -140,6 +141,7 @@ def _parser(command: list[str]) -> argparse.ArgumentParser:
 
     add_events_parser(subparsers)
     add_compare_parser(subparsers)
+    add_fleet_parser(subparsers)
     add_doctor_parser(subparsers)
     add_review_parser(subparsers)
     add_import_parser(subparsers)

@@ -1,0 +1,39 @@
+"""`tao-lora fleet FOLDER`: a fleet's table in a browser."""
+
+from __future__ import annotations
+
+import webbrowser
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tao_lora_ros.bags.reader import WHOLE
+from tao_lora_ros.cli.arguments import UsageError, add_topic_argument
+from tao_lora_ros.cli.chosen import ready
+from tao_lora_ros.fleet.page_server import FleetServer
+
+
+def add_fleet_parser(subparsers: Any) -> None:
+    """Add `fleet` to the subparsers of `tao-lora`."""
+    parser = subparsers.add_parser("fleet", help="a table of many bags in a browser")
+    parser.set_defaults(run=fleet, from_s=WHOLE[0], to_s=WHOLE[1])
+    parser.add_argument("table", type=Path, help="folder of `replay --table`")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="for reports, as of replay")
+    parser.add_argument("--params-file", type=Path, metavar="YAML", help="the same")
+    add_topic_argument(parser)
+    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+
+
+def fleet(options: Namespace) -> None:
+    """`tao-lora fleet`."""
+    try:
+        server = FleetServer(options.table, partial(ready, options), options.port)
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"port {options.port}: {error}") from None
+    with server:
+        print(f"{server.url}\nCtrl-C ends", flush=True)
+        if options.open:
+            webbrowser.open(server.url)
+        server.serve_forever()

@@ -1,0 +1,95 @@
+"use strict";
+// A table of a fleet: a cell a robot and day, and the hardest events of all or of one cell.
+(() => {
+const data = JSON.parse(at("data").textContent);
+const MOST_ROWS = 300;
+const unique = name => [...new Set(data.cells.map(cell => cell[name]))].sort();
+const cellOf = new Map(data.cells.map(cell => [`${cell.robot}\n${cell.day}`, cell]));
+let chosenCell = null;
+
+function sum(name) { return data.cells.reduce((total, cell) => total + cell[name], 0); }
+
+function drawGrid() {
+  const days = unique("day"), most = Math.max(...data.cells.map(cell => cell.events), 1);
+  const head = make("tr");
+  head.append(make("th", "robot"), ...days.map(day => make("th", day, { class: "n" })));
+  at("grid").append(head);
+  for (const robot of unique("robot")) {
+    const row = make("tr");
+    row.append(make("th", robot, { scope: "row" }));
+    for (const day of days) {
+      const cell = cellOf.get(`${robot}\n${day}`), box = make("td");
+      if (cell) box.append(button(cell, most));
+      row.append(box);
+    }
+    at("grid").append(row);
+  }
+}
+
+function button(cell, most) {
+  const about = `${cell.bags} bags, ${cell.failed} failed, ${number(cell.hours, 2, "h")}, ` +
+    `${cell.events} events, hardest ${number(cell.hardest, 1, "N")}`;
+  const made = make("button", String(cell.events), { title: about, "aria-pressed": "false" });
+  made.setAttribute("aria-label", `${cell.robot}, ${cell.day}: ${about}`);
+  made.classList.toggle("some", cell.events > 0);
+  made.classList.toggle("failed", cell.failed > 0);
+  made.style.setProperty("--heat", String(Math.round(15 + 70 * cell.events / most)));
+  made.addEventListener("click", () => choose(chosenCell === cell ? null : cell, made));
+  return made;
+}
+
+function choose(cell, pressed) {
+  chosenCell = cell;
+  for (const other of at("grid").querySelectorAll("button"))
+    other.setAttribute("aria-pressed", String(cell !== null && other === pressed));
+  drawEvents();
+}
+
+function drawEvents() {
+  const cell = chosenCell;
+  const found = data.events.filter(e => !cell || (e.robot === cell.robot && e.day === cell.day));
+  at("which").textContent = cell ? `Hardest events of ${cell.robot}, ${cell.day}` : "Hardest events";
+  at("events").replaceChildren(...found.slice(0, MOST_ROWS).map(line));
+}
+
+function line(event) {
+  const row = make("tr", null, { tabindex: "0" });
+  for (const text of [event.robot, event.day, event.bag.split("/").pop()]) row.append(make("td", text));
+  const numbers = [[event.onset_s, 3], null, null, [event.peak_force ?? event.mean_load, 1],
+    [event.acceleration_change, 1], [event.duration, 3], [event.peak_score, 2]];
+  numbers.forEach((pair, i) => row.append(pair ? make("td", number(...pair), { class: "n" })
+    : make("td", i === 1 ? event.kind : event.label ?? "–")));
+  row.title = event.bag;
+  row.addEventListener("click", () => report(event, row));
+  row.addEventListener("keydown", key => { if (key.key === "Enter") report(event, row); });
+  return row;
+}
+
+async function report(event, row) {
+  const tab = window.open("about:blank");  // in the click: later it would be a pop-up
+  row.classList.add("busy");
+  const nonce = document.querySelector("script[nonce]").nonce;
+  const answer = await fetch(`/events/${event.number}?nonce=${encodeURIComponent(nonce)}`,
+    { headers: { "X-Token": location.hash.slice(1) } }).then(got => got.json())
+    .catch(error => ({ error: String(error) }));
+  row.classList.remove("busy");
+  if (answer.error) {
+    if (tab) tab.close();
+    row.title = answer.error;
+    row.lastChild.textContent = answer.error;
+    return;
+  }
+  const url = URL.createObjectURL(new Blob([answer.page], { type: "text/html" }));
+  if (tab) tab.location = url; else location = url;
+}
+
+at("sums").textContent = `${unique("robot").length} robots, ${sum("bags")} bags (${sum("failed")} failed), ` +
+  `${number(sum("hours"), 2, "h")}, ${sum("events")} events`;
+at("failed").replaceChildren(...data.failed.map(bag => {
+  const row = make("tr");
+  row.append(make("td", bag.robot), make("td", bag.bag), make("td", bag.error));
+  return row;
+}));
+drawGrid();
+drawEvents();
+})();

@@ -1,0 +1,124 @@
+"""The page of a fleet: sums of robots and days, and reports made of bags on demand."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import browser
+from fleets.tables import Here
+from models import small_artifact
+from recordings import motion, write_ros2
+
+from tao_lora_ros.bags.reader import WHOLE
+from tao_lora_ros.bags.replay import Chosen
+from tao_lora_ros.cli.main import main
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.fleet.find import find_bags
+from tao_lora_ros.fleet.page_server import FleetServer, event_record, fleet_data
+from tao_lora_ros.fleet.run import replay_all
+from tao_lora_ros.fleet.table import read_rows
+from tao_lora_ros.fleet.task import How
+
+pytest.importorskip("pyarrow.parquet")
+NONCE = "n" * 20
+
+
+def choose(bag: Path) -> Chosen:
+    return Chosen(Settings(), {}, small_artifact())
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two robots, one of whose names is markup, and a bag that fails."""
+    folder = tmp_path_factory.mktemp("page")
+    write_ros2(folder / "bags" / "<b>left" / "a", motion(1.3, [0.7, 1.1], seed=1))
+    write_ros2(folder / "bags" / "right" / "b", motion(1.0, [0.7], seed=2))
+    (folder / "bags" / "right" / "bad.mcap").write_bytes(b"nothing")
+    how = How(choose, "small", WHOLE)
+    replay_all(find_bags([str(folder / "bags")]), how, folder / "fleet", Here.opened)
+    return folder / "fleet"
+
+
+@pytest.fixture
+def served(table: Path) -> Iterator[FleetServer]:
+    with FleetServer(table, choose) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_cells_add_up_and_the_hardest_come_first(table: Path) -> None:
+    events = sorted(read_rows(table, "events"), key=lambda row: -row["peak_force"])
+    data = fleet_data(read_rows(table, "bags"), events)
+    cells = {(cell["robot"], cell["day"]): cell for cell in data["cells"]}
+    left, right = cells["<b>left", "2023-11-14"], cells["right", "2023-11-14"]
+    assert (left["events"], right["events"]) == (2, 1)
+    failed = cells["right", "1970-01-01"]
+    assert (failed["bags"], failed["failed"], failed["events"]) == (1, 1, 0)
+    assert left["hardest"] == max(
+        event["peak_force"] for event in events if event["robot"] == "<b>left"
+    )
+    assert sum(cell["hours"] for cell in data["cells"]) == pytest.approx(2.3 / 3600, rel=0.01)
+    assert "not a readable bag" in data["failed"][0]["error"]
+    json.dumps(data, allow_nan=False)
+
+
+def test_a_report_is_made_of_the_bag_around_the_event(table: Path) -> None:
+    (event,) = (row for row in read_rows(table, "events") if row["robot"] == "right")
+    bag = {row["bag"]: row for row in read_rows(table, "bags")}[event["bag"]]
+    record = event_record(event, bag, choose)
+    assert event["onset_ns"] in [found.onset_ns for found in record.final_events]
+    assert record.notes["Replayed anew"].startswith("0.0 to ")
+
+
+def get(server: FleetServer, path: str, token: str) -> Any:
+    url = f"http://127.0.0.1:{server.server_port}{path}"
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"X-Token": token})) as answer:
+        return json.load(answer)
+
+
+def test_reports_are_for_who_has_the_token(served: FleetServer) -> None:
+    found = get(served, f"/events/0?nonce={NONCE}", served.token)
+    assert f'<script nonce="{NONCE}">' in found["page"]
+    for path, token, status in (
+        (f"/events/0?nonce={NONCE}", "", 403),
+        (f"/events/99?nonce={NONCE}", served.token, 409),
+        ("/events/0?nonce=%22%3E%3Cscript%3E", served.token, 409),
+    ):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            get(served, path, token)
+        assert refused.value.code == status
+
+
+def test_in_a_browser_a_cell_chooses_and_an_event_opens(served: FleetServer) -> None:
+    with browser() as chromium:
+        page = chromium.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(served.url)
+        assert page.locator("#sums").inner_text().startswith("2 robots, 3 bags (1 failed)")
+        assert page.locator("#grid th[scope=row]").all_inner_texts() == ["<b>left", "right"]
+        assert page.locator("#events tr").count() == 3
+        page.get_by_role("button", name="right, 2023").click()
+        assert page.locator("#events tr").count() == 1
+        with page.expect_popup() as opened:
+            page.locator("#events tr").click()
+        report = opened.value
+        report.on("pageerror", lambda error: errors.append(str(error)))
+        report.wait_for_selector("canvas")
+        assert "right, b: event at 0.7" in report.locator("h1").inner_text()
+        assert not errors
+
+
+def test_a_folder_that_is_no_table_is_said(tmp_path: Path, capsys: Any) -> None:
+    assert main(["fleet", str(tmp_path)]) == 1
+    assert "no table of bags" in capsys.readouterr().err
