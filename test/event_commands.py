@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tao_lora_ros.cli.events import add_events_parser
+from tao_lora_ros.cli.outputs import check_outputs
 
 
 def run(*arguments: object) -> int:
@@ -12,4 +13,5 @@ def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
     add_events_parser(parser.add_subparsers())
     options = parser.parse_args(["events", *map(str, arguments)])
+    check_outputs(options)
     return int(options.run(options) or 0)

@@ -58,7 +58,7 @@ def commands() -> Iterator[str]:
 
     os.environ |= {"COLUMNS": "100", "HOME": "/home/you"}
     yield "# Commands\n\nWhat `tao-lora COMMAND --help` prints, of each command."
-    yield from _helps(_parser([]), 2)
+    yield from _helps(_parser(None), 2)
 
 
 def _helps(parser: argparse.ArgumentParser, level: int) -> Iterator[str]:

@@ -47,7 +47,9 @@ class Imported(NamedTuple):
     told: list[str]
 
 
-def import_tables(sources: Sequence[Path], out: Path, layout: Layout) -> Iterator[Imported]:
+def import_tables(
+    sources: Sequence[Path], out: Path, layout: Layout, force: bool = False
+) -> Iterator[Imported]:
     """Write a bag for each CSV file, or for each array of an NPZ file.
 
     What a column holds its name tells (`columns.columns_of`), and its unit, if it is none of SI;
@@ -59,8 +61,9 @@ def import_tables(sources: Sequence[Path], out: Path, layout: Layout) -> Iterato
 
     Args:
         sources: CSV files, folders of them, NPZ files.
-        out: folder for the bags; a bag that exists is not overwritten.
+        out: folder for the bags.
         layout: how to read them.
+        force: write over bags that exist.
 
     Yields:
         The bags, one by one.
@@ -94,7 +97,7 @@ def import_tables(sources: Sequence[Path], out: Path, layout: Layout) -> Iterato
             f"{table.what}: no column of a sensor; name them with --columns, such as ax=NAME; "
             f"there are: {listed(table.names)}"
         )
-    for name in groups:
+    for name in groups if not force else ():
         refuse_existing(bags[name], BagError)
     left_out = [
         f"left out: {table.what}: no column of a sensor; there are: {listed(table.names)}"
@@ -103,6 +106,7 @@ def import_tables(sources: Sequence[Path], out: Path, layout: Layout) -> Iterato
     ]
     for name, group in groups.items():
         if name not in empty:
+            shutil.rmtree(bags[name], ignore_errors=True)
             yield Imported(bags[name], [*_write(name, group, bags[name], layout), *left_out])
             left_out = []
 

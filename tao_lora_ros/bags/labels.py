@@ -66,37 +66,32 @@ def read_contacts(bag: Path) -> list[LabelSpan]:
     return read_labels(file) if file.exists() else []
 
 
-def write_events(bag: Path, rows: Sequence[Row], start_ns: int) -> tuple[Path, int]:
-    """Write events as `<bag>.labels.csv` beside their bag, as `read_labels` reads it.
+def write_events(file: Path, rows: Sequence[Row], start_ns: int) -> int:
+    """Write events as the labels of a bag, as `read_labels` reads them.
 
     Columns are `start_s`, `end_s`, `label`, `kind`, and `by`: who calls it so, empty where it is
     the model. Events that are called nothing are left out.
 
     Args:
-        bag: the bag.
+        file: `labels_file` of the bag.
         rows: of `event_rows`.
         start_ns: the first stamp in the bag.
 
     Returns:
-        The file, and how many events are in it.
+        How many events are in it.
 
     Raises:
-        BagError: the file exists already.
         OSError: the disk does not take it.
     """
-    file = labels_file(bag)
     named = [row for row in rows if row["label"]]
-    try:
-        with file.open("x", newline="", encoding="utf-8") as out:
-            lines = csv.writer(out)
-            lines.writerow([*_COLUMNS, "kind", "by"])
-            for row in sorted(named, key=lambda row: row["onset_ns"]):
-                times = ((row[name] - start_ns) * 1e-9 for name in ("onset_ns", "end_ns"))
-                by = row["labelled_by"] or ""
-                lines.writerow([*(f"{t:.9f}" for t in times), row["label"], row["kind"], by])
-    except FileExistsError:
-        raise BagError(f"{file}: exists already") from None
-    return file, len(named)
+    with file.open("w", newline="", encoding="utf-8") as out:
+        lines = csv.writer(out)
+        lines.writerow([*_COLUMNS, "kind", "by"])
+        for row in sorted(named, key=lambda row: row["onset_ns"]):
+            times = ((row[name] - start_ns) * 1e-9 for name in ("onset_ns", "end_ns"))
+            by = row["labelled_by"] or ""
+            lines.writerow([*(f"{t:.9f}" for t in times), row["label"], row["kind"], by])
+    return len(named)
 
 
 def write_labels(file: Path, spans: Sequence[LabelSpan]) -> None:

@@ -18,6 +18,8 @@ from tao_lora_ros.preservation.event_record import Topic
 from tao_lora_ros.signal.cdr import DecodeError
 from tao_lora_ros.signal.source import SourceConfig
 
+_METADATA = "metadata.yaml"
+_EXPECTED = "expected a ROS 2 bag's folder, an .mcap or .db3 file, or a ROS 1 .bag file"
 _DATA = ("*.db3", "*.mcap")  # of a ROS 2 bag's folder
 WHOLE = (0.0, inf)  # from when to when of a bag, in seconds from its first message
 
@@ -49,21 +51,59 @@ def open_bag(path: Path) -> AnyReader:
     """
     if not path.exists():
         raise BagError(f"{path}: no such bag")
+    if path.is_dir() and not _is_bag(path):
+        bags = [entry for entry in within(path) if _is_bag(entry)]
+        found = f"a folder of {len(bags)} bags; name one, such as {bags[0]}" if bags else ""
+        raise BagError(f"{path}: {found or f'no bag in this folder, {_EXPECTED}'}")
     for file in path.iterdir() if path.is_dir() else [path]:
         if file.exists() and not (file.is_file() or file.is_dir()):  # a FIFO would be waited for
             raise BagError(f"{file}: not a regular file")
-    # rosbags reports a damaged file by whatever its parsing stumbled on.
+    files = _data_files(path)
     try:
+        if len(files) == 1 and not (path / _METADATA).exists():
+            return _opened(files)
         try:
             return _opened([path])
         except AnyReaderError as error:
             # Files that somebody renamed are not those that metadata.yaml names.
-            files = sorted(file for pattern in _DATA for file in path.glob(pattern))
             if "files are missing" not in str(error) or not files:
                 raise
             return _opened(files)
     except Exception as error:
-        raise BagError(f"{path}: not a readable bag: {_one_line(error)}") from error
+        raise BagError(_damage(path, "not a readable bag", error)) from error
+
+
+def within(folder: Path) -> list[Path]:
+    """What may be bags in a folder that is none itself."""
+    if not folder.is_dir() or _is_bag(folder):
+        return []
+    return [e for e in sorted(folder.iterdir()) if e.is_dir() or e.suffix == ".bag"]
+
+
+def _is_bag(path: Path) -> bool:
+    return path.suffix == ".bag" or (path / _METADATA).exists() or bool(_data_files(path))
+
+
+def _data_files(folder: Path) -> list[Path]:
+    return sorted(file for pattern in _DATA for file in folder.glob(pattern))
+
+
+def _damage(path: Path, what: str, error: Exception) -> str:
+    """What is wrong with a bag, and the tool that may mend it.
+
+    rosbags reports a damaged file by whatever its parsing stumbled on.
+    """
+    said = _one_line(error)
+    file = next(iter(_data_files(path)), path)
+    remedies = {
+        ".bag": f"rosbag reindex {path}",
+        ".mcap": f"mcap recover {file} -o recovered.mcap",
+        ".db3": f"sqlite3 {file} .recover | sqlite3 recovered.db3",
+    }
+    remedy = remedies.get(file.suffix)
+    if path.is_dir() and "metadata" in said:
+        remedy = f"ros2 bag reindex {path}"
+    return f"{path}: {what}: {said}; {f'to mend it: {remedy}' if remedy else _EXPECTED}"
 
 
 def _opened(paths: Sequence[Path]) -> AnyReader:
@@ -191,7 +231,7 @@ class BagReader:
             for _, _, data in self._reader.messages(connections=found) if found else ():
                 yield state_from(bytes(data))
         except Exception as error:
-            raise BagError(f"{self.path}: damaged bag: {_one_line(error)}") from error
+            raise BagError(_damage(self.path, "damaged bag", error)) from error
 
     def messages(self) -> Iterator[tuple[int, int, bytes]]:
         """Yield source number, log time (ns) and CDR bytes, in recorded order.
@@ -213,7 +253,7 @@ class BagReader:
             except StopIteration:
                 return
             except Exception as error:
-                raise BagError(f"{self.path}: damaged bag: {_one_line(error)}") from error
+                raise BagError(_damage(self.path, "damaged bag", error)) from error
             yield index[connection.topic], log_ns, bytes(data)
 
     def first_stamp_ns(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from tao_lora_ros.hardware.device import facts
 from tao_lora_ros.messages.errors import TaoLoraError
@@ -43,16 +44,21 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def write_results(
-    file: Path, command: str, packages: Iterable[str], rows: Sequence[Measurement]
-) -> None:
-    """Write the measurements as JSON; a number that does not exist (NaN) as null."""
-    content = {
+def results(command: str, packages: Iterable[str], rows: Sequence[Measurement]) -> dict[str, Any]:
+    """The measurements as they are written; a number that does not exist (NaN) is None."""
+    return {
         "command": command,
         "hardware": facts(),
         "versions": versions(packages),
         "rows": [asdict(row) | {"value": _number(row.value)} for row in rows],
     }
+
+
+def write_results(
+    file: Path, command: str, packages: Iterable[str], rows: Sequence[Measurement]
+) -> None:
+    """Write the measurements as JSON."""
+    content = results(command, packages, rows)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
@@ -64,13 +70,18 @@ def read_results(file: Path) -> list[Measurement]:
         ResultsError: it is no such file.
     """
     try:
-        rows = json.loads(read_regular(file, _MOST_BYTES))["rows"]
-        return [
-            Measurement(**row | {"value": float("nan") if row["value"] is None else row["value"]})
-            for row in rows
-        ]
+        return [_measurement(row) for row in json.loads(read_regular(file, _MOST_BYTES))["rows"]]
     except (ValueError, LookupError, TypeError, RecursionError):
-        raise ResultsError(f"{file}: not a file of measurements") from None
+        what = "not a file of measurements, expected what `tao-lora bench ... --json FILE` writes"
+        raise ResultsError(f"{file}: {what}") from None
+
+
+def _measurement(row: dict[str, Any]) -> Measurement:
+    value = float("nan") if row["value"] is None else float(row["value"])
+    texts = {name: row[name] for name in ("subject", "case", "metric", "unit")}
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise ValueError("a name that is no text")
+    return Measurement(**texts, value=value)
 
 
 def table(rows: Sequence[Measurement]) -> str:

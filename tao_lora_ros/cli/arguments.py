@@ -1,18 +1,74 @@
-"""Arguments that several commands have."""
+"""Arguments that several commands have, and the ranges of all: what will not do is said here."""
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
 from math import inf
 
-from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.messages.errors import TaoLoraError
 
 MOST_PER_HOUR = 3600.0
+MOST_RATE_HZ = 20_000.0  # the fastest IMUs are below it
+MOST_STEPS = 10_000_000
+MOST_BATCH = 65_536
+MOST_SEED = 2**63 - 1  # what torch takes
+MOST_S = 86_400.0
 
 
 class UsageError(TaoLoraError):
     """An argument will not do; the text names it."""
+
+
+def number(least: float = -inf, most: float = inf, above: float = -inf) -> Callable[[str], float]:
+    """A type for argparse: a number of a range."""
+    bounds = [f"{least:g} or more"] if least > -inf else []
+    bounds += [f"above {above:g}"] if above > -inf else []
+    bounds += [f"{most:g} at most"] if most < inf else []
+    expected = f"expected a number, {', '.join(bounds)}"
+
+    def parsed(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise ArgumentTypeError(f"'{text}', {expected}") from None
+        if not (least <= value <= most and value > above):
+            raise ArgumentTypeError(f"{text}, {expected}")
+        return value
+
+    return parsed
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """A type for argparse: a whole number of a range."""
+
+    def parsed(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            raise ArgumentTypeError(f"'{text}', expected a whole number from {least} to {most}")
+        return value
+
+    return parsed
+
+
+per_hour = number(above=0.0, most=MOST_PER_HOUR)
+speed = number(above=0.0, most=1000.0)
+event_number = whole(1, 2**63 - 1)
+
+
+def expression(text: str) -> str:
+    """A regular expression with a group, for argparse."""
+    try:
+        groups = re.compile(text).groups
+    except re.error as error:
+        raise ArgumentTypeError(f"'{text}' is no regular expression: {error}") from None
+    if text and not groups:
+        raise ArgumentTypeError(rf"'{text}' has no group, expected one such as '^(\w+)_'")
+    return text
 
 
 def add_topic_argument(parser: ArgumentParser) -> None:
@@ -28,14 +84,14 @@ def add_topic_argument(parser: ArgumentParser) -> None:
 
 def add_part_arguments(parser: ArgumentParser) -> None:
     """`--from` and `--to`, in seconds."""
-    for name, default in zip(("from", "to"), WHOLE, strict=True):
+    for name, default in (("from", 0.0), ("to", inf)):
         parser.add_argument(
             f"--{name}",
             dest=f"{name}_s",
             type=float,
             default=default,
             metavar="S",
-            help=f"{name} this many seconds after a bag's first message",
+            help=f"{name} this many seconds after a bag's first message (default: the whole bag)",
         )
 
 
@@ -50,11 +106,3 @@ def part_of(options: Namespace) -> tuple[float, float]:
     if not options.to_s > options.from_s:
         raise UsageError(f"--to is {options.to_s:g}, expected more than --from {options.from_s:g}")
     return options.from_s, options.to_s
-
-
-def per_hour(text: str) -> float:
-    """A rate of alarms, for argparse."""
-    rate = float(text)
-    if not 0.0 < rate <= MOST_PER_HOUR:
-        raise ArgumentTypeError(f"{text}, expected above 0, {MOST_PER_HOUR:g} at most")
-    return rate

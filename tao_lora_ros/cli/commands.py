@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -14,12 +13,14 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 
 from tao_lora_ros.bags.discover import sources_in
-from tao_lora_ros.bags.reader import BagError, BagReader, bag_topics
+from tao_lora_ros.bags.labels import labels_file
+from tao_lora_ros.bags.reader import BagReader, bag_topics, within
 from tao_lora_ros.bags.replay import replay, summary
 from tao_lora_ros.bags.result_bag import ResultBag
 from tao_lora_ros.cli.arguments import UsageError, part_of
 from tao_lora_ros.cli.chosen import ALARMS_PER_HOUR, choose, ready
 from tao_lora_ros.cli.fleet import replay_into_table
+from tao_lora_ros.cli.outputs import check_output, need, tell, writing, written
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import TABLE, parameter_file
@@ -34,6 +35,7 @@ from tao_lora_ros.report.calibration_plot import plot_calibration
 from tao_lora_ros.report.record import record_replay
 from tao_lora_ros.report.report import write_report
 from tao_lora_ros.training.calibrate import recalibrate
+from tao_lora_ros.training.progress import bar_on_terminal
 
 _LOAD_HZ = 100.0  # of the contact load in a bag, where the settings want no topic of it
 
@@ -46,13 +48,7 @@ def bags_in(paths: list[Path]) -> list[Path]:
     """The bags themselves, and those in folders that are not bags."""
     found: list[Path] = []
     for path in paths:
-        is_folder_of_bags = path.is_dir() and not (path / "metadata.yaml").exists()
-        inside = [
-            entry for entry in sorted(path.glob("*")) if entry.is_dir() or entry.suffix == ".bag"
-        ]
-        if is_folder_of_bags and not inside:
-            raise UsageError(f"{path}: no bag in this folder")
-        found += inside if is_folder_of_bags else [path]
+        found += within(path) or [path]
     return found
 
 
@@ -62,9 +58,7 @@ def replay_command(options: Namespace) -> int:
         return replay_into_table(options)
     if len(options.bags) > 1:
         raise UsageError(f"{len(options.bags)} bags: these need --table FOLDER")
-    options.bag = Path(options.bags[0])
-    if options.out:
-        refuse_existing(options.out, BagError)
+    options.bag, part_s = Path(options.bags[0]), part_of(options)
     chosen = (choose if options.calibrate else ready)(options, options.bag)
     settings, topics, artifact = chosen.settings, chosen.topics, chosen.artifact
     if options.calibrate:
@@ -79,52 +73,49 @@ def replay_command(options: Namespace) -> int:
         settings = replace(settings, contact_wrench_hz=min(_LOAD_HZ, artifact.rate_hz))
     pipeline = Pipeline(settings, artifact)
     with (
-        BagReader(options.bag, source_configs(settings), topics, part_of(options)) as reader,
-        Progress(transient=True, disable=not sys.stderr.isatty()) as bar,
+        BagReader(options.bag, source_configs(settings), topics, part_s) as reader,
+        bar_on_terminal() as bar,
+        written(options.out) if options.out else nullcontext() as out,
     ):
         task = bar.add_task("replaying", total=reader.message_count)
         recorded = reader.recorded
-        writer = ResultBag(options.out, recorded, settings, artifact) if options.out else None
-        with writer or nullcontext() as out:
-            result = replay(reader, pipeline, partial(_show, bar, task), out)
+        with ResultBag(out, recorded, settings, artifact) if out else nullcontext() as writer:
+            result = replay(reader, pipeline, partial(_show, bar, task), writer)
     numbers = summary(result, pipeline)
     numbers["notices"] = [*chosen.notices, *numbers["notices"]]
-    if options.json:
-        with writing(options.json):
-            options.json.write_text(json.dumps(numbers, indent=1) + "\n")
     if options.store:
         with EventStore(options.store) as store:
             for kept in result.kept:
                 store.append(EventRecord.of(kept, recorded))
     if options.report:
-        record = record_replay(options.bag, result, pipeline, artifact, topics, part_of(options))
-        with writing(options.report):
-            write_report(record, options.report)
-    _print_summary(numbers)
+        record = record_replay(options.bag, result, pipeline, artifact, topics, part_s)
+        with written(options.report) as page:
+            write_report(record, page)
+    tell(options, numbers, _summary_lines(numbers))
     return 0
 
 
-def _print_summary(numbers: dict) -> None:
+def _summary_lines(numbers: dict) -> Iterator[str]:
     paths = numbers["paths"]
-    print(
+    yield (
         f"{numbers['messages']} messages, {numbers['inferences']} inferences "
         f"({paths['steady']} steady, {paths['transient']} transient), "
         f"{sum(numbers['rejected'].values())} rejected, {len(numbers['events'])} events"
     )
     for name, source in numbers["sources"].items():
-        print(
+        yield (
             f"  {name}: {source['received']} received, {source['used']} used, "
             f"{sum(source['refused'].values())} refused, {source['unused']} unused"
         )
     for notice in numbers["notices"]:
-        print(f"  {notice}")
+        yield f"  {notice}"
     for state in numbers["states"]:
         label = f"{shown(state['label'])} {state['probability']:.0%}"
-        print(f"  {state['from_s']:9.4f} s  {label} from here")
+        yield f"  {state['from_s']:9.4f} s  {label} from here"
     for event in numbers["events"]:
         name = name_text(event["label"], event["probability"]) or "-"
         channels = ", ".join(f"{k} {v:.0%}" for k, v in list(event["channels"].items())[:3])
-        print(
+        yield (
             f"  {event['onset_s']:9.4f} s  peak {event['peak_s']:9.4f}  end {event['end_s']:9.4f}"
             f"  score {event['score']:5.2f}  {event['kind'].replace('_', ' '):15}  "
             f"{name:12}  {Size.of_row(event['size']).text:10}  {channels}"
@@ -132,70 +123,74 @@ def _print_summary(numbers: dict) -> None:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Say in one line why a file or folder cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
-
-
-@contextmanager
-def _needs(package: str) -> Iterator[None]:
+def _needs_ros() -> Iterator[None]:
     """Say in one line what to install where an import fails."""
     try:
         yield
     except ImportError as error:
-        raise UsageError(f"{error}; this command needs {package}") from None
+        raise UsageError(f"{error}; this command needs ROS 2: source one, or use make") from None
 
 
 def demo_command(options: Namespace) -> int:
     """`tao-lora demo`."""
-    with _needs("ROS 2"):
+    with _needs_ros():
         from tao_lora_ros.cli.demo import run_demo
     return run_demo(options)
 
 
 def watch_command(options: Namespace) -> None:
     """`tao-lora watch`."""
-    with _needs("ROS 2"):
+    with _needs_ros():
         from tao_lora_ros.cli.watch import watch
     watch(options)
 
 
 def play_command(options: Namespace) -> None:
     """`tao-lora play`."""
-    with _needs("ROS 2"):
+    with _needs_ros():
         from tao_lora_ros.ros.player import play
     try:
         found = sources_in(options.bag, options.params_file, bag_topics(options.topic))
         sources = source_configs(found.settings)
-        play(options.bag, sources, found.topics, options.rate, clock=options.clock)
+        count = play(options.bag, sources, found.topics, options.rate, clock=options.clock)
     except (ValueError, TimeoutError) as error:
         raise UsageError(str(error)) from None
+    tell(options, {"bag": str(options.bag), "messages": count}, [f"{count} messages played"])
 
 
 def simulate_command(options: Namespace) -> None:
     """`tao-lora simulate`."""
-    with _needs("mujoco"):
-        from tao_lora_ros.simulation.recording import SimulationConfig, simulate, write_recording
+    need("mujoco", "simulate")
+    from tao_lora_ros.simulation.recording import SimulationConfig, simulate, write_recording
+
     runs = [options.out]
     if options.runs is not None:
         runs = [options.out / f"run_{number:03d}" for number in range(options.runs)]
-    with Progress() as bar:
+    for path in runs:
+        check_output(path, True, options.force)
+        if not options.force:
+            refuse_existing(labels_file(path), UsageError)
+    try:
+        first = SimulationConfig(
+            options.duration,
+            options.seed,
+            contacts=not options.steady,
+            presses=options.presses,
+            mounting_seed=options.mounting,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    made = []
+    with bar_on_terminal() as bar:
         for number, path in enumerate(runs):
-            try:
-                config = SimulationConfig(
-                    options.duration,
-                    options.seed + number,
-                    contacts=not options.steady,
-                    presses=options.presses,
-                    mounting_seed=options.mounting,
-                )
-                show = partial(_show, bar, bar.add_task(shown(path), total=1.0))
-                write_recording(simulate(config, show), path)
-            except (ValueError, OSError) as error:
-                raise UsageError(str(error)) from None
+            config = replace(first, seed=options.seed + number)
+            show = partial(_show, bar, bar.add_task(shown(path), total=1.0))
+            recording = simulate(config, show)
+            with written(path) as bag:
+                write_recording(recording, bag)
+            contacts = len(recording.contacts)
+            made.append({"bag": str(path), "seed": config.seed, "contacts": contacts})
+    tell(options, {"bags": made}, (f"{row['bag']}: {row['contacts']} contacts" for row in made))
 
 
 def calibrate_command(options: Namespace) -> None:
@@ -210,24 +205,33 @@ def calibrate_command(options: Namespace) -> None:
             chosen.topics if len(bags) == 1 else bag_topics(options.topic),
             options.alarms_per_hour,
             part_of(options),
-            options.force,
+            options.insist,
         )
     except CalibrationError as error:
-        remedy = "; choose a part with --from and --to, or insist with --force"
-        raise CalibrationError(f"{error}{'' if options.force else remedy}") from None
+        remedy = "; choose a part with --from and --to, or take it all the same with --insist"
+        raise CalibrationError(f"{error}{'' if options.insist else remedy}") from None
     with writing(options.out):
         save_artifact(made.artifact, options.out)
     if options.plot:
-        with writing(options.plot):
-            plot_calibration(made.artifact, made.findings, made.left_out, options.plot)
-    for line in made.lines(chosen.settings):
-        print(line)
+        with written(options.plot) as page:
+            plot_calibration(made.artifact, made.findings, made.left_out, page)
+    lines = made.lines(chosen.settings)
     kind = (
         "detection only, `tao-lora train` adds a network"
         if made.artifact.model is None
         else "written"
     )
-    print(f"{options.out}: {kind}")
+    findings, calibration = made.findings, made.artifact.calibration
+    found = {
+        "model": str(options.out),
+        "alarms_per_hour": calibration.alarms_per_hour,
+        "thresholds": calibration.all_thresholds,
+        "used_s": findings.used_s,
+        "left_out_s": findings.left_out_s,
+        "left_out": made.left_out,
+        "report": lines,
+    }
+    tell(options, found, [*lines, f"{options.out}: {kind}"])
 
 
 def parameters_command(options: Namespace) -> None:
@@ -235,11 +239,17 @@ def parameters_command(options: Namespace) -> None:
     if options.yaml:
         print(parameter_file(), end="")
         return
-    print("| parameter | type | default | range | unit | live | what it is |")
-    print("|---|---|---|---|---|---|---|")
+    columns = ("name", "type_name", "default", "range", "unit", "live", "description")
+    rows = [{column: getattr(row, column) for column in columns} for row in TABLE]
+    tell(options, rows, _parameter_lines())
+
+
+def _parameter_lines() -> Iterator[str]:
+    yield "| parameter | type | default | range | unit | live | what it is |"
+    yield "|---|---|---|---|---|---|---|"
     for row in TABLE:
         default = list(row.default) if isinstance(row.default, tuple) else row.default
-        print(
+        yield (
             f"| `{row.name}` | {row.type_name} | `{json.dumps(default)}` | {row.range} "
             f"| {row.unit} | {'yes' if row.live else ''} | {row.description} |"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -12,6 +11,7 @@ from typing import Any
 
 from tao_lora_ros.cli.arguments import UsageError, add_part_arguments, add_topic_argument
 from tao_lora_ros.cli.fleet import add_workers_arguments, replay_into
+from tao_lora_ros.cli.outputs import add_force, add_json, tell
 from tao_lora_ros.fleet.compare import Comparison, Difference, compare
 from tao_lora_ros.messages.results import Size
 from tao_lora_ros.messages.texts import MOST_LINE, shown
@@ -33,7 +33,8 @@ def add_compare_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--table", type=Path, metavar="FOLDER", help="of artifacts: keep both tables here"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all differences as JSON")
+    add_json(parser)
+    add_force(parser)
     parser.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
     parser.add_argument("--robot", default="", metavar="REGEX", help="as of replay")
     add_topic_argument(parser)
@@ -56,10 +57,7 @@ def compare_command(options: Namespace) -> int:
             found = compare(*tables)
     else:
         found = compare(options.old, options.new)
-    if options.json:
-        options.json.write_text(json.dumps(_as_json(found), indent=1) + "\n")
-    for line in _lines(found):
-        print(shown(line, MOST_LINE))
+    tell(options, _as_json(found), (shown(line, MOST_LINE) for line in _lines(found)))
     return DIFFERENT if found.differences or found.failing else 0
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tao_lora_ros.cli.outputs import add_force, add_json, tell
 from tao_lora_ros.hardware.device import Facts, advice, facts
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
@@ -20,6 +22,8 @@ def add_doctor_parser(subparsers: Any) -> None:
     doctor = subparsers.add_parser("doctor", help="the machine, the backend, and what to change")
     doctor.set_defaults(run=_doctor)
     doctor.add_argument("--backend", choices=BACKENDS, default="auto", help="as the parameter")
+    add_json(doctor)
+    add_force(doctor)
     doctor.add_argument("--model", type=Path, metavar="DIR", help="artifact folder")
     doctor.add_argument("--store", type=Path, metavar="DIR", help="event store folder")
     doctor.add_argument(
@@ -35,25 +39,26 @@ def _doctor(options: Namespace) -> None:
         return
     artifact = load_artifact(options.model or default_artifact())
     runtime = ChosenRuntime(artifact.model, options.backend) if artifact.model else NoRuntime()
-    machine = facts()
-    _section("machine", machine)
-    _section("inference", {"model": artifact.model_id, "on": runtime.name, "why": runtime.reason})
-    ros = _ros()
-    _section("ROS 2", ros)
-    store = _store(options.store or default_store())
-    _section("event store", store)
-    lines = advice(machine) + _ros_advice(ros) + _store_advice(store)
-    print("what to change")
-    for line in lines or ["nothing"]:
-        print(f"  {shown(line, MOST_LINE)}")
+    sections: dict[str, Facts] = {
+        "machine": facts(),
+        "inference": {"model": artifact.model_id, "on": runtime.name, "why": runtime.reason},
+        "ROS 2": _ros(),
+        "event store": _store(options.store or default_store()),
+    }
+    changes = advice(sections["machine"]) + _ros_advice(sections["ROS 2"])
+    changes += _store_advice(sections["event store"])
+    tell(options, sections | {"what to change": changes}, _lines(sections, changes))
 
 
-def _section(title: str, found: Facts) -> None:
-    print(title)
-    for name, value in found.items():
-        print(
-            f"  {name:24} {value:g}" if isinstance(value, float) else f"  {name:24} {shown(value)}"
-        )
+def _lines(sections: dict[str, Facts], changes: list[str]) -> Iterator[str]:
+    for title, found in sections.items():
+        yield title
+        for name, value in found.items():
+            text = f"{value:g}" if isinstance(value, float) else shown(value)
+            yield f"  {name:24} {text}"
+    yield "what to change"
+    for line in changes or ["nothing"]:
+        yield f"  {shown(line, MOST_LINE)}"
 
 
 def _ros() -> Facts:

@@ -9,9 +9,10 @@ from pathlib import Path
 from tao_lora_ros.bags.discover import sources_in
 from tao_lora_ros.bags.labels import labels_file, write_events
 from tao_lora_ros.bags.lerobot import export_lerobot
-from tao_lora_ros.bags.reader import BagError, BagReader
+from tao_lora_ros.bags.reader import BagReader
+from tao_lora_ros.cli.arguments import event_number
+from tao_lora_ros.cli.outputs import add_output, check_output, tell, written
 from tao_lora_ros.engine.sources import source_configs
-from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.results import Event
 from tao_lora_ros.preservation.event_catalogue import find_entry, read_entries, read_record
 from tao_lora_ros.preservation.event_entry import Entry
@@ -23,42 +24,53 @@ from tao_lora_ros.preservation.parquet import Row
 
 def add_export_arguments(export: ArgumentParser) -> None:
     """Which events, and as what."""
-    export.add_argument("numbers", type=int, nargs="*", metavar="number", help="default: all")
+    export.add_argument(
+        "numbers", type=event_number, nargs="*", metavar="number", help="default: all"
+    )
     where = export.add_mutually_exclusive_group(required=True)
-    where.add_argument("--out", type=Path, metavar="BAG", help="folder of the bag to write")
-    where.add_argument("--csv", type=Path, metavar="DIR", help="folder for one CSV a source")
-    where.add_argument("--parquet", type=Path, metavar="FILE", help="one table, a row an event")
+    for name, folder, needs, metavar, what in (
+        ("--out", True, "", "BAG", "folder of the bag to write"),
+        ("--csv", True, "", "DIR", "folder for one CSV a source"),
+        ("--parquet", False, "pyarrow", "FILE", "one table, a row an event"),
+        ("--lerobot", True, "pyarrow", "DIR", "LeRobot data set, an episode an event"),
+    ):
+        add_output(where, name, folder=folder, needs=needs, metavar=metavar, help=what)
     where.add_argument(
         "--labels", type=Path, metavar="BAG", help="BAG.labels.csv beside the bag they are of"
-    )
-    where.add_argument(
-        "--lerobot", type=Path, metavar="DIR", help="LeRobot data set, an episode an event"
     )
 
 
 def export_events(options: Namespace) -> None:
     """`tao-lora events export`."""
-    for path in filter(None, (options.out, options.parquet, options.lerobot)):
-        refuse_existing(path, BagError)
     if options.labels:
-        refuse_existing(labels_file(options.labels), BagError)
+        check_output(labels_file(options.labels), False, options.force)
     store = options.store
     numbers = dict.fromkeys(options.numbers)
     entries = [find_entry(store, n) for n in numbers] if numbers else read_entries(store)
-    if options.csv:
-        for file in export_csv(_records(store, entries), options.csv):
-            print(file)
-    elif options.out:
-        count = export_bag(_records(store, entries), options.out)
-        print(f"{options.out}: {count} messages of {len(entries)} events")
-    elif options.parquet:
-        export_parquet(event_rows(store, entries), options.parquet)
-        print(f"{options.parquet}: {len(entries)} events")
-    elif options.lerobot:
-        episodes, frames = export_lerobot(_events(store, entries), options.lerobot)
-        print(f"{options.lerobot}: {episodes} episodes, {frames} frames")
+    if options.labels:
+        out = labels_file(options.labels)
     else:
-        _export_labels(options.labels, event_rows(store, entries))
+        out = options.csv or options.out or options.parquet or options.lerobot
+    with written(out) as place:
+        lines = _export(options, store, entries, place)
+    found = {"out": str(out), "events": len(entries)}
+    tell(options, found, (line.replace(str(place), str(out)) for line in lines))
+
+
+def _export(options: Namespace, store: Path, entries: list[Entry], place: Path) -> list[str]:
+    """Write events where they are asked for; returns what to say."""
+    if options.csv:
+        return list(map(str, export_csv(_records(store, entries), place)))
+    if options.out:
+        count = export_bag(_records(store, entries), place)
+        return [f"{place}: {count} messages of {len(entries)} events"]
+    if options.parquet:
+        export_parquet(event_rows(store, entries), place)
+        return [f"{place}: {len(entries)} events"]
+    if options.lerobot:
+        episodes, frames = export_lerobot(_events(store, entries), place)
+        return [f"{place}: {episodes} episodes, {frames} frames"]
+    return [_export_labels(options.labels, event_rows(store, entries), place)]
 
 
 def _records(store: Path, entries: list[Entry]) -> list[EventRecord]:
@@ -70,14 +82,14 @@ def _events(store: Path, entries: list[Entry]) -> Iterator[tuple[Row, Event]]:
         yield row, read_record(store, entry).event
 
 
-def _export_labels(bag: Path, rows: list[Row]) -> None:
-    """The events of the bag's time, as labels beside it."""
+def _export_labels(bag: Path, rows: list[Row], file: Path) -> str:
+    """The events of the bag's time, as labels that lie beside it; returns what to say."""
     found = sources_in(bag, None, {})
     with BagReader(bag, source_configs(found.settings), found.topics) as reader:
         start_ns = reader.first_stamp_ns()
         end_ns = start_ns + round(reader.duration_s * 1e9)
     within = [row for row in rows if start_ns <= row["onset_ns"] <= end_ns]
-    file, count = write_events(bag, within, start_ns)
+    count = write_events(file, within, start_ns)
     others = len(rows) - len(within)
-    print(f"{file}: {count} events; left out: {len(within) - count} without a label, ", end="")
-    print(f"{others} of other times")
+    left_out = f"{len(within) - count} without a label, {others} of other times"
+    return f"{file}: {count} events; left out: {left_out}"

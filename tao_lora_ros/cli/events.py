@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import datetime, timezone
 from math import isnan
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tao_lora_ros.cli.arguments import UsageError
+from tao_lora_ros.cli.arguments import UsageError, event_number
 from tao_lora_ros.cli.event_export import add_export_arguments, export_events
+from tao_lora_ros.cli.outputs import add_force, add_json, add_output, tell, written
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Kind, Size, name_text
 from tao_lora_ros.messages.stamps import split
@@ -27,6 +28,7 @@ from tao_lora_ros.preservation.event_catalogue import (
 )
 from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_labels import label_event, read_history, undo_label
+from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_table import event_rows
 from tao_lora_ros.preservation.event_verify import verify
 from tao_lora_ros.preservation.parquet import Row
@@ -50,13 +52,12 @@ def add_events_parser(subparsers: Any) -> None:
 
     listing = _add(commands, "list", list_events, "one line an event")
     listing.add_argument("--label", metavar="NAME", help="only events that are called so")
-    listing.add_argument("--json", action="store_true", help="all fields, as JSON")
 
     show = _add(commands, "show", show_event, "all that is known of an event")
-    show.add_argument("number", type=int)
+    _add_number(show)
 
     label = _add(commands, "label", name_event, "say what an event was")
-    label.add_argument("number", type=int)
+    _add_number(label)
     label.add_argument("name", nargs="?", help="what to call it; without one, tell its history")
     how = label.add_mutually_exclusive_group()
     how.add_argument("--clear", action="store_true", help="take the label away")
@@ -66,8 +67,8 @@ def add_events_parser(subparsers: Any) -> None:
     add_export_arguments(export)
 
     plot = _add(commands, "plot", draw_event, "an event's raw samples as a picture")
-    plot.add_argument("number", type=int)
-    plot.add_argument("--out", type=Path, required=True, metavar="FILE", help="an .html page")
+    _add_number(plot)
+    add_output(plot, "--out", required=True, metavar="FILE", help="an .html page")
 
     _add(commands, "verify", verify_events, "check every event; status 1 where one is damaged")
 
@@ -78,9 +79,15 @@ def _add(
     parser: ArgumentParser = commands.add_parser(name, help=text)
     parser.set_defaults(run=run)
     parser.add_argument(
-        "--store", type=Path, default=default_store(), metavar="DIR", help="default: %(default)s"
+        "--store", type=Path, default=default_store(), metavar="DIR", help="folder of the events"
     )
+    add_json(parser)
+    add_force(parser)
     return parser
+
+
+def _add_number(parser: ArgumentParser) -> None:
+    parser.add_argument("number", type=event_number, help="of an event, as `events list` says")
 
 
 def list_events(options: Namespace) -> None:
@@ -89,17 +96,17 @@ def list_events(options: Namespace) -> None:
     found = list(zip(entries, event_rows(options.store, entries), strict=True))
     if options.label is not None:
         found = [(entry, row) for entry, row in found if row["label"] == options.label]
-    if options.json:
-        print(json.dumps([row for _, row in found], indent=1))
-        return
-    rows = [_row(entry, row) for entry, row in found]
-    rows.insert(0, _COLUMNS)
+    size = _size(sum(entry.size for entry, _ in found))
+    total = f"{len(found)} events, {size}, {options.store}"
+    table = _table([_COLUMNS, *(_row(entry, row) for entry, row in found)])
+    tell(options, [row for _, row in found], [*table, total])
+
+
+def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for cells in rows:
         padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
-        print("  ".join([*padded, cells[-1]]).rstrip())
-    size = _size(sum(entry.size for entry, _ in found))
-    print(f"{len(found)} events, {size}, {options.store}")
+        yield "  ".join([*padded, cells[-1]]).rstrip()
 
 
 def _row(entry: Entry, row: Row) -> tuple[str, ...]:
@@ -129,42 +136,57 @@ def name_event(options: Namespace) -> None:
     elif options.clear or options.name:
         label_event(options.store, entry, options.name or "")
     history = read_history(options.store, entry)
-    for step in history.steps:
-        name = shown(step.name) if step.name else "label taken away"
-        print(f"{_time(step.time_ns)}  {name}, by {shown(step.who)}")
-    now = shown(history.label.name) if history.label else "no label"
-    print(f"event {entry.number}: {now}")
+    label = history.label.name if history.label else None
+    found = {"number": entry.number, "label": label, "history": list(map(asdict, history.steps))}
+    names = [shown(step.name) if step.name else "label taken away" for step in history.steps]
+    lines = [
+        f"{_time(step.time_ns)}  {name}, by {shown(step.who)}"
+        for name, step in zip(names, history.steps, strict=True)
+    ]
+    now = shown(label) if label else "no label"
+    tell(options, found, [*lines, f"event {entry.number}: {now}"])
 
 
 def show_event(options: Namespace) -> None:
     """`tao-lora events show`."""
     entry, record = read_event(options.store, options.number)
+    (row,) = event_rows(options.store, [entry])
+    topics = [
+        {"name": topic.name, "type": topic.msgtype, "messages": len(messages.data)}
+        for topic, messages in record.received
+    ]
+    bag = str(options.store / EVENTS / entry.folder)
+    found = row | {"size": record.event.size.row(), "topics": topics, "bag": bag}
+    tell(options, found, _event_lines(options.store, entry, record))
+
+
+def _event_lines(store: Path, entry: Entry, record: EventRecord) -> Iterator[str]:
     model = name_text(shown(entry.label), entry.probability) or "-"
-    label = read_history(options.store, entry).label
+    label = read_history(store, entry).label
     frame_id, kind = shown(record.event.frame_id), Kind(entry.kind).text
-    print(f"event     {entry.number}, number {entry.sequence} of its run, frame {frame_id}")
-    print(f"onset     {_time(entry.onset_ns)} UTC ({entry.onset_ns} ns)")
-    print(f"peak      {_seconds(entry.peak_ns - entry.onset_ns):.4f} s after the onset")
-    print(f"end       {_seconds(entry.end_ns - entry.onset_ns):.4f} s after the onset")
-    print(f"score     {entry.peak_score:.2f}")
-    print(f"kind      {kind}{', a new steady state' * entry.regime_change}")
+    yield f"event     {entry.number}, number {entry.sequence} of its run, frame {frame_id}"
+    yield f"onset     {_time(entry.onset_ns)} UTC ({entry.onset_ns} ns)"
+    yield f"peak      {_seconds(entry.peak_ns - entry.onset_ns):.4f} s after the onset"
+    yield f"end       {_seconds(entry.end_ns - entry.onset_ns):.4f} s after the onset"
+    yield f"score     {entry.peak_score:.2f}"
+    yield f"kind      {kind}{', a new steady state' * entry.regime_change}"
     if entry.reason:
-        print(f"reason    {shown(entry.reason, MOST_LINE)}")
-    _show_sizes(record.event.size)
+        yield f"reason    {shown(entry.reason, MOST_LINE)}"
+    yield from _size_lines(record.event.size)
     if label:
-        print(f"label     {shown(label.name)}, by {shown(label.who)}, {_time(label.time_ns)}")
-    print(f"model     {model}")
-    print(f"channels  {_channels(entry)}")
-    print(f"bag       {options.store / EVENTS / entry.folder}")
-    print(f"          {entry.messages} messages, {_size(entry.size)}, sha256 {entry.sha256}")
+        yield f"label     {shown(label.name)}, by {shown(label.who)}, {_time(label.time_ns)}"
+    yield f"model     {model}"
+    yield f"channels  {_channels(entry)}"
+    yield f"bag       {store / EVENTS / entry.folder}"
+    yield f"          {entry.messages} messages, {_size(entry.size)}, sha256 {entry.sha256}"
     for topic, messages in record.received:
         name = f"{shown(topic.name)} ({shown(topic.msgtype)})"
-        print(f"topic     {name}: {len(messages.data)} messages")
+        yield f"topic     {name}: {len(messages.data)} messages"
     for raw in record.event.raw:
-        _show_source(raw, entry.onset_ns)
+        yield from _source_lines(raw, entry.onset_ns)
 
 
-def _show_sizes(size: Size) -> None:
+def _size_lines(size: Size) -> Iterator[str]:
     named = (
         ("force", size.peak_force, "N at most"),
         ("load", size.mean_load, "N on average"),
@@ -174,26 +196,26 @@ def _show_sizes(size: Size) -> None:
     )
     for name, value, unit in named:
         if not isnan(value):
-            print(f"{name:9} {value:.4g} {unit}")
+            yield f"{name:9} {value:.4g} {unit}"
     if size.sensor:
         x, y, z = size.direction
         where = f"{shown(size.sensor)}, frame {shown(size.frame_id)}"
-        print(f"direction {x:.3f} {y:.3f} {z:.3f} ({where})")
+        yield f"direction {x:.3f} {y:.3f} {z:.3f} ({where})"
 
 
-def _show_source(raw: RawSamples, onset_ns: int) -> None:
-    print(f"source    {shown(raw.source)} (frame {shown(raw.frame_id)})")
+def _source_lines(raw: RawSamples, onset_ns: int) -> Iterator[str]:
+    yield f"source    {shown(raw.source)} (frame {shown(raw.frame_id)})"
     if not len(raw.stamps_ns):
-        print("          no samples")
+        yield "          no samples"
         return
     first, last = (_seconds(int(stamp) - onset_ns) for stamp in raw.stamps_ns[[0, -1]])
-    print(f"          {len(raw.stamps_ns)} samples, {first:.4f} to {last:.4f} s from the onset")
+    yield f"          {len(raw.stamps_ns)} samples, {first:.4f} to {last:.4f} s from the onset"
     for name, column in zip(raw.channels, raw.values.T, strict=True):
         seen = column[np.isfinite(column)]
         span = (
             f"{seen.min():.5g} to {seen.max():.5g} {unit_of(name)}" if len(seen) else "not reported"
         )
-        print(f"          {shown(name):20} {span}")
+        yield f"          {shown(name):20} {span}"
 
 
 def draw_event(options: Namespace) -> None:
@@ -201,16 +223,18 @@ def draw_event(options: Namespace) -> None:
     entry, record = read_event(options.store, options.number)
     title = f"Event {entry.number}, {_time(entry.onset_ns)} UTC, score {entry.peak_score:.2f}"
     title = ", ".join(filter(None, (title, entry.label, record.event.size.text)))
-    plot_event(record.event, title, options.store, options.out)
-    print(options.out)
+    with written(options.out) as file:
+        plot_event(record.event, title, options.store, file)
+    tell(options, {"plot": str(options.out)}, [str(options.out)])
 
 
 def verify_events(options: Namespace) -> int:
     """`tao-lora events verify`: 1 where anything is damaged."""
     count, damage = verify(options.store)
-    for found in damage:
-        print(f"{options.store / found.path}: {shown(found.reason, MOST_LINE)}")
-    print(f"{count} events checked, {len(damage)} damaged")
+    rows = [{"path": str(options.store / d.path), "reason": d.reason} for d in damage]
+    lines = [f"{row['path']}: {shown(row['reason'], MOST_LINE)}" for row in rows]
+    total = f"{count} events checked, {len(damage)} damaged"
+    tell(options, {"checked": count, "damaged": rows}, [*lines, total])
     return 1 if damage else 0
 
 

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from tao_lora_ros.cli.arguments import UsageError, part_of
 from tao_lora_ros.cli.chosen import ready
+from tao_lora_ros.cli.outputs import tell
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.fleet.find import Bag, find_bags
 from tao_lora_ros.fleet.run import Run, replay_all
@@ -26,7 +27,7 @@ from tao_lora_ros.fleet.workers import LocalWorkers, Workers
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
 
-_ONE_BAG = ("json", "report", "out", "store", "calibrate")
+_ONE_BAG = ("report", "out", "store", "calibrate")
 _SAY_S = 30.0  # between lines of progress where nobody sees a bar
 
 
@@ -92,11 +93,14 @@ def replay_into_table(options: Namespace) -> int:
         if getattr(options, name):
             raise UsageError(f"--{name} is of one bag, it does not go with --table")
     run = replay_into(options.table, options)
-    print(
+    told = (
         f"{run.bags} bags: {run.finished} replayed, {run.skipped} done before, {run.failed} bad; "
         f"{run.events} events in {run.robot_s:.0f} s of recordings, "
-        f"{run.speed:.0f} times real time\n{options.table}"
+        f"{run.speed:.0f} times real time"
     )
+    names = ("bags", "finished", "skipped", "failed", "events", "robot_s", "speed")
+    found = {name: getattr(run, name) for name in names}
+    tell(options, found | {"table": str(options.table)}, [told, str(options.table)])
     return int(options.strict and run.failed > 0)
 
 

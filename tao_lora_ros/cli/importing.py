@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from tao_lora_ros.bags.foreign_units import FACTORS
 from tao_lora_ros.bags.import_layout import FILE, Layout, load_layout, save_layout, with_options
 from tao_lora_ros.bags.importing import import_tables
+from tao_lora_ros.cli.arguments import MOST_RATE_HZ, number
+from tao_lora_ros.cli.outputs import add_force, add_json, tell
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 
 
@@ -34,8 +37,11 @@ def add_import_parser(subparsers: Any) -> None:
         metavar="QUANTITY=UNIT",
         help="of accel, gyro, force, torque or effort, such as accel=g, or SI units a count",
     )
+    add_json(parser)
+    add_force(parser)
     parser.add_argument("--time-unit", choices=FACTORS["time"], help="of the column of times")
-    parser.add_argument("--rate-hz", type=float, help="of the rows, where there are no times")
+    rates = number(above=0.0, most=MOST_RATE_HZ)
+    parser.add_argument("--rate-hz", type=rates, help="of the rows, where there are no times")
     parser.add_argument(
         "--merge",
         metavar="REGEX",
@@ -64,8 +70,8 @@ def _import(options: Namespace) -> None:
         options.merge,
         options.label,
     )
-    for bag, told in import_tables(options.sources, options.out, layout):
-        print(bag)
-        for line in told:
-            print(f"  {shown(line, MOST_LINE)}")
+    found = list(import_tables(options.sources, options.out, layout, options.force))
     save_layout(layout, options.out / FILE)
+    rows = [{"bag": str(bag), "told": told} for bag, told in found]
+    lines = [[str(bag), *(f"  {shown(line, MOST_LINE)}" for line in told)] for bag, told in found]
+    tell(options, {"bags": rows}, chain.from_iterable(lines))

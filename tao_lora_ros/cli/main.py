@@ -5,27 +5,57 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
+import argcomplete
+
 from tao_lora_ros.cli import commands
-from tao_lora_ros.cli.arguments import add_part_arguments, add_topic_argument, per_hour
+from tao_lora_ros.cli.arguments import (
+    MOST_S,
+    MOST_SEED,
+    add_part_arguments,
+    add_topic_argument,
+    number,
+    per_hour,
+    speed,
+    whole,
+)
 from tao_lora_ros.cli.compare import add_compare_parser
 from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
 from tao_lora_ros.cli.fleet import add_table_arguments
 from tao_lora_ros.cli.fleet_page import add_fleet_parser
 from tao_lora_ros.cli.importing import add_import_parser
+from tao_lora_ros.cli.outputs import add_force, add_json, add_output, check_outputs
 from tao_lora_ros.cli.review import add_review_parser
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.texts import MOST_LINE, shown
+
+_EXIT = """exit status: 0 done, 1 an input will not do or damage was found, 2 the arguments will not
+do, 3 other events than expected (compare, replay --expect), 130 interrupted"""
+_COMPLETION = 'completion in bash and zsh: eval "$(register-python-argcomplete tao-lora)"'
+# Their parsers load torch, which takes seconds and 180 MiB: only where one of them is called.
+_WITH_TORCH = {
+    "train": "train, quantise, adapt and calibrate on bags, or names on a store",
+    "quantize": "quantise a trained model anew",
+    "adapt": "tune the low-rank branches, or add named ones",
+    "name": "learn what events are called, from labelled bags",
+    "evaluate": "score a model on labelled bags",
+    "info": "layers, bits, bytes, calibration of a model",
+    "bench": "what model and node cost here",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status. What the user got wrong is said in one line."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        options = _parser(arguments[:1]).parse_args(arguments)
+        parser = _parser(_command(arguments))
+        argcomplete.autocomplete(parser)
+        options = parser.parse_args(arguments)
+        check_outputs(options)
         return int(options.run(options) or 0)
     except TaoLoraError as error:
         print(f"tao-lora: error: {shown(error, MOST_LINE)}", file=sys.stderr)
@@ -48,15 +78,43 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
+def _command(arguments: list[str]) -> str:
+    """The command that is called, or completed."""
+    words = os.environ["COMP_LINE"].split()[1:] if "_ARGCOMPLETE" in os.environ else arguments
+    return words[0] if words else ""
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """With the defaults."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        says = action.help is None or "default" in action.help
+        silent = any(action.default is value for value in (None, False, argparse.SUPPRESS))
+        silent = silent or action.default in ("", [])
+        return action.help if says or silent else f"{action.help} (default: %(default)s)"
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong with arguments on one line, whatever they are."""
 
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**{"formatter_class": _Help, **how})
+
     def error(self, message: str) -> NoReturn:
-        super().error(shown(message, MOST_LINE))
+        said = shown(message, MOST_LINE)
+        self.exit(2, f"tao-lora: error: {said}; see {self.prog} --help\n")
 
 
-def _parser(command: list[str]) -> argparse.ArgumentParser:
-    parser = _Parser(prog="tao-lora", description=__doc__)
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        print(f"tao-lora {version('tao_lora_ros')}")
+        parser.exit()
+
+
+def _parser(command: str | None) -> argparse.ArgumentParser:
+    """With all arguments of one command, and of all that do without torch; None: of all."""
+    parser = _Parser(prog="tao-lora", description=__doc__, epilog=f"{_EXIT}\n\n{_COMPLETION}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     replay = subparsers.add_parser("replay", help="run the pipeline on bags, without ROS")
@@ -70,17 +128,16 @@ def _parser(command: list[str]) -> argparse.ArgumentParser:
     add_topic_argument(replay)
     add_part_arguments(replay)
     add_table_arguments(replay)
-    replay.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
-    replay.add_argument("--report", type=Path, metavar="FILE", help="write an HTML report")
+    add_json(replay)
+    add_force(replay)
+    add_output(replay, "--report", metavar="FILE", help="write an HTML report")
     replay.add_argument("--model", type=Path, metavar="DIR", help="artifact folder")
     replay.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
     replay.add_argument(
         "--calibrate", type=Path, nargs="+", metavar="BAG", help="thresholds from steady bags"
     )
-
-    replay.add_argument(
-        "--out", type=Path, metavar="BAG", help="write inputs and results as one mcap bag"
-    )
+    what = "write inputs and results as one mcap bag"
+    add_output(replay, "--out", folder=True, metavar="BAG", help=what)
     replay.add_argument("--store", type=Path, metavar="DIR", help="keep the events in this store")
 
     demo = subparsers.add_parser("demo", help="node, player and live view on a recording")
@@ -88,35 +145,41 @@ def _parser(command: list[str]) -> argparse.ArgumentParser:
     add_topic_argument(demo)
     demo.add_argument("bag", type=Path, nargs="?", help="bag to play; without one, simulate")
     demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the results")
-    demo.add_argument("--rate", type=float, default=1.0, help="playing speed (default 1)")
+    demo.add_argument("--rate", type=speed, default=1.0, help="playing speed")
 
     watch = subparsers.add_parser("watch", help="see what a running node takes in and finds")
     watch.set_defaults(run=commands.watch_command)
     watch.add_argument("node", nargs="?", help="its full name; default: the one that runs")
     watch.add_argument("--web", action="store_true", help="as a page on loopback that grows")
-    watch.add_argument("--port", type=int, default=0, help="of --web; default: a free one")
+    watch.add_argument("--port", type=whole(0, 65_535), default=0, help="of --web; default: any")
     watch.add_argument("--open", action="store_true", help="open the page in the browser")
 
     play = subparsers.add_parser("play", help="play a bag's IMU and wrench topics onto ROS 2")
     play.set_defaults(run=commands.play_command)
     _bag_arguments(play)
-    play.add_argument("--rate", type=float, default=1.0, help="playing speed (default 1)")
+    play.add_argument("--rate", type=speed, default=1.0, help="playing speed")
+    add_json(play)
+    add_force(play)
     play.add_argument("--clock", action="store_true", help="publish the bag's time on /clock")
     play.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
 
     simulate = subparsers.add_parser("simulate", help="simulate recordings of an arm (MuJoCo)")
     simulate.set_defaults(run=commands.simulate_command)
     simulate.add_argument("out", type=Path, help="bag folder, or folder of bags with --runs")
-    simulate.add_argument("--duration", type=float, default=60.0, help="seconds of each recording")
-    simulate.add_argument("--seed", type=int, default=0, help="seed of the first recording")
-    simulate.add_argument("--runs", type=int, help="how many recordings, run_000 on")
+    add_json(simulate)
+    add_force(simulate)
+    lasting = number(above=0.0, most=MOST_S)
+    simulate.add_argument("--duration", type=lasting, default=60.0, help="s of each recording")
+    seed = whole(0, MOST_SEED)
+    simulate.add_argument("--seed", type=seed, default=0, help="seed of the first recording")
+    simulate.add_argument("--runs", type=whole(1, 1000), help="how many recordings, run_000 on")
     kind = simulate.add_mutually_exclusive_group()
     kind.add_argument("--steady", action="store_true", help="no strikes, no contacts")
     kind.add_argument(
         "--presses", action="store_true", help="a hand presses while the arm moves, taps within"
     )
     simulate.add_argument(
-        "--mounting", type=int, metavar="SEED", help="of tool and mounting (default: each its own)"
+        "--mounting", type=seed, metavar="SEED", help="of tool and mounting (default: each its own)"
     )
 
     calibrate = subparsers.add_parser("calibrate", help="set the thresholds from steady bags")
@@ -127,15 +190,17 @@ def _parser(command: list[str]) -> argparse.ArgumentParser:
     calibrate.add_argument(
         "--model", type=Path, metavar="DIR", help="artifact folder to start from"
     )
-    calibrate.add_argument("--out", type=Path, required=True, help="artifact folder to write")
+    add_json(calibrate)
+    add_force(calibrate)
+    what = "artifact folder to write"
+    add_output(calibrate, "--out", model=True, required=True, metavar="DIR", help=what)
     calibrate.add_argument(
         "--alarms-per-hour", type=per_hour, default=1.0, help="false alarms aimed at"
     )
+    what = "write an HTML plot of the fit"
+    add_output(calibrate, "--plot", metavar="FILE", help=what)
     calibrate.add_argument(
-        "--plot", type=Path, metavar="FILE", help="write an HTML plot of the fit"
-    )
-    calibrate.add_argument(
-        "--force", action="store_true", help="take also what is mostly no steady motion"
+        "--insist", action="store_true", help="take also what is mostly no steady motion"
     )
     calibrate.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
 
@@ -149,18 +214,20 @@ def _parser(command: list[str]) -> argparse.ArgumentParser:
     parameters = subparsers.add_parser("parameters", help="print the table of parameters")
     parameters.set_defaults(run=commands.parameters_command)
     parameters.add_argument("--yaml", action="store_true", help="as a ROS parameter file")
-    if not set(command) & set(subparsers.choices):
-        _add_those_with_torch(subparsers)
+    add_json(parameters)
+    add_force(parameters)
+    if command in ("bench", None):
+        from tao_lora_ros.cli.bench import add_bench_parser
+
+        add_bench_parser(subparsers)
+    if command != "bench" and command in (*_WITH_TORCH, None):
+        from tao_lora_ros.cli.training import add_training_parsers
+
+        add_training_parsers(subparsers)
+    for name, what in _WITH_TORCH.items():
+        if name not in subparsers.choices:
+            subparsers.add_parser(name, help=what)
     return parser
-
-
-def _add_those_with_torch(subparsers: Any) -> None:
-    """It takes seconds and 180 MiB to load, which the other commands do without."""
-    from tao_lora_ros.cli.bench import add_bench_parser
-    from tao_lora_ros.cli.training import add_training_parsers
-
-    add_training_parsers(subparsers)
-    add_bench_parser(subparsers)
 
 
 def _bag_arguments(parser: argparse.ArgumentParser) -> None:

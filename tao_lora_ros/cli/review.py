@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.cli.arguments import UsageError
+from tao_lora_ros.cli.arguments import UsageError, whole
 from tao_lora_ros.preservation.event_catalogue import default_store
 from tao_lora_ros.report.review_server import ReviewServer
 
@@ -19,7 +19,8 @@ def add_review_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--store", type=Path, default=default_store(), metavar="DIR", help="default: %(default)s"
     )
-    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    port = whole(0, 65_535)
+    parser.add_argument("--port", type=port, default=0, help="0: a free one (the default)")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
 
 
@@ -27,7 +28,7 @@ def review(options: Namespace) -> None:
     """`tao-lora review`."""
     try:
         server = ReviewServer(options.store, options.port)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise UsageError(f"port {options.port}: {error}") from None
     with server:
         print(f"{server.url}\nlabels go to {options.store}; Ctrl-C ends", flush=True)

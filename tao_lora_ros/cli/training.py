@@ -14,21 +14,35 @@ from tao_lora_ros.bags.discover import sources_in
 from tao_lora_ros.bags.reader import WHOLE, bag_topics
 from tao_lora_ros.bags.rows import Run
 from tao_lora_ros.cli.arguments import (
+    MOST_BATCH,
+    MOST_RATE_HZ,
+    MOST_SEED,
+    MOST_STEPS,
     UsageError,
     add_part_arguments,
     add_topic_argument,
+    expression,
+    number,
     part_of,
     per_hour,
+    whole,
 )
-from tao_lora_ros.cli.commands import bags_in, writing
+from tao_lora_ros.cli.commands import bags_in
+from tao_lora_ros.cli.outputs import add_force, add_json, add_output, tell, writing, written
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import sources_of_model
 from tao_lora_ros.messages.texts import MOST_LINE, shown
-from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
-from tao_lora_ros.model.card import without_nan
+from tao_lora_ros.model.artifact import (
+    Artifact,
+    default_artifact,
+    load_artifact,
+    save_artifact,
+    training_folder,
+)
+from tao_lora_ros.model.card import CARD, read_card
 from tao_lora_ros.model.conversion import mixer_of, network_of
 from tao_lora_ros.model.describe import describe
-from tao_lora_ros.report.score_tables import HELD_OUT, print_scores, write_scores
+from tao_lora_ros.report.score_tables import HELD_OUT, score_text, write_scores
 from tao_lora_ros.training.cross_validation import scores_of_runs
 from tao_lora_ros.training.dataset import label_names
 from tao_lora_ros.training.event_scores import score_lines
@@ -43,27 +57,29 @@ from tao_lora_ros.training.steps import (
     adapt_step,
     evaluate_step,
     quantize_step,
-    training_folder,
 )
 from tao_lora_ros.training.store_names import learn_names
 from tao_lora_ros.training.teacher import FILE, load_teacher
 from tao_lora_ros.training.train import SIZES, TrainingConfig, train, windows_of
+
+_STEPS = whole(1, MOST_STEPS)
+_STEPS_OR_NONE = whole(0, MOST_STEPS)
 
 
 def add_training_parsers(subparsers: Any) -> None:
     """Add the commands to the subparsers of `tao-lora`."""
     _add_train(subparsers)
     _add_steps(subparsers)
-    info = subparsers.add_parser("info", help="layers, bits, bytes, calibration of a model")
+    info = subparsers.add_parser("info")
     info.set_defaults(run=_info)
+    add_json(info)
+    add_force(info)
     info.add_argument("model", type=Path, nargs="?", help="artifact folder (default: ours)")
     _html_argument(info)
 
 
 def _add_train(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "train", help="train, quantise, adapt and calibrate on bags, or names on a store"
-    )
+    parser = subparsers.add_parser("train")
     parser.set_defaults(run=_train)
     _data_arguments(parser, rate_hz=500.0, bags="*")
     parser.add_argument("--steady", type=Path, nargs="+", help="steady bags, or folders")
@@ -74,14 +90,23 @@ def _add_train(subparsers: Any) -> None:
         "--model", type=Path, metavar="DIR", help="with --store: what to start from (default: ours)"
     )
     add_part_arguments(parser)
-    parser.add_argument("--out", type=Path, required=True, help="artifact folder to write")
+    what = "artifact folder to write; an interrupted training goes on in its own"
+    add_output(parser, "--out", model=True, required=True, metavar="DIR", help=what)
+    add_json(parser)
+    add_force(parser)
     parser.add_argument("--model-id", help="name of the model (default: the folder's)")
-    parser.add_argument("--size", choices=SIZES, default="base")
-    parser.add_argument("--steps", type=int, default=FitConfig.steps, help="training steps")
-    parser.add_argument("--batch", type=int, default=FitConfig.batch, help="windows of a step")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--settle-steps", type=int, default=TrainingConfig.settle_steps)
-    parser.add_argument("--adapt-steps", type=int, default=TrainingConfig.adapt_steps)
+    parser.add_argument("--size", choices=SIZES, default="base", help="of the model")
+    parser.add_argument("--steps", type=_STEPS, default=FitConfig.steps, help="training steps")
+    windows = whole(1, MOST_BATCH)
+    parser.add_argument("--batch", type=windows, default=FitConfig.batch, help="windows of a step")
+    parser.add_argument("--seed", type=whole(0, MOST_SEED), default=0, help="of all draws")
+    _settle_argument(parser)
+    parser.add_argument(
+        "--adapt-steps",
+        type=_STEPS_OR_NONE,
+        default=TrainingConfig.adapt_steps,
+        help="steps of tuning the low-rank branches",
+    )
     parser.add_argument(
         "--alarms-per-hour", type=per_hour, default=1.0, help="target of the router"
     )
@@ -91,18 +116,19 @@ def _add_train(subparsers: Any) -> None:
 def _scores_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folds",
-        type=int,
+        type=whole(0, 1000),
         default=TrainingConfig.folds,
         help="parts of the runs, each held out once for the scores; 0: no scores",
     )
     parser.add_argument(
         "--fold-steps",
-        type=int,
+        type=_STEPS,
         default=TrainingConfig.fold_steps,
         help="training steps of each of them, at most",
     )
     parser.add_argument(
         "--group",
+        type=expression,
         default=TrainingConfig.group,
         metavar="REGEX",
         help="bags with the same first group of this expression in their paths are held out "
@@ -113,35 +139,47 @@ def _scores_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _settle_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--settle-steps",
+        type=_STEPS_OR_NONE,
+        default=TrainingConfig.settle_steps,
+        help="steps of tuning the quantised model",
+    )
+
+
 def _add_steps(subparsers: Any) -> None:
-    quantize = subparsers.add_parser("quantize", help="quantise a trained model anew")
+    quantize = subparsers.add_parser("quantize")
     quantize.set_defaults(run=_quantize)
     _model_arguments(quantize)
-    quantize.add_argument("--rounding", choices=ROUNDINGS, default="gptq")
-    quantize.add_argument("--settle-steps", type=int, default=TrainingConfig.settle_steps)
-    quantize.add_argument("--rank", type=int, help="of the low-rank branches (default: as it is)")
+    quantize.add_argument("--rounding", choices=ROUNDINGS, default="gptq", help="of the weights")
+    _settle_argument(quantize)
+    quantize.add_argument(
+        "--rank", type=whole(1, 4096), help="of the low-rank branches (default: as it is)"
+    )
 
-    adapt = subparsers.add_parser("adapt", help="tune the low-rank branches, or add named ones")
+    adapt = subparsers.add_parser("adapt")
     adapt.set_defaults(run=_adapt)
     _model_arguments(adapt)
     adapt.add_argument("--name", default="", help="keep it as a named adapter beside the others")
-    adapt.add_argument("--loss", choices=LOSSES, default="fidelity")
-    adapt.add_argument("--steps", type=int, default=TrainingConfig.adapt_steps)
+    adapt.add_argument("--loss", choices=LOSSES, default="fidelity", help="what is made small")
+    adapt.add_argument(
+        "--steps", type=_STEPS, default=TrainingConfig.adapt_steps, help="of the tuning"
+    )
 
-    name = subparsers.add_parser("name", help="learn what events are called, from labelled bags")
+    name = subparsers.add_parser("name")
     name.set_defaults(run=_name)
     _model_arguments(name)
 
-    evaluate = subparsers.add_parser("evaluate", help="score a model on labelled bags")
+    evaluate = subparsers.add_parser("evaluate")
     evaluate.set_defaults(run=_evaluate)
     _model_arguments(evaluate, writes=False)
     evaluate.add_argument("--adapter", default="", help="named adapter instead of the model's own")
-    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the scores as JSON")
     _html_argument(evaluate)
 
 
 def _html_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write the tables as HTML")
+    add_output(parser, "--html", metavar="FILE", help="write the tables as HTML")
 
 
 def _data_arguments(
@@ -151,6 +189,7 @@ def _data_arguments(
     add_topic_argument(parser)
     parser.add_argument(
         "--name-label",
+        type=expression,
         default="",
         metavar="REGEX",
         help="a bag's label is this expression's first group in its name",
@@ -163,14 +202,18 @@ def _data_arguments(
         "--cache", type=Path, default=default_cache(), help="folder for aligned rows"
     )
     if rate_hz is not None:
-        parser.add_argument("--rate-hz", type=float, default=rate_hz, help="grid rate")
+        rates = number(least=1.0, most=MOST_RATE_HZ)
+        parser.add_argument("--rate-hz", type=rates, default=rate_hz, help="grid rate")
 
 
 def _model_arguments(parser: argparse.ArgumentParser, writes: bool = True) -> None:
     parser.add_argument("model", type=Path, help="artifact folder that `train` wrote")
     _data_arguments(parser)
+    add_json(parser)
+    add_force(parser)
     if writes:
-        parser.add_argument("--out", type=Path, help="artifact folder to write (default: the same)")
+        what = "artifact folder to write (default: the same)"
+        add_output(parser, "--out", model=True, metavar="DIR", help=what)
 
 
 def _reading(
@@ -213,18 +256,7 @@ def _train(options: Namespace) -> None:
     with writing(options.out):
         artifact = train(bags, bags_in(options.steady), options.out, how, config)
     if artifact:
-        _show(artifact)
-
-
-def _show(artifact: Artifact) -> None:
-    print(describe(artifact))
-    _show_scores(artifact.metrics)
-
-
-def _show_scores(metrics: Mapping[str, Any]) -> None:
-    print_scores(metrics)
-    for line in score_lines(metrics["events"]) if "events" in metrics else ():
-        print(line)
+        _tell_model(options, artifact, options.out)
 
 
 def _train_names(options: Namespace) -> None:
@@ -235,9 +267,9 @@ def _train_names(options: Namespace) -> None:
     found = learn_names(options.store, artifact, settings)
     with writing(options.out):
         save_artifact(found.artifact, options.out)
-    for line in found.lines():
-        print(shown(line, MOST_LINE))
-    print(f"{options.out}: written")
+    lines = [shown(line, MOST_LINE) for line in found.lines()]
+    said = {"model": str(options.out), "report": lines}
+    tell(options, said, [*lines, f"{options.out}: written"])
 
 
 def _opened(options: Namespace, adapter: str = "") -> tuple[Artifact, Reading, list[Path]]:
@@ -277,11 +309,22 @@ def _windowed(
     return runs, data
 
 
+def _tell_model(options: Namespace, artifact: Artifact, folder: Path) -> None:
+    tell(options, read_card(folder / CARD), [describe(artifact), *_score_lines(artifact.metrics)])
+
+
+def _score_lines(metrics: Mapping[str, Any]) -> list[str]:
+    events = score_lines(metrics["events"]) if "events" in metrics else []
+    return [*filter(None, [score_text(metrics)]), *events]
+
+
 def _quantize(options: Namespace) -> None:
-    artifact, data = _loaded(options)
-    sizes = artifact.network.config
+    sizes = load_artifact(options.model).network.config
     if options.rank is not None:
+        if options.rank > sizes.width:
+            raise UsageError(f"--rank is {options.rank}, expected the width {sizes.width} at most")
         sizes = replace(sizes, rank=options.rank)
+    artifact, data = _loaded(options)
     teacher = load_teacher(training_folder(options.model), sizes)
     student = quantize_step(teacher, data, options.settle_steps, options.rounding)
     _save(options, replace(artifact, model=network_of(student), adapters={}), "quantize")
@@ -300,14 +343,15 @@ def _adapt(options: Namespace) -> None:
 
 
 def _save(options: Namespace, artifact: Artifact, step: str) -> None:
-    said = {name: value for name, value in vars(options).items() if name not in ("run", "cache")}
+    left_out = ("run", "cache", "outputs", "json", "force")
+    said = {name: value for name, value in vars(options).items() if name not in left_out}
     said = json.loads(json.dumps(said, default=str))  # paths as text
     steps = [*artifact.provenance.get("later_steps", []), {step: said}]
     artifact = replace(artifact, provenance=artifact.provenance | {"later_steps": steps})
     out = options.out or options.model
     with writing(out):
         save_artifact(artifact, out)
-    _show(artifact)
+    _tell_model(options, artifact, out)
 
 
 def _name(options: Namespace) -> None:
@@ -321,13 +365,10 @@ def _evaluate(options: Namespace) -> None:
     if artifact.model:
         found = _window_scores(options, artifact, how, bags)
     found["events"] = evaluate_events(artifact, bags, how)
-    _show_scores(found)
-    if options.json:
-        with writing(options.json):
-            options.json.write_text(json.dumps(without_nan(found), indent=1) + "\n")
+    tell(options, found, _score_lines(found))
     if options.html:
-        with writing(options.html):
-            write_scores(found, f"{artifact.model_id} on {len(bags)} bags", options.html)
+        with written(options.html) as page:
+            write_scores(found, f"{artifact.model_id} on {len(bags)} bags", page)
 
 
 def _window_scores(
@@ -349,8 +390,9 @@ def _window_scores(
 
 
 def _info(options: Namespace) -> None:
-    artifact = load_artifact(options.model or default_artifact())
-    _show(artifact)
+    folder = options.model or default_artifact()
+    artifact = load_artifact(folder)
+    _tell_model(options, artifact, folder)
     if options.html:
-        with writing(options.html):
-            write_scores(artifact.metrics, artifact.model_id, options.html)
+        with written(options.html) as page:
+            write_scores(artifact.metrics, artifact.model_id, page)

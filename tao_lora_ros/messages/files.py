@@ -22,7 +22,7 @@ def refuse_existing(path: Path, error: type[TaoLoraError]) -> None:
         error: what is raised where anything is, be it a link to nothing.
     """
     if os.path.lexists(path):
-        raise error(f"{path}: exists already")
+        raise error(f"{path}: exists already; --force writes over it")
 
 
 def open_regular(file: Path, links: bool = True) -> BinaryIO:

@@ -86,6 +86,11 @@ def default_artifact() -> Path:
     return Path(str(resources.files("tao_lora_ros.model"))) / "artifacts" / DEFAULT_ARTIFACT
 
 
+def training_folder(out: Path) -> Path:
+    """Where an artifact's folder keeps what training left."""
+    return out / "training"
+
+
 def save_artifact(artifact: Artifact, folder: Path) -> None:
     """Write an artifact; the card last, so that a folder with a card is complete."""
     folder.mkdir(parents=True, exist_ok=True)

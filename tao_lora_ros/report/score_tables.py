@@ -24,11 +24,13 @@ _FEW = 5  # runs of a label, below which hardly anything is known
 Scores = Mapping[str, Any]
 
 
-def print_scores(metrics: Scores) -> None:
-    """The scores of an artifact, or of an evaluation, on the terminal."""
+def score_text(metrics: Scores) -> str:
+    """The scores of an artifact, or of an evaluation, for the terminal."""
     console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
-    for part in score_parts(metrics):
-        console.print(part)
+    with console.capture() as captured:
+        for part in score_parts(metrics):
+            console.print(part)
+    return captured.get().rstrip("\n")
 
 
 def write_scores(metrics: Scores, title: str, file: Path) -> None:

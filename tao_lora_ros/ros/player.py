@@ -19,6 +19,7 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
+from rich.console import Console
 from rich.progress import Progress
 from rosgraph_msgs.msg import Clock
 
@@ -106,7 +107,8 @@ def _wait_for(publishers: list[Any], subscribers: int) -> None:
 def _publish(reader: BagReader, publishers: list[Any], rate: float, ticker: Any) -> int:
     """Publish by one absolute schedule, so that late messages delay none after them."""
     count, begun, first_ns, tick_ns = 0, 0.0, 0, 0
-    with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
+    silent = not sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), transient=True, disable=silent) as bar:
         task = bar.add_task("playing", total=reader.message_count)
         for index, log_ns, data in reader.messages():
             if count == 0:

@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.progress import track
-
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.training.event_names import NamedEvent, fit_event_head
 from tao_lora_ros.training.event_scores import event_scores, scores_held_out
 from tao_lora_ros.training.event_truth import events_in, lasting_touches
+from tao_lora_ros.training.progress import tracked
 from tao_lora_ros.training.recordings import Reading
 
 PROVENANCE_KEY = "named_events"
@@ -30,7 +29,7 @@ def name_events(artifact: Artifact, bags: Sequence[Path], how: Reading) -> Artif
     """
     detector = replace(artifact, model=None, labels=(), event_head=None)
     events: list[NamedEvent] = []
-    for bag in track(list(bags), "finding events"):
+    for bag in tracked(list(bags), "finding events"):
         events += [one.event for one in events_in(bag, detector, how) if one.event.name]
         events += lasting_touches(bag, how)
     found = fit_event_head(events)
@@ -49,5 +48,5 @@ def evaluate_events(artifact: Artifact, bags: Sequence[Path], how: Reading) -> d
     """
     if artifact.event_head:  # windows have no say
         artifact = replace(artifact, model=None, labels=())
-    shown = track(list(bags), "naming events")
+    shown = tracked(list(bags), "naming events")
     return event_scores([found for bag in shown for found in events_in(bag, artifact, how)])

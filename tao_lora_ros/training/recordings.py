@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
 from tao_lora_ros.bags.labels import labels_file, topic_labels
 from tao_lora_ros.bags.reader import WHOLE, BagError
@@ -20,6 +19,7 @@ from tao_lora_ros.bags.rows import Run, Span, read_rows, row_labels, spans_in, s
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.signal.code_digest import ROWS, digest
+from tao_lora_ros.training.progress import tracked
 
 _CHUNK = 100_000  # rows written at once
 
@@ -65,7 +65,7 @@ def read_runs(bags: Iterable[Path], how: Reading) -> list[Run]:
         BagError: a bag cannot be used or is given twice, or its name does not tell its label.
     """
     runs: dict[Path, Run] = {}
-    for bag in track(list(bags), "reading"):
+    for bag in tracked(list(bags), "reading"):
         place = Path(os.path.realpath(bag))  # `resolve` raises what no caller expects of a loop
         if place in runs:
             raise BagError(f"{bag}: given twice; a run is either trained on or held out")

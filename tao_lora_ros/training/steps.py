@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -48,11 +47,6 @@ class TrainingData:
     held_out: WindowSet | None
     steady: WindowSet
     seed: int
-
-
-def training_folder(out: Path) -> Path:
-    """Where an artifact's folder keeps what training left."""
-    return out / "training"
 
 
 def quantize_step(

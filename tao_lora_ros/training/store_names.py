@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
@@ -23,6 +22,7 @@ from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_labels import read_labels
 from tao_lora_ros.training.event_names import NamedEvent, fit_event_head
 from tao_lora_ros.training.name_events import PROVENANCE_KEY
+from tao_lora_ros.training.progress import tracked
 
 _LISTED = 10
 # The store does not say when an onset was decided: after some rows, a contact's after its test.
@@ -88,7 +88,7 @@ def learn_names(store: Path, artifact: Artifact, settings: Settings) -> StoreNam
     labels = read_labels(store, entries)
     named, kept, others, features = [], [], [], []
     sessions = _sessions(entries)
-    for entry in track(entries, "reading events"):
+    for entry in tracked(entries, "reading events"):
         raw = _on_time(read_record(store, entry).event.raw, settings)
         if entry.number in labels:
             named.append(_named(entry, raw, labels[entry.number].name, sessions[entry.number]))

@@ -12,7 +12,7 @@ from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import Run
 from tao_lora_ros.detection.calibration import uncalibrated
 from tao_lora_ros.engine.calibration import calibrated_on
-from tao_lora_ros.model.artifact import Artifact, save_artifact
+from tao_lora_ros.model.artifact import Artifact, save_artifact, training_folder
 from tao_lora_ros.model.conversion import network_of
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.model.mixer_config import MixerConfig
@@ -35,7 +35,6 @@ from tao_lora_ros.training.steps import (
     adapt_step,
     evaluate_step,
     quantize_step,
-    training_folder,
 )
 from tao_lora_ros.training.teacher import save_teacher
 

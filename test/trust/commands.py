@@ -27,7 +27,7 @@ COMMANDS = (
     "replay BAG --calibrate PATH", "replay BAG --store PATH", "replay BAG --json PATH",
     "replay BAG --report PATH", "calibrate PATH --out OUT", "calibrate BAG --out PATH",
     "calibrate BAG --model PATH --out OUT", "calibrate BAG --params-file PATH --out OUT",
-    "calibrate BAG --out OUT --force --plot PATH", "import PATH --out OUT",
+    "calibrate BAG --out OUT --insist --plot PATH", "import PATH --out OUT",
     "train PATH --out OUT --steps 1", "train BAG --out PATH --steps 1",
     "train BAG --steady PATH --out OUT --steps 1", "train BAG --params-file PATH --out OUT",
     "quantize PATH BAG", "quantize MODEL PATH", "adapt PATH BAG", "adapt MODEL PATH",

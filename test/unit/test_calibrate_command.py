@@ -96,7 +96,7 @@ def test_a_part_of_a_bag_keeps_its_times(tapped: Path) -> None:
 
 def test_replay_takes_a_part(tapped: Path, tmp_path: Path) -> None:
     for part, events in ((["--to", "5"], 0), (["--from", "5", "--to", "10"], 1)):
-        file = tmp_path / "out.json"
+        file = tmp_path / f"{events}.json"
         assert main(["replay", str(tapped), *part, "--json", str(file)]) == 0
         assert file.read_text().count('"onset_s"') == events
 
@@ -110,9 +110,11 @@ def test_a_recording_full_of_contacts_is_refused_with_the_remedy(
     assert main(words) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "record steady motion alone" in line
-    assert line.endswith("choose a part with --from and --to, or insist with --force")
+    assert line.endswith(
+        "choose a part with --from and --to, or take it all the same with --insist"
+    )
     assert not (tmp_path / "model").exists()
-    assert main([*words, "--force"]) == 0
+    assert main([*words, "--insist"]) == 0
     assert "less sensitive than before" in capsys.readouterr().out
 
 
@@ -173,7 +175,7 @@ def test_what_the_thresholds_before_see_in_it_is_asked_about(
     struck = write_ros2(
         tmp_path / "struck", motion(20.0, impacts_s=[1.0 + 0.9 * i for i in range(20)], seed=8)
     )
-    assert main(["calibrate", str(struck), "--force", "--out", str(tmp_path / "model")]) == 0
+    assert main(["calibrate", str(struck), "--insist", "--out", str(tmp_path / "model")]) == 0
     said = capsys.readouterr().out
     (events,) = re.findall(r"thresholds before find (\d+) events in what was used: was it", said)
     assert 15 <= int(events) <= 20

@@ -39,15 +39,12 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return err.removeprefix("tao-lora: error: ").rstrip("\n")
 
 
-@pytest.mark.parametrize("command", ["train", "--help"])
-def test_a_torch_that_cannot_be_loaded(
-    capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
-) -> None:
+def test_a_torch_that_cannot_be_loaded(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("tao_lora_ros.cli.training")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "tao_lora_ros.training.fit", None)
     monkeypatch.setitem(sys.modules, "tao_lora_ros.training.steps", None)
-    assert "cannot be loaded: " in complaint(capsys, command)
+    assert "cannot be loaded: " in complaint(capsys, "train")
 
 
 def test_doctor_without_torch(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,11 +140,13 @@ def test_sources_that_the_model_does_not_read(capsys, bag: Path, tmp_path: Path)
 
 def test_json_that_cannot_be_written(capsys, bag: Path, model: Path, tmp_path: Path) -> None:
     for file, reason in (
-        (tmp_path / "no" / "r.json", "No such file or directory"),
-        (tmp_path, "Is a directory"),
+        (tmp_path / "no" / "r.json", f"there is no folder {tmp_path / 'no'}; mkdir -p makes it"),
+        (tmp_path, "exists already; --force writes over it"),
     ):
         message = complaint(capsys, "replay", bag, "--model", model, "--json", file)
         assert message == f"{file}: {reason}"
+    message = complaint(capsys, "replay", bag, "--json", tmp_path, "--force")
+    assert message == f"{tmp_path}: a folder; choose another name"
 
 
 def test_a_calibration_that_is_too_short(capsys, bag: Path, model: Path) -> None:

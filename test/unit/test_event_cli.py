@@ -141,7 +141,7 @@ def test_other_values_at_one_stamp_are_kept():
 def test_unwritable_place_is_named(folder, tmp_path):
     (tmp_path / "file").write_text("")
     for option in ("--csv", "--out"):
-        with pytest.raises(StoreError, match="file/x"):
+        with pytest.raises(TaoLoraError, match="file/x"):
             run("export", 1, option, tmp_path / "file" / "x", "--store", folder)
 
 
@@ -151,8 +151,8 @@ def test_plot(folder, tmp_path):
     assert "imu in imu_link" in page
     assert "Acceleration" in page
     assert "Angular velocity" not in page  # not reported
-    for name, expected in (("none/event.html", r"none/event\.html"), ("event.png", r"\.html")):
-        with pytest.raises(StoreError, match=expected):
+    for name, expected in (("none/event.html", "there is no folder"), ("event.png", r"\.html")):
+        with pytest.raises(TaoLoraError, match=expected):
             run("plot", 3, "--out", tmp_path / name, "--store", folder)
 
 

@@ -18,12 +18,11 @@ from recordings import motion, write_ros2
 from rosbags.highlevel import AnyReader
 
 from tao_lora_ros.bags.labels import read_labels
-from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.cli.main import main
+from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.results import Kind
 from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.model.label_filter import LabelFilter
-from tao_lora_ros.preservation.event_record import StoreError
 from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 
@@ -56,14 +55,14 @@ def test_parquet_holds_all_fields_of_all_events(store: Path, tmp_path: Path) -> 
     assert rows[2]["kind"] == "lasting contact"
     assert rows[2]["onset_ns"] == T0 + 1009 * MS
     assert rows[0]["channels"] == ["imu.accel_x", "wrench.force_z"]
-    with pytest.raises(BagError, match="exists already"):
+    with pytest.raises(TaoLoraError, match="exists already"):
         run("export", "--parquet", file, "--store", store)
 
 
 def test_parquet_without_pyarrow(store: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     for option in ("--parquet", "--lerobot"):
-        with pytest.raises(StoreError, match=r"pip install tao_lora_ros\[export\]"):
+        with pytest.raises(TaoLoraError, match=r'pip install "tao_lora_ros\[export\]"'):
             run("export", option, tmp_path / "x", "--store", store)
 
 
@@ -75,7 +74,7 @@ def test_labels_beside_a_bag_are_read_by_training(store: Path, tmp_path: Path, c
     assert span.label == "door slam"
     assert span.start_s == pytest.approx(0.1, abs=1e-8)
     assert span.end_s == pytest.approx(0.12, abs=1e-8)
-    with pytest.raises(BagError, match=r"labels\.csv: exists already"):
+    with pytest.raises(TaoLoraError, match=r"labels\.csv: exists already"):
         run("export", "--labels", bag, "--store", store)
 
 
@@ -159,7 +158,7 @@ def test_readers_of_mcap_decode_it_by_its_own_definitions(replayed) -> None:
 def test_an_existing_bag_is_refused_before_work(replayed, tmp_path: Path, capsys) -> None:
     _, out, _ = replayed
     assert main(["replay", str(tmp_path / "no such bag"), "--out", str(out)]) == 1
-    assert capsys.readouterr().err.endswith("out: exists already\n")
+    assert capsys.readouterr().err.endswith("out: exists already; --force writes over it\n")
 
 
 def test_nothing_is_left_of_a_replay_that_fails(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_part_that_is_none_is_refused(words, said: str, tmp_path: Path, capsys
 def test_a_rate_of_alarms_that_is_none_is_refused(rate: str, capsys) -> None:
     with pytest.raises(SystemExit):
         main(["calibrate", "bag", "--out", "out", "--alarms-per-hour", rate])
-    assert f"{rate}, expected above 0, 3600 at most" in capsys.readouterr().err
+    assert f"{rate}, expected a number, above 0, 3600 at most" in capsys.readouterr().err
 
 
 def test_a_damaged_first_message_is_passed_over(tmp_path: Path) -> None:

@@ -205,8 +205,8 @@ def test_arguments_that_do_not_go_together(tmp_path: Path, capsys: Any) -> None:
     assert main(["replay", "a", "b"]) == 1
     assert "2 bags: these need --table FOLDER" in capsys.readouterr().err
     table = ["--table", str(tmp_path / "t")]
-    assert main(["replay", "a", *table, "--json", "x"]) == 1
-    assert "--json is of one bag" in capsys.readouterr().err
+    assert main(["replay", "a", *table, "--store", "x"]) == 1
+    assert "--store is of one bag" in capsys.readouterr().err
     assert main(["replay", "a", *table, "--workers", "0"]) == 1
     assert "--workers is 0" in capsys.readouterr().err
 
