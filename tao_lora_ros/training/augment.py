@@ -44,7 +44,7 @@ NONE = Augmentation(turn=0, mirror=0, tilt_rad=0, scale=0, jitter=0, dropout=0, 
 def augment(
     batch: Batch, channels: tuple[str, ...], spread: Tensor, how: Augmentation, g: torch.Generator
 ) -> Batch:
-    """A varied copy of a batch.
+    """A varied copy of a batch, on the device of batch, spread and generator.
 
     Args:
         batch: windows and what follows, [B, T, C] and [B, H, C].
@@ -72,11 +72,12 @@ def impact(
 
     Each begins at a random row, and rings at 5 to 25 % of the row rate for some 2 to 10 rows.
     """
-    time = torch.arange(rows) - torch.randint(rows, (count, 1), generator=g)
-    decay = 2.0 * 5.0 ** torch.rand(count, 1, generator=g)
-    cycles = 0.05 + 0.2 * torch.rand(count, 1, generator=g)
+    begin = (rows * _uniform(g, count, 1)).floor()
+    time = torch.arange(rows, device=g.device) - begin
+    decay = 2.0 * 5.0 ** _uniform(g, count, 1)
+    cycles = 0.05 + 0.2 * _uniform(g, count, 1)
     shape = torch.exp(-time / decay) * torch.cos(2 * math.pi * cycles * time) * (time >= 0)
-    size = 3.0 * (100.0 / 3.0) ** torch.rand(count, 1, generator=g)
+    size = 3.0 * (100.0 / 3.0) ** _uniform(g, count, 1)
     direction = _normal(g, count, len(channels))
     direction = direction / direction.abs().amax(dim=1, keepdim=True)
     return shape.nan_to_num()[:, :, None] * (size * direction * spread)[:, None, :]
@@ -87,9 +88,9 @@ def _rotate(x: Tensor, channels: tuple[str, ...], how: Augmentation, g: torch.Ge
     count = len(x)
     turned = _chance(g, count, how.turn).float()
     mirrored = _chance(g, count, how.mirror).float()[:, None]
-    flip_polar = 1 - 2 * mirrored * torch.tensor([0.0, 1.0, 0.0])
-    flip_axial = 1 - 2 * mirrored * torch.tensor([1.0, 0.0, 1.0])
-    half_turn = 1 - 2 * turned[:, None] * torch.tensor([1.0, 1.0, 0.0])
+    flip_polar = 1 - 2 * mirrored * x.new_tensor([0.0, 1.0, 0.0])
+    flip_axial = 1 - 2 * mirrored * x.new_tensor([1.0, 0.0, 1.0])
+    half_turn = 1 - 2 * turned[:, None] * x.new_tensor([1.0, 1.0, 0.0])
     tilts: dict[str, Tensor] = {}
     parts = []
     for name, columns in quantities(channels).items():
@@ -105,26 +106,32 @@ def _rotate(x: Tensor, channels: tuple[str, ...], how: Augmentation, g: torch.Ge
 
 
 def _rotation(vectors: Tensor) -> Tensor:
-    """Rotation matrices [B, 3, 3] of rotation vectors [B, 3] (rad)."""
+    """Rotation matrices [B, 3, 3] of rotation vectors [B, 3] (rad), by Rodrigues' formula."""
     x, y, z = vectors.unbind(dim=1)
     zero = torch.zeros_like(x)
     skew = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=1).view(-1, 3, 3)
-    return torch.linalg.matrix_exp(skew)
+    angle = vectors.norm(dim=1)[:, None, None] / math.pi
+    once, twice = torch.sinc(angle), 0.5 * torch.sinc(angle / 2).square()
+    return torch.eye(3, device=vectors.device) + once * skew + twice * skew @ skew
 
 
 def _drop(x: Tensor, channels: tuple[str, ...], share: float, g: torch.Generator) -> Tensor:
     """Blank one quantity in some windows."""
     sizes = [columns.stop - columns.start for columns in quantities(channels).values()]
-    lost = torch.randint(len(sizes), (len(x),), generator=g)
+    lost = (len(sizes) * _uniform(g, len(x))).floor()
     lost = torch.where(_chance(g, len(x), share), lost, -1)
-    of = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    of = torch.tensor([n for n, size in enumerate(sizes) for _ in range(size)], device=x.device)
     blank = of[None, :] == lost[:, None]
     return torch.where(blank[:, None, :], torch.nan, x)
 
 
 def _chance(g: torch.Generator, count: int, share: float) -> Tensor:
-    return torch.rand(count, generator=g) < share
+    return _uniform(g, count) < share
+
+
+def _uniform(g: torch.Generator, *shape: int) -> Tensor:
+    return torch.rand(*shape, generator=g, device=g.device)
 
 
 def _normal(g: torch.Generator, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=g)
+    return torch.randn(*shape, generator=g, device=g.device)

@@ -93,15 +93,13 @@ class WindowSet:
 
     def take(self, numbers: NDArray[np.int64]) -> Batch:
         """The windows of these numbers."""
-        windows, following = [], []
-        for number, run in zip(numbers, self.run_numbers(numbers), strict=True):
-            begin = number - self._first[run]
-            rows = self._values[run][begin : begin + self._window + self._horizon]
-            rows = torch.from_numpy(np.array(rows, dtype=np.float32))
-            windows.append(rows[: self._window])
-            following.append(rows[self._window :])
+        count, runs = self._window + self._horizon, self.run_numbers(numbers)
+        taken = np.empty((len(numbers), count, self._values[0].shape[1]), np.float32)
+        for rows, run, begin in zip(taken, runs, numbers - self._first[runs], strict=True):
+            rows[:] = self._values[run][begin : begin + count]
+        windows, following = torch.from_numpy(taken).split((self._window, self._horizon), dim=1)
         labels = torch.from_numpy(self.labels(numbers))
-        return Batch(torch.stack(windows), torch.stack(following), labels)
+        return Batch(windows.contiguous(), following.contiguous(), labels)
 
     def draw(self, size: int, rng: np.random.Generator) -> Batch:
         """Random windows: half from anywhere, half spread evenly over the labels.

@@ -60,10 +60,13 @@ def fit(
     torch.manual_seed(config.seed)
     model = make(sizes)
     set_scales(model, data.spaced(2000).windows, torch.tensor(floors))
-    spread = model.spread.clone()
     model = model.to(workers.device).train()
+    spread = model.spread.clone()
     average = {name: value.detach().clone() for name, value in model.named_parameters()}
-    optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    fused = workers.device.type == "cuda"
+    optimizer = torch.optim.AdamW(
+        model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=fused
+    )
     begin = 0
     if checkpoint is not None and checkpoint.exists():
         begin = load_checkpoint(checkpoint, model, average, optimizer, config)
@@ -72,7 +75,7 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, config.steps)
         batch = _batch(data, channels, spread, config, step, workers)
-        loss = _loss(parallel, model, batch.to(workers.device))
+        loss = _loss(parallel, model, batch)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -122,8 +125,8 @@ def _batch(
 ) -> Batch:
     seed = (config.seed, step, workers.rank)
     rng = np.random.default_rng(seed)
-    g = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    batch = data.draw(max(2, config.batch // workers.count), rng)
+    g = torch.Generator(workers.device).manual_seed(int(rng.integers(2**62)))
+    batch = data.draw(max(2, config.batch // workers.count), rng).to(workers.device)
     return augment(batch, channels, spread, config.augmentation, g)
 
 
