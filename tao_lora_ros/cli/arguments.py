@@ -9,6 +9,7 @@ from math import inf
 
 from tao_lora_ros.messages.errors import TaoLoraError
 
+DIFFERENT = 3  # exit status where events are other ones
 MOST_PER_HOUR = 3600.0
 MOST_RATE_HZ = 20_000.0  # the fastest IMUs are below it
 MOST_STEPS = 10_000_000

@@ -13,11 +13,12 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 
 from tao_lora_ros.bags.discover import sources_in
+from tao_lora_ros.bags.expectation import differences, read_expected
 from tao_lora_ros.bags.labels import labels_file
 from tao_lora_ros.bags.reader import BagReader, bag_topics, within
 from tao_lora_ros.bags.replay import replay, summary
 from tao_lora_ros.bags.result_bag import ResultBag
-from tao_lora_ros.cli.arguments import UsageError, part_of
+from tao_lora_ros.cli.arguments import DIFFERENT, UsageError, part_of
 from tao_lora_ros.cli.chosen import ALARMS_PER_HOUR, choose, ready
 from tao_lora_ros.cli.fleet import replay_into_table
 from tao_lora_ros.cli.outputs import check_output, need, tell, writing, written
@@ -27,7 +28,7 @@ from tao_lora_ros.engine.settings import TABLE, parameter_file
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.results import Size, name_text
-from tao_lora_ros.messages.texts import shown
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_store import EventStore
@@ -59,6 +60,7 @@ def replay_command(options: Namespace) -> int:
     if len(options.bags) > 1:
         raise UsageError(f"{len(options.bags)} bags: these need --table FOLDER")
     options.bag, part_s = Path(options.bags[0]), part_of(options)
+    expected, tolerance = read_expected(options.expect) if options.expect else ([], {})
     chosen = (choose if options.calibrate else ready)(options, options.bag)
     settings, topics, artifact = chosen.settings, chosen.topics, chosen.artifact
     if options.calibrate:
@@ -91,8 +93,10 @@ def replay_command(options: Namespace) -> int:
         record = record_replay(options.bag, result, pipeline, artifact, topics, part_s)
         with written(options.report) as page:
             write_report(record, page)
+    if options.expect:
+        numbers["differences"] = list(differences(expected, numbers["events"], tolerance))
     tell(options, numbers, _summary_lines(numbers))
-    return 0
+    return DIFFERENT if numbers.get("differences") else 0
 
 
 def _summary_lines(numbers: dict) -> Iterator[str]:
@@ -112,6 +116,8 @@ def _summary_lines(numbers: dict) -> Iterator[str]:
     for state in numbers["states"]:
         label = f"{shown(state['label'])} {state['probability']:.0%}"
         yield f"  {state['from_s']:9.4f} s  {label} from here"
+    for line in numbers.get("differences", ()):
+        yield shown(line, MOST_LINE)
     for event in numbers["events"]:
         name = name_text(event["label"], event["probability"]) or "-"
         channels = ", ".join(f"{k} {v:.0%}" for k, v in list(event["channels"].items())[:3])

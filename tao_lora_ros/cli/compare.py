@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tao_lora_ros.cli.arguments import UsageError, add_part_arguments, add_topic_argument
+from tao_lora_ros.cli.arguments import DIFFERENT, UsageError, add_part_arguments, add_topic_argument
 from tao_lora_ros.cli.fleet import add_workers_arguments, replay_into
 from tao_lora_ros.cli.outputs import add_force, add_json, tell
 from tao_lora_ros.fleet.compare import Comparison, Difference, compare
@@ -17,8 +17,6 @@ from tao_lora_ros.messages.results import Size
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.card import CARD
 from tao_lora_ros.preservation.parquet import Row
-
-DIFFERENT = 3  # exit status
 
 
 def add_compare_parser(subparsers: Any) -> None:

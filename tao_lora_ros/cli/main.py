@@ -130,6 +130,9 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     add_table_arguments(replay)
     add_json(replay)
     add_force(replay)
+    replay.add_argument(
+        "--expect", type=Path, metavar="FILE", help="status 3 where the events are not FILE's"
+    )
     add_output(replay, "--report", metavar="FILE", help="write an HTML report")
     replay.add_argument("--model", type=Path, metavar="DIR", help="artifact folder")
     replay.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")

@@ -1,0 +1,52 @@
+"""A replay that finds other events than expected says which, and ends with status 3."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from models import small_artifact
+from recordings import motion, write_ros2
+
+from tao_lora_ros.bags.expectation import TOLERANCE, differences
+from tao_lora_ros.cli.main import main
+from tao_lora_ros.model.artifact import save_artifact
+
+EVENT = {"onset_s": 3.0, "end_s": 3.2, "kind": "blow", "label": "impact"}
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ([EVENT], []),
+        ([EVENT | {"onset_s": 3.019, "end_s": 3.29}], []),
+        ([], ["missing     3.000 s blow impact"]),
+        ([EVENT, EVENT | {"onset_s": 5.0}], ["unexpected  5.000 s blow impact"]),
+        ([EVENT | {"label": ""}], ["changed     3.000 s blow impact: label -, not impact"]),
+        ([EVENT | {"end_s": 4.0}], ["changed     3.000 s blow impact: end 4.000 s, not 3.200 s"]),
+    ],
+)
+def test_differences(found, said: list[str]) -> None:
+    assert list(differences([EVENT], found, TOLERANCE)) == said
+
+
+def test_a_replay_against_its_own_events_and_others(tmp_path: Path, capsys) -> None:
+    save_artifact(small_artifact(), tmp_path / "model")
+    bag = write_ros2(tmp_path / "struck", motion(4.0, [3.0], seed=1))
+    file = tmp_path / "events.json"
+    words = ["replay", str(bag), "--model", str(tmp_path / "model")]
+    assert main([*words, "--json", str(file)]) == 0
+    assert main([*words, "--expect", str(file)]) == 0
+    content = json.loads(file.read_text())
+    content["events"][0]["onset_s"] += 0.03
+    file.write_text(json.dumps(content))
+    assert main([*words, "--expect", str(file)]) == 3
+    out = capsys.readouterr().out
+    assert "missing     3.0" in out
+    assert "unexpected  3.0" in out
+    file.write_text(json.dumps(content | {"tolerance": {"onset_s": 0.05}}))
+    assert main([*words, "--expect", str(file)]) == 0
+    file.write_text("[]")
+    assert main([*words, "--expect", str(file)]) == 1
+    assert "tao-lora replay BAG --json FILE writes one" in capsys.readouterr().err
