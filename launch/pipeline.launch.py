@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
@@ -44,8 +48,20 @@ def generate_launch_description() -> LaunchDescription:
 
 def _processes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    _check(given)
     processes = [_node(given), _rviz(given)]
     return [*processes, _recorder(given)] if given["record"] else processes
+
+
+def _check(given: dict[str, str]) -> None:
+    """Before any process is started, for it would be left alone."""
+    if not Path(given["params_file"]).is_file():
+        raise ValueError(f"params_file: {given['params_file']}: No such file")
+    if given["rviz"].lower() in ("true", "1"):
+        try:
+            get_package_prefix("rviz2")
+        except PackageNotFoundError:
+            raise ValueError("rviz:=true: 'rviz2' not found: install it, or rviz:=false") from None
 
 
 def _node(given: dict[str, str]) -> LifecycleNode:

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -73,6 +74,9 @@ def check_tools() -> None:
     """Stop, naming what is missing, where the messages could not be compiled."""
     if sys.version_info < (3, 10):  # noqa: UP036
         sys.exit(f"needs Python 3.10 or newer, this is {sys.version.split()[0]}: make PYTHON=...")
+    if not SOURCED and platform.machine() not in ("x86_64", "AMD64"):
+        remedy = "source one (apt, or RoboStack) and make again; for bags alone: pip install -e ."
+        sys.exit(f"ROS 2 has no wheels for {platform.machine()}: {remedy}")
     include = Path(sysconfig.get_path("include"))
     missing = [tool for tool in ("cmake", "make", "c++") if not shutil.which(tool)]
     missing += [] if (include / "Python.h").exists() else ["Python.h"]
