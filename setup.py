@@ -51,5 +51,8 @@ setup(
         "ray": ["pyarrow", "ray"],
         "simulate": ["mujoco"],
     },
-    entry_points={"console_scripts": ["tao-lora = tao_lora_ros.cli.entry:main"]},
+    entry_points={
+        "console_scripts": ["tao-lora = tao_lora_ros.cli.entry:main"],
+        "pytest11": ["tao_lora_ros = tao_lora_ros.cli.pytest_plugin"],
+    },
 )

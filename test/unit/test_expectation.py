@@ -11,6 +11,7 @@ from recordings import motion, write_ros2
 
 from tao_lora_ros.bags.expectation import TOLERANCE, differences
 from tao_lora_ros.cli.main import main
+from tao_lora_ros.cli.pytest_plugin import replay_bag as ours
 from tao_lora_ros.model.artifact import save_artifact
 
 EVENT = {"onset_s": 3.0, "end_s": 3.2, "kind": "blow", "label": "impact"}
@@ -29,6 +30,19 @@ EVENT = {"onset_s": 3.0, "end_s": 3.2, "kind": "blow", "label": "impact"}
 )
 def test_differences(found, said: list[str]) -> None:
     assert list(differences([EVENT], found, TOLERANCE)) == said
+
+
+replay_bag = ours  # as pytest finds it where the package was installed by pip
+
+
+def test_the_fixture_gives_what_the_command_writes(replay_bag, tmp_path: Path) -> None:
+    save_artifact(small_artifact(), tmp_path / "model")
+    bag = write_ros2(tmp_path / "struck", motion(4.0, [3.0], seed=1))
+    words = ["replay", str(bag), "--model", str(tmp_path / "model")]
+    assert main([*words, "--json", str(tmp_path / "r.json")]) == 0
+    found = replay_bag(str(bag), model=str(tmp_path / "model"))
+    assert len(found["events"]) == 1
+    assert json.loads(json.dumps(found)) == json.loads((tmp_path / "r.json").read_text())
 
 
 def test_a_replay_against_its_own_events_and_others(tmp_path: Path, capsys) -> None:
