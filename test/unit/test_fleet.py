@@ -271,7 +271,7 @@ def test_duckdb_answers_the_questions_of_the_documentation(
     duckdb = pytest.importorskip("duckdb")
     monkeypatch.chdir(command)
     run(made, command / "before", replace(HOW, part_s=(0.0, 0.9)))  # a release that missed events
-    hardest, changed, origins = (duckdb.sql(text).fetchall() for text in questions())
+    hardest, changed, origins, costs = (duckdb.sql(text).fetchall() for text in questions())
     events = rows(command / "fleet")
     of = {row["robot"]: [e for e in events if e["robot"] == row["robot"]] for row in events}
     assert [row[:2] for row in hardest] == sorted(
@@ -281,6 +281,9 @@ def test_duckdb_answers_the_questions_of_the_documentation(
     assert [row[2] for row in hardest] == [max(e["peak_force"] for e in of[r[0]]) for r in hardest]
     assert changed == [("left", 1, 2)]
     assert sum(row[2] for row in origins) == len(events)
+    done = [row for row in parquet.read_table("fleet/bags").to_pylist() if row["error"] is None]
+    took_s, robot_s = (sum(row[name] for row in done) for name in ("seconds", "duration"))
+    assert costs[0][0] == pytest.approx(1e6 * took_s / robot_s, rel=1e-3)
     assert {row[0] for row in origins} == {e["channels"][0] for e in events}
 
 
