@@ -111,6 +111,15 @@ def split(
     return Split(made, list(_notes(labels, rows, rare, by_time)))
 
 
+def long_enough(folds: Sequence[Fold], rows: int) -> list[Fold]:
+    """The folds that have a run or stretch of more than so many rows on both sides."""
+    return [fold for fold in folds if min(_longest(fold.training), _longest(fold.held_out)) > rows]
+
+
+def _longest(parts: Sequence[Part]) -> int:
+    return max((len(run.values) for _, run in parts), default=0)
+
+
 def _rows_by_label(run: Run, labels: Sequence[str]) -> NDArray[np.float64]:
     spans = run.spans or (Span(0, len(run.values), ""),)
     found = np.zeros(len(labels))

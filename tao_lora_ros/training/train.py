@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -24,7 +27,16 @@ from tao_lora_ros.training.distributed import Workers
 from tao_lora_ros.training.event_names import EventNameError
 from tao_lora_ros.training.fit import fit
 from tao_lora_ros.training.fit_config import FitConfig
-from tao_lora_ros.training.folds import Fold, Split, groups_of, names_in, runs_in, split
+from tao_lora_ros.training.folds import (
+    Fold,
+    Part,
+    Split,
+    groups_of,
+    long_enough,
+    names_in,
+    runs_in,
+    split,
+)
 from tao_lora_ros.training.held_out import RunOutputs, run_outputs
 from tao_lora_ros.training.losses import LossLog
 from tao_lora_ros.training.name_events import PROVENANCE_KEY, evaluate_events, name_events
@@ -110,7 +122,9 @@ def train(
         **asdict(SIZES[config.size]) | {"channels": len(how.channels), "classes": len(labels)}
     )
     parted = _parted(bags, runs, sizes, config)
-    kept = parted.folds[-1] if config.hold_out else Fold(list(enumerate(runs)), [])
+    kept = Fold(list(enumerate(runs)), [])
+    if config.hold_out and parted.folds:
+        kept = parted.folds[-1]
     data = TrainingData(
         how.channels,
         labels,
@@ -152,10 +166,13 @@ def train(
         },
         metrics=evaluate_step(student, teacher, data),
     )
-    if config.hold_out and labels:
+    if kept.held_out and labels:
         outputs = [run_outputs(teacher, kept.held_out, labels)]
     if any(outputs):
         artifact = _validated(artifact, outputs, _how(runs, parted, config), parted.notes)
+    elif config.folds > 1 and labels:
+        told = {"scores": "none: the runs are too few or too short to hold any out"}
+        artifact = replace(artifact, provenance=artifact.provenance | told)
     trained = {number for number, _ in kept.training}
     groups: tuple[list[Path], list[Path]] = [], []
     for number, bag in enumerate(bags):
@@ -169,7 +186,14 @@ def train(
 def _parted(bags: list[Path], runs: list[Run], sizes: MixerConfig, config: TrainingConfig) -> Split:
     folds = max(config.folds, 2)
     groups = groups_of(bags, runs, config.group, folds)
-    return split(runs, groups, folds, gap=sizes.window, fewest=3 if config.hold_out else 2)
+    parted = split(runs, groups, folds, gap=sizes.window, fewest=3 if config.hold_out else 2)
+    rows = sizes.window + sizes.horizon
+    notes, kept = list(parted.notes), long_enough(parted.folds, rows)
+    if short := sum(len(run.values) <= rows for run in runs):
+        notes.append(f"{short} runs of {rows} rows or less are not scored")
+    if lost := len(parted.folds) - len(kept):
+        notes.append(f"{lost} folds are not scored: nothing longer than {rows} rows on either side")
+    return Split(kept, notes)
 
 
 def _how(runs: list[Run], parted: Split, config: TrainingConfig) -> str:
@@ -198,10 +222,16 @@ def _cross_validated(
     def fit_fold(number: int, fold: Fold) -> Mixer:
         windows = windows_of(runs_in(fold.training), data.labels, data.sizes)
         with progress_bar(f"fold {number} of {len(parted.folds)}", fit_config.steps, shown) as bar:
-            checkpoint = folder / f"fold_{number}.safetensors"
+            checkpoint = folder / f"fold_{_digest(fold.training)}.safetensors"
             return fit(windows, data.sizes, data.channels, floors, fit_config, bar, checkpoint)
 
     return cross_validate(parted.folds, data.labels, fit_fold)
+
+
+def _digest(parts: Sequence[Part]) -> str:
+    """Of runs, so that a fold is not gone on with on others, some of which are to be scored."""
+    content = [(run.name, len(run.values)) for _, run in parts]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def _fitted(
@@ -226,6 +256,7 @@ def _validated(
 ) -> Artifact:
     """With the scores of runs held out, and the filter of labels that is best for them."""
     window, rate_hz = artifact.window, artifact.rate_hz
+    outputs = [fold for fold in outputs if fold]
     found = validation(outputs, artifact.labels, window, rate_hz, how, notes)
     metrics = artifact.metrics | {HELD_OUT: found.scores}
     return replace(artifact, metrics=metrics, label_filter=found.label_filter)

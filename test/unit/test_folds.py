@@ -9,7 +9,7 @@ import pytest
 
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import Run, Span
-from tao_lora_ros.training.folds import Part, Split, groups_of, split
+from tao_lora_ros.training.folds import Part, Split, groups_of, long_enough, split
 
 
 def run_of(label: str, rows: int = 100, name: str = "run") -> Run:
@@ -106,3 +106,10 @@ def test_two_runs_of_a_label_can_be_kept_back_in_part() -> None:
     made = folds_of([run_of("ice", 500), run_of("ice", 500)], fewest=3)
     assert [len(run.values) for _, run in made.folds[-1].held_out] == [100, 100]
     assert "2 runs" in made.notes[0]
+
+
+def test_folds_without_a_window_on_both_sides_are_left_out() -> None:
+    short, longer = run_of("ice", 50), run_of("ice", 200)
+    assert len(long_enough(folds_of([longer, longer, short]).folds, 100)) == 2
+    assert long_enough(folds_of([short, longer]).folds, 100) == []
+    assert long_enough(folds_of([longer]).folds, 180) == []
