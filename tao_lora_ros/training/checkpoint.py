@@ -69,8 +69,9 @@ def load_checkpoint(
         average[name].copy_(value)
     moments = {key: _part(saved, key) for key in _MOMENTS}
     for name, value in model.named_parameters():
+        places = {"step": value.device if optimizer.defaults["fused"] else "cpu"}
         optimizer.state[value] = {
-            key: moments[key][name].to(value.device if key != "step" else "cpu") for key in _MOMENTS
+            key: moments[key][name].to(places.get(key, value.device)) for key in _MOMENTS
         }
     return int(metadata["step"])
 
