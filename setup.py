@@ -49,6 +49,7 @@ setup(
         "dev": requirements("dev"),
         "export": ["pyarrow"],
         "ray": ["pyarrow", "ray"],
+        "rerun": ["rerun-sdk"],
         "simulate": ["mujoco"],
     },
     entry_points={

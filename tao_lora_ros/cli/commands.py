@@ -33,8 +33,10 @@ from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.report.calibration_plot import plot_calibration
+from tao_lora_ros.report.foxglove_layout import write_foxglove_layout
 from tao_lora_ros.report.record import record_replay
 from tao_lora_ros.report.report import write_report
+from tao_lora_ros.report.rerun_file import write_rerun
 from tao_lora_ros.training.calibrate import recalibrate
 from tao_lora_ros.training.progress import bar_on_terminal
 
@@ -83,16 +85,20 @@ def replay_command(options: Namespace) -> int:
         recorded = reader.recorded
         with ResultBag(out, recorded, settings, artifact) if out else nullcontext() as writer:
             result = replay(reader, pipeline, partial(_show, bar, task), writer)
+        if out:
+            write_foxglove_layout(out / "foxglove.json", recorded, artifact.labels)
     numbers = summary(result, pipeline)
     numbers["notices"] = [*chosen.notices, *numbers["notices"]]
     if options.store:
         with EventStore(options.store) as store:
             for kept in result.kept:
                 store.append(EventRecord.of(kept, recorded))
-    if options.report:
+    if options.report or options.rerun:
         record = record_replay(options.bag, result, pipeline, artifact, topics, part_s)
-        with written(options.report) as page:
-            write_report(record, page)
+        for file, write in ((options.report, write_report), (options.rerun, write_rerun)):
+            if file:
+                with written(file) as aside:
+                    write(record, aside)
     if options.expect:
         numbers["differences"] = list(differences(expected, numbers["events"], tolerance))
     tell(options, numbers, _summary_lines(numbers))

@@ -134,6 +134,8 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
         "--expect", type=Path, metavar="FILE", help="status 3 where the events are not FILE's"
     )
     add_output(replay, "--report", metavar="FILE", help="write an HTML report")
+    what = "write a recording for Rerun's viewer"
+    add_output(replay, "--rerun", needs="rerun", metavar="FILE", help=what)
     replay.add_argument("--model", type=Path, metavar="DIR", help="artifact folder")
     replay.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
     replay.add_argument(
