@@ -40,8 +40,13 @@ def write_foxglove_layout(file: Path, inputs: Iterable[Topic], labels: Sequence[
         panels += _of_input(topic)
     panels.append(("RawMessages", {"topicPath": f"{_NODE}/events"}))
     by_id = {f"{kind}!{number}": panel for number, (kind, panel) in enumerate(panels)}
-    layout = {"configById": by_id, "globalVariables": {}, "userNodes": {}}
-    layout |= {"playbackConfig": {"speed": 1}, "layout": _column([*by_id])}
+    layout = {
+        "configById": by_id,
+        "globalVariables": {},
+        "userNodes": {},
+        "playbackConfig": {"speed": 1},
+        "layout": _column([*by_id]),
+    }
     file.write_text(json.dumps(layout, indent=1) + "\n")
 
 
