@@ -37,8 +37,9 @@ from tao_lora_ros.report.foxglove_layout import write_foxglove_layout
 from tao_lora_ros.report.record import record_replay
 from tao_lora_ros.report.report import write_report
 from tao_lora_ros.report.rerun_file import write_rerun
-from tao_lora_ros.training.calibrate import recalibrate
+from tao_lora_ros.training.calibrate import recalibrate, rows_of
 from tao_lora_ros.training.progress import bar_on_terminal
+from tao_lora_ros.training.robot import fitted_to
 
 _LOAD_HZ = 100.0  # of the contact load in a bag, where the settings want no topic of it
 
@@ -209,15 +210,24 @@ def calibrate_command(options: Namespace) -> None:
     """`tao-lora calibrate`."""
     bags = bags_in(options.bags)
     chosen = choose(options, bags[0])
+    topics = chosen.topics if len(bags) == 1 else bag_topics(options.topic)
+    if options.scales == "only":
+        rows = rows_of(chosen.artifact, bags, chosen.settings, topics, part_of(options))
+        artifact, lines = fitted_to(chosen.artifact, rows)
+        with writing(options.out):
+            save_artifact(artifact, options.out)
+        print("\n".join([*lines, f"{options.out}: written, thresholds as they were"]))
+        return
     try:
         made = recalibrate(
             chosen.artifact,
             bags,
             chosen.settings,
-            chosen.topics if len(bags) == 1 else bag_topics(options.topic),
+            topics,
             options.alarms_per_hour,
             part_of(options),
             options.insist,
+            rescale=options.scales == "set",
         )
     except CalibrationError as error:
         remedy = "; choose a part with --from and --to, or take it all the same with --insist"

@@ -207,6 +207,13 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     calibrate.add_argument(
         "--insist", action="store_true", help="take also what is mostly no steady motion"
     )
+    calibrate.add_argument(
+        "--scales",
+        choices=("set", "keep", "only"),
+        default="set",
+        help="of the channels, to the robot's own: set beside the thresholds (default), keep the "
+        "model's, or set alone, from motion that need not be steady",
+    )
     calibrate.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
 
     add_events_parser(subparsers)

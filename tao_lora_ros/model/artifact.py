@@ -25,6 +25,7 @@ from tao_lora_ros.model.event_head import EventHead, load_event_head, save_event
 from tao_lora_ros.model.label_filter import LabelFilter
 from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.model.network import Kind, Network, kinds_of
+from tao_lora_ros.model.robot_scale import Known
 from tao_lora_ros.model.tensor_file import check_values, load_tensors, read_tensors
 from tao_lora_ros.signal.source import unit_of
 
@@ -43,6 +44,8 @@ class Artifact:
     Without `contacts`, as before they were calibrated, no lasting contact is found. Without an
     `event_head` an event is called what the model says of its windows, but for the background.
     Without a `label_filter`, which is chosen by runs held out, there is no state over time.
+    `scales` are those of the robot that it is fitted to, by quantity, in SI units, and `known` is
+    what windows it was trained on; a model that was made before there were these has neither.
     `adapters` are named branches for the same base, such as one a tool or a terrain, that
     `with_adapter` puts into the place of the model's own.
     """
@@ -57,6 +60,8 @@ class Artifact:
     contacts: tuple[ContactModel, ...] = ()
     event_head: EventHead | None = None
     label_filter: LabelFilter | None = None
+    scales: dict[str, float] = field(default_factory=dict)
+    known: Known | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     adapters: dict[str, Adapter] = field(default_factory=dict)
@@ -111,6 +116,10 @@ def save_artifact(artifact: Artifact, folder: Path) -> None:
         replace_file(folder / TENSORS, tensors)
         card["config"] = asdict(artifact.model.config)
         card["tensors_sha256"] = hashlib.sha256(tensors).hexdigest()
+    if artifact.scales:
+        card["scales"] = artifact.scales
+    if artifact.known:
+        card["known"] = asdict(artifact.known)
     if artifact.event_head:
         card["event_head"] = save_event_head(artifact.event_head, folder)
     if artifact.label_filter:
@@ -175,6 +184,10 @@ def load_artifact(folder: Path, adapter: str = "") -> Artifact:
         ),
         event_head=load_event_head(folder, card["event_head"]) if "event_head" in card else None,
         label_filter=LabelFilter(**card["label_filter"]) if "label_filter" in card else None,
+        scales=card.get("scales", {}),
+        known=Known(**{key: _tuples(value) for key, value in card["known"].items()})
+        if "known" in card
+        else None,
         provenance=card["provenance"],
         metrics=card["metrics"],
         adapters=adapters,

@@ -18,6 +18,7 @@ from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.files import read_regular
 from tao_lora_ros.messages.texts import MOST_LINE, MOST_SHOWN, encodable, shown
 from tao_lora_ros.model.mixer_config import features_of
+from tao_lora_ros.signal.channels import quantities
 from tao_lora_ros.signal.source import unit_of
 
 SCHEMA_VERSION = 2
@@ -123,6 +124,12 @@ def _lengths(card: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
     config = card.get("config", {"channels": channels, "classes": 0})
     yield "channels", channels, config["channels"]
     yield "labels", len(card["labels"]), config["classes"]
+    for name in ("center", "width"):
+        yield (
+            f"known.{name}",
+            len(card.get("known", {name: [0] * 2 * channels})[name]),
+            2 * channels,
+        )
     yield "router.floors", len(router["floors"]), channels
     yield "router.thresholds", len(router["thresholds"]), len(router["scales"])
     yield "router.autocovariance", len(router["autocovariance"]), LAGS + 1
@@ -186,6 +193,13 @@ def _check_units(card: dict[str, Any]) -> None:
             raise ValueError(f"channels[{i}].unit is {unit!r}, expected {expected!r}")
 
 
+def _check_scales(card: dict[str, Any]) -> None:
+    there = quantities(channel["name"] for channel in card["channels"])
+    for name in card.get("scales", {}):
+        if name not in there:
+            raise ValueError(f"scales has {shown(repr(name))}, expected {', '.join(there)}")
+
+
 def _check_texts(card: dict[str, Any]) -> None:
     """They go to logs, displays and files."""
     texts = {name: card[name] for name in ("model_id", "version")}
@@ -234,4 +248,4 @@ def _check_prior(card: dict[str, Any]) -> None:
 
 
 _CHECKS = [_check_lengths, _check_groups, _check_order, _check_bounds, _check_units, _check_texts]
-_CHECKS += [_check_inputs, _check_prior, _check_contacts]
+_CHECKS += [_check_scales, _check_inputs, _check_prior, _check_contacts]

@@ -21,6 +21,7 @@ from tao_lora_ros.engine.pipeline import router_config
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import WRENCH_TYPES_KEY, check_channels
 from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.training.robot import fitted_to
 from tao_lora_ros.training.sensitivity import smallest_blows
 
 _FEW_EVENTS = 3  # of another robot's thresholds, that say nothing
@@ -39,6 +40,7 @@ class Recalibration:
         recordings: the rows it was made of, each [n, C], NaN where they were left out.
         names: of the bags.
         begin_s: where in the bags the rows begin.
+        robot: what there is to say of the robot's scales.
     """
 
     artifact: Artifact
@@ -48,6 +50,7 @@ class Recalibration:
     recordings: list[NDArray[np.float64]]
     names: list[str]
     begin_s: float
+    robot: list[str]
 
     @property
     def left_out(self) -> list[str]:
@@ -73,6 +76,7 @@ class Recalibration:
             ),
             *self._doubt(config),
             *self.contacts,
+            *self.robot,
             _sensitivity(sizes),
         ]
 
@@ -121,6 +125,7 @@ def recalibrate(
     alarms_per_hour: float,
     part_s: tuple[float, float] = WHOLE,
     force: bool = False,
+    rescale: bool = False,
 ) -> Recalibration:
     """Calibrate an artifact on steady bags.
 
@@ -132,29 +137,48 @@ def recalibrate(
         alarms_per_hour: target false-alarm rate.
         part_s: from when to when of each bag, in seconds.
         force: take also what is mostly no steady motion.
+        rescale: fit the network to the robot's scales, too.
 
     Raises:
         BagError: a bag cannot be used.
         SettingsError: the bags' sources are not the model's.
         CalibrationError: the bags are too short, or no steady motion.
     """
-    check_channels(settings, artifact)
-    runs = [
-        np.asarray(read_run(bag, settings, artifact.rate_hz, topics, part_s).values, np.float64)
-        for bag in bags
-    ]
+    runs = rows_of(artifact, bags, settings, topics, part_s)
     start, channels, rate_hz = artifact.calibration, artifact.channels, artifact.rate_hz
     made = calibrated_on(runs, start, channels, rate_hz, alarms_per_hour, force)
     provenance = artifact.provenance | {
         "calibration_runs": [bag.name for bag in bags],
         WRENCH_TYPES_KEY: list(settings.wrench_types),
     }
+    fitted, told = fitted_to(artifact, made.kept) if rescale else (artifact, [])
     return Recalibration(
-        replace(artifact, calibration=made.router, contacts=made.contacts, provenance=provenance),
+        replace(fitted, calibration=made.router, contacts=made.contacts, provenance=provenance),
         start,
         made.findings,
         made.told,
         made.kept,
         [bag.name for bag in bags],
         part_s[0],
+        told,
     )
+
+
+def rows_of(
+    artifact: Artifact,
+    bags: Sequence[Path],
+    settings: Settings,
+    topics: Mapping[str, str],
+    part_s: tuple[float, float] = WHOLE,
+) -> list[NDArray[np.float64]]:
+    """The rows of bags for an artifact, each [n, C].
+
+    Raises:
+        BagError: a bag cannot be used.
+        SettingsError: the bags' sources are not the model's.
+    """
+    check_channels(settings, artifact)
+    return [
+        np.asarray(read_run(bag, settings, artifact.rate_hz, topics, part_s).values, np.float64)
+        for bag in bags
+    ]

@@ -42,6 +42,7 @@ from tao_lora_ros.training.losses import LossLog
 from tao_lora_ros.training.name_events import PROVENANCE_KEY, evaluate_events, name_events
 from tao_lora_ros.training.progress import progress_bar
 from tao_lora_ros.training.recordings import Reading, read_runs
+from tao_lora_ros.training.robot import WINDOWS, with_scales
 from tao_lora_ros.training.steps import (
     TrainingData,
     adapt_step,
@@ -166,6 +167,8 @@ def train(
         },
         metrics=evaluate_step(student, teacher, data),
     )
+    windows = data.training.spaced(WINDOWS).windows.numpy()
+    artifact = with_scales(artifact, made.kept, windows)
     if kept.held_out and labels:
         outputs = [run_outputs(teacher, kept.held_out, labels)]
     if any(outputs):

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark import borealtc, forest
+from benchmark import borealtc, forest, robots
 from benchmark.contact_runs import contact_runs
 from benchmark.hops import CASES as HOP_CASES
 from benchmark.hops import measure_hops
@@ -36,7 +36,7 @@ from tao_lora_ros.training.evaluate import classification, evaluate
 from tao_lora_ros.training.fit_config import FitConfig
 
 PACKAGES = ("numpy", "torch", "scikit-learn", "mujoco")
-PARTS = ("borealtc", "tcn", "sim", "hops", "peers")
+PARTS = ("borealtc", "tcn", "sim", "hops", "peers", "robots")
 _SPREAD = "_std"
 _TCN = "causal-tcn"
 _MARKERS = "osD^v<>"
@@ -84,11 +84,14 @@ def bench_accuracy(
     numbers: list[Number] = []
     known: dict[str, Callable[[int, Size, Path, Say], Iterable[Number]]]
     known = {"borealtc": _borealtc, "tcn": _tcn, "sim": _contacts, "hops": _hops, "peers": _peers}
+    known["robots"] = _robots
     for part in (part for part in PARTS if part in parts):
         if part in ("sim", "hops") and find_spec("mujoco") is None:
             say(f"part {part}: left out, MuJoCo is not installed; pip install mujoco")
         elif part in ("borealtc", "tcn", "peers") and not borealtc.data_file().exists():
             say(f"part {part}: left out, no {borealtc.data_file()}; set TAO_LORA_DATA")
+        elif part == "robots" and not robots.folder().exists():
+            say(f"part {part}: left out, no {robots.folder()}; set TAO_LORA_DATA")
         else:
             numbers += chain(*(known[part](seed, size, cache, say) for seed in range(size.seeds)))
     return _with_spread(numbers)
@@ -107,6 +110,8 @@ def part_of(row: Measurement) -> str:
         return "hops"
     if row.case == PEERS_CASE:
         return "peers"
+    if " to " in row.case:
+        return "robots"
     return row.case.partition("-")[0]
 
 
@@ -246,6 +251,11 @@ def _hops(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
     say(f"hops, seed {seed}")
     seeds = _seeds(_HOP_SEED, seed * size.hop_runs, size.hop_runs)
     yield from measure_hops(load_artifact(default_artifact()), seeds, cache)
+
+
+def _robots(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
+    say(f"robots, seed {seed}")
+    return robots.measure(seed, size.steps)
 
 
 def _seeds(base: int, first: int, count: int) -> range:

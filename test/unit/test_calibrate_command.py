@@ -43,7 +43,8 @@ def test_it_tells_thresholds_seconds_moments_and_the_smallest_blow(
     out, plot = tmp_path / "model", tmp_path / "fit.html"
     assert main(["calibrate", str(tapped), "--out", str(out), "--plot", str(plot)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    changed, seconds, left_out, load, target, contacts, smallest, written = lines
+    changed, seconds, left_out, load, target, contacts, scales, smallest, written = lines
+    assert scales.startswith("scales of the channels left as they are: ")
     assert contacts.startswith("contact load of wrench: no IMU explains it")
     assert re.fullmatch(r"touchdowns: wrench always bears [\d.]+ N", load)
     assert written == f"{out}: written"
