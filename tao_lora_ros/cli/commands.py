@@ -216,8 +216,8 @@ def calibrate_command(options: Namespace) -> None:
         artifact, lines = fitted_to(chosen.artifact, rows)
         with writing(options.out):
             save_artifact(artifact, options.out)
-        found = {"model": str(options.out), "report": lines}
-        tell(options, found, [*lines, f"{options.out}: written, thresholds as they were"])
+        said = {"model": str(options.out), "report": lines}
+        tell(options, said, [*lines, f"{options.out}: written, thresholds as they were"])
         return
     try:
         made = recalibrate(
