@@ -63,7 +63,7 @@ def fit(
     model = model.to(workers.device).train()
     spread = model.spread.clone()
     average = {name: value.detach().clone() for name, value in model.named_parameters()}
-    fused = workers.device.type == "cuda"  # else the launches of its steps take half the time
+    fused = workers.device.type == "cuda"
     optimizer = torch.optim.AdamW(
         model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=fused
     )
