@@ -219,6 +219,7 @@ def calibrate_command(options: Namespace) -> None:
         said = {"model": str(options.out), "report": lines}
         tell(options, said, [*lines, f"{options.out}: written, thresholds as they were"])
         return
+    insist = options.insist or options.force
     try:
         made = recalibrate(
             chosen.artifact,
@@ -227,12 +228,12 @@ def calibrate_command(options: Namespace) -> None:
             topics,
             options.alarms_per_hour,
             part_of(options),
-            options.insist,
+            insist,
             rescale=options.scales == "set",
         )
     except CalibrationError as error:
         remedy = "; choose a part with --from and --to, or take it all the same with --insist"
-        raise CalibrationError(f"{error}{'' if options.insist else remedy}") from None
+        raise CalibrationError(f"{error}{'' if insist else remedy}") from None
     with writing(options.out):
         save_artifact(made.artifact, options.out)
     if options.plot:

@@ -205,7 +205,9 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     what = "write an HTML plot of the fit"
     add_output(calibrate, "--plot", metavar="FILE", help=what)
     calibrate.add_argument(
-        "--insist", action="store_true", help="take also what is mostly no steady motion"
+        "--insist",
+        action="store_true",
+        help="take also what is mostly no steady motion, as --force does too",
     )
     calibrate.add_argument(
         "--scales",

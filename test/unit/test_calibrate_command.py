@@ -115,8 +115,9 @@ def test_a_recording_full_of_contacts_is_refused_with_the_remedy(
         "choose a part with --from and --to, or take it all the same with --insist"
     )
     assert not (tmp_path / "model").exists()
-    assert main([*words, "--insist"]) == 0
-    assert "less sensitive than before" in capsys.readouterr().out
+    for flag in ("--insist", "--force"):
+        assert main([*words, flag]) == 0
+        assert "less sensitive than before" in capsys.readouterr().out
 
 
 def test_the_smallest_blow_is_found_and_a_smaller_one_is_not() -> None:
