@@ -13,6 +13,7 @@ from tao_lora_ros.preservation.event_labels import label_event, undo_label
 from tao_lora_ros.preservation.event_record import EventRecord, StoreError
 from tao_lora_ros.preservation.event_table import event_rows
 from tao_lora_ros.report.loopback import LoopbackServer, as_json
+from tao_lora_ros.report.page import asset
 from tao_lora_ros.report.review_data import details, listed, picture
 
 
@@ -31,6 +32,7 @@ class ReviewServer(LoopbackServer):
     def __init__(self, store: Path, port: int = 0) -> None:
         read_entries(store)
         page = resources.files("tao_lora_ros.report").joinpath("review.html").read_text("utf-8")
+        page = page.replace("{style}", asset("style.css"))
         super().__init__(lambda nonce: page.replace("{nonce}", nonce), self._routed, port)
         self.store = store
         self.record = lru_cache(maxsize=2)(self._record)
