@@ -37,8 +37,8 @@ class Found:
 
 def labels_of(bag: Path, how: Reading) -> list[LabelSpan]:
     """The labelled stretches of a bag but for the background, by start."""
-    if how.name_label:
-        return [LabelSpan(0.0, float("inf"), name_label_of(bag, how))]
+    if (label := name_label_of(bag, how)) is not None:
+        return [LabelSpan(0.0, float("inf"), label)]
     spans = topic_labels(bag, how.label_topic) if how.label_topic else read_contacts(bag)
     return sorted((span for span in spans if span.label != FREE), key=lambda span: span.start_s)
 
@@ -79,7 +79,7 @@ def lasting_touches(bag: Path, how: Reading) -> list[NamedEvent]:
     Raises:
         BagError: the bag or its labels cannot be read.
     """
-    if how.name_label:
+    if name_label_of(bag, how) is not None:
         return []
     touches = [t for t in touches_in(labels_of(bag, how)) if end_of(t) - t[0].start_s > _LASTING_S]
     intake = Intake(replace(how.settings, post_roll_s=_KEPT_S), how.rate_hz)

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tao_lora_ros.bags.reader import WHOLE, BagError
 from tao_lora_ros.bags.rows import Run, Span, read_rows, row_labels, spans_in, spans_of
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.signal.code_digest import ROWS, digest
 from tao_lora_ros.training.progress import tracked
 
@@ -38,7 +40,7 @@ class Reading:
         rate_hz: of the grid.
         topics: bag topic by source name, where it is not obvious.
         name_label: regular expression whose first group, searched in a bag's name, is the label
-            of all its rows; empty: labels come from `label_topic` or the file beside the bag.
+            of all its rows; empty or not found: `label_topic` or the file beside it tells labels.
         label_topic: topic of strings, each the label from there on; empty: none.
         cache: folder for the aligned rows.
         part_s: from when to when of every bag, in seconds.
@@ -62,10 +64,12 @@ def read_runs(bags: Iterable[Path], how: Reading) -> list[Run]:
     """The runs of some bags, their rows memory-mapped float32 [n, C].
 
     Raises:
-        BagError: a bag cannot be used or is given twice, or its name does not tell its label.
+        BagError: a bag cannot be used or is given twice, or no bag's name tells its label.
     """
     runs: dict[Path, Run] = {}
-    for bag in tracked(list(bags), "reading"):
+    bags = list(bags)
+    _tell_unnamed(bags, how)
+    for bag in tracked(bags, "reading"):
         place = Path(os.path.realpath(bag))  # `resolve` raises what no caller expects of a loop
         if place in runs:
             raise BagError(f"{bag}: given twice; a run is either trained on or held out")
@@ -73,22 +77,26 @@ def read_runs(bags: Iterable[Path], how: Reading) -> list[Run]:
     return list(runs.values())
 
 
-def name_label_of(bag: Path, how: Reading) -> str:
-    """The label that a bag's name tells.
+def _tell_unnamed(bags: Sequence[Path], how: Reading) -> None:
+    """Say which bags' labels do not come from their names, where others' do."""
+    unnamed = [bag for bag in bags if how.name_label and name_label_of(bag, how) is None]
+    if unnamed and len(unnamed) == len(bags):
+        raise BagError(f"{unnamed[0]}: its name has no group 1 of /{how.name_label}/")
+    if unnamed:
+        names = shown(", ".join(bag.name for bag in unnamed))
+        print(f"labelled otherwise than by name, or not at all: {names}", file=sys.stderr)
 
-    Raises:
-        BagError: it tells none.
-    """
-    found = re.search(how.name_label, bag.name)
-    if not found or not found.groups():
-        raise BagError(f"{bag}: its name has no group 1 of /{how.name_label}/")
-    return found[1]
+
+def name_label_of(bag: Path, how: Reading) -> str | None:
+    """The label that a bag's name tells; None where it tells none, or names do not count."""
+    found = re.search(how.name_label, bag.name) if how.name_label else None
+    return found[1] if found and found.groups() else None
 
 
 def _run(bag: Path, how: Reading) -> Run:
     values, times_s = _rows(bag, how)
-    if how.name_label:
-        return Run(bag.name, values, (Span(0, len(values), name_label_of(bag, how)),))
+    if (label := name_label_of(bag, how)) is not None:
+        return Run(bag.name, values, (Span(0, len(values), label),))
     if how.label_topic:
         labels = row_labels(topic_labels(bag, how.label_topic), times_s)
         return Run(bag.name, values, spans_of(labels))

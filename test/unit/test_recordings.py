@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from recordings import motion, write_ros2
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from tao_lora_ros.bags.labels import labels_file
 from tao_lora_ros.bags.reader import BagError, BagReader
 from tao_lora_ros.bags.rows import Span, read_run
 from tao_lora_ros.engine.settings import Settings
@@ -70,6 +72,18 @@ def test_the_label_can_be_in_the_name(bag: Path) -> None:
     assert run.spans == (Span(0, 500, "ice"),)
     with pytest.raises(BagError, match="its name has no group 1"):
         read_runs([bag], reading(bag, name_label="^snow"))
+
+
+def test_a_name_that_tells_no_label_leaves_it_to_the_file_beside_and_is_said(
+    bag: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = bag.with_name("yard")
+    shutil.copytree(bag, other)
+    labels_file(other).write_text("start_s,end_s,label\n0,0.5,snow\n")
+    named, beside = read_runs([bag, other], reading(bag, name_label="^([a-z]+)_"))
+    assert {span.label for span in named.spans} == {"ice"}
+    assert {span.label for span in beside.spans} == {"snow", "free"}
+    assert "labelled otherwise than by name, or not at all: yard" in capsys.readouterr().err
 
 
 def test_a_bag_that_is_given_twice_is_refused(bag: Path) -> None:
