@@ -50,7 +50,7 @@ from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.held_out import hop_of, run_outputs
 from tao_lora_ros.training.name_events import evaluate_events, name_events
 from tao_lora_ros.training.quantize import ROUNDINGS
-from tao_lora_ros.training.recordings import Reading, default_cache, read_runs
+from tao_lora_ros.training.recordings import Reading, default_cache, read_runs, tell_unnamed
 from tao_lora_ros.training.steps import (
     LOSSES,
     TrainingData,
@@ -356,6 +356,7 @@ def _save(options: Namespace, artifact: Artifact, step: str) -> None:
 
 def _name(options: Namespace) -> None:
     artifact, how, bags = _opened(options)
+    tell_unnamed(bags, how)
     _save(options, name_events(artifact, bags, how), "name")
 
 

@@ -68,7 +68,7 @@ def read_runs(bags: Iterable[Path], how: Reading) -> list[Run]:
     """
     runs: dict[Path, Run] = {}
     bags = list(bags)
-    _tell_unnamed(bags, how)
+    tell_unnamed(bags, how)
     for bag in tracked(bags, "reading"):
         place = Path(os.path.realpath(bag))  # `resolve` raises what no caller expects of a loop
         if place in runs:
@@ -77,8 +77,12 @@ def read_runs(bags: Iterable[Path], how: Reading) -> list[Run]:
     return list(runs.values())
 
 
-def _tell_unnamed(bags: Sequence[Path], how: Reading) -> None:
-    """Say which bags' labels do not come from their names, where others' do."""
+def tell_unnamed(bags: Sequence[Path], how: Reading) -> None:
+    """Say which bags' labels do not come from their names, where others' do.
+
+    Raises:
+        BagError: none's does.
+    """
     unnamed = [bag for bag in bags if how.name_label and name_label_of(bag, how) is None]
     if unnamed and len(unnamed) == len(bags):
         raise BagError(f"{unnamed[0]}: its name has no group 1 of /{how.name_label}/")
