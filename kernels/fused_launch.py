@@ -76,6 +76,7 @@ def constants(sizes: Sizes, warps: int, waits: bool = False) -> dict[str, Any]:
         "NP": sizes.padded_results,
         "SCALARS": sizes.scalars,
         "SEGMENT": sizes.segment,
+        "PART": sizes.part,
         "STEP": sizes.step,
         "SPLITS": splits,
         "WAITS": waits,

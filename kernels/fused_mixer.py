@@ -77,13 +77,21 @@ def _log_powers(y, basis, WINDOW: tl.constexpr, CP: tl.constexpr, SEGMENT: tl.co
 
 
 @triton.jit
+def _product(values, words, inverse_scale, steady, T: tl.constexpr):
+    """Values [k], the same for every token, by INT8 weights at `words` [D, k / 4]: [T, D]."""
+    values = tl.broadcast_to(values[None, :], (T, values.shape[0]))
+    values = activations(values, inverse_scale, steady)
+    return tl.dot(values, tl.trans(bytes_to_half(tl.load(words))))
+
+
+@triton.jit
 def fused_mixer(
     records, outputs, seen, vectors, codes8, codes4, adapters, words, slots,
     RECORD: tl.constexpr, C: tl.constexpr, CP: tl.constexpr, WINDOW: tl.constexpr,
     T: tl.constexpr, TE: tl.constexpr, D: tl.constexpr, E: tl.constexpr, NB: tl.constexpr,
     R: tl.constexpr, L: tl.constexpr, NOUT: tl.constexpr, NP: tl.constexpr,
-    SCALARS: tl.constexpr, SEGMENT: tl.constexpr, STEP: tl.constexpr, SPLITS: tl.constexpr,
-    WAITS: tl.constexpr, ROUNDS: tl.constexpr,
+    SCALARS: tl.constexpr, SEGMENT: tl.constexpr, PART: tl.constexpr, STEP: tl.constexpr,
+    SPLITS: tl.constexpr, WAITS: tl.constexpr, ROUNDS: tl.constexpr,
     ASM_W: tl.constexpr, FORM_W: tl.constexpr, PACK_W: tl.constexpr,
     ASM_1: tl.constexpr, FORM_1: tl.constexpr, PACK_1: tl.constexpr,
     ASM_2: tl.constexpr, FORM_2: tl.constexpr, PACK_2: tl.constexpr,
@@ -110,6 +118,7 @@ def fused_mixer(
         L, NOUT, NP: logits, all results (logits and forecast), and these padded.
         SCALARS: activation scales, padded.
         SEGMENT: rows of a segment of the spectrum; 0: there is none.
+        PART: powers whose weights a program takes at a time.
         STEP: hidden units that a program works on at a time.
         SPLITS: programs that share a window.
         WAITS: whether the kernel is launched ahead of its windows.
@@ -212,11 +221,13 @@ def fused_mixer(
     described = tl.dot(features, tl.trans(embed_features))
     if SEGMENT:
         powers = _log_powers(y, basis, WINDOW, CP, SEGMENT)
-        powers = tl.broadcast_to(powers[None, :], (T, SEGMENT * CP // 2))
-        powers = activations(powers, i_features, steady)
-        kp = tl.arange(0, SEGMENT * CP // 8)
-        weights_p = tl.load(powers_codes + d[:, None] * (SEGMENT * CP // 8) + kp[None, :])
-        described += tl.dot(powers, tl.trans(bytes_to_half(weights_p)))
+        PARTS: tl.constexpr = SEGMENT * CP // 2 // PART
+        powers = tl.reshape(powers, (PARTS, PART))
+        words_at = d[:, None] * (SEGMENT * CP // 8) + tl.arange(0, PART // 4)[None, :]
+        for piece in tl.range(PARTS, num_stages=1):
+            chosen = tl.sum(tl.where(tl.arange(0, PARTS)[:, None] == piece, powers, 0.0), 0)
+            of_part = powers_codes + piece * (PART // 4) + words_at
+            described += _product(chosen, of_part, i_features, steady, T)
     x += (
         described * (features_scale * tl.where(steady, s_features, 1.0))[None, :]
         + embed_bias[None, :]

@@ -106,6 +106,11 @@ class Sizes:
     segment: int = 0
 
     @property
+    def part(self) -> int:
+        """Powers whose weights a program takes at a time: with more a large model spills."""
+        return min(self.segment * self.padded_channels // 2, 128 if self.width <= 128 else 32)
+
+    @property
     def step(self) -> int:
         """Hidden units that a program works on at a time; it has `hidden / splits` of them."""
         share = self.hidden // self.splits

@@ -34,7 +34,7 @@ ORIN_NANO = Device("Jetson Orin Nano 8 GB", 68e9, 8, 10e12)
 
 
 def multiplications(config: MixerConfig, rank: int) -> int:
-    """Products of two numbers in the linear layers for one window; rank 0 is the steady path."""
+    """Products of two numbers for one window; rank 0 is the steady path."""
     d, t, e = config.width, config.tokens, config.expansion
     edges = t * config.patch * config.channels * d + config.features * config.channels * d
     edges += 2 * config.segment * config.window * config.channels

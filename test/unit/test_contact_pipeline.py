@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
@@ -303,7 +304,8 @@ def test_replay_lists_contacts_with_kind_and_load_and_draws_them(
         "lasting contact" in line and f"{mean_n:.1f} N, at most" in line
         for line in printed.splitlines()
     )
-    assert f"lasting contact, {mean_n:.1f} N" in page.read_text()
+    drawn = re.search(r'"kind": ?"lasting contact".*?"size": ?"([^"]*)"', page.read_text())
+    assert f"{mean_n:.1f} N" in drawn[1]
 
 
 def test_all_channels_are_the_swung_tools() -> None:

@@ -157,7 +157,7 @@ def test_a_file_that_is_no_bag_is_refused(tmp_path: Path, name: str, data: bytes
 
 
 def test_a_folder_that_is_no_bag_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path).startswith(f"{tmp_path}: not a readable bag: ")
+    assert refusal(tmp_path).startswith(f"{tmp_path}: no bag in this folder, expected ")
 
 
 @pytest.mark.parametrize("kind", ["mcap", "sqlite", "ros1"])
