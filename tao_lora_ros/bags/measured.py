@@ -30,6 +30,7 @@ Times = NDArray[np.longdouble]
 
 LONGEST_STEP_S = 1.0  # of rows; slower ones are never interpolated (`max_gap_s`)
 LONGEST_S = 366 * 86_400.0  # of a recording
+_ROUNDING = 0.02  # of a period: what float32 does to the times of some minutes
 MOST_REPEATED = 0.1  # of the stamps; more are rounded too coarsely
 BRIDGED = 1.5  # usual steps of a sensor, between which its values are interpolated
 _FASTEST_HZ = 50_000.0
@@ -186,7 +187,22 @@ def _seconds(what: str, name: str, times_s: Times) -> tuple[Times, NDArray[np.bo
         )
     if usual_s and 1 / usual_s > 1e9:
         raise BagError(f"{called} has steps of less than a nanosecond")
-    return times_s, kept
+    return _regular(times_s, kept), kept
+
+
+def _regular(times_s: Times, kept: NDArray[np.bool_]) -> Times:
+    """Times at a whole rate, without the rounding of their own where they have no more than that.
+
+    Rounded times jitter about a grid of their rate, which then has two samples in one row and none
+    in the next: both take off high frequencies.
+    """
+    steps = np.arange(len(times_s))
+    seconds = float(times_s[-1] - times_s[0])
+    rate_hz = round(steps[-1] / seconds) if seconds and kept.all() else 0
+    if not rate_hz:
+        return times_s
+    regular = times_s[0] + steps / np.longdouble(rate_hz)
+    return regular if np.abs(times_s - regular).max() * rate_hz < _ROUNDING else times_s
 
 
 def _likely(step: float) -> str:

@@ -56,6 +56,16 @@ def test_the_arrays_of_an_npz_file_read_back(tmp_path: Path) -> None:
     np.testing.assert_allclose(run.values, VALUES, atol=1e-6)
 
 
+def test_times_that_are_rounded_to_float32_leave_a_sample_a_row(tmp_path: Path) -> None:
+    """Those of some minutes jitter about the grid: two samples would be in a row, and none."""
+    times_s = (np.arange(20_000) / 100.0).astype(np.float32)
+    values = np.random.default_rng(1).normal(size=(20_000, 6))
+    np.savez(tmp_path / "run.npz", run=np.column_stack((times_s, values)))
+    layout = Layout(columns=tuple(HEADER.split(",")))
+    (bag,) = imported(tmp_path / "run.npz", tmp_path / "bags", layout)
+    np.testing.assert_allclose(read_run(bag, IMU, 100.0).values, values, rtol=1e-6)
+
+
 def test_efforts_read_back_by_the_names_of_their_joints(tmp_path: Path) -> None:
     header = "time,effort_elbow,wx,effort_wrist_1,note"
     table = TABLE[:, :5]
