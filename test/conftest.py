@@ -31,14 +31,6 @@ settings.register_profile("project", deadline=None, derandomize=True, max_exampl
 settings.load_profile("project")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker has a file; another all tests with nodes, which wait for each other's answers."""
-    for item in items:
-        with_nodes = item.get_closest_marker("ros") or item.get_closest_marker("launch")
-        group = "nodes" if with_nodes else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(autouse=True, scope="session")
 def own_ros_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Nodes keep their events and logs here, and commands their caches, not among the user's."""
