@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tao_lora_ros.bags.paired_events import paired_events
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.messages.files import read_regular
 
@@ -26,10 +27,9 @@ def read_expected(file: Path) -> tuple[list[Event], dict[str, float]]:
     """
     try:
         content = json.loads(read_regular(file, _MOST_BYTES))
-        events = content["events"]
         tolerance = TOLERANCE | {k: float(v) for k, v in content.get("tolerance", {}).items()}
-        for event in events:
-            _ = [event[name] for name in _SAME], [float(event[name]) for name in TOLERANCE]
+        events = [e | {name: float(e[name]) for name in TOLERANCE} for e in content["events"]]
+        _ = [event[name].strip() for event in events for name in _SAME]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         remedy = "tao-lora replay BAG --json FILE writes one"
         raise BagError(f"{file}: no file of expected events; {remedy}") from None
@@ -43,23 +43,21 @@ def differences(
 ) -> Iterator[str]:
     """A line for each event that is missing, that nobody expected, or that is another one.
 
-    Two are the same event where their onsets differ by the tolerance at most, the nearest first.
+    Two are the same event as `paired_events` says, by the tolerance of the onset.
     """
-    left = list(found)
-    for want in expected:
-        near = min(left, key=lambda have: abs(have["onset_s"] - want["onset_s"]), default=None)
-        if near is None or abs(near["onset_s"] - want["onset_s"]) > tolerance["onset_s"]:
-            yield f"missing     {_text(want)}"
-            continue
-        left.remove(near)
-        changed = [
-            f"{n} {near[n] or '-'}, not {want[n] or '-'}" for n in _SAME if near[n] != want[n]
-        ]
-        if abs(near["end_s"] - want["end_s"]) > tolerance["end_s"]:
-            changed.append(f"end {near['end_s']:.3f} s, not {want['end_s']:.3f} s")
-        if changed:
+    for want, have in paired_events(expected, found, "onset_s", tolerance["onset_s"]):
+        if want is None or have is None:
+            yield f"missing     {_text(want)}" if want else f"unexpected  {_text(have or {})}"
+        elif changed := list(_changes(want, have, tolerance["end_s"])):
             yield f"changed     {_text(want)}: {'; '.join(changed)}"
-    yield from (f"unexpected  {_text(have)}" for have in left)
+
+
+def _changes(want: Event, have: Event, end_s: float) -> Iterator[str]:
+    for name in _SAME:
+        if have[name] != want[name]:
+            yield f"{name} {have[name] or '-'}, not {want[name] or '-'}"
+    if abs(have["end_s"] - want["end_s"]) > end_s:
+        yield f"end {have['end_s']:.3f} s, not {want['end_s']:.3f} s"
 
 
 def _text(event: Event) -> str:

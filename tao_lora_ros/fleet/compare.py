@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from tao_lora_ros.bags.paired_events import paired_events
 from tao_lora_ros.fleet.table import read_rows
 from tao_lora_ros.preservation.parquet import Row
 
@@ -76,7 +76,7 @@ def compare(old: Path, new: Path) -> Comparison:
     was, now = _events(old, before), _events(new, after)
     found, same = [], 0
     for content, (_, bag) in good.items():
-        for first, second in matched(was[content], now[content]):
+        for first, second in paired_events(was[content], now[content], "onset_ns", NEAR_NS):
             difference = _difference(bag, first, second)
             same += difference is None
             found += [difference] if difference else []
@@ -109,27 +109,6 @@ def _events(table: Path, bags: dict[str, Row]) -> defaultdict[str, list[Row]]:
         if bags[row["bag_sha256"]]["bag"] == row["bag"]:
             found[row["bag_sha256"]].append(row)
     return found
-
-
-def matched(old: Sequence[Row], new: Sequence[Row]) -> Iterator[tuple[Row | None, Row | None]]:
-    """Events of one recording in pairs, nearest onsets first, each once; None where one is alone.
-
-    Of events as near as `NEAR_NS` those of one kind are paired first.
-    """
-    near = [
-        (before["kind"] != after["kind"], abs(before["onset_ns"] - after["onset_ns"]), i, j)
-        for i, before in enumerate(old)
-        for j, after in enumerate(new)
-        if abs(before["onset_ns"] - after["onset_ns"]) <= NEAR_NS
-    ]
-    pairs: dict[int, int] = {}
-    taken: set[int] = set()
-    for _, _, i, j in sorted(near):
-        if i not in pairs and j not in taken:
-            pairs[i] = j
-            taken.add(j)
-    yield from ((before, new[pairs[i]] if i in pairs else None) for i, before in enumerate(old))
-    yield from ((None, after) for j, after in enumerate(new) if j not in taken)
 
 
 def _difference(bag: Row, old: Row | None, new: Row | None) -> Difference | None:

@@ -17,7 +17,7 @@ from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.bags.replay import Chosen
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.fleet.compare import compare, matched
+from tao_lora_ros.fleet.compare import compare
 from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.find import find_bags
 from tao_lora_ros.fleet.run import replay_all
@@ -106,15 +106,3 @@ def test_two_models_are_compared_on_bags(tables: Path, tmp_path: Path, capsys: A
 def test_what_is_no_table_is_said(tables: Path, tmp_path: Path) -> None:
     with pytest.raises(FleetError, match="no table of bags"):
         compare(tables / "old", tmp_path)
-
-
-def row(onset_ms: float, kind: str = "blow") -> dict[str, Any]:
-    return {"onset_ns": round(onset_ms * 1e6), "kind": kind}
-
-
-def test_events_are_paired_once_nearest_first() -> None:
-    old, new = [row(0), row(40), row(500)], [row(42), row(430), row(45, "lasting contact")]
-    pairs = [
-        (a and a["onset_ns"] // 10**6, b and b["onset_ns"] // 10**6) for a, b in matched(old, new)
-    ]
-    assert pairs == [(0, 45), (40, 42), (500, None), (None, 430)]

@@ -9,7 +9,8 @@ import pytest
 from models import small_artifact
 from recordings import motion, write_ros2
 
-from tao_lora_ros.bags.expectation import TOLERANCE, differences
+from tao_lora_ros.bags.expectation import TOLERANCE, differences, read_expected
+from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.cli.pytest_plugin import replay_bag as ours
 from tao_lora_ros.model.artifact import save_artifact
@@ -30,6 +31,18 @@ EVENT = {"onset_s": 3.0, "end_s": 3.2, "kind": "blow", "label": "impact"}
 )
 def test_differences(found, said: list[str]) -> None:
     assert list(differences([EVENT], found, TOLERANCE)) == said
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[], {}, {"events": [1]}, *({"events": [EVENT | {name: []}]} for name in EVENT)],
+    ids=str,
+)
+def test_what_is_no_file_of_events_is_said(content, tmp_path: Path) -> None:
+    file = tmp_path / "events.json"
+    file.write_text(json.dumps(content))
+    with pytest.raises(BagError, match="no file of expected events; tao-lora replay BAG --json"):
+        read_expected(file)
 
 
 replay_bag = ours  # as pytest finds it where the package was installed by pip
