@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import Run
 from tao_lora_ros.messages.label_span import FREE
+from tao_lora_ros.model.mixer_config import MixerConfig
 
 UNKNOWN = -1  # the label of a window of a run without labels
 
@@ -134,3 +136,19 @@ def label_names(runs: Sequence[Run]) -> tuple[str, ...]:
     """Labels of the runs, `free` first where there is one; empty where no run is labelled."""
     names = {span.label for run in runs for span in run.spans}
     return (*((FREE,) if FREE in names else ()), *sorted(names - {FREE}))
+
+
+def windows_of(runs: list[Run], labels: tuple[str, ...], sizes: MixerConfig) -> WindowSet:
+    """The windows of runs.
+
+    Raises:
+        BagError: all of them are too short.
+    """
+    windows = WindowSet(runs, labels, sizes.window, sizes.horizon)
+    if not len(windows):
+        rows = max((len(run.values) for run in runs), default=0)
+        raise BagError(
+            f"the longest recording has {rows} rows; a window and its forecast take "
+            f"{sizes.window + sizes.horizon}"
+        )
+    return windows

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from tao_lora_ros.bags.reader import BagError
-from tao_lora_ros.bags.rows import Run
 from tao_lora_ros.detection.calibration import uncalibrated
 from tao_lora_ros.engine.calibration import calibrated_on
 from tao_lora_ros.model.artifact import Artifact, save_artifact, training_folder
@@ -20,24 +15,14 @@ from tao_lora_ros.model.conversion import network_of
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.report.loss_plot import plot_losses
-from tao_lora_ros.report.score_tables import HELD_OUT, write_scores
-from tao_lora_ros.training.cross_validation import cross_validate, validation
-from tao_lora_ros.training.dataset import WindowSet, label_names
+from tao_lora_ros.report.score_tables import write_scores
+from tao_lora_ros.training.dataset import label_names, windows_of
 from tao_lora_ros.training.distributed import Workers
 from tao_lora_ros.training.event_names import EventNameError
 from tao_lora_ros.training.fit import fit
 from tao_lora_ros.training.fit_config import FitConfig
-from tao_lora_ros.training.folds import (
-    Fold,
-    Part,
-    Split,
-    groups_of,
-    long_enough,
-    names_in,
-    runs_in,
-    split,
-)
-from tao_lora_ros.training.held_out import RunOutputs, run_outputs
+from tao_lora_ros.training.folds import Fold, names_in, runs_in
+from tao_lora_ros.training.held_out import run_outputs
 from tao_lora_ros.training.losses import LossLog
 from tao_lora_ros.training.name_events import PROVENANCE_KEY, evaluate_events, name_events
 from tao_lora_ros.training.progress import progress_bar
@@ -50,41 +35,15 @@ from tao_lora_ros.training.steps import (
     quantize_step,
 )
 from tao_lora_ros.training.teacher import save_teacher
+from tao_lora_ros.training.training_config import SIZES, TrainingConfig
+from tao_lora_ros.training.validate import (
+    cross_validated,
+    how_scored,
+    parted_runs,
+    with_scores,
+)
 
-SIZES = {
-    "base": MixerConfig(1, 0, segment=32),
-    "large": MixerConfig(1, 0, width=256, blocks=6, expansion=4, segment=32),
-}
 ARTIFACT_VERSION = "1"
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """What to train.
-
-    Args:
-        model_id: name of the model.
-        size: of `SIZES`.
-        fit: how to fit the full-precision model.
-        settle_steps: steps of tuning codes, scales and biases of the quantised model.
-        adapt_steps: steps of tuning the low-rank branches.
-        alarms_per_hour: false alarms that the router's thresholds aim at.
-        folds: in which every run is held out once for the scores; below 2 nothing is scored.
-        fold_steps: of a fold's fit, which are fewer than those of the model that is kept.
-        group: expression whose first group in a bag's path says what belongs together.
-        hold_out: train on all but one fold, which gives the scores, instead of on everything.
-    """
-
-    model_id: str
-    size: str = "base"
-    fit: FitConfig = field(default_factory=FitConfig)
-    settle_steps: int = 600
-    adapt_steps: int = 400
-    alarms_per_hour: float = 1.0
-    folds: int = 5
-    fold_steps: int = 600
-    group: str = ""
-    hold_out: bool = False
 
 
 def train(
@@ -122,7 +81,7 @@ def train(
     sizes = MixerConfig(
         **asdict(SIZES[config.size]) | {"channels": len(how.channels), "classes": len(labels)}
     )
-    parted = _parted(bags, runs, sizes, config)
+    parted = parted_runs(bags, runs, sizes, config)
     kept = Fold(list(enumerate(runs)), [])
     if config.hold_out and parted.folds:
         kept = parted.folds[-1]
@@ -139,7 +98,7 @@ def train(
     router = uncalibrated(how.channels, how.rate_hz)
     outputs = []
     if labels and config.folds > 1 and not config.hold_out:
-        outputs = _cross_validated(parted, data, router.floors, config, folder, workers.first)
+        outputs = cross_validated(parted, data, router.floors, config, folder, workers.first)
     teacher = _fitted(data, router.floors, config.fit, folder, workers.first)
     if not workers.first:
         return None
@@ -172,7 +131,7 @@ def train(
     if kept.held_out and labels:
         outputs = [run_outputs(teacher, kept.held_out, labels)]
     if any(outputs):
-        artifact = _validated(artifact, outputs, _how(runs, parted, config), parted.notes)
+        artifact = with_scores(artifact, outputs, how_scored(runs, parted, config), parted.notes)
     elif config.folds > 1 and labels:
         told = {"scores": "none: the runs are too few or too short to hold any out"}
         artifact = replace(artifact, provenance=artifact.provenance | told)
@@ -184,57 +143,6 @@ def train(
     save_artifact(artifact, out)
     write_scores(artifact.metrics, artifact.model_id, folder / "scores.html")
     return artifact
-
-
-def _parted(bags: list[Path], runs: list[Run], sizes: MixerConfig, config: TrainingConfig) -> Split:
-    folds = max(config.folds, 2)
-    groups = groups_of(bags, runs, config.group, folds)
-    parted = split(runs, groups, folds, gap=sizes.window, fewest=3 if config.hold_out else 2)
-    rows = sizes.window + sizes.horizon
-    notes, kept = list(parted.notes), long_enough(parted.folds, rows)
-    if short := sum(len(run.values) <= rows for run in runs):
-        notes.append(f"{short} runs of {rows} rows or less are not scored")
-    if lost := len(parted.folds) - len(kept):
-        notes.append(f"{lost} folds are not scored: nothing longer than {rows} rows on either side")
-    return Split(kept, notes)
-
-
-def _how(runs: list[Run], parted: Split, config: TrainingConfig) -> str:
-    """What the scores are of, in a sentence."""
-    together = f"with one /{config.group}/" if config.group else "recorded one after another"
-    if config.hold_out:
-        held_out = len({number for number, _ in parted.folds[-1].held_out})
-        return f"{held_out} of {len(runs)} runs held out, those {together} not parted"
-    return (
-        f"{len(runs)} runs in {len(parted.folds)} folds, those {together} in one; every run called "
-        f"by a fit of {min(config.fold_steps, config.fit.steps)} steps without its fold, in full "
-        "precision; the model itself is fitted on all"
-    )
-
-
-def _cross_validated(
-    parted: Split,
-    data: TrainingData,
-    floors: tuple[float, ...],
-    config: TrainingConfig,
-    folder: Path,
-    shown: bool,
-) -> list[list[RunOutputs]]:
-    fit_config = replace(config.fit, steps=min(config.fold_steps, config.fit.steps))
-
-    def fit_fold(number: int, fold: Fold) -> Mixer:
-        windows = windows_of(runs_in(fold.training), data.labels, data.sizes)
-        with progress_bar(f"fold {number} of {len(parted.folds)}", fit_config.steps, shown) as bar:
-            checkpoint = folder / f"fold_{_digest(fold.training)}.safetensors"
-            return fit(windows, data.sizes, data.channels, floors, fit_config, bar, checkpoint)
-
-    return cross_validate(parted.folds, data.labels, fit_fold)
-
-
-def _digest(parts: Sequence[Part]) -> str:
-    """Of runs, so that a fold is not gone on with on others, some of which are to be scored."""
-    content = [(run.name, len(run.values)) for _, run in parts]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def _fitted(
@@ -254,17 +162,6 @@ def _fitted(
     return model
 
 
-def _validated(
-    artifact: Artifact, outputs: list[list[RunOutputs]], how: str, notes: list[str]
-) -> Artifact:
-    """With the scores of runs held out, and the filter of labels that is best for them."""
-    window, rate_hz = artifact.window, artifact.rate_hz
-    outputs = [fold for fold in outputs if fold]
-    found = validation(outputs, artifact.labels, window, rate_hz, how, notes)
-    metrics = artifact.metrics | {HELD_OUT: found.scores}
-    return replace(artifact, metrics=metrics, label_filter=found.label_filter)
-
-
 def _with_names(
     artifact: Artifact, training: list[Path], held_out: list[Path], how: Reading
 ) -> Artifact:
@@ -279,19 +176,3 @@ def _with_names(
         return named
     scores = evaluate_events(named, held_out, how)
     return replace(named, metrics=named.metrics | {"events": scores})
-
-
-def windows_of(runs: list[Run], labels: tuple[str, ...], sizes: MixerConfig) -> WindowSet:
-    """The windows of runs.
-
-    Raises:
-        BagError: all of them are too short.
-    """
-    windows = WindowSet(runs, labels, sizes.window, sizes.horizon)
-    if not len(windows):
-        rows = max((len(run.values) for run in runs), default=0)
-        raise BagError(
-            f"the longest recording has {rows} rows; a window and its forecast take "
-            f"{sizes.window + sizes.horizon}"
-        )
-    return windows

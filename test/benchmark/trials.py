@@ -24,7 +24,7 @@ from tao_lora_ros.training.fit import fit
 from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.quantize import observe
 from tao_lora_ros.training.steps import CALIBRATION_WINDOWS, impact_draws, steady_draws
-from tao_lora_ros.training.train import SIZES
+from tao_lora_ros.training.training_config import SIZES
 
 Number = tuple[str, str, str, float]  # subject, case, metric, value
 Say = Callable[[str], None]

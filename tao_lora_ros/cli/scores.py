@@ -1,0 +1,93 @@
+"""`tao-lora evaluate` and `info`: what a model is, and how good."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tao_lora_ros.cli.outputs import add_force, add_json, add_output, tell, written
+from tao_lora_ros.cli.training_data import add_model_arguments, opened, windowed
+from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, training_folder
+from tao_lora_ros.model.card import CARD, read_card
+from tao_lora_ros.model.conversion import mixer_of
+from tao_lora_ros.model.describe import describe
+from tao_lora_ros.report.score_tables import HELD_OUT, score_text, write_scores
+from tao_lora_ros.training.cross_validation import scores_of_runs
+from tao_lora_ros.training.dataset import label_names
+from tao_lora_ros.training.event_scores import score_lines
+from tao_lora_ros.training.held_out import hop_of, run_outputs
+from tao_lora_ros.training.name_events import evaluate_events
+from tao_lora_ros.training.recordings import Reading
+from tao_lora_ros.training.steps import evaluate_step
+from tao_lora_ros.training.teacher import FILE, load_teacher
+
+
+def add_score_parsers(subparsers: Any) -> None:
+    """Add the commands to the subparsers of `tao-lora`."""
+    evaluate = subparsers.add_parser("evaluate")
+    evaluate.set_defaults(run=_evaluate)
+    add_model_arguments(evaluate, writes=False)
+    evaluate.add_argument("--adapter", default="", help="named adapter instead of the model's own")
+    _add_html(evaluate)
+
+    info = subparsers.add_parser("info")
+    info.set_defaults(run=_info)
+    add_json(info)
+    add_force(info)
+    info.add_argument("model", type=Path, nargs="?", help="artifact folder (default: ours)")
+    _add_html(info)
+
+
+def _add_html(parser: ArgumentParser) -> None:
+    add_output(parser, "--html", metavar="FILE", help="write the tables as HTML")
+
+
+def _evaluate(options: Namespace) -> None:
+    artifact, how, bags = opened(options, options.adapter)
+    found: dict[str, Any] = {}
+    if artifact.model:
+        found = _window_scores(options, artifact, how, bags)
+    found["events"] = evaluate_events(artifact, bags, how)
+    tell(options, found, _score_lines(found))
+    if options.html:
+        with written(options.html) as page:
+            write_scores(found, f"{artifact.model_id} on {len(bags)} bags", page)
+
+
+def _window_scores(
+    options: Namespace, artifact: Artifact, how: Reading, bags: list[Path]
+) -> dict[str, Any]:
+    names = artifact.event_head.names if artifact.event_head else ()
+    runs, data = windowed(options, artifact, how, bags, (*artifact.labels, *names))
+    folder = training_folder(options.model)
+    teacher = load_teacher(folder, data.sizes) if (folder / FILE).exists() else None
+    student = mixer_of(artifact.network)
+    found: dict[str, Any] = evaluate_step(student, teacher, data)
+    if not artifact.labels or not label_names(runs):
+        return found
+    outputs = run_outputs(student, list(enumerate(runs)), artifact.labels)
+    hop_s = hop_of(artifact.window) / artifact.rate_hz
+    told = f"{len(bags)} bags, by {options.model} as it is, every half window, transient path"
+    by = artifact.label_filter
+    return found | {HELD_OUT: scores_of_runs(outputs, artifact.labels, by, hop_s, told)}
+
+
+def _info(options: Namespace) -> None:
+    folder = options.model or default_artifact()
+    artifact = load_artifact(folder)
+    tell_model(options, artifact, folder)
+    if options.html:
+        with written(options.html) as page:
+            write_scores(artifact.metrics, artifact.model_id, page)
+
+
+def tell_model(options: Namespace, artifact: Artifact, folder: Path) -> None:
+    """What a model is that was written, or its card as JSON."""
+    tell(options, read_card(folder / CARD), [describe(artifact), *_score_lines(artifact.metrics)])
+
+
+def _score_lines(metrics: Mapping[str, Any]) -> list[str]:
+    events = score_lines(metrics["events"]) if "events" in metrics else []
+    return [*filter(None, [score_text(metrics)]), *events]

@@ -1,0 +1,117 @@
+"""What `train` and its steps have in common: which bags, how they are read, and for which model."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from tao_lora_ros.bags.reader import WHOLE, bag_topics
+from tao_lora_ros.bags.rows import Run
+from tao_lora_ros.cli.arguments import (
+    MOST_RATE_HZ,
+    UsageError,
+    add_topic_argument,
+    expression,
+    number,
+)
+from tao_lora_ros.cli.commands import bags_in
+from tao_lora_ros.cli.outputs import add_force, add_json, add_output
+from tao_lora_ros.engine.settings import Settings, read_settings
+from tao_lora_ros.engine.sources import sources_of_model
+from tao_lora_ros.model.artifact import Artifact, load_artifact
+from tao_lora_ros.training.dataset import label_names, windows_of
+from tao_lora_ros.training.recordings import Reading, default_cache, read_runs
+from tao_lora_ros.training.steps import TrainingData
+
+
+def add_data_arguments(
+    parser: ArgumentParser, rate_hz: float | None = None, bags: str = "+"
+) -> None:
+    """Which bags, how they are labelled and read; with a default `rate_hz` also on which grid."""
+    parser.add_argument("bags", type=Path, nargs=bags, help="bags, or folders of bags")
+    add_topic_argument(parser)
+    parser.add_argument(
+        "--name-label",
+        type=expression,
+        default="",
+        metavar="REGEX",
+        help="a bag's label is this expression's first group in its name",
+    )
+    parser.add_argument(
+        "--label-topic", default="", help="a topic of strings, each the label from there on"
+    )
+    parser.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
+    parser.add_argument(
+        "--cache", type=Path, default=default_cache(), help="folder for aligned rows"
+    )
+    if rate_hz is not None:
+        rates = number(least=1.0, most=MOST_RATE_HZ)
+        parser.add_argument("--rate-hz", type=rates, default=rate_hz, help="grid rate")
+
+
+def add_model_arguments(parser: ArgumentParser, writes: bool = True) -> None:
+    """A trained model and the bags for it; where it `writes`, also the folder."""
+    parser.add_argument("model", type=Path, help="artifact folder that `train` wrote")
+    add_data_arguments(parser)
+    add_json(parser)
+    add_force(parser)
+    if writes:
+        what = "artifact folder to write (default: the same)"
+        add_output(parser, "--out", model=True, metavar="DIR", help=what)
+
+
+def reading_of(
+    options: Namespace, settings: Settings, rate_hz: float, part_s: tuple[float, float] = WHOLE
+) -> Reading:
+    """How the command line says that bags are read."""
+    return Reading(
+        settings,
+        rate_hz,
+        bag_topics(options.topic),
+        options.name_label,
+        options.label_topic,
+        options.cache,
+        part_s,
+    )
+
+
+def opened(options: Namespace, adapter: str = "") -> tuple[Artifact, Reading, list[Path]]:
+    """The model, how the bags are read for it, and these."""
+    artifact = load_artifact(options.model, adapter)
+    settings = (
+        read_settings(options.params_file)
+        if options.params_file
+        else sources_of_model(Settings(), artifact)
+    )
+    how = reading_of(options, settings, artifact.rate_hz)
+    if how.channels != artifact.channels:
+        raise UsageError(
+            f"{options.model} reads {', '.join(artifact.channels)}; the sources give "
+            f"{', '.join(how.channels)}"
+        )
+    return artifact, how, bags_in(options.bags)
+
+
+def loaded(options: Namespace, adapter: str = "") -> tuple[Artifact, TrainingData]:
+    """The model, and the bags as its windows: those of steady motion are the rows labelled free."""
+    artifact, how, bags = opened(options, adapter)
+    return artifact, windowed(options, artifact, how, bags, artifact.labels)[1]
+
+
+def windowed(
+    options: Namespace, artifact: Artifact, how: Reading, bags: list[Path], known: tuple[str, ...]
+) -> tuple[list[Run], TrainingData]:
+    """The runs of bags, and their windows.
+
+    Raises:
+        UsageError: a label is none of those `known`.
+    """
+    runs = read_runs(bags, how)
+    if unknown := set(label_names(runs)) - set(known):
+        raise UsageError(f"label '{min(unknown)}' is none of {options.model}'s: {', '.join(known)}")
+    sizes = artifact.network.config
+    windows = windows_of(runs, artifact.labels, sizes)
+    data = TrainingData(
+        artifact.channels, artifact.labels, sizes, windows, windows, windows, seed=0
+    )
+    return runs, data
