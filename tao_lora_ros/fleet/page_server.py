@@ -50,7 +50,8 @@ class FleetServer(LoopbackServer):
 
     def _page(self, nonce: str) -> str:
         data = fleet_data(list(self._bags.values()), self._events)
-        return page(self._title, asset("fleet.html"), data, ["fleet.js"], ["fleet.css"], nonce)
+        scripts, styles = ["loopback.js", "fleet.js"], ["fleet.css"]
+        return page(self._title, asset("fleet.html"), data, scripts, styles, nonce)
 
     def _routed(self, method: str, path: str, asked: Any) -> tuple[str, bytes]:
         url = urlsplit(path)

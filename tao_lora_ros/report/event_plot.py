@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tao_lora_ros.messages.results import Event
@@ -25,8 +26,19 @@ def plot_event(event: Event, title: str, store: Path, file: Path) -> None:
     """
     if file.suffix != ".html":
         raise StoreError(f"{file}: expected a name that ends in .html; its page prints as PDF")
-    record = RunRecord(
-        title=title,
+    provenance = {"store": f"{store}", "onset": f"{event.onset_ns} ns"} | of_software()
+    record = replace(event_run(event), title=title, provenance=provenance)
+    frames = ", ".join(f"{raw.source} in {raw.frame_id}" for raw in event.raw)
+    try:
+        file.write_text(run_page(record, f"0 s is the onset; {frames}", [], []), "utf-8")
+    except OSError as error:
+        raise StoreError(f"{file}: {error.strerror or error}") from error
+
+
+def event_run(event: Event) -> RunRecord:
+    """An event with its raw samples as a run of its own; seconds count from the onset."""
+    return RunRecord(
+        title="",
         start_ns=event.onset_ns,
         channels=tuple(name for raw in event.raw for name in raw.channels),
         signals={raw.source: Signal(raw.stamps_ns, raw.values) for raw in event.raw},
@@ -38,10 +50,4 @@ def plot_event(event: Event, title: str, store: Path, file: Path) -> None:
         model_version="",
         rejected={},
         contacts=[],
-        provenance={"store": f"{store}", "onset": f"{event.onset_ns} ns"} | of_software(),
     )
-    frames = ", ".join(f"{raw.source} in {raw.frame_id}" for raw in event.raw)
-    try:
-        file.write_text(run_page(record, f"0 s is the onset; {frames}", [], []), "utf-8")
-    except OSError as error:
-        raise StoreError(f"{file}: {error.strerror or error}") from error

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import struct
 import zlib
-from itertools import cycle
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tao_lora_ros.messages.results import Event
 from tao_lora_ros.preservation.event_record import EventRecord, StoreError
 from tao_lora_ros.preservation.message_types import message_types
 from tao_lora_ros.preservation.parquet import Row
-from tao_lora_ros.report.traces import AXES, decimate, title_of
-from tao_lora_ros.signal.source import axis_of, quantities
+from tao_lora_ros.report.event_plot import event_run
+from tao_lora_ros.report.run_data import run_data
 
 _IMAGE, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-_BUCKETS = 400
 _CHANNELS = {"mono8": 1, "rgb8": 3, "bgr8": 3}
 _MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 _LISTED = (
@@ -34,40 +30,17 @@ def listed(row: Row) -> dict[str, Any]:
 
 
 def details(record: EventRecord) -> dict[str, Any]:
-    """Signals in ms from the onset, and the times of the pictures of each camera."""
-    event = record.event
-    return {
-        "end_ms": (event.end_ns - event.onset_ns) * 1e-6,
-        "peak_ms": (event.peak_ns - event.onset_ns) * 1e-6,
-        "panels": _panels(event),
+    """The event as the page draws a run, from its onset on; when each camera's pictures came."""
+    return run_data(event_run(record.event)) | {
         "cameras": [
-            {"topic": topic.name, "times_ms": ((m.times_ns - event.onset_ns) * 1e-6).tolist()}
+            {
+                "topic": topic.name,
+                "times_ms": ((m.times_ns - record.event.onset_ns) * 1e-6).tolist(),
+            }
             for topic, m in record.received
             if topic.msgtype in (_IMAGE, _COMPRESSED)
         ],
     }
-
-
-def _panels(event: Event) -> list[dict[str, Any]]:
-    """Every quantity that is reported: its title, and each axis with name, colour, x and y."""
-    found = []
-    for raw in event.raw:
-        times_ms = (raw.stamps_ns - event.onset_ns) * 1e-6
-        for columns in quantities(raw.channels).values():
-            values, names = raw.values[:, columns], raw.channels[columns]
-            if np.isfinite(values).any():
-                lines = zip(names, values.T, cycle(AXES), strict=False)
-                traces = [_trace(name, times_ms, y, color) for name, y, color in lines]
-                found.append({"title": title_of(names[0]), "traces": traces})
-    return found
-
-
-def _trace(
-    name: str, times_ms: NDArray[np.floating], values: NDArray[np.floating], color: str
-) -> dict[str, Any]:
-    kept = decimate(values.astype(np.float64), _BUCKETS)
-    y = [float(f"{v:.6g}") if np.isfinite(v) else None for v in values[kept].tolist()]
-    return {"name": axis_of(name), "color": color, "x": times_ms[kept].round(3).tolist(), "y": y}
 
 
 def picture(record: EventRecord, topic: str, number: int) -> tuple[str, bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,7 +12,7 @@ from tao_lora_ros.preservation.event_labels import label_event, undo_label
 from tao_lora_ros.preservation.event_record import EventRecord, StoreError
 from tao_lora_ros.preservation.event_table import event_rows
 from tao_lora_ros.report.loopback import LoopbackServer, as_json
-from tao_lora_ros.report.page import asset
+from tao_lora_ros.report.page import asset, page
 from tao_lora_ros.report.review_data import details, listed, picture
 
 
@@ -31,9 +30,7 @@ class ReviewServer(LoopbackServer):
 
     def __init__(self, store: Path, port: int = 0) -> None:
         read_entries(store)
-        page = resources.files("tao_lora_ros.report").joinpath("review.html").read_text("utf-8")
-        page = page.replace("{style}", asset("style.css"))
-        super().__init__(lambda nonce: page.replace("{nonce}", nonce), self._routed, port)
+        super().__init__(_page, self._routed, port)
         self.store = store
         self.record = lru_cache(maxsize=2)(self._record)
 
@@ -75,3 +72,8 @@ class ReviewServer(LoopbackServer):
             raise StoreError('expected {"label": NAME} or {"undo": true}')
         (row,) = event_rows(self.store, [entry])
         return listed(row)
+
+
+def _page(nonce: str) -> str:
+    scripts = ["loopback.js", "review.js"]
+    return page("Review of events", asset("review.html"), {}, scripts, ["review.css"], nonce)

@@ -217,7 +217,9 @@ def _line(name: str, column: int) -> Channel:
 def lanes(record: RunRecord) -> list[dict[str, Any]]:
     """Stretches over time by what they are: from, to, colour, text, and the event's number."""
     names = {Kind.LASTING_CONTACT: "contacts"}
-    found: dict[str, list[list[Any]]] = {"route": _route(record), "events": []}
+    found: dict[str, list[list[Any]]] = {}
+    if record.inferences:
+        found |= {"route": _route(record), "events": []}
     for event in record.final_events:
         lane = found.setdefault(names.get(event.kind, "events"), [])
         text = f"{event.kind.text} {event.sequence} {event.label}".strip()

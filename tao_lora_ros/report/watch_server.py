@@ -30,7 +30,7 @@ class WatchServer(LoopbackServer):
 
     def _page(self, nonce: str) -> str:
         body = Template(asset("report.html")).substitute(title=self._title, subtitle="")
-        scripts, styles = ["report.js", "watch.js"], ["report.css"]
+        scripts, styles = ["loopback.js", "report.js", "watch.js"], ["report.css"]
         return page(self._title, body, {}, scripts, styles, nonce)
 
     def _routed(self, method: str, path: str, asked: Any) -> tuple[str, bytes]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import browser
+from browser import browser, check_paper, check_size
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
@@ -186,39 +186,11 @@ def test_a_quantity_can_be_put_away(page) -> None:
     assert page.evaluate(shown) == before
 
 
-def colors_in(page: Any) -> list[int]:
-    """How many colours each canvas of a signal has: an empty one has its paper and grid alone."""
-    return page.evaluate(
-        """() => { plots.redraw(true);
-        const colors = canvas => {
-          const {width, height} = canvas, g = canvas.getContext('2d');
-          return new Set(new Uint32Array(g.getImageData(0, 0, width, height).data.buffer)).size;
-        };
-        return [...document.querySelectorAll('.panel canvas')].map(colors); }"""
-    )
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_runs_over_and_nothing_is_empty(page, width: int, scheme: str) -> None:
-    page.set_viewport_size({"width": width, "height": 844})
-    page.emulate_media(color_scheme=scheme)
-    page.wait_for_function("() => plots.width === plots.place.clientWidth")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    over = "[...document.querySelectorAll('main *')].filter(e => e.getClientRects().length && "
-    over += f"e.getBoundingClientRect().right > {width + 1}).map(e => e.outerHTML.slice(0, 80))"
-    assert page.evaluate(over) == []
-    assert min(colors_in(page)) > 20
-    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert paper == {"light": "rgb(245, 247, 250)", "dark": "rgb(18, 22, 28)"}[scheme]
+    check_size(page, width, scheme)
 
 
 def test_paper_is_light_and_holds_every_plot(page) -> None:
-    page.emulate_media(color_scheme="dark")
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    page.emulate_media(media="print", color_scheme="dark")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert page.evaluate("plots.panels.every(p => p.plot && p.plot.width <= 700)")
-    assert not page.locator("#filters").is_visible()
-    page.evaluate("dispatchEvent(new Event('afterprint'))")
-    page.emulate_media(media="screen", color_scheme="light")
+    check_paper(page, "#filters")

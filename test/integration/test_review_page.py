@@ -10,7 +10,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
-from browser import browser
+from browser import browser, check_paper, check_size
 from event_records import MS, T0, event
 from pictures import camera, compressed
 
@@ -60,7 +60,7 @@ def page(filled: Path, chromium):
         opened.on("pageerror", lambda error: problems.append(str(error)))
         opened.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
         opened.goto(url)
-        opened.wait_for_selector("#panels svg")
+        opened.wait_for_selector(".panel canvas")
         yield opened
         assert problems == []
 
@@ -79,8 +79,10 @@ def test_foreign_texts_stay_texts(page) -> None:
 
 def test_signals_and_pictures_are_drawn(page) -> None:
     titled(page, "Event 1,")
-    assert page.locator("#panels svg").count() == 4
-    assert page.locator("#panels polyline").count() == 12
+    assert page.locator("#panels .panel").count() == 4 + 1  # and a bar for the event
+    drawn = page.evaluate("plots.panels.map(p => p.look().data.map(column => column.length))")
+    assert drawn[1:] == [[301] * 4] * 4  # every sample, and where it ends
+    assert page.evaluate("plots.view") == pytest.approx([-0.02, 0.279], abs=0.001)
     page.wait_for_function(
         "() => [...document.images].length == 2 && [...document.images].every(i => i.naturalWidth)"
     )
@@ -153,15 +155,24 @@ def test_list_is_sorted_and_filtered_by_keyboard(page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_it_without_scrolling_sideways(page, scheme: str) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.emulate_media(color_scheme=scheme)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert paper == {"light": "rgb(245, 247, 250)", "dark": "rgb(18, 22, 28)"}[scheme]
-    page.emulate_media(media="print")
-    assert not page.locator(".names").is_visible()
-    page.emulate_media(media="screen")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_runs_over_and_nothing_is_empty(page, width: int, scheme: str) -> None:
+    check_size(page, width, scheme)
+
+
+def test_paper_is_light_and_holds_every_plot(page) -> None:
+    check_paper(page, ".names")
+
+
+def test_another_event_leaves_nothing_of_the_last_one(page) -> None:
+    """Opened one after the other, each has its own plots, and the view is its whole."""
+    page.keyboard.press("+")
+    before = page.evaluate("plots.view")
+    for _ in range(3):
+        page.keyboard.press("j")
+    page.wait_for_function("() => plots && document.querySelectorAll('.panel canvas').length == 5")
+    assert page.evaluate("plots.view") != before
+    assert page.evaluate("plots.view") == page.evaluate("plots.whole")
 
 
 def test_without_the_token_nothing_is_said(filled: Path, chromium) -> None:
@@ -174,7 +185,7 @@ def test_without_the_token_nothing_is_said(filled: Path, chromium) -> None:
 
 def test_pixels_are_those_of_the_camera(page) -> None:
     page.evaluate("location.reload()")
-    page.wait_for_selector("#panels svg")
+    page.wait_for_selector(".panel canvas")
     page.wait_for_function("() => document.images[0]?.naturalWidth == 4")
     pixel = page.evaluate(
         """() => { const c = document.createElement('canvas'); c.width = 4; c.height = 3;

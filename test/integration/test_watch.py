@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import browser
+from browser import browser, check_paper, check_size
 from recordings import motion
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
@@ -105,8 +105,11 @@ def check_page(signals: SignalWatcher, messages: list) -> None:
         page.goto(server.url)
         page.wait_for_function("() => run && run.edges.length > 20")
         assert page.locator("#rows tr").count() == 2
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
         points, start_ms = drawn(page)
+        for width in (390, 1280):
+            for scheme in ("light", "dark"):
+                check_size(page, width, scheme)
+        check_paper(page, "#filters")
         server.shutdown()
     assert problems == []
     sent = [decode_wrench(m.data) for m in messages if m.source == 1]

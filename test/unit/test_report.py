@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tao_lora_ros.bags.labels import read_contacts
 from tao_lora_ros.bags.reader import BagError
@@ -20,7 +18,6 @@ from tao_lora_ros.messages.results import Event, Inference, Phase
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.report import report, run_data
 from tao_lora_ros.report.record import RunRecord, Signal
-from tao_lora_ros.report.traces import decimate
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
@@ -210,22 +207,6 @@ def test_empty_run_makes_a_page(record, tmp_path):
     )
     data = page_of(empty, tmp_path).data
     assert (data["events"], data["panels"], data["sources"]) == ([], [], {})
-
-
-@given(
-    count=st.integers(1, 5000),
-    buckets=st.integers(1, 300),
-    where=st.floats(0, 1, exclude_max=True),
-    height=st.sampled_from([-50.0, 50.0, float("nan")]),
-)
-def test_decimation_keeps_a_spike_of_one_sample(count, buckets, where, height):
-    values = np.random.default_rng(count).normal(size=count)
-    spike = int(where * count)
-    values[spike] = height
-    kept = decimate(values, buckets)
-    assert spike in kept
-    assert (np.diff(kept) > 0).all()
-    assert len(kept) <= 3 * buckets
 
 
 def test_a_hole_breaks_the_line(record):

@@ -69,9 +69,8 @@ async function report(event, row) {
   const tab = window.open("about:blank");  // in the click: later it would be a pop-up
   row.classList.add("busy");
   const nonce = document.querySelector("script[nonce]").nonce;
-  const answer = await fetch(`/events/${event.number}?nonce=${encodeURIComponent(nonce)}`,
-    { headers: { "X-Token": location.hash.slice(1) } }).then(got => got.json())
-    .catch(error => ({ error: String(error) }));
+  const answer = await ask(`/events/${event.number}?nonce=${encodeURIComponent(nonce)}`)
+    .then(got => got.json()).catch(error => ({ error: error.message }));
   row.classList.remove("busy");
   if (answer.error) {
     if (tab) tab.close();

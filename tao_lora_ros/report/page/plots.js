@@ -171,6 +171,12 @@ class Panel {
         g.fillRect(X(from), top + height - foot, Math.max(X(to) - X(from), px), foot);
       }
     }
+    g.globalAlpha = 0.7;
+    for (const e of this.run.events) {
+      if (e.peak < a || e.peak > b || X(e.to) - X(e.from) < 12 * px) continue;
+      g.fillStyle = e.color;
+      g.fillRect(X(e.peak) - px / 2, top, px, height);
+    }
     g.globalAlpha = 1;
   }
   tell() {
@@ -246,7 +252,8 @@ class Plots {
     this.view = [...this.whole];
     this.width = Math.max(place.clientWidth, 200);
     this.panels = [...(lanes ? [new Lanes(this)] : []), ...run.panels.map(panel => new Panel(this, panel))];
-    const seen = new IntersectionObserver(entries => {
+    this.closing = new AbortController();
+    const {signal} = this.closing, seen = new IntersectionObserver(entries => {
       for (const {target, isIntersecting} of entries) {
         const panel = this.panels.find(p => p.figure === target);
         if (panel) panel.visible = isIntersecting;
@@ -254,12 +261,20 @@ class Plots {
       this.redraw();
     }, {rootMargin: "400px"});
     for (const panel of this.panels) { place.append(panel.figure); seen.observe(panel.figure); }
-    new ResizeObserver(() => this.resize(place.clientWidth)).observe(place);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.show(...this.view));
+    const sized = new ResizeObserver(() => this.resize(place.clientWidth));
+    sized.observe(place);
+    signal.addEventListener("abort", () => { seen.disconnect(); sized.disconnect(); });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.show(...this.view), {signal});
     // Paper is light, and has a width of its own.
-    addEventListener("beforeprint", () => { document.documentElement.dataset.paper = ""; this.resize(680, true); });
-    addEventListener("afterprint", () => { delete document.documentElement.dataset.paper; this.resize(place.clientWidth, true); });
+    addEventListener("beforeprint", () => { document.documentElement.dataset.paper = ""; this.resize(680, true); }, {signal});
+    addEventListener("afterprint", () => { delete document.documentElement.dataset.paper; this.resize(place.clientWidth, true); }, {signal});
     this.touch();
+  }
+  close() {
+    this.closing.abort();
+    for (const panel of this.panels) panel.plot?.destroy();
+    this.panels = [];
+    this.place.replaceChildren();
   }
   grown() {
     const edges = unpacked(this.run, "edges", Float64Array), last = Math.max(this.run.end, edges[edges.length - 1] ?? 0);
@@ -297,12 +312,12 @@ class Plots {
   }
   // One finger moves along, two zoom; up and down scrolls the page.
   touch() {
-    const fingers = new Map(), time = x => {
+    const {signal} = this.closing, fingers = new Map(), time = x => {
       const over = this.panels.find(p => p.plot && !p.figure.hidden).plot.over.getBoundingClientRect();
       return this.view[0] + (x - over.left) / over.width * (this.view[1] - this.view[0]);
     };
-    this.place.addEventListener("pointerdown", e => { if (e.pointerType === "touch") fingers.set(e.pointerId, e.clientX); });
-    for (const end of ["pointerup", "pointercancel", "pointerleave"]) this.place.addEventListener(end, e => fingers.delete(e.pointerId));
+    this.place.addEventListener("pointerdown", e => { if (e.pointerType === "touch") fingers.set(e.pointerId, e.clientX); }, {signal});
+    for (const end of ["pointerup", "pointercancel", "pointerleave"]) this.place.addEventListener(end, e => fingers.delete(e.pointerId), {signal});
     this.place.addEventListener("pointermove", e => {
       if (!fingers.has(e.pointerId)) return;
       const before = [...fingers.values()];
@@ -313,12 +328,12 @@ class Plots {
         const width = v => Math.max(Math.abs(v[1] - v[0]), 10);
         this.zoom(width(before) / width(now), time((now[0] + now[1]) / 2));
       }
-    });
-    this.place.addEventListener("dblclick", () => this.all());
+    }, {signal});
+    this.place.addEventListener("dblclick", () => this.all(), {signal});
     this.place.addEventListener("wheel", e => {
       if (!e.ctrlKey && !e.shiftKey) return;
       e.preventDefault();
       this.zoom(e.deltaY + e.deltaX > 0 ? 1.25 : 0.8, time(e.clientX));
-    }, {passive: false});
+    }, {passive: false, signal});
   }
 }

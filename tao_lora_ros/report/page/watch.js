@@ -1,14 +1,9 @@
 "use strict";
 // The page of a running node: the report's, to which a piece is added every second.
-const token = location.hash.slice(1), KEPT_S = 600, SHOWN_S = 30;
+const KEPT_S = 600, SHOWN_S = 30;
 link = () => {};  // the address holds the token
 let last = 0, epoch = null, following = true;
 
-async function ask(path) {
-  const answer = await fetch(path, {headers: {"X-Token": token}});
-  if (answer.ok) return answer.json();
-  throw new Error(answer.status === 403 ? "open the whole address that the command printed" : await answer.text());
-}
 function joined(old, text, drop = 0) {
   const more = unpacked({text}, "text", old.constructor), all = new old.constructor(old.length - drop + more.length);
   all.set(old.subarray(drop)); all.set(more, old.length - drop);
@@ -66,10 +61,10 @@ function follow(on) {
 }
 async function round() {
   try {
-    const state = await ask(`/pieces?after=${last}`);
+    const state = await (await ask(`/pieces?after=${last}`)).json();
     if (epoch === null || state.epoch !== epoch || state.first > last + 1 && last) {
       if (epoch !== null) { location.reload(); return; }
-      const head = await ask("/run");
+      const head = await (await ask("/run")).json();
       if (!head.sources.length || !state.last) { at("samples").textContent = "waiting for the node"; setTimeout(round, 500); return; }
       epoch = head.epoch;
       begin(empty(head, {...state, pieces: []}));
