@@ -35,6 +35,7 @@ from tao_lora_ros.msg import EventSamples, Inference, TransientEvent
 from tao_lora_ros.ros.distro import LOCAL_ONLY
 
 TIMEOUT_S = 30.0
+START_S = 120.0  # a node imports and compiles first: beside other load that has taken over 30 s
 INPUTS = (("imu", Imu), ("wrench", WrenchStamped))
 DEEP = QoSProfile(depth=20_000, reliability=ReliabilityPolicy.RELIABLE)
 EVENTS = QoSProfile(
@@ -149,7 +150,7 @@ class Wire:
                 publisher.publish(PROBE)
             return all(f"refused: {name}: " in process.log[before:] for name in self._names)
 
-        self.until(heard, "node on the graph")
+        self.until(heard, "node on the graph", START_S)
 
     def play(self, messages: Iterable[Message], rate: float = 3.0) -> None:
         """Publish in this order, each when it is due; wait until the node has dealt with all."""

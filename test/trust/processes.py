@@ -19,12 +19,11 @@ from tao_lora_ros.preservation.event_verify import verify
 _POST_ROLL_S = 0.1
 _HANDED_OVER_S = _POST_ROLL_S + 0.4  # after the event's end was heard of, at the latest
 _QUICK = f"post_roll_s:={_POST_ROLL_S}"
-_KILL_S = 12.0  # a kill of the node and its new start take about so long
+_KILLS_A_STORE = 20  # then a fresh one: every event is checked after every kill
 
 
 def rows(wire: Wire, folder: Path, seconds: float) -> Iterator[Row]:
-    """Kills for so many seconds, and each other fault once."""
-    yield kill_node(wire, folder, kills=max(2, round(seconds / _KILL_S)))
+    """Kills of the writer for so many seconds, and each other fault once."""
     yield kill_writer(wire, folder, kills=max(4, round(seconds / 4)))
     yield from stop_and_join(wire, folder)
     yield two_nodes_on_a_store(wire, folder)
@@ -32,31 +31,43 @@ def rows(wire: Wire, folder: Path, seconds: float) -> Iterator[Row]:
 
 
 def kill_node(wire: Wire, folder: Path, kills: int) -> Row:
-    """SIGKILL at random, and a new node on the same store."""
-    row, store = Row("kill -9 of the node", injected=kills), folder / "killed_node"
-    expected: set[int] = set()
-    worst_s = 0.0
-    for kill in range(kills):
-        with node(wire, folder / "kill.log", f"store:={store}", _QUICK) as live:
-            live.random.seed(kill)
-            live.now_ns += kill * 60_000_000_000
-            worst_s = max(worst_s, live.recovered_s() or TIMEOUT_S)
-            live.strike(3.0, (0.5, 1.5, 2.5))
-            due = time.monotonic() + live.random.uniform(0.0, 1.0)
-            wire.spin_until(due)
-            live.process.child.send_signal(signal.SIGKILL)
-            live.process.child.wait()
-            wire.spin_for(0.3)
-            expected |= {ns for ns, heard in live.ended.items() if heard + _HANDED_OVER_S < due}
-        _until_free(store)
-        kept = {entry.onset_ns for entry in read_entries(store)}
-        row.lost = len(expected - kept)
-        row.check(not row.lost, f"{row.lost} events that were handed over are not kept")
-        row.check(verify(store)[1] == [], f"damage: {verify(store)[1]}")
-    row.used, row.recovered_s = len(expected), worst_s
-    row.said = f"{len(kept)} events kept, all verified"
-    row.check(len(expected) >= kills, f"only {len(expected)} events to lose")
+    """SIGKILL at random, and a new node on the same store; `kills.txt` tells how far it is."""
+    row = Row("kill -9 of the node", injected=kills)
+    kept, row.recovered_s = 0, 0.0
+    for first in range(0, kills, _KILLS_A_STORE):
+        store, expected = folder / f"killed_node_{first}", set[int]()
+        for kill in range(first, min(first + _KILLS_A_STORE, kills)):
+            handed_over, recovered_s = _kill_one(wire, folder / "kill.log", store, kill)
+            expected |= handed_over
+            row.recovered_s = max(row.recovered_s, recovered_s)
+            events = {entry.onset_ns for entry in read_entries(store)}
+            missing, damage = expected - events, verify(store)[1]
+            row.check(not missing, f"kill {kill}: events handed over are not kept: {missing}")
+            row.check(not damage, f"kill {kill}: damage: {damage}")
+            told = f"{kill + 1} kills, {row.used + len(expected)} events handed over, {row.wrong}"
+            (folder / "kills.txt").write_text(f"{told}\n")
+        row.used += len(expected)
+        row.lost += len(missing)
+        kept += len(events)
+    row.said = f"{kept} events kept, all verified"
+    row.check(row.used >= kills, f"only {row.used} events to lose")
     return row
+
+
+def _kill_one(wire: Wire, log: Path, store: Path, kill: int) -> tuple[set[int], float]:
+    """Kill a node amid events; which were surely handed over, and how soon it was there."""
+    with node(wire, log, f"store:={store}", _QUICK) as live:
+        live.random.seed(kill)
+        live.now_ns += kill * 60_000_000_000
+        recovered_s = live.recovered_s() or TIMEOUT_S
+        live.strike(3.0, (0.5, 1.5, 2.5))
+        due = time.monotonic() + live.random.uniform(0.0, 1.0)
+        wire.spin_until(due)
+        live.process.child.send_signal(signal.SIGKILL)
+        live.process.child.wait()
+        wire.spin_for(0.3)
+    _until_free(store)
+    return {ns for ns, heard in live.ended.items() if heard + _HANDED_OVER_S < due}, recovered_s
 
 
 def _until_free(store: Path) -> None:

@@ -10,7 +10,7 @@ import argparse
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from trust import (
@@ -32,10 +32,14 @@ from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
 
-Family = Callable[[Wire, Path, float], Iterator[Row]]
+Family = Callable[[Wire, Path, float], Iterable[Row]]
+KILL_S = 12.0  # a kill of the node and its new start take about so long
 FAMILIES: dict[str, Family] = {
     "samples": lambda wire, folder, _: samples.rows(wire, folder),
     "graph": lambda wire, folder, _: graph.rows(wire, folder),
+    "kills": lambda wire, folder, seconds: [
+        processes.kill_node(wire, folder, max(2, round(seconds / KILL_S)))
+    ],
     "processes": processes.rows,
     "resources": resources.rows,
     "lifecycle": lifecycle.rows,
@@ -50,9 +54,12 @@ FAMILIES: dict[str, Family] = {
 def main() -> int:
     """Run the families asked for, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("families", nargs="*", default=[*FAMILIES], metavar="FAMILY")
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help=", ".join(FAMILIES))
     parser.add_argument("--seconds", type=float, default=30.0, help="of what has no end of its own")
+    parser.add_argument("--kills", type=int, help="kill the node so often, and no more")
     options = parser.parse_args()
+    if options.kills:
+        options.families, options.seconds = ["kills"], options.kills * KILL_S
     folder = Path("out/trust").resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -60,7 +67,7 @@ def main() -> int:
     Pipeline(Settings(), load_artifact(default_artifact())).warm()
     begun, failures = time.monotonic(), 0
     print(*HEAD, sep="\n", flush=True)
-    for name in options.families:
+    for name in options.families or FAMILIES:
         wire = open_wire()
         try:
             failures += show(FAMILIES[name](wire, folder, options.seconds))
