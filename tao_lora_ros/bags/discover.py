@@ -12,7 +12,7 @@ from typing import Any
 
 from rosbags.highlevel import AnyReader
 
-from tao_lora_ros.bags.reader import BagError, open_bag
+from tao_lora_ros.bags.opening import BagError, open_bag
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import with_sources
 from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, JOINT_STATE, WRENCH

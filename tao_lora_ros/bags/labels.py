@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import pairwise
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
-from rosbags.highlevel import AnyReader
-from rosbags.typesys import Stores, get_typestore
-
-from tao_lora_ros.bags.reader import BagError
+from tao_lora_ros.bags.opening import BagError, damage, open_bag
 from tao_lora_ros.bags.text_files import csv_rows
+from tao_lora_ros.bags.unread import Unread, counts_in, told
 from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.preservation.parquet import Row
@@ -31,22 +30,23 @@ def topic_labels(bag: Path, topic: str) -> list[LabelSpan]:
         BagError: the bag cannot be read, or has no such topic of strings.
     """
     reader: Any  # messages are of types made at run time
-    try:
-        with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
-            chosen = [c for c in reader.connections if (c.topic, c.msgtype) == (topic, STRING)]
-            if not chosen:
-                there = ", ".join(sorted(f"{c.topic} ({c.msgtype})" for c in reader.connections))
-                there = shown(there, MOST_LINE)
-                raise BagError(f"{bag}: no topic {topic} of type {STRING}; there are: {there}")
+    with closing(open_bag(bag)) as reader:
+        chosen = [c for c in reader.connections if (c.topic, c.msgtype) == (topic, STRING)]
+        if not chosen:
+            there = ", ".join(sorted(f"{c.topic} ({c.msgtype})" for c in reader.connections))
+            there = shown(there, MOST_LINE)
+            raise BagError(f"{bag}: no topic {topic} of type {STRING}; there are: {there}")
+        try:
             said = [
                 ((log_ns - reader.start_time) * 1e-9, reader.deserialize(raw, STRING).data)
                 for _, log_ns, raw in reader.messages(connections=chosen)
             ]
-            end_s = reader.duration * 1e-9
-    except BagError:
-        raise
-    except Exception as error:  # rosbags reports damage by whatever its parsing stumbled on
-        raise BagError(f"{bag}: not a readable bag: {error}") from error
+            held = counts_in(bag, reader)[topic]
+        except Exception as error:  # rosbags reports damage by whatever its parsing stumbled on
+            raise BagError(damage(bag, "damaged bag", error)) from error
+        end_s = reader.duration * 1e-9
+    if len(said) < held:  # a label would hold for longer than it does
+        raise BagError(told(bag, [Unread(topic, len(said), held)]))
     stretches = pairwise([*said, (end_s, "")])
     return [LabelSpan(start, end, label) for (start, label), (end, _) in stretches if label]
 

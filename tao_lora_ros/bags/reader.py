@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.typesys import Stores, get_typestore
 
-from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.bags.opening import BagError, damage, open_bag
+from tao_lora_ros.bags.unread import Unread, counts_in, told
 from tao_lora_ros.messages.router_state import STATE_TOPIC, STATE_TYPE, state_from
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.preservation.event_record import Topic
 from tao_lora_ros.signal.cdr import DecodeError
 from tao_lora_ros.signal.source import SourceConfig
 
-_METADATA = "metadata.yaml"
-_EXPECTED = "expected a ROS 2 bag's folder, an .mcap or .db3 file, or a ROS 1 .bag file"
-_DATA = ("*.db3", "*.mcap")  # of a ROS 2 bag's folder
 WHOLE = (0.0, inf)  # from when to when of a bag, in seconds from its first message
-
-
-class BagError(TaoLoraError):
-    """The bag cannot be read, or lacks a topic; the text names the bag and what is wrong."""
 
 
 def bag_topics(pairs: Iterable[str]) -> dict[str, str]:
@@ -43,74 +38,9 @@ def bag_topics(pairs: Iterable[str]) -> dict[str, str]:
     return topics
 
 
-def open_bag(path: Path) -> AnyReader:
-    """An opened reader of a ROS 1 or ROS 2 bag; close it.
-
-    Raises:
-        BagError: the bag is missing, cut short, or not a bag.
-    """
-    if not path.exists():
-        raise BagError(f"{path}: no such bag")
-    if path.is_dir() and not _is_bag(path):
-        bags = [entry for entry in within(path) if _is_bag(entry)]
-        found = f"a folder of {len(bags)} bags; name one, such as {bags[0]}" if bags else ""
-        raise BagError(f"{path}: {found or f'no bag in this folder, {_EXPECTED}'}")
-    for file in path.iterdir() if path.is_dir() else [path]:
-        if file.exists() and not (file.is_file() or file.is_dir()):  # a FIFO would be waited for
-            raise BagError(f"{file}: not a regular file")
-    files = _data_files(path)
-    try:
-        if len(files) == 1 and not (path / _METADATA).exists():
-            return _opened(files)
-        try:
-            return _opened([path])
-        except AnyReaderError as error:
-            # Files that somebody renamed are not those that metadata.yaml names.
-            if "files are missing" not in str(error) or not files:
-                raise
-            return _opened(files)
-    except Exception as error:
-        raise BagError(_damage(path, "not a readable bag", error)) from error
-
-
-def within(folder: Path) -> list[Path]:
-    """What may be bags in a folder that is none itself."""
-    if not folder.is_dir() or _is_bag(folder):
-        return []
-    return [e for e in sorted(folder.iterdir()) if e.is_dir() or e.suffix == ".bag"]
-
-
-def _is_bag(path: Path) -> bool:
-    return path.suffix == ".bag" or (path / _METADATA).exists() or bool(_data_files(path))
-
-
-def _data_files(folder: Path) -> list[Path]:
-    return sorted(file for pattern in _DATA for file in folder.glob(pattern))
-
-
-def _damage(path: Path, what: str, error: Exception) -> str:
-    """What is wrong with a bag, and the tool that may mend it.
-
-    rosbags reports a damaged file by whatever its parsing stumbled on.
-    """
-    said = _one_line(error)
-    file = next(iter(_data_files(path)), path)
-    remedies = {
-        ".bag": f"rosbag reindex {path}",
-        ".mcap": f"mcap recover {file} -o recovered.mcap",
-        ".db3": f"sqlite3 {file} .recover | sqlite3 recovered.db3",
-    }
-    remedy = remedies.get(file.suffix)
-    if path.is_dir() and "metadata" in said:
-        remedy = f"ros2 bag reindex {path}"
-    return f"{path}: {what}: {said}; {f'to mend it: {remedy}' if remedy else _EXPECTED}"
-
-
-def _opened(paths: Sequence[Path]) -> AnyReader:
-    reader = AnyReader(paths, default_typestore=get_typestore(Stores.ROS2_JAZZY))
-    reader.open()
-    _check_metadata(reader)
-    return reader
+@cache
+def _warn(text: str) -> None:
+    logging.getLogger(__name__).warning(text)
 
 
 class BagReader:
@@ -125,6 +55,10 @@ class BagReader:
         topics: bag topic by source name, where it is not obvious.
         part_s: from when to when, in seconds from the first message, by the log's time.
 
+    Attributes:
+        unread: topics that gave fewer messages than the bag holds by its own count; known once all
+            are read, of a whole bag.
+
     Raises:
         BagError: the bag is missing, cut short, not a bag, or lacks a source's topic.
     """
@@ -138,6 +72,7 @@ class BagReader:
     ) -> None:
         self._part_s = part_s
         self.path = path
+        self.unread: list[Unread] = []
         self._sources = list(sources)
         self._overrides = dict(topics or {})
         self._store = get_typestore(Stores.ROS2_JAZZY)
@@ -231,13 +166,13 @@ class BagReader:
             for _, _, data in self._reader.messages(connections=found) if found else ():
                 yield state_from(bytes(data))
         except Exception as error:
-            raise BagError(_damage(self.path, "damaged bag", error)) from error
+            raise BagError(damage(self.path, "damaged bag", error)) from error
 
     def messages(self) -> Iterator[tuple[int, int, bytes]]:
         """Yield source number, log time (ns) and CDR bytes, in recorded order.
 
         Raises:
-            BagError: the bag is damaged further in.
+            BagError: the bag is damaged further in, or gives none of the messages that it holds.
         """
         index = {topic: i for i, topic in enumerate(self._connections)}
         chosen = [c for c in self._reader.connections if c.topic in index]
@@ -246,15 +181,42 @@ class BagReader:
         begin_ns = first_ns + round(begin_s * 1e9)
         end_ns = None if end_s == inf else first_ns + round(end_s * 1e9)
         messages = self._reader.messages(connections=chosen, start=begin_ns, stop=end_ns)
+        read = [0] * len(index)
         while True:
             try:
                 connection, log_ns, raw = next(messages)
-                data = raw if self._reader.is2 else self._cdr(raw, connection.msgtype)
+                data = bytes(raw if self._reader.is2 else self._cdr(raw, connection.msgtype))
             except StopIteration:
-                return
+                break
             except Exception as error:
-                raise BagError(_damage(self.path, "damaged bag", error)) from error
-            yield index[connection.topic], log_ns, bytes(data)
+                raise BagError(damage(self.path, "damaged bag", error)) from error
+            source = index[connection.topic]
+            read[source] += 1
+            yield source, log_ns, data
+        if self._part_s == WHOLE:
+            self._compare(read)
+
+    def _compare(self, read: Sequence[int]) -> None:
+        """Look for what the bag holds and did not give."""
+        try:
+            held = counts_in(self.path, self._reader)
+        except Exception as error:
+            raise BagError(damage(self.path, "damaged metadata", error)) from error
+        pairs = zip(self._connections, read, strict=True)
+        found = [Unread(topic, count, held.get(topic, 0)) for topic, count in pairs]
+        self.unread = [topic for topic in found if topic.read < topic.expected]
+        if self.unread and not sum(read):
+            raise BagError(told(self.path, self.unread))
+
+    @property
+    def damage(self) -> str:
+        """What could not be read, and what may mend it; empty where nothing is known of that."""
+        return told(self.path, self.unread) if self.unread else ""
+
+    def warn(self) -> None:
+        """Log the damage, once a process, where there is no other place for it."""
+        if self.unread:
+            _warn(self.damage)
 
     def first_stamp_ns(self) -> int:
         """Stamp of the first message that has one: what labels count from.
@@ -284,17 +246,3 @@ class BagReader:
         trace: TracebackType | None,
     ) -> None:
         self._reader.close()
-
-
-def _check_metadata(reader: AnyReader) -> None:
-    """Refuse a metadata.yaml with other types than its numbers and names have; nobody else does."""
-    numbers = [reader.duration, reader.start_time, *(c.msgcount for c in reader.connections)]
-    names = [name for c in reader.connections for name in (c.topic, c.msgtype)]
-    for values, kind, expected in ((numbers, int, "a whole number"), (names, str, "a name")):
-        for value in values:
-            if type(value) is not kind:
-                raise ValueError(f"its metadata say {value!r}, expected {expected}")
-
-
-def _one_line(error: BaseException) -> str:
-    return shown(" ".join(str(error).split()) or type(error).__name__, MOST_LINE)

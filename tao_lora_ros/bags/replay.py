@@ -8,6 +8,7 @@ from typing import Any
 
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.result_bag import ResultBag
+from tao_lora_ros.bags.unread import Unread
 from tao_lora_ros.contact.contact_model import told
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
@@ -39,7 +40,8 @@ class Chosen:
 class Replay:
     """What a bag gave; `events` holds both phases, `kept` what was received around each.
 
-    `loads` are there where parameter `contact_wrench_hz` is above 0.
+    `loads` are there where parameter `contact_wrench_hz` is above 0; `unread` and `damage` tell
+    what the bag holds and did not give.
     """
 
     first_stamp_ns: int = 0
@@ -48,6 +50,8 @@ class Replay:
     events: list[Event] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     loads: list[ContactLoad] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    damage: str = ""
 
     def take(self, results: Iterable[Result]) -> None:
         """Keep what a message brought."""
@@ -113,6 +117,7 @@ def replay(
             out.tell(results)
         if count % 1000 == 0:
             progress(count)
+    result.unread, result.damage = reader.unread, reader.damage
     results = pipeline.flush()
     result.take(results)
     if out:
@@ -138,8 +143,9 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
         "paths": {"steady": counts.steady, "transient": counts.transient},
         "duty": counts.duty,
         "rejected": dict(pipeline.intake.rejected),
+        "unread": {u.topic: {"read": u.read, "expected": u.expected} for u in result.unread},
         "sources": {account.name: _account_row(account) for account in pipeline.intake.accounts},
-        "notices": [f"{name}: {text}" for name, text in notices_of(pipeline)],
+        "notices": notices_of(result, pipeline),
         "glitches": dict(pipeline.glitches),
         "jumps": dict(pipeline.jumps),
         "contacts_of_walking": counts.contacts_of_walking,
@@ -158,8 +164,13 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
-def notices_of(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
-    """Source and text of all that a user should know of the input and what is found in it."""
+def notices_of(result: Replay, pipeline: Pipeline) -> list[str]:
+    """All that a user should know of the input and what is found in it."""
+    of_sources = [f"{name}: {text}" for name, text in _notices_of(pipeline)]
+    return [result.damage, *of_sources] if result.damage else of_sources
+
+
+def _notices_of(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     for source, account in zip(pipeline.intake.sources, pipeline.intake.accounts, strict=True):
         name = account.name
         yield from ((name, text) for text in source.notices)

@@ -97,6 +97,7 @@ def read_rows(
             for row in ready:
                 for released in glitches.push(row):
                     yield part_s[0] + (released.time_ns - first_ns) * 1e-9, released.values
+        reader.warn()
     if not rows:
         raise BagError(f"{bag}: no usable message")
     for account in intake.accounts:

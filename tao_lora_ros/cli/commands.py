@@ -15,7 +15,8 @@ from rich.progress import Progress, TaskID
 from tao_lora_ros.bags.discover import sources_in
 from tao_lora_ros.bags.expectation import differences, read_expected
 from tao_lora_ros.bags.labels import labels_file
-from tao_lora_ros.bags.reader import BagReader, bag_topics, within
+from tao_lora_ros.bags.opening import within
+from tao_lora_ros.bags.reader import BagReader, bag_topics
 from tao_lora_ros.bags.replay import replay, summary
 from tao_lora_ros.bags.result_bag import ResultBag
 from tao_lora_ros.cli.arguments import DIFFERENT, UsageError, part_of

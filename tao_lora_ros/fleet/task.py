@@ -167,7 +167,7 @@ def _replayed(how: How, bag: Bag, path: Path, content: str) -> tuple[Row, dict[s
         "unused": sum(account.unused.total() for account in accounts),
         "inferences": rows.counts["inferences"],
         "events": rows.counts["events"],
-        "notices": [*chosen.notices, *(f"{name}: {text}" for name, text in notices_of(pipeline))],
+        "notices": [*chosen.notices, *notices_of(rows, pipeline)],
         "settings_sha256": settings_sha256(chosen.settings, chosen.topics),
         "artifact_sha256": artifact_sha256(artifact),
         "model": f"{artifact.model_id} {artifact.version}",

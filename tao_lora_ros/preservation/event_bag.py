@@ -127,7 +127,9 @@ def count_and_read(folder: Path) -> tuple[int, EventRecord]:
             for connection, time_ns, data in reader.messages():
                 found[connection.id].append((time_ns, bytes(data)))
             topics = {connection.id: Topic.of(connection) for connection in reader.connections}
-            count = sum(map(len, found.values()))
+            count, held = sum(map(len, found.values())), reader.message_count
+            if count < held:
+                raise ValueError(f"{count} of {held} messages read")
             # Ours come last. An earlier version's samples were in the event.
             own = {topic.msgtype: id for id, topic in topics.items() if topic.msgtype in OWN_TYPES}
             published = [(topics[id], found.pop(id)[0][1]) for id in own.values()]

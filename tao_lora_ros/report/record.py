@@ -181,7 +181,7 @@ def record_replay(
         model_version=artifact.version,
         rejected=pipeline.intake.rejected,
         contacts=[c for c in read_contacts(bag) if part_s[0] <= c.start_s <= part_s[1]],
-        notes=_notes(pipeline),
+        notes=_notes(pipeline) | ({"Not read": result.damage} if result.damage else {}),
         provenance=of_recording(bag, result.first_stamp_ns, read, part_s)
         | of_model(pipeline.settings, artifact)
         | of_settings(pipeline.settings)

@@ -123,6 +123,7 @@ def _publish(reader: BagReader, publishers: list[Any], rate: float, ticker: Any)
             count += 1
             if count % 100 == 0:
                 bar.update(task, completed=count)
+    reader.warn()
     return count
 
 

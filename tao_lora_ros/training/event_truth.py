@@ -55,6 +55,7 @@ def events_in(bag: Path, artifact: Artifact, how: Reading) -> list[Found]:
     sources = source_configs(how.settings)
     with BagReader(bag, sources, how.topics, how.part_s) as reader:
         result = replay(reader, pipeline)
+        reader.warn()
     lags_ns = pipeline.intake.lags_ns
     onsets = {e.sequence: e for e in result.events if e.phase is Phase.ONSET}
     found = []

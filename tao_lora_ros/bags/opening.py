@@ -1,0 +1,107 @@
+"""Open a ROS 1 or ROS 2 bag, or say what is wrong with it and what may mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.typesys import Stores, get_typestore
+
+from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.messages.texts import MOST_LINE, shown
+
+_EXPECTED = "expected a ROS 2 bag's folder, an .mcap or .db3 file, or a ROS 1 .bag file"
+METADATA = "metadata.yaml"
+_DATA = ("*.db3", "*.mcap")  # of a ROS 2 bag's folder
+
+
+class BagError(TaoLoraError):
+    """The bag cannot be read, or lacks a topic; the text names the bag and what is wrong."""
+
+
+def open_bag(path: Path) -> AnyReader:
+    """An opened reader of a ROS 1 or ROS 2 bag; close it.
+
+    Raises:
+        BagError: the bag is missing, cut short, or not a bag.
+    """
+    if not path.exists():
+        raise BagError(f"{path}: no such bag")
+    if path.is_dir() and not _is_bag(path):
+        bags = [entry for entry in within(path) if _is_bag(entry)]
+        found = f"a folder of {len(bags)} bags; name one, such as {bags[0]}" if bags else ""
+        raise BagError(f"{path}: {found or f'no bag in this folder, {_EXPECTED}'}")
+    for file in path.iterdir() if path.is_dir() else [path]:
+        if file.exists() and not (file.is_file() or file.is_dir()):  # a FIFO would be waited for
+            raise BagError(f"{file}: not a regular file")
+    files = _data_files(path)
+    try:
+        if len(files) == 1 and not (path / METADATA).exists():
+            return _opened(files)
+        try:
+            return _opened([path])
+        except AnyReaderError as error:
+            # Files that somebody renamed are not those that metadata.yaml names.
+            if "files are missing" not in str(error) or not files:
+                raise
+            return _opened(files)
+    except Exception as error:
+        raise BagError(damage(path, "not a readable bag", error)) from error
+
+
+def within(folder: Path) -> list[Path]:
+    """What may be bags in a folder that is none itself."""
+    if not folder.is_dir() or _is_bag(folder):
+        return []
+    return [e for e in sorted(folder.iterdir()) if e.is_dir() or e.suffix == ".bag"]
+
+
+def _is_bag(path: Path) -> bool:
+    return path.suffix == ".bag" or (path / METADATA).exists() or bool(_data_files(path))
+
+
+def _data_files(folder: Path) -> list[Path]:
+    return sorted(file for pattern in _DATA for file in folder.glob(pattern))
+
+
+def damage(path: Path, what: str, error: Exception) -> str:
+    """What is wrong with a bag, and the tool that may mend it.
+
+    rosbags reports a damaged file by whatever its parsing stumbled on.
+    """
+    said = _one_line(error)
+    remedy = f"ros2 bag reindex {path}" if path.is_dir() and "metadata" in said else mending(path)
+    return f"{path}: {what}: {said}; {f'to mend it: {remedy}' if remedy else _EXPECTED}"
+
+
+def mending(path: Path) -> str:
+    """The tool that may mend a damaged bag; empty where none is known."""
+    file = next(iter(_data_files(path)), path)
+    remedies = {
+        ".bag": f"rosbag reindex {path}",
+        ".mcap": f"mcap recover {file} -o recovered.mcap",
+        ".db3": f"sqlite3 {file} .recover | sqlite3 recovered.db3",
+    }
+    return remedies.get(file.suffix, "")
+
+
+def _opened(paths: Sequence[Path]) -> AnyReader:
+    reader = AnyReader(paths, default_typestore=get_typestore(Stores.ROS2_JAZZY))
+    reader.open()
+    _check_metadata(reader)
+    return reader
+
+
+def _check_metadata(reader: AnyReader) -> None:
+    """Refuse a metadata.yaml with other types than its numbers and names have; nobody else does."""
+    numbers = [reader.duration, reader.start_time, *(c.msgcount for c in reader.connections)]
+    names = [name for c in reader.connections for name in (c.topic, c.msgtype)]
+    for values, kind, expected in ((numbers, int, "a whole number"), (names, str, "a name")):
+        for value in values:
+            if type(value) is not kind:
+                raise ValueError(f"its metadata say {value!r}, expected {expected}")
+
+
+def _one_line(error: BaseException) -> str:
+    return shown(" ".join(str(error).split()) or type(error).__name__, MOST_LINE)
