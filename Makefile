@@ -78,6 +78,7 @@ demo: build
 
 bench: build
 	@.venv/bin/python -m pip install -q -c requirements/constraints.txt -r requirements/benchmark.txt
+	@.venv/bin/python -m pip install -q --no-deps -r requirements/benchmark-no-deps.txt
 	@PYTHONPATH=test .venv/bin/python -m benchmark.run $(PART) $(if $(JSON),--json "$(JSON)") $(ARGS)
 
 # One thread is the fastest where cores are shared, and makes the weights come out the same.

@@ -15,14 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark import borealtc, forest, robots
+from benchmark import borealtc, forest, peer_scores, robots, terrain_peers
 from benchmark.contact_runs import contact_runs
 from benchmark.hops import CASES as HOP_CASES
 from benchmark.hops import measure_hops
 from benchmark.scenes import RATE_HZ
 from benchmark.tcn import CausalTcn
-from benchmark.terrain_peers import CASE as PEERS_CASE
-from benchmark.terrain_peers import measure_peers
 from benchmark.trials import Number, Say, Trial, measure, struck, teacher_of
 from tao_lora_ros.bags.rows import FREE
 from tao_lora_ros.benchmarks.results import OURS, Measurement
@@ -34,8 +32,9 @@ from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.training.dataset import Batch, WindowSet, label_names
 from tao_lora_ros.training.evaluate import classification, evaluate
 from tao_lora_ros.training.fit_config import FitConfig
+from tao_lora_ros.training.train import TrainingConfig
 
-PACKAGES = ("numpy", "torch", "scikit-learn", "mujoco")
+PACKAGES = ("numpy", "torch", "scikit-learn", "aeon", "onnxruntime", "mujoco")
 PARTS = ("borealtc", "tcn", "sim", "hops", "peers", "robots")
 _SPREAD = "_std"
 _TCN = "causal-tcn"
@@ -83,8 +82,9 @@ def bench_accuracy(
     """
     numbers: list[Number] = []
     known: dict[str, Callable[[int, Size, Path, Say], Iterable[Number]]]
-    known = {"borealtc": _borealtc, "tcn": _tcn, "sim": _contacts, "hops": _hops, "peers": _peers}
+    known = {"borealtc": _borealtc, "tcn": _tcn, "sim": _contacts, "hops": _hops}
     known["robots"] = _robots
+    rows: list[Measurement] = []
     for part in (part for part in PARTS if part in parts):
         if part in ("sim", "hops") and find_spec("mujoco") is None:
             say(f"part {part}: left out, MuJoCo is not installed; pip install mujoco")
@@ -92,9 +92,11 @@ def bench_accuracy(
             say(f"part {part}: left out, no {borealtc.data_file()}; set TAO_LORA_DATA")
         elif part == "robots" and not robots.folder().exists():
             say(f"part {part}: left out, no {robots.folder()}; set TAO_LORA_DATA")
+        elif part == "peers":
+            rows += _peers(size, cache, say)
         else:
             numbers += chain(*(known[part](seed, size, cache, say) for seed in range(size.seeds)))
-    return _with_spread(numbers)
+    return _with_spread(numbers) + rows
 
 
 def without_spread(rows: Iterable[Measurement]) -> list[Measurement]:
@@ -108,7 +110,7 @@ def part_of(row: Measurement) -> str:
         return "tcn"
     if row.case in HOP_CASES:
         return "hops"
-    if row.case == PEERS_CASE:
+    if row.case in (peer_scores.BY_WINDOW, peer_scores.OVER_TIME):
         return "peers"
     if " to " in row.case:
         return "robots"
@@ -194,7 +196,7 @@ def _forest(trial: Trial, say: Say) -> Iterable[Number]:
     training = data.spaced(6 * _WINDOWS)
     test = trial.windows(trial.test).spaced(_WINDOWS)
     predict = forest.grow(training.windows.numpy(), training.labels.numpy(), trial.seed)
-    predicted = predict(test.windows.numpy())
+    predicted = predict(test.windows.numpy()).argmax(axis=1)
     for metric, value in classification(predicted, test.labels.numpy()).items():
         yield "random-forest", f"{trial.name}-steady", metric, value
 
@@ -208,8 +210,19 @@ def _tcn(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
             yield _TCN, f"{trial.name}-{case}", metric, found[metric]
 
 
-def _peers(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
-    return measure_peers(seed, size.steps, size.settle_steps, cache, say)
+def _peers(size: Size, cache: Path, say: Say) -> list[Measurement]:
+    """Of seed 0; what differs between folds is several times what differs between seeds."""
+    torch.set_num_threads(1)
+    runs = borealtc.imported_runs(cache / "borealtc")
+    steps = min(size.steps, TrainingConfig("").fold_steps)
+    tasks = terrain_peers.tasks_of(runs, 0, steps, size.settle_steps)
+    folder = cache / "peers"
+    outputs = {
+        subject: [terrain_peers.fold_outputs(subject, tasks, folder, say)]
+        for subject in terrain_peers.subjects(say)
+    }
+    window_s = tasks[0].sizes.window / borealtc.RATE_HZ
+    return list(peer_scores.compared(outputs, tasks[0].labels, window_s, window_s / 2))
 
 
 def _with_impacts(data: WindowSet, trial: Trial, teacher: Mixer) -> dict[str, Batch]:

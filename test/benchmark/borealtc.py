@@ -8,7 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tao_lora_ros.bags.import_layout import Layout
+from tao_lora_ros.bags.importing import import_tables
 from tao_lora_ros.bags.rows import Run, Span
+from tao_lora_ros.engine.settings import read_settings
+from tao_lora_ros.training import recordings
+from tao_lora_ros.training.recordings import Reading
 
 RATE_HZ = 100.0
 CHANNELS = tuple(f"imu.{quantity}_{axis}" for quantity in ("accel", "gyro") for axis in "xyz")
@@ -35,6 +40,15 @@ def read_runs(file: Path) -> list[Run]:
     """All runs, labelled by their terrain, by name."""
     with np.load(file) as content:
         return [_run(name, content[name][:, _COLUMNS]) for name in sorted(content.files)]
+
+
+def imported_runs(folder: Path) -> list[Run]:
+    """The same as bags: imported and read as the commands of docs/training.md do it."""
+    layout = Layout(columns=("time", "wx", "wy", "wz", "ax", "ay", "az"))
+    bags = [made.bag for made in import_tables([data_file()], folder / "bags", layout, force=True)]
+    settings = read_settings(Path(__file__).parents[2] / "config" / "mobile_base.yaml")
+    how = Reading(settings, RATE_HZ, name_label="([A-Z_]+)_", cache=folder / "rows")
+    return recordings.read_runs(sorted(bags), how)
 
 
 def _run(name: str, values: np.ndarray) -> Run:

@@ -37,7 +37,7 @@ def torch_compiled(model: Reference, batch: int) -> Any:
 def onnxruntime_fp32(model: Reference, batch: int) -> Any:
     """ONNX Runtime on the exported graph."""
     with tempfile.TemporaryDirectory() as folder:
-        return _session(_export(model, batch, Path(folder)))
+        return session(_export(model, batch, Path(folder)))
 
 
 def onnxruntime_int4(model: Reference, batch: int) -> Any:
@@ -58,7 +58,7 @@ def onnxruntime_int4(model: Reference, batch: int) -> Any:
         if not any(node.op_type == "MatMulNBits" for node in nodes):
             raise RuntimeError("ONNX Runtime's quantiser changed nothing")
         quantizer.model.save_model_to_file(str(file), False)
-        return _session(file)
+        return session(file)
 
 
 def _export(model: Reference, batch: int, folder: Path) -> Path:
@@ -67,7 +67,8 @@ def _export(model: Reference, batch: int, folder: Path) -> Path:
     return file
 
 
-def _session(file: Path) -> Any:
+def session(file: Path) -> Any:
+    """A graph of `write_onnx` in ONNX Runtime, on one thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -33,8 +33,8 @@ def features(windows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def grow(
     training: NDArray[np.float32], labels: NDArray[np.int64], seed: int
-) -> Callable[[NDArray[np.float32]], NDArray[np.int64]]:
-    """A forest grown on labelled windows: windows to labels.
+) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+    """A forest grown on labelled windows: windows to shares of the labels in order, [n, L].
 
     Raises:
         ImportError: scikit-learn is missing.
@@ -45,4 +45,4 @@ def grow(
         _TREES, min_samples_leaf=_LEAF, class_weight="balanced_subsample", random_state=seed
     )
     forest.fit(features(training), labels)
-    return lambda windows: forest.predict(features(windows))
+    return lambda windows: forest.predict_proba(features(windows))

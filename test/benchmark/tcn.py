@@ -5,7 +5,6 @@ Its width is such that a window costs about what it costs the mixer `base`.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -39,7 +38,7 @@ class CausalTcn(Mixer):
         super().__init__(config)
         outputs = config.horizon * config.channels
         self.embed = nn.Conv1d(config.channels, WIDTH, 1)
-        self.embed_features = nn.Linear(2 * config.channels, WIDTH)
+        self.embed_features = nn.Linear(config.features * config.channels, WIDTH)
         self.blocks = nn.ModuleList(_Block(2**i) for i in range(BLOCKS))
         self.norm = nn.LayerNorm(WIDTH)
         self.class_head = nn.Linear(WIDTH, config.classes)
@@ -49,9 +48,8 @@ class CausalTcn(Mixer):
         """As the mixer's."""
         level = self.level(windows)
         x = self.standardize(windows, level)
-        placed = torch.asinh((level[:, 0] - self.level_mean) / self.level_std)
-        features = torch.cat((placed, torch.log(x.var(dim=1) + 1e-4)), dim=1)
-        hidden = self.embed(x.transpose(1, 2)) + self.embed_features(features)[:, :, None]
+        told = self.embed_features(self._features(level, x))
+        hidden = self.embed(x.transpose(1, 2)) + told[:, :, None]
         for block in self.blocks:
             hidden = block(hidden)
         hidden = self.norm(hidden.transpose(1, 2))
