@@ -32,7 +32,7 @@ from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.training.dataset import Batch, WindowSet, label_names
 from tao_lora_ros.training.evaluate import classification, evaluate
 from tao_lora_ros.training.fit_config import FitConfig
-from tao_lora_ros.training.train import TrainingConfig
+from tao_lora_ros.training.training_config import TrainingConfig
 
 PACKAGES = ("numpy", "torch", "scikit-learn", "aeon", "onnxruntime", "mujoco")
 PARTS = ("borealtc", "tcn", "sim", "hops", "peers", "robots")

@@ -42,7 +42,7 @@ from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.folds import Fold, Part, groups_of, runs_in, split
 from tao_lora_ros.training.held_out import RunOutputs, hop_of
 from tao_lora_ros.training.steps import TrainingData, quantize_step
-from tao_lora_ros.training.train import SIZES
+from tao_lora_ros.training.training_config import SIZES
 
 FOLDS = 5
 _CODE = ("signal", "quantization", "detection", "model", "runtime", "bags", "training")
