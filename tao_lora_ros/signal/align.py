@@ -176,5 +176,5 @@ class Aligner:
                 values[track.columns], fresh[track.columns] = taken
                 empty = False
             if track.last is not None:
-                stamp_ns = max(stamp_ns, track.last[0] + track.lag_ns)
+                stamp_ns = max(stamp_ns, track.last[2])
         return Row(time_ns, stamp_ns, values, fresh, empty)

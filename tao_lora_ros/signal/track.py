@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.signal.cadence import LEAST_PACE, PACE, SLOWEST_NS, period_ns, usual_hole_ns
+from tao_lora_ros.signal.dejitter import dejittered, forget, new_dejitter
 
 NEVER = -(1 << 63)  # before any stamp, in ns
 _BEHIND = 2048  # late samples that are remembered, at most
@@ -29,9 +30,9 @@ class Track:
         timeout_ns: how far behind the others it is waited for, whatever its pace.
 
     Attributes:
-        newest_ns: newest stamp, less the lag; `NEVER` before the first.
+        newest_ns: newest stamp, less the lag and its jitter; `NEVER` before the first.
         ready_ns: up to where nothing is expected to come any more.
-        pending: times and values that no row has passed yet, rising.
+        pending: times, values and stamps of samples that no row has passed yet, rising.
         last: the newest that a row has passed.
         pushed: samples so far.
         unused: those that never reached a row, by reason: `late` where its row was given out
@@ -49,15 +50,17 @@ class Track:
         self.unused: Counter[str] = Counter()
         self.behind: deque[tuple[int, int]] = deque(maxlen=_BEHIND)
         self.behind_whom = 0
-        self.pending: deque[tuple[int, Values]] = deque()
+        self.pending: deque[tuple[int, Values, int]] = deque()
         self._grid_ns = grid_ns
         self._gap_ns = gap_ns
         self._timeout_ns = timeout_ns
-        self._past: deque[int] = deque(maxlen=PACE)  # stamps that rows have passed
+        self._past: deque[int] = deque(maxlen=PACE)  # times that rows have passed
+        self._jitter = new_dejitter(grid_ns)
         self._forget()
 
     def _forget(self) -> None:
-        self.newest_ns = self.ready_ns = self._begins_ns = NEVER
+        self.newest_ns = self.ready_ns = self._begins_ns = self._sent_ns = NEVER
+        forget(self._jitter)
         self._slack_ns = self._slack_until_ns = 0
         self._wait_ns = 0  # until it is asked for
         self._past.clear()
@@ -65,7 +68,7 @@ class Track:
 
     def _drop(self) -> None:
         self.pending.clear()
-        self.last: tuple[int, Values] | None = None
+        self.last: tuple[int, Values, int] | None = None
         self._last_used = False
         self._ahead: Values | None = None  # of the next sample, once it was interpolated towards
 
@@ -100,7 +103,7 @@ class Track:
         return period_ns(self._stamps())
 
     def _stamps(self) -> list[int]:
-        return [*self._past, *(time_ns for time_ns, _ in self.pending)][-PACE:]
+        return [*self._past, *(time_ns for time_ns, _, _ in self.pending)][-PACE:]
 
     def clear(self) -> None:
         """Forget all samples; those that wait are counted as unused."""
@@ -134,9 +137,11 @@ class Track:
         self.begin(self.behind[-1][0] + moved_ns + self._timeout_ns)
         self._past.clear()
         self.behind.clear()
+        forget(self._jitter)
         self.lag_ns = lag_ns
         if self.newest_ns != NEVER:
             self.newest_ns += moved_ns
+            self._sent_ns += moved_ns
             self.ready_ns += moved_ns
 
     def _give_up(self, reason: str) -> None:
@@ -149,9 +154,11 @@ class Track:
         """Add a sample, [channels]."""
         time_ns = stamp_ns - self.lag_ns
         self.pushed += 1
-        if time_ns < self.newest_ns:
+        if time_ns < self._sent_ns:
             self._insert(time_ns, values)
             return
+        self._sent_ns = time_ns
+        time_ns = dejittered(self._jitter, time_ns)
         if self._slack_ns and time_ns > self._slack_until_ns:
             self._slack_ns = 0
         self.newest_ns = time_ns
@@ -160,11 +167,11 @@ class Track:
         if time_ns <= self._begins_ns:
             self.unused["restart"] += 1
         else:
-            self.pending.append((time_ns, values))
+            self.pending.append((time_ns, values, stamp_ns))
 
     def _insert(self, time_ns: int, values: Values) -> None:
         """Put an overtaken sample into its place, and be ready for more like it."""
-        self._slack_ns = max(self._slack_ns, self.newest_ns - time_ns)
+        self._slack_ns = max(self._slack_ns, self._sent_ns - time_ns)
         self._slack_until_ns = self.newest_ns + _SLACK_NS
         self.ready_ns = self.newest_ns - self._slack_ns
         if time_ns <= self._begins_ns or (self.last is not None and time_ns <= self.last[0]):
@@ -173,7 +180,7 @@ class Track:
         place = len(self.pending)
         while place and self.pending[place - 1][0] > time_ns:
             place -= 1
-        self.pending.insert(place, (time_ns, values))
+        self.pending.insert(place, (time_ns, values, time_ns + self.lag_ns))
 
     def waited_for(self, ahead_ns: int) -> bool:
         """Whether rows wait for this source while another is at `ahead_ns`."""
@@ -210,7 +217,7 @@ class Track:
             return mean, (total - ahead) / (count - 1) if count > 1 else np.nan
         if self.last is None or not pending:
             return None
-        (before, a), (after, b) = self.last, pending[0]
+        (before, a, _), (after, b, _) = self.last, pending[0]
         if b is not ahead:
             if after - before > self._gap_ns and not self._usual(after - before):
                 return None
