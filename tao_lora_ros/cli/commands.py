@@ -21,7 +21,7 @@ from tao_lora_ros.bags.replay import replay, summary
 from tao_lora_ros.bags.result_bag import ResultBag
 from tao_lora_ros.cli.arguments import DIFFERENT, UsageError, part_of
 from tao_lora_ros.cli.chosen import ALARMS_PER_HOUR, choose, ready
-from tao_lora_ros.cli.fleet import replay_into_table
+from tao_lora_ros.cli.fleet import pool_of, refuse_without_table, replay_into_table, status_of
 from tao_lora_ros.cli.outputs import check_output, need, tell, writing, written
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.pipeline import Pipeline
@@ -61,8 +61,7 @@ def replay_command(options: Namespace) -> int:
     """`tao-lora replay`; the exit status."""
     if options.table:
         return replay_into_table(options)
-    if len(options.bags) > 1:
-        raise UsageError(f"{len(options.bags)} bags: these need --table FOLDER")
+    refuse_without_table(options)
     options.bag, part_s = Path(options.bags[0]), part_of(options)
     expected, tolerance = read_expected(options.expect) if options.expect else ([], {})
     chosen = (choose if options.calibrate else ready)(options, options.bag)
@@ -207,19 +206,19 @@ def simulate_command(options: Namespace) -> None:
     tell(options, {"bags": made}, (f"{row['bag']}: {row['contacts']} contacts" for row in made))
 
 
-def calibrate_command(options: Namespace) -> None:
-    """`tao-lora calibrate`."""
-    bags = bags_in(options.bags)
-    chosen = choose(options, bags[0])
+def calibrate_command(options: Namespace) -> int:
+    """`tao-lora calibrate`; the exit status."""
+    bags, pool, part_s = bags_in(options.bags), pool_of(options), part_of(options)
+    chosen = pool.first(partial(choose, options), bags)
     topics = chosen.topics if len(bags) == 1 else bag_topics(options.topic)
     if options.scales == "only":
-        rows = rows_of(chosen.artifact, bags, chosen.settings, topics, part_of(options))
+        rows = rows_of(chosen.artifact, bags, chosen.settings, topics, part_s, pool)
         artifact, lines = fitted_to(chosen.artifact, rows)
         with writing(options.out):
             save_artifact(artifact, options.out)
-        said = {"model": str(options.out), "report": lines}
+        said = {"model": str(options.out), "report": lines, "failed": pool.failed}
         tell(options, said, [*lines, f"{options.out}: written, thresholds as they were"])
-        return
+        return status_of(options, pool)
     insist = options.insist or options.force
     try:
         made = recalibrate(
@@ -228,9 +227,10 @@ def calibrate_command(options: Namespace) -> None:
             chosen.settings,
             topics,
             options.alarms_per_hour,
-            part_of(options),
+            part_s,
             insist,
             rescale=options.scales == "set",
+            pool=pool,
         )
     except CalibrationError as error:
         remedy = "; choose a part with --from and --to, or take it all the same with --insist"
@@ -255,8 +255,10 @@ def calibrate_command(options: Namespace) -> None:
         "left_out_s": findings.left_out_s,
         "left_out": made.left_out,
         "report": lines,
+        "failed": pool.failed,
     }
     tell(options, found, [*lines, f"{options.out}: {kind}"])
+    return status_of(options, pool)
 
 
 def parameters_command(options: Namespace) -> None:

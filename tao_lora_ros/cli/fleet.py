@@ -7,37 +7,61 @@ import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from tao_lora_ros.cli.arguments import UsageError, part_of
+from tao_lora_ros.cli.arguments import UsageError, part_of, whole
 from tao_lora_ros.cli.chosen import ready
 from tao_lora_ros.cli.outputs import tell
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.fleet.find import Bag, find_bags
+from tao_lora_ros.fleet.pool import Pool
 from tao_lora_ros.fleet.run import Run, replay_all
 from tao_lora_ros.fleet.task import How, artifact_sha256
-from tao_lora_ros.fleet.workers import LocalWorkers, Workers
+from tao_lora_ros.fleet.workers import LocalWorkers, Open
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
 
-_ONE_BAG = ("report", "out", "store", "calibrate")
+_ONE_BAG = ("report", "rerun", "out", "store", "expect", "calibrate")
+_MANY_BAGS = ("workers", "ray", "robot", "windows", "strict")
+_COUNT = whole(1, 1024)  # of processes
 _SAY_S = 30.0  # between lines of progress where nobody sees a bar
 
 
-def add_workers_arguments(parser: ArgumentParser) -> None:
+def add_workers_arguments(parser: ArgumentParser, default: str = "one a core") -> None:
     """`--workers` and `--ray`: what works on many bags."""
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    where.add_argument(
+        "--workers", type=_COUNT, metavar="N", help=f"processes (default: {default})"
+    )
     where.add_argument(
         "--ray", metavar="ADDRESS", help="a Ray cluster that runs; auto: one that runs here"
     )
+
+
+def add_pool_arguments(parser: ArgumentParser) -> None:
+    """What a command over many bags takes that is no replay."""
+    add_workers_arguments(parser, "this one alone")
+    _add_strict(parser)
+
+
+def _add_strict(parser: ArgumentParser) -> None:
+    what = "status 1 where a bag cannot be used"
+    parser.add_argument("--strict", action="store_true", help=what)
+
+
+def pool_of(options: Namespace) -> Pool:
+    """What reads many bags, as the options say."""
+    asked = options.workers is not None or options.ray
+    return Pool(workers_of(options) if asked else None)
+
+
+def status_of(options: Namespace, pool: Pool) -> int:
+    """1 where a bag failed and that was asked for."""
+    return int(options.strict and bool(pool.failed))
 
 
 def add_table_arguments(parser: ArgumentParser) -> None:
@@ -52,23 +76,17 @@ def add_table_arguments(parser: ArgumentParser) -> None:
         help="the robot is this expression's first group in a bag's path (default: its folder)",
     )
     parser.add_argument("--windows", action="store_true", help="a table of windows too")
-    parser.add_argument(
-        "--strict", action="store_true", help="status 1 where a bag cannot be replayed"
-    )
+    _add_strict(parser)
     add_workers_arguments(parser)
 
 
-def workers_of(
-    options: Namespace,
-) -> Callable[[Callable[[Any], Any]], AbstractContextManager[Workers]]:
+def workers_of(options: Namespace) -> Open:
     """What opens the workers that were asked for."""
     if options.ray:
         from tao_lora_ros.fleet.ray_workers import RayWorkers
 
         return partial(RayWorkers, address=options.ray)
     count = len(os.sched_getaffinity(0)) if options.workers is None else options.workers
-    if count < 1:
-        raise UsageError(f"--workers is {count}, expected 1 or more")
     return partial(LocalWorkers, count=count)
 
 
@@ -85,6 +103,15 @@ def how_of(options: Namespace) -> How:
     names = ("topic", "params_file", "model", "from_s", "to_s")
     asked = Namespace(**{name: getattr(options, name) for name in names})
     return How(partial(ready, asked), json.dumps(said), part_of(options), options.windows)
+
+
+def refuse_without_table(options: Namespace) -> None:
+    """Refuse what only a replay of many bags takes."""
+    if len(options.bags) > 1:
+        raise UsageError(f"{len(options.bags)} bags: these need --table FOLDER")
+    for name in _MANY_BAGS:
+        if getattr(options, name):
+            raise UsageError(f"--{name} is of many bags, it needs --table FOLDER")
 
 
 def replay_into_table(options: Namespace) -> int:

@@ -25,7 +25,7 @@ from tao_lora_ros.cli.arguments import (
 from tao_lora_ros.cli.compare import add_compare_parser
 from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
-from tao_lora_ros.cli.fleet import add_table_arguments
+from tao_lora_ros.cli.fleet import add_pool_arguments, add_table_arguments
 from tao_lora_ros.cli.fleet_page import add_fleet_parser
 from tao_lora_ros.cli.importing import add_import_parser
 from tao_lora_ros.cli.outputs import add_force, add_json, add_output, check_outputs
@@ -192,6 +192,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     add_topic_argument(calibrate)
     add_part_arguments(calibrate)
     calibrate.add_argument("bags", type=Path, nargs="+", help="steady bags, or folders of bags")
+    add_pool_arguments(calibrate)
     calibrate.add_argument(
         "--model", type=Path, metavar="DIR", help="artifact folder to start from"
     )

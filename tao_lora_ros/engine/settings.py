@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +228,11 @@ class Settings:
                     raise SettingsError(
                         f"parameter 'joints' has {found}, expected each once and no dots"
                     )
+
+    @property
+    def repeatable(self) -> Settings:
+        """The same on the CPU where any may run the model: last bits do not vary."""
+        return replace(self, backend="cpu") if self.backend == "auto" else self
 
     def _check_one_for_all(self, kinds: str, names: str, known: tuple[str, ...]) -> None:
         given, count = getattr(self, kinds), len(getattr(self, names))

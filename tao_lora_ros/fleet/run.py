@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tao_lora_ros.fleet.find import Bag
 from tao_lora_ros.fleet.table import Table
 from tao_lora_ros.fleet.task import How, Outcome, Task, failed, replay_bag
-from tao_lora_ros.fleet.workers import MOST_TRIES, Workers, done
-
-Open = Callable[[Callable[[Any], Any]], AbstractContextManager[Workers]]
+from tao_lora_ros.fleet.workers import MOST_TRIES, Open, done
 
 
 @dataclass

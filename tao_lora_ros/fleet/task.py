@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -147,9 +147,7 @@ def _since(begun: float) -> float:
 
 def _replayed(how: How, bag: Bag, path: Path, content: str) -> tuple[Row, dict[str, bytes]]:
     chosen = how.choose(path)
-    settings, artifact = chosen.settings, chosen.artifact
-    if settings.backend == "auto":  # which of both is faster must not decide on the last bit
-        settings = replace(settings, backend="cpu")
+    settings, artifact = chosen.settings.repeatable, chosen.artifact
     pipeline = Pipeline(settings, artifact)
     rows = _Rows(bag, content, how.windows)
     with BagReader(path, source_configs(settings), chosen.topics, how.part_s) as reader:

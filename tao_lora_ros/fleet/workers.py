@@ -11,7 +11,7 @@ import os
 import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Protocol
@@ -35,6 +35,9 @@ class Workers(Protocol):
 
     def take(self) -> list[tuple[Any, Any]]:
         """Wait for items that are done, each with its result; None where its worker died."""
+
+
+Open = Callable[[Callable[[Any], Any]], AbstractContextManager[Workers]]  # workers for a function
 
 
 def done(workers: Workers, items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:

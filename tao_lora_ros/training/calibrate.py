@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from tao_lora_ros.engine.calibration import calibrated_on
 from tao_lora_ros.engine.pipeline import router_config
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import WRENCH_TYPES_KEY, check_channels
+from tao_lora_ros.fleet.pool import Pool
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.training.robot import fitted_to
 from tao_lora_ros.training.sensitivity import smallest_blows
@@ -126,6 +128,7 @@ def recalibrate(
     part_s: tuple[float, float] = WHOLE,
     force: bool = False,
     rescale: bool = False,
+    pool: Pool | None = None,
 ) -> Recalibration:
     """Calibrate an artifact on steady bags.
 
@@ -138,17 +141,20 @@ def recalibrate(
         part_s: from when to when of each bag, in seconds.
         force: take also what is mostly no steady motion.
         rescale: fit the network to the robot's scales, too.
+        pool: what reads many bags; those that fail are left out.
 
     Raises:
-        BagError: a bag cannot be used.
+        BagError: no bag can be used.
         SettingsError: the bags' sources are not the model's.
         CalibrationError: the bags are too short, or no steady motion.
     """
-    runs = rows_of(artifact, bags, settings, topics, part_s)
+    pool = pool or Pool()
+    runs = rows_of(artifact, bags, settings, topics, part_s, pool)
+    names = [bag.name for bag in pool.good(bags)]
     start, channels, rate_hz = artifact.calibration, artifact.channels, artifact.rate_hz
     made = calibrated_on(runs, start, channels, rate_hz, alarms_per_hour, force)
     provenance = artifact.provenance | {
-        "calibration_runs": [bag.name for bag in bags],
+        "calibration_runs": names,
         WRENCH_TYPES_KEY: list(settings.wrench_types),
     }
     fitted, told = fitted_to(artifact, made.kept) if rescale else (artifact, [])
@@ -158,7 +164,7 @@ def recalibrate(
         made.findings,
         made.told,
         made.kept,
-        [bag.name for bag in bags],
+        names,
         part_s[0],
         told,
     )
@@ -169,16 +175,17 @@ def rows_of(
     bags: Sequence[Path],
     settings: Settings,
     topics: Mapping[str, str],
-    part_s: tuple[float, float] = WHOLE,
+    part_s: tuple[float, float],
+    pool: Pool,
 ) -> list[NDArray[np.float64]]:
-    """The rows of bags for an artifact, each [n, C].
+    """The rows of `pool.good(bags)` for an artifact, each [n, C].
 
     Raises:
-        BagError: a bag cannot be used.
+        BagError: no bag can be used.
         SettingsError: the bags' sources are not the model's.
     """
     check_channels(settings, artifact)
-    return [
-        np.asarray(read_run(bag, settings, artifact.rate_hz, topics, part_s).values, np.float64)
-        for bag in bags
-    ]
+    work = partial(
+        read_run, settings=settings, rate_hz=artifact.rate_hz, topics=topics, part_s=part_s
+    )
+    return [np.asarray(run.values, np.float64) for _, run in pool.map(work, bags)]

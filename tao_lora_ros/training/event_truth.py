@@ -51,7 +51,7 @@ def events_in(bag: Path, artifact: Artifact, how: Reading) -> list[Found]:
         SettingsError: it has other sources than the artifact.
     """
     touches = touches_in(labels_of(bag, how))
-    pipeline = Pipeline(how.settings, artifact)
+    pipeline = Pipeline(how.settings.repeatable, artifact)
     sources = source_configs(how.settings)
     with BagReader(bag, sources, how.topics, how.part_s) as reader:
         result = replay(reader, pipeline)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,13 @@ def name_events(artifact: Artifact, bags: Sequence[Path], how: Reading) -> Artif
     The rest stays as it is.
 
     Raises:
-        BagError: a bag or its labels cannot be read.
+        BagError: no bag or none of the labels can be read.
         EventNameError: there are too few events, or all have one name.
     """
     detector = replace(artifact, model=None, labels=(), event_head=None)
-    events: list[NamedEvent] = []
-    for bag in tracked(list(bags), "finding events"):
-        events += [one.event for one in events_in(bag, detector, how) if one.event.name]
-        events += lasting_touches(bag, how)
+    work = partial(_to_learn, detector=detector, how=how)
+    shown = tracked(how.pool.map(work, bags), "finding events", len(bags))
+    events = [event for _, found in shown for event in found]
     found = fit_event_head(events)
     scores = scores_held_out(found, [event.name for event in events])
     counts = dict(sorted(Counter(event.name for event in events).items()))
@@ -44,9 +44,16 @@ def evaluate_events(artifact: Artifact, bags: Sequence[Path], how: Reading) -> d
     """Scores of the names that an artifact gives to the events in labelled bags.
 
     Raises:
-        BagError: a bag or its labels cannot be read.
+        BagError: no bag or none of the labels can be read.
     """
     if artifact.event_head:  # windows have no say
         artifact = replace(artifact, model=None, labels=())
-    shown = tracked(list(bags), "naming events")
-    return event_scores([found for bag in shown for found in events_in(bag, artifact, how)])
+    work = partial(events_in, artifact=artifact, how=how)
+    shown = tracked(how.pool.map(work, bags), "naming events", len(bags))
+    return event_scores([event for _, found in shown for event in found])
+
+
+def _to_learn(bag: Path, detector: Artifact, how: Reading) -> list[NamedEvent]:
+    """The events of a bag that a head learns from."""
+    found = [one.event for one in events_in(bag, detector, how) if one.event.name]
+    return found + lasting_touches(bag, how)

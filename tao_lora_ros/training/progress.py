@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -19,10 +19,10 @@ def bar_on_terminal(shown: bool = True) -> Progress:
     return Progress(console=Console(stderr=True), transient=True, disable=silent)
 
 
-def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
+def tracked(items: Iterable[Item], what: str, count: int) -> Iterator[Item]:
     """The items, with a bar that says how many are done."""
     with bar_on_terminal() as bar:
-        yield from bar.track(items, description=what)
+        yield from bar.track(items, total=count, description=what)
 
 
 @contextmanager

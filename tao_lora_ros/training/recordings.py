@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from tao_lora_ros.bags.reader import WHOLE, BagError
 from tao_lora_ros.bags.rows import Run, Span, read_rows, row_labels, spans_in, spans_of
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.fleet.pool import Pool
 from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.signal.code_digest import ROWS, digest
 from tao_lora_ros.training.progress import tracked
@@ -44,6 +46,7 @@ class Reading:
         label_topic: topic of strings, each the label from there on; empty: none.
         cache: folder for the aligned rows.
         part_s: from when to when of every bag, in seconds.
+        pool: what reads many bags.
     """
 
     settings: Settings
@@ -53,6 +56,7 @@ class Reading:
     label_topic: str = ""
     cache: Path = field(default_factory=default_cache)
     part_s: tuple[float, float] = WHOLE
+    pool: Pool = field(default_factory=Pool)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -61,20 +65,21 @@ class Reading:
 
 
 def read_runs(bags: Iterable[Path], how: Reading) -> list[Run]:
-    """The runs of some bags, their rows memory-mapped float32 [n, C].
+    """The runs of `how.pool.good(bags)`, their rows memory-mapped float32 [n, C].
 
     Raises:
-        BagError: a bag cannot be used or is given twice, or no bag's name tells its label.
+        BagError: no bag can be used, one is given twice, or no bag's name tells its label.
     """
-    runs: dict[Path, Run] = {}
     bags = list(bags)
-    tell_unnamed(bags, how)
-    for bag in tracked(bags, "reading"):
-        place = Path(os.path.realpath(bag))  # `resolve` raises what no caller expects of a loop
-        if place in runs:
+    places: set[str] = set()
+    for bag in bags:
+        place = os.path.realpath(bag)  # `resolve` raises what no caller expects of a loop
+        if place in places:
             raise BagError(f"{bag}: given twice; a run is either trained on or held out")
-        runs[place] = _run(bag, how)
-    return list(runs.values())
+        places.add(place)
+    tell_unnamed(bags, how)
+    read = tracked(how.pool.map(partial(_spans, how=how), bags), "reading", len(bags))
+    return [Run(bag.name, _rows(bag, how)[0], spans) for bag, spans in read]
 
 
 def tell_unnamed(bags: Sequence[Path], how: Reading) -> None:
@@ -97,14 +102,14 @@ def name_label_of(bag: Path, how: Reading) -> str | None:
     return found[1] if found and found.groups() else None
 
 
-def _run(bag: Path, how: Reading) -> Run:
+def _spans(bag: Path, how: Reading) -> tuple[Span, ...]:
+    """The labels of a bag's rows, which are in the cache from here on."""
     values, times_s = _rows(bag, how)
     if (label := name_label_of(bag, how)) is not None:
-        return Run(bag.name, values, (Span(0, len(values), label),))
+        return (Span(0, len(values), label),)
     if how.label_topic:
-        labels = row_labels(topic_labels(bag, how.label_topic), times_s)
-        return Run(bag.name, values, spans_of(labels))
-    return Run(bag.name, values, spans_in(bag, times_s) if labels_file(bag).exists() else ())
+        return spans_of(row_labels(topic_labels(bag, how.label_topic), times_s))
+    return spans_in(bag, times_s) if labels_file(bag).exists() else ()
 
 
 def _rows(bag: Path, how: Reading) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

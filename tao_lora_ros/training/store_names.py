@@ -88,7 +88,7 @@ def learn_names(store: Path, artifact: Artifact, settings: Settings) -> StoreNam
     labels = read_labels(store, entries)
     named, kept, others, features = [], [], [], []
     sessions = _sessions(entries)
-    for entry in tracked(entries, "reading events"):
+    for entry in tracked(entries, "reading events", len(entries)):
         raw = _on_time(read_record(store, entry).event.raw, settings)
         if entry.number in labels:
             named.append(_named(entry, raw, labels[entry.number].name, sessions[entry.number]))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
+from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.fleet.errors import FleetError
 
 
@@ -21,3 +23,15 @@ def square(folder: Path, item: int) -> int:
 def refuse(item: int) -> int:
     """Raises."""
     raise FleetError(f"{item}: another version")
+
+
+def work(bag: Path) -> int:
+    """Its number; of those called so it fails."""
+    if bag.name == "cut":
+        raise BagError(f"{bag}: not a readable bag")
+    if bag.name == "fault":
+        raise ZeroDivisionError("of ours")
+    if bag.name == "kills":
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.2 if bag.name == "0" else 0.0)  # the first one ends last
+    return int(bag.name)
