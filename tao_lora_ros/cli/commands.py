@@ -218,7 +218,7 @@ def calibrate_command(options: Namespace) -> int:
             save_artifact(artifact, options.out)
         said = {"model": str(options.out), "report": lines, "failed": pool.failed}
         tell(options, said, [*lines, f"{options.out}: written, thresholds as they were"])
-        return status_of(options, pool)
+        return status_of(options)
     insist = options.insist or options.force
     try:
         made = recalibrate(
@@ -258,7 +258,7 @@ def calibrate_command(options: Namespace) -> int:
         "failed": pool.failed,
     }
     tell(options, found, [*lines, f"{options.out}: {kind}"])
-    return status_of(options, pool)
+    return status_of(options)
 
 
 def parameters_command(options: Namespace) -> None:

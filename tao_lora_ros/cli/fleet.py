@@ -54,14 +54,15 @@ def _add_strict(parser: ArgumentParser) -> None:
 
 
 def pool_of(options: Namespace) -> Pool:
-    """What reads many bags, as the options say."""
+    """What reads many bags, as the options say; `options.pool` from here on."""
     asked = options.workers is not None or options.ray
-    return Pool(workers_of(options) if asked else None)
+    options.pool = Pool(workers_of(options) if asked else None)
+    return options.pool
 
 
-def status_of(options: Namespace, pool: Pool) -> int:
+def status_of(options: Namespace) -> int:
     """1 where a bag failed and that was asked for."""
-    return int(options.strict and bool(pool.failed))
+    return int(options.strict and bool(options.pool.failed))
 
 
 def add_table_arguments(parser: ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tao_lora_ros.cli.arguments import MOST_STEPS, UsageError, whole
+from tao_lora_ros.cli.fleet import status_of
 from tao_lora_ros.cli.outputs import writing
 from tao_lora_ros.cli.scores import tell_model
 from tao_lora_ros.cli.training_data import add_model_arguments, loaded, opened
@@ -47,7 +48,7 @@ def add_step_parsers(subparsers: Any) -> None:
     add_model_arguments(name)
 
 
-def _quantize(options: Namespace) -> None:
+def _quantize(options: Namespace) -> int:
     sizes = load_artifact(options.model).network.config
     if options.rank is not None:
         if options.rank > sizes.width:
@@ -56,10 +57,10 @@ def _quantize(options: Namespace) -> None:
     artifact, data = loaded(options)
     teacher = load_teacher(training_folder(options.model), sizes)
     student = quantize_step(teacher, data, options.settle_steps, options.rounding)
-    _save(options, replace(artifact, model=network_of(student), adapters={}), "quantize")
+    return _save(options, replace(artifact, model=network_of(student), adapters={}), "quantize")
 
 
-def _adapt(options: Namespace) -> None:
+def _adapt(options: Namespace) -> int:
     artifact, data = loaded(options)
     teacher = load_teacher(training_folder(options.model), artifact.network.config)
     student = mixer_of(artifact.network)
@@ -68,17 +69,17 @@ def _adapt(options: Namespace) -> None:
         artifact = replace(artifact, adapters=artifact.adapters | {options.name: tuned})
     else:
         artifact = replace(artifact, model=network_of(student))
-    _save(options, artifact, "adapt")
+    return _save(options, artifact, "adapt")
 
 
-def _name(options: Namespace) -> None:
+def _name(options: Namespace) -> int:
     artifact, how, bags = opened(options)
     tell_unnamed(bags, how)
-    _save(options, name_events(artifact, bags, how), "name")
+    return _save(options, name_events(artifact, bags, how), "name")
 
 
-def _save(options: Namespace, artifact: Artifact, step: str) -> None:
-    left_out = ("run", "cache", "outputs", "json", "force")
+def _save(options: Namespace, artifact: Artifact, step: str) -> int:
+    left_out = ("run", "cache", "outputs", "json", "force", "workers", "ray", "strict", "pool")
     said = {name: value for name, value in vars(options).items() if name not in left_out}
     said = json.loads(json.dumps(said, default=str))  # paths as text
     steps = [*artifact.provenance.get("later_steps", []), {step: said}]
@@ -87,6 +88,7 @@ def _save(options: Namespace, artifact: Artifact, step: str) -> None:
     with writing(out):
         save_artifact(artifact, out)
     tell_model(options, artifact, out)
+    return status_of(options)
 
 
 def add_settle_steps(parser: ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tao_lora_ros.cli.fleet import status_of
 from tao_lora_ros.cli.outputs import add_force, add_json, add_output, tell, written
 from tao_lora_ros.cli.training_data import add_model_arguments, opened, windowed
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, training_folder
@@ -44,16 +45,18 @@ def _add_html(parser: ArgumentParser) -> None:
     add_output(parser, "--html", metavar="FILE", help="write the tables as HTML")
 
 
-def _evaluate(options: Namespace) -> None:
+def _evaluate(options: Namespace) -> int:
     artifact, how, bags = opened(options, options.adapter)
     found: dict[str, Any] = {}
     if artifact.model:
         found = _window_scores(options, artifact, how, bags)
     found["events"] = evaluate_events(artifact, bags, how)
-    tell(options, found, _score_lines(found))
+    tell(options, found | {"failed": how.pool.failed}, _score_lines(found))
     if options.html:
         with written(options.html) as page:
-            write_scores(found, f"{artifact.model_id} on {len(bags)} bags", page)
+            about = f"{artifact.model_id} on {len(how.pool.good(bags))} bags"
+            write_scores(found, about, page)
+    return status_of(options)
 
 
 def _window_scores(
@@ -69,7 +72,7 @@ def _window_scores(
         return found
     outputs = run_outputs(student, list(enumerate(runs)), artifact.labels)
     hop_s = hop_of(artifact.window) / artifact.rate_hz
-    told = f"{len(bags)} bags, by {options.model} as it is, every half window, transient path"
+    told = f"{len(runs)} bags, by {options.model} as it is, every half window, transient path"
     by = artifact.label_filter
     return found | {HELD_OUT: scores_of_runs(outputs, artifact.labels, by, hop_s, told)}
 

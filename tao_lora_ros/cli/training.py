@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tao_lora_ros.bags.discover import sources_in
-from tao_lora_ros.bags.reader import bag_topics
 from tao_lora_ros.cli.arguments import (
     MOST_BATCH,
     MOST_SEED,
@@ -20,6 +21,7 @@ from tao_lora_ros.cli.arguments import (
     whole,
 )
 from tao_lora_ros.cli.commands import bags_in
+from tao_lora_ros.cli.fleet import status_of
 from tao_lora_ros.cli.model_steps import add_settle_steps, add_step_parsers
 from tao_lora_ros.cli.outputs import add_force, add_json, add_output, tell, writing
 from tao_lora_ros.cli.scores import add_score_parsers, tell_model
@@ -103,10 +105,10 @@ def _scores_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def _train(options: Namespace) -> None:
+def _train(options: Namespace) -> int:
     if options.store:
         _train_names(options)
-        return
+        return 0
     if not (options.bags and options.steady):
         raise UsageError("train needs bags and --steady, or --store")
     if options.model:
@@ -124,12 +126,14 @@ def _train(options: Namespace) -> None:
         hold_out=options.hold_out,
     )
     bags = bags_in(options.bags)
-    found = sources_in(bags[0], options.params_file, bag_topics(options.topic))
-    how = reading_of(options, found.settings, options.rate_hz, part_of(options))
+    how = reading_of(options, Settings(), options.rate_hz, part_of(options))
+    look = partial(sources_in, params_file=options.params_file, topics=how.topics)
+    how = replace(how, settings=how.pool.first(look, bags).settings)
     with writing(options.out):
         artifact = train(bags, bags_in(options.steady), options.out, how, config)
     if artifact:
         tell_model(options, artifact, options.out)
+    return status_of(options)
 
 
 def _train_names(options: Namespace) -> None:

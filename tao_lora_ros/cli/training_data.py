@@ -15,6 +15,7 @@ from tao_lora_ros.cli.arguments import (
     number,
 )
 from tao_lora_ros.cli.commands import bags_in
+from tao_lora_ros.cli.fleet import add_pool_arguments, pool_of
 from tao_lora_ros.cli.outputs import add_force, add_json, add_output
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import sources_of_model
@@ -30,6 +31,7 @@ def add_data_arguments(
     """Which bags, how they are labelled and read; with a default `rate_hz` also on which grid."""
     parser.add_argument("bags", type=Path, nargs=bags, help="bags, or folders of bags")
     add_topic_argument(parser)
+    add_pool_arguments(parser)
     parser.add_argument(
         "--name-label",
         type=expression,
@@ -72,6 +74,7 @@ def reading_of(
         options.label_topic,
         options.cache,
         part_s,
+        pool_of(options),
     )
 
 

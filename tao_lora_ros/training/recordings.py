@@ -119,10 +119,13 @@ def _rows(bag: Path, how: Reading) -> tuple[NDArray[np.float32], NDArray[np.floa
     if not file.exists():
         how.cache.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_suffix(f".{os.getpid()}")
-        with unfinished.open("wb") as out:
-            for chunk in _chunks(bag, how):
-                out.write(chunk.tobytes())
-        unfinished.replace(file)
+        try:
+            with unfinished.open("wb") as out:
+                for chunk in _chunks(bag, how):
+                    out.write(chunk.tobytes())
+            unfinished.replace(file)
+        finally:
+            unfinished.unlink(missing_ok=True)
     stored = np.memmap(file, np.float32, "r").reshape(-1, width)
     times_s = stored[0, 0] + np.arange(len(stored)) / how.rate_hz
     return stored[:, 1:], times_s

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.detection.calibration import uncalibrated
 from tao_lora_ros.engine.calibration import calibrated_on
 from tao_lora_ros.model.artifact import Artifact, save_artifact, training_folder
@@ -67,7 +68,7 @@ def train(
         The artifact; None on any worker but the first.
 
     Raises:
-        BagError: a bag cannot be used, or all together are too short.
+        BagError: no bag can be used, under `torchrun` one cannot, or all are too short.
         CalibrationError: the steady recordings are too short.
         CheckpointError: the checkpoint in `out` is of another training.
     """
@@ -75,8 +76,11 @@ def train(
     if not workers.first:
         workers.wait()  # until the first one has filled the cache
     runs, steady_runs = read_runs(bags, how), read_runs(steady, how)
+    if workers.count > 1 and how.pool.failed:
+        raise BagError(f"{next(iter(how.pool.failed.values()))}; all workers need the same bags")
     if workers.first:
         workers.wait()
+    bags = how.pool.good(bags)
     labels = label_names(runs)
     sizes = MixerConfig(
         **asdict(SIZES[config.size]) | {"channels": len(how.channels), "classes": len(labels)}

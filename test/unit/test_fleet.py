@@ -207,8 +207,12 @@ def test_arguments_that_do_not_go_together(tmp_path: Path, capsys: Any) -> None:
     table = ["--table", str(tmp_path / "t")]
     assert main(["replay", "a", *table, "--store", "x"]) == 1
     assert "--store is of one bag" in capsys.readouterr().err
-    assert main(["replay", "a", *table, "--workers", "0"]) == 1
-    assert "--workers is 0" in capsys.readouterr().err
+    assert main(["replay", "a", "--workers", "2"]) == 1
+    assert "--workers is of many bags, it needs --table FOLDER" in capsys.readouterr().err
+    for count in ("0", "-1", "1e6", "100000"):
+        with pytest.raises(SystemExit, match="2"):
+            main(["replay", "a", *table, f"--workers={count}"])
+        assert "expected a whole number from 1 to 1024" in capsys.readouterr().err
 
 
 def names(found: list[Any], folder: Path) -> list[str]:
