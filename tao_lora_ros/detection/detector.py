@@ -115,18 +115,16 @@ class Detector:
         """
         self._calibration = calibration
         self._learner = Learner(calibration)
-        self._collect_anew()
+        self._collected = self._new_collected()
+        self._state = self._state._replace(collected=self._collected)
         analyzer_state.recalibrate(self._state.analyzer, calibration)
 
     def learn(self, on: bool) -> None:
-        """Learn from here on, or do no more; what was learned stays."""
+        """Learn from here on, or do no more; what was learned stays, and what was collected."""
         if on != self._learns.on:
             self._learns = replace(self._learns, on=on)
-            self._collect_anew()
-
-    def _collect_anew(self) -> None:
-        self._collected = self._new_collected()
-        self._state = self._state._replace(collected=self._collected)
+            self.interrupt()
+            self._collected.now["on"] = on and self._learner.possible
 
     def interrupt(self) -> None:
         """There was a fault: the last while and what comes next are not to be learned."""

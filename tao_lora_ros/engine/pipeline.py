@@ -187,10 +187,25 @@ class Pipeline:
         except RuntimeError as error:
             raise SettingsError(f"model {artifact.model_id} cannot run: {error}") from error
         closed = self.flush()
-        self._adopt(artifact, runtime, inferrer)
-        self._detector.recalibrate(artifact.calibration)
-        self._contacts.recalibrate(artifact.contacts)
+        before = self.artifact, self.runtime, self._inferrer, self.calibrated
+        try:
+            self._go_on_with(artifact, runtime, inferrer, artifact)
+        except Exception:  # half of both would be neither
+            self._go_on_with(*before)
+            self.forget()
+            raise
         return closed
+
+    def _go_on_with(
+        self,
+        artifact: Artifact,
+        runtime: ChosenRuntime | NoRuntime,
+        inferrer: Inferrer | NoInferrer,
+        calibrated: Artifact,
+    ) -> None:
+        self._adopt(artifact, runtime, inferrer)
+        self._detector.recalibrate(calibrated.calibration)
+        self._contacts.recalibrate(calibrated.contacts)
 
     def apply(self, settings: Settings) -> None:
         """Take the live parameters of new settings, between two rows."""

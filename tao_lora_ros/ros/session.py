@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from operator import itemgetter
 from pathlib import Path
@@ -104,7 +104,7 @@ class Session:
     def stop(self) -> None:
         """Deal with what came, close the open event, unsubscribe."""
         self.take()
-        self._publish(self._pipeline.reset(), time.monotonic_ns())
+        self._give_out("close the open event", self._pipeline.reset)
         self._outputs.close_store()
         self._unsubscribe()
 
@@ -139,14 +139,14 @@ class Session:
         if waiting:
             self._last_message_s = now_s
         elif now_s > self._last_message_s + self._settings.longest_wait_s:
-            self._end_post_rolls()
+            self._give_out("end post-rolls", self._pipeline.end_post_rolls)
         self._pace.polled(now_s, bool(waiting) and self._push(waiting))
 
-    def _end_post_rolls(self) -> None:
+    def _give_out(self, doing: str, made: Callable[[], Sequence[Result]]) -> None:
         try:
-            results = self._pipeline.end_post_rolls()
+            results = made()
         except Exception as error:
-            self._failures.report("end post-rolls; all signals are forgotten", error)
+            self._failures.report(f"{doing}; all signals are forgotten", error)
             self._pipeline.forget()
         else:
             self._publish(results, time.monotonic_ns())

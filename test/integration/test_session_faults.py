@@ -42,14 +42,27 @@ def session_of(end_post_rolls: Callable, publish: Callable) -> tuple[Any, Report
 
 def test_post_rolls_that_cannot_be_ended() -> None:
     session, reports, forgot = session_of(fails, lambda *_: None)
-    session._end_post_rolls()
+    session._give_out("end post-rolls", session._pipeline.end_post_rolls)
     assert reports.lines == ["end post-rolls; all signals are forgotten: no such time"]
     assert forgot == ["signals"]
 
 
 def test_results_that_cannot_be_published() -> None:
     session, reports, forgot = session_of(lambda: ["an event"], fails)
-    session._end_post_rolls()
+    session._give_out("end post-rolls", session._pipeline.end_post_rolls)
     assert session._push([(0, 0, 0, b"")])
     assert reports.lines == 2 * ["publish results: no such time"]
     assert not forgot
+
+
+def test_an_event_that_cannot_be_closed_does_not_keep_store_and_topics_open() -> None:
+    session, reports, forgot = session_of(lambda: [], lambda *_: None)
+    closed: list[str] = []
+    session._pipeline.reset = fails
+    session._outputs.close_store = lambda: closed.append("store")
+    session.inputs = [SimpleNamespace(close=lambda: closed.append("topic"))]
+    session.take = lambda: None  # type: ignore[method-assign]
+    session.stop()
+    assert closed == ["store", "topic"]
+    assert reports.lines == ["close the open event; all signals are forgotten: no such time"]
+    assert forgot == ["signals"]

@@ -169,6 +169,20 @@ def test_off_and_on_again_goes_on_where_it_was() -> None:
     assert detector.learner.seconds == 2 * before
 
 
+def test_off_and_on_again_forgets_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thresholds that are too low rise by the events there are."""
+    counted: list[int] = []
+    detector = Detector(calibrate(noise(60, 1)), CONFIG, LEARNS, RATE_HZ)
+    struck = noise(20, 2)
+    struck[1000:1010] += 5.0
+    assert run(detector, struck) == 1
+    detector.learn(False)
+    detector.learn(True)
+    monkeypatch.setattr(Learner, "learn", lambda _, blocks, events: counted.append(events))
+    run(detector, noise(150, 3))
+    assert counted[0] == 1
+
+
 def test_blocks_are_what_they_were_kept_as() -> None:
     start = calibrate(noise(120, 1))
     blocks = blocks_from(start.peaks, start.statistics, start.peaks_s)

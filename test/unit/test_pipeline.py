@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from models import LABELS, SMALL, small_artifact, with_thresholds
 from recordings import PERIOD_NS, SECOND, START_NS, TOPICS, Message, imu, motion, wrench
 
+from tao_lora_ros.contact.contact_model import ContactModel
+from tao_lora_ros.contact.contacts import Contacts
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.pipeline import Pipeline, TriggerError
 from tao_lora_ros.engine.settings import Settings, SettingsError
@@ -246,6 +248,26 @@ def test_a_model_that_cannot_run_leaves_the_open_event_open(
             subject.use(subject.artifact)
     (end,) = events(results(subject, STRUCK[cut:]))
     assert (end.phase, end.sequence, end.onset_ns) == (Phase.END, 0, onset.onset_ns)
+
+
+def test_a_model_that_fails_half_way_leaves_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject, tries = pipeline(), []
+    before = Contacts.recalibrate
+
+    def fails_once(contacts: Contacts, models: Sequence[ContactModel]) -> None:
+        tries.append(models)
+        if len(tries) == 1:
+            raise MemoryError
+        before(contacts, models)
+
+    old, runtime = subject.artifact, subject.runtime
+    monkeypatch.setattr(Contacts, "recalibrate", fails_once)
+    with pytest.raises(MemoryError):
+        subject.use(replace(old, version="2"))
+    assert subject.artifact is old
+    assert subject.runtime is runtime
+    assert subject.calibration == old.calibration
+    assert len(events(results(subject, STRUCK))) == 2
 
 
 def test_its_settings_keep_as_much_past_as_the_model_needs() -> None:
