@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
+from ament_index_python.packages import get_packages_with_prefixes
 from launch.actions import (
     DeclareLaunchArgument,
     GroupAction,
@@ -23,24 +24,34 @@ from launch.launch_description_sources import (
 from launch.substitutions import LaunchConfiguration
 
 from launch import LaunchContext, LaunchDescription
+from tao_lora_ros.messages.texts import did_you_mean
+from tao_lora_ros.ros.launch_arguments import check_names, check_values
 
 PIPELINE = str(Path(__file__).with_name("pipeline.launch.py"))
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The argument and the nodes."""
+    """The arguments and the nodes."""
     description = "robots as a YAML list, or the path of a file that holds one"
     robots = DeclareLaunchArgument("robots", description=description)
-    return LaunchDescription([robots, OpaqueFunction(function=_nodes)])
+    pipeline = get_launch_description_from_python_launch_file(PIPELINE).get_launch_arguments()
+    names = [argument.name for argument in pipeline]
+    return LaunchDescription([robots, *pipeline, OpaqueFunction(function=_nodes, args=[names])])
 
 
-def _nodes(context: LaunchContext) -> list[GroupAction]:
-    robots = [
-        _arguments(entry) for entry in _entries(LaunchConfiguration("robots").perform(context))
-    ]
+def _nodes(context: LaunchContext, names: list[str]) -> list[GroupAction]:
+    check_names(__file__, ["robots", *names])
+    text = LaunchConfiguration("robots").perform(context)
+    robots = [_arguments(entry, names) for entry in _entries(text)]
     namespaces = [robot["namespace"] for robot in robots]
     if twice := {name for name in namespaces if namespaces.count(name) > 1}:
         raise ValueError(f"robots: two have the namespace {min(twice)}")
+    common = {name: LaunchConfiguration(name).perform(context) for name in names}
+    for robot in robots:  # all of them before the first is started
+        try:
+            check_values(common | robot, get_packages_with_prefixes())
+        except ValueError as error:
+            raise ValueError(f"robots: {robot['namespace']}: {error}") from None
     # A group each: arguments of one robot must not reach the next.
     return [GroupAction([_pipeline(robot)]) for robot in robots]
 
@@ -54,12 +65,11 @@ def _entries(text: str) -> list:
     return robots
 
 
-def _arguments(entry: object) -> dict[str, str]:
+def _arguments(entry: object, known: list[str]) -> dict[str, str]:
     arguments = entry if isinstance(entry, dict) else {"namespace": entry}
-    pipeline = get_launch_description_from_python_launch_file(PIPELINE)
-    known = [argument.name for argument in pipeline.get_launch_arguments()]
-    if unknown := {str(name) for name in arguments} - set(known):
-        raise ValueError(f"robots: no argument is called '{min(unknown)}', only {', '.join(known)}")
+    if unknown := sorted({str(name) for name in arguments} - set(known)):
+        hint = did_you_mean(unknown[0], known) or f", only {', '.join(known)}"
+        raise ValueError(f"robots: no argument is called '{unknown[0]}'{hint}")
     if not isinstance(arguments.get("namespace"), str):
         raise ValueError(f"robots: {entry} has no namespace")
     return {name: str(value) for name, value in arguments.items()}

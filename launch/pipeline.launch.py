@@ -1,24 +1,30 @@
 """Start the node: `ros2 launch tao_lora_ros pipeline.launch.py imu_topic:=/imu/data`.
 
 The node is a lifecycle node that configures and activates itself. With `rviz:=true` RViz shows its
-events, with `record:=FOLDER` a bag of all that goes in and comes out is recorded.
+events, with `record:=FOLDER` a bag of all that goes in and comes out is recorded; both end with the
+node.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ament_index_python.packages import (
-    PackageNotFoundError,
-    get_package_prefix,
-    get_package_share_directory,
+from ament_index_python.packages import get_package_share_directory, get_packages_with_prefixes
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    OpaqueFunction,
+    RegisterEventHandler,
 )
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
-from launch.conditions import IfCondition
+from launch.event_handlers import OnProcessExit
+from launch.events import matches_action
+from launch.events.process import ShutdownProcess
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from tao_lora_ros.ros.launch_arguments import check_names, check_values, truth
 
 CONFIG = Path(get_package_share_directory("tao_lora_ros"), "config")
 ARGUMENTS = {
@@ -47,25 +53,22 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _processes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    check_names(__file__, ARGUMENTS)
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    _check(given)
-    processes = [_node(given), _rviz(given)]
-    return [*processes, _recorder(given)] if given["record"] else processes
+    check_values(given, get_packages_with_prefixes())
+    node = _node(given)
+    beside = [_rviz(given)] if truth(given, "rviz") else []
+    beside += [_recorder(given)] if given["record"] else []
+    return [node, *beside, *(_end_with(node, process) for process in beside)]
 
 
-def _check(given: dict[str, str]) -> None:
-    """Before any process is started, for it would be left alone."""
-    if not Path(given["params_file"]).is_file():
-        raise ValueError(f"params_file: {given['params_file']}: No such file")
-    if given["rviz"].lower() in ("true", "1"):
-        try:
-            get_package_prefix("rviz2")
-        except PackageNotFoundError:
-            raise ValueError("rviz:=true: 'rviz2' not found: install it, or rviz:=false") from None
+def _end_with(node: LifecycleNode, process: ExecuteProcess) -> RegisterEventHandler:
+    end = EmitEvent(event=ShutdownProcess(process_matcher=matches_action(process)))
+    return RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[end]))
 
 
 def _node(given: dict[str, str]) -> LifecycleNode:
-    parameters = {"use_sim_time": given["use_sim_time"].lower() == "true"}
+    parameters = {"use_sim_time": truth(given, "use_sim_time")}
     if given["model"]:
         parameters["model"] = given["model"]
     return LifecycleNode(
@@ -86,9 +89,8 @@ def _rviz(given: dict[str, str]) -> Node:
         package="rviz2",
         executable="rviz2",
         arguments=["-d", str(CONFIG / "pipeline.rviz"), "-f", given["fixed_frame"]],
-        parameters=[{"use_sim_time": given["use_sim_time"].lower() == "true"}],
+        parameters=[{"use_sim_time": truth(given, "use_sim_time")}],
         remappings=_rviz_topics(given),
-        condition=IfCondition(given["rviz"]),
     )
 
 
@@ -105,7 +107,7 @@ def _recorder(given: dict[str, str]) -> ExecuteProcess:
     inputs = [_topics(given).get(source.name, source.name) for source in sources]
     topics = [*inputs, *(f"tao_lora/{output}" for output in OUTPUTS), "/diagnostics"]
     command = ["ros2", "bag", "record", "--storage", "mcap", "--output", given["record"]]
-    if given["use_sim_time"].lower() == "true":
+    if truth(given, "use_sim_time"):
         command.append("--use-sim-time")
     return ExecuteProcess(cmd=[*command, *(_absolute(given, t) for t in topics)], output="screen")
 

@@ -14,7 +14,7 @@ from rosbags.highlevel import AnyReader
 
 from tao_lora_ros.bags.opening import BagError, open_bag
 from tao_lora_ros.engine.settings import Settings, read_settings
-from tao_lora_ros.engine.sources import with_sources
+from tao_lora_ros.engine.sources import default_sources, with_sources
 from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, JOINT_STATE, WRENCH
 from tao_lora_ros.signal.source import WRENCH_TYPES
 
@@ -73,15 +73,16 @@ def discover(bag: Path, settings: Settings, topics: Mapping[str, str]) -> Discov
 
 
 def sources_in(bag: Path, params_file: Path | None, topics: Mapping[str, str]) -> Discovery:
-    """The sources of a parameter file where there is one, else those that a bag holds.
+    """The sources of a parameter file where it names any, else those that a bag holds.
 
     Raises:
         BagError: as `discover`.
         SettingsError: the parameter file is wrong.
     """
-    if params_file:
-        return Discovery(read_settings(params_file), dict(topics))
-    return discover(bag, Settings(), topics)
+    settings = read_settings(params_file) if params_file else Settings()
+    if default_sources(settings):
+        return discover(bag, settings, topics)
+    return Discovery(settings, dict(topics))
 
 
 def grid_rate_hz(bag: Path, topics: Sequence[str]) -> float:

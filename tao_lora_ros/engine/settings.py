@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -19,7 +18,7 @@ from tao_lora_ros.engine.parameter import (
     parameter,
 )
 from tao_lora_ros.engine.parameter_file import parameters_for
-from tao_lora_ros.messages.texts import shown
+from tao_lora_ros.messages.texts import did_you_mean, shown
 from tao_lora_ros.runtime.choice import BACKENDS
 from tao_lora_ros.signal.channels import IMU_PARTS, WRENCH_TYPES
 
@@ -269,9 +268,7 @@ def settings_from(values: Mapping[str, Any]) -> Settings:
 def _problem(name: str, value: Any) -> str | None:
     if name in _BY_NAME:
         return _BY_NAME[name].problem(value)
-    near = difflib.get_close_matches(str(name)[:100], _BY_NAME, 1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    return f"unknown parameter '{shown(name)}'{hint}"
+    return f"unknown parameter '{shown(name)}'{did_you_mean(name, _BY_NAME)}"
 
 
 def read_settings(file: Path) -> Settings:

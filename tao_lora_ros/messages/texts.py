@@ -6,6 +6,9 @@ forge a line of its own.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 MOST_SHOWN = 200  # characters of one foreign text
 MOST_LINE = 1000  # of a whole message that has such texts in it
 _MOST_NAME_BYTES = 120  # a file system allows 255, and we append to names
@@ -28,6 +31,16 @@ def _printable(character: str) -> str:
     if character.isprintable():
         return character
     return character.encode("unicode_escape").decode()
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """The rest of an error about an unknown name: the known one nearest to it, if one is near.
+
+    >>> did_you_mean("hop_stedy", ["hop_steady", "hold_s"])
+    "; did you mean 'hop_steady'?"
+    """
+    near = difflib.get_close_matches(str(name)[:100], list(known), 1)
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def encodable(text: str) -> bool:
