@@ -43,7 +43,7 @@ COMPILE = """
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
-Pipeline(Settings(), load_artifact(default_artifact()))
+Pipeline(Settings(), load_artifact(default_artifact())).warm()
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,6 +33,7 @@ from tao_lora_ros.cli.outputs import add_force, add_json, add_output, check_outp
 from tao_lora_ros.cli.review import add_review_parser
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.texts import MOST_LINE, shown
+from tao_lora_ros.signal.compiled import announced
 
 _EXIT = """exit status: 0 done, 1 an input will not do or damage was found, 2 the arguments will not
 do, 3 other events than expected (compare, replay --expect), 130 interrupted"""
@@ -56,7 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         argcomplete.autocomplete(parser)
         options = parser.parse_args(arguments)
         check_outputs(options)
-        return int(options.run(options) or 0)
+        with announced(partial(print, file=sys.stderr)):
+            return int(options.run(options) or 0)
     except TaoLoraError as error:
         print(f"tao-lora: error: {shown(error, MOST_LINE)}", file=sys.stderr)
         return 1

@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -27,14 +27,8 @@ def starting(program: str, least_mib: int, status: int) -> Iterator[None]:
         least_mib: address space that it needs.
         status: of the process that a signal ends.
     """
-
-    def leave(number: int, _: FrameType | None) -> None:
-        # Nothing is there that could be closed, and no import may be left half done.
-        _say(program, f"{signal.Signals(number).name} while starting")
-        os._exit(status)
-
     for number in SIGNALS:
-        signal.signal(number, leave)
+        signal.signal(number, leaving(program, status))
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     limited = "" if limit == resource.RLIM_INFINITY else f"{limit >> 20} MiB of address space"
     if limited and limit < least_mib << 20:
@@ -46,6 +40,17 @@ def starting(program: str, least_mib: int, status: int) -> Iterator[None]:
         what = shown(" ".join(str(error).split()) or type(error).__name__, MOST_LINE)
         _say(program, f"cannot start: {what}" + (f"; there are {limited}" if limited else ""))
         sys.exit(1)
+
+
+def leaving(program: str, status: int) -> Callable[[int, FrameType | None], None]:
+    """A handler of signals that ends the process at once, while nothing is open yet."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        # Nothing is there that could be closed, and no import may be left half done.
+        _say(program, f"{signal.Signals(number).name} while starting")
+        os._exit(status)
+
+    return leave
 
 
 def _say(program: str, text: str) -> None:

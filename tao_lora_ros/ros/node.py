@@ -59,6 +59,7 @@ class PipelineNode(LifecycleNode):
         super().__init__(name, **kwargs)
         self.failures = Failures(self.get_logger())
         self.stopping = Event()  # set by who is to end the node: long work gives up
+        self.configuring = False  # loads and compiles, and holds nothing that needs closing
         self._session: Session | None = None  # while configured
         self._settings = declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -98,11 +99,14 @@ class PipelineNode(LifecycleNode):
     @_log_failures
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model, build the pipeline, advertise."""
+        self.configuring = True
         try:
             self._session = Session(self, self._settings, self.failures, self.stopping)
         except TaoLoraError as error:
             self.get_logger().fatal(shown(error, MOST_LINE))
             return TransitionCallbackReturn.FAILURE
+        finally:
+            self.configuring = False
         return TransitionCallbackReturn.SUCCESS
 
     @_log_failures

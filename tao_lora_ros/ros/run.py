@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import suppress
+from types import FrameType
 
 from tao_lora_ros.engine.parameter import NODE_NAME
-from tao_lora_ros.hardware.starting import SIGNALS, starting
+from tao_lora_ros.hardware.starting import SIGNALS, leaving, starting
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 
 _LEAST_MIB = 1536
@@ -46,8 +47,15 @@ def _run(node) -> int:
 
     from tao_lora_ros.ros.distro import Executor
 
+    leave = leaving(NODE_NAME, status=0)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if node.configuring:  # it may compile for a minute
+            leave(number, frame)
+        node.stopping.set()
+
     for number in SIGNALS:
-        signal.signal(number, lambda *_: node.stopping.set())
+        signal.signal(number, stop)
     executor = Executor()
     executor.add_node(node)
     started = node.start() if node.autostart else True

@@ -30,6 +30,7 @@ from tao_lora_ros.ros.inputs import Input
 from tao_lora_ros.ros.outputs import Outputs
 from tao_lora_ros.ros.pace import Pace
 from tao_lora_ros.ros.services import Services
+from tao_lora_ros.signal.compiled import announced
 
 _HELD = (
     "held until the node ends or ~/reload; parameter calibrated_model names a folder where it is "
@@ -60,8 +61,9 @@ class Session:
         artifact = self._load(settings)
         self._settings = settings = _with_sources(settings, artifact)
         clock = node.get_clock()
-        self._pipeline = Pipeline(settings, artifact, lambda: clock.now().nanoseconds)
-        self._pipeline.warm()
+        with announced(node.get_logger().info):
+            self._pipeline = Pipeline(settings, artifact, lambda: clock.now().nanoseconds)
+            self._pipeline.warm()
         # A logger each, or the throttling of one source would silence the others.
         names = (source.config.name for source in self._pipeline.intake.sources)
         self._loggers = [node.get_logger().get_child(name) for name in names]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 from numba.core import config as numba_config
+from numba.core import event
 
 from tao_lora_ros.signal.code_digest import COMPILED, digest
 
@@ -38,6 +40,26 @@ def compiled(function: Function | None = None, **options: Any) -> Any:
         return jit(**options)(function)
     finally:
         config.CACHE_DIR = before
+
+
+@contextmanager
+def announced(say: Callable[[str], None]) -> Iterator[None]:
+    """Within, `say` is called once where something has to be compiled: nobody waits unsaid."""
+    with event.install_listener("numba:compile", _First(say)):
+        yield
+
+
+class _First(event.Listener):
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say: Callable[[str], None] | None = say
+
+    def on_start(self, event: Any) -> None:
+        say, self._say = self._say, None
+        if say:
+            say("compiling for this processor, once: about a minute")
+
+    def on_end(self, event: Any) -> None:
+        pass
 
 
 @cache

@@ -55,3 +55,16 @@ def test_an_import_that_fails(entry: str, error: str, tmp_path: Path) -> None:
     (line,) = process.communicate()[0].splitlines()
     assert process.returncode == 1
     assert line.startswith(f"{entry}: cannot start: ")
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_compiles(number: signal.Signals, tmp_path: Path) -> None:
+    pytest.importorskip("rclpy", reason="no ROS 2")
+    process = start("tao_lora", env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)})
+    assert process.stdout
+    said = next(line for line in process.stdout if "[tao_lora]" in line)
+    process.send_signal(number)
+    line = process.communicate(timeout=20)[0].splitlines()[-1]
+    assert "compiling for this processor, once" in said
+    assert (process.returncode, line) == (0, f"tao_lora: {number.name} while starting")
