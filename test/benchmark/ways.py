@@ -37,6 +37,7 @@ from tao_lora_ros.training.folds import runs_in
 from tao_lora_ros.training.run_scores import confusion_of, scores_of
 
 Tensors = dict[str, Tensor]
+_GYRO = [i for i, name in enumerate(borealtc.CHANNELS) if "gyro" in name]
 _TAPS = torch.arange(-3, 5)
 
 
@@ -113,6 +114,11 @@ WAYS = {
     "no turn, no mirror": _varied(turn=0.0, mirror=0.0),
     "rate 0.5": Way(rate=0.5),
     "rate 2": Way(rate=2.0),
+    "loss of a quantity 0.03": _varied(dropout=0.03),
+    "loss of a quantity 0, no impacts": _varied(dropout=0.0, impact=0.0),
+    "loss of a quantity 0, averaging 0.999": replace(_varied(dropout=0.0), averaging=0.999),
+    "loss of a quantity 0, mixup 0.5": replace(_varied(dropout=0.0), mixup=0.5),
+    "loss of a quantity 0, branch": replace(_varied(dropout=0.0), branch=True),
 }
 
 
@@ -307,12 +313,20 @@ class Stack:
         return vmap(one)(parameters, self.buffers, windows, noise, kept, self._of("branch"))
 
     @torch.no_grad()
-    def said(self, tasks: Sequence[Task]) -> Iterator[tuple[_Fit, Tensor, Tensor]]:
-        """Of each fit what it says of the windows held out, probabilities [n, L], and labels."""
+    def said(
+        self, tasks: Sequence[Task], lost: Sequence[int] = ()
+    ) -> Iterator[tuple[_Fit, Tensor, Tensor]]:
+        """Of each fit what it says of the windows held out, probabilities [n, L], and labels.
+
+        Args:
+            tasks: the folds.
+            lost: channels that are not there.
+        """
         for number, fit in enumerate(self.fits):
             task = tasks[fit.fold]
             held = [b for b in task.halves(task.fold.held_out) if len(b.labels)]
             windows = torch.cat([batch.windows for batch in held]).to(self._device)
+            windows[:, :, list(lost)] = torch.nan
             own = {n: p[number] for n, p in self.average.items()}
             buffers = {n: b[number] for n, b in self.buffers.items()}
             plain = windows.new_zeros(()), windows.new_ones(()), self._of("branch")[number]
@@ -327,6 +341,7 @@ def main() -> None:
     parser.add_argument("ways", nargs="*", default=[], metavar="WAY", help="default: all")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--at-once", type=int, default=150, help="fits side by side")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -334,40 +349,46 @@ def main() -> None:
     runs = borealtc.imported_runs(Path(tempfile.gettempdir()) / "tao-lora-bench" / "borealtc")
     tasks = tasks_of(runs, 0, options.steps, 0)
     names = options.ways or list(WAYS)
-    plan = [(n, s, f) for n in names for s in range(options.seeds) for f in range(len(tasks))]
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    plan = [(n, s, f) for n in names for s in seeds for f in range(len(tasks))]
+    without: dict[str, list[float]] = {name: [] for name in names}
     found: dict[tuple[str, int, int], NDArray[np.float32]] = {}
     truth: dict[int, NDArray[np.int64]] = {}
     for first in range(0, len(plan), options.at_once):
         part = plan[first : first + options.at_once]
         stack = Stack(tasks, [_Fit(WAYS[n], s, f) for n, s, f in part], device)
-        stack.train(options.steps, BATCH, seed=first)
+        stack.train(options.steps, BATCH, seed=first + 1000 * options.first_seed)
         for key, (fit, probabilities, labels) in zip(part, stack.said(tasks), strict=True):
             found[key], truth[fit.fold] = probabilities.numpy(), labels.numpy()
+        for key, (_, probabilities, labels) in zip(part, stack.said(tasks, _GYRO), strict=True):
+            without[key[0]].append(float((probabilities.argmax(dim=1) == labels).float().mean()))
         print(f"{first + len(part)} of {len(plan)} fits", file=sys.stderr, flush=True)
         if options.out:
             named: dict[str, Any] = {
                 f"{n}|{s}|{f}": p.astype(np.float16) for (n, s, f), p in found.items()
             }
             np.savez_compressed(options.out, **named)
-    _print(found, truth, names, options.seeds)
+    _print(found, truth, names, seeds)
+    for name, right in without.items():
+        print(f"| {name}, without a gyro | {np.mean(right):.4f} |")
 
 
 def _print(
     found: dict[tuple[str, int, int], NDArray[np.float32]],
     truth: dict[int, NDArray[np.int64]],
     names: Sequence[str],
-    seeds: int,
+    seeds: Sequence[int],
 ) -> None:
     base: dict[str, NDArray[np.float64]] = {}
     for name in names:
         cells = []
         for metric in ("accuracy", "macro_f1"):
             scores = np.array(
-                [[_score(found[name, s, f], truth[f], metric) for f in truth] for s in range(seeds)]
+                [[_score(found[name, s, f], truth[f], metric) for f in truth] for s in seeds]
             )
             more = (scores - base.setdefault(metric, scores)).mean(axis=0)
             error = more.std(ddof=1) / np.sqrt(len(more))
-            between = scores.mean(axis=1).std(ddof=1) if seeds > 1 else float("nan")
+            between = scores.mean(axis=1).std(ddof=1) if len(seeds) > 1 else float("nan")
             cells += [f"{scores.mean():.4f}", f"{between:.4f}", f"{more.mean():+.4f} ± {error:.4f}"]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
