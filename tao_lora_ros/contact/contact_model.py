@@ -52,9 +52,23 @@ class ContactModel:
     @property
     def weight(self) -> float:
         """Of what hangs on the sensor, N, by the static gains; 0 where no IMU explains the load."""
+        return self._weights[0]
+
+    @property
+    def hanging(self) -> float:
+        """The same where it turned with the sensor, known in two directions; else 0.
+
+        In one alone a robot that squats on its feet looks like what hangs on them.
+        """
+        return self._weights[1]
+
+    @property
+    def _weights(self) -> tuple[float, ...]:
+        """Along the principal directions of the static gains, N, the largest first."""
         if not self.accel:
-            return 0.0
-        return float(GRAVITY * np.linalg.norm(np.array(self.gains)[:3, :STATIC], 2))
+            return 0.0, 0.0, 0.0
+        gains = np.array(self.gains)[:3, :STATIC]
+        return tuple((GRAVITY * np.linalg.svd(gains, compute_uv=False)).tolist())
 
     @property
     def terms(self) -> int:

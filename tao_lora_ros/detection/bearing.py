@@ -1,7 +1,7 @@
 """A contact begins where a force sensor bears again what it always bears in steady motion: feet.
 
 A robot that stands loads its feet, and contact can only push. So where a calibration always bears a
-load (of a foot on the ground, not of an arm that moves freely about its sensor's zero), a force far
+load (of a foot on the ground, not of an arm: its tool turns, or an IMU explains it), a force far
 below it is one of a foot in the air, and its return is a touchdown. Such a level needs no model and
 no threshold of energy; blows within a step, which touchdowns are not, stay with the other
 statistics.
@@ -67,7 +67,7 @@ def borne_loads(
     """The load that steady motion always bears, of each force; 0 where there is none.
 
     There is none where the force is near zero at times, as it is about any zero that was set by a
-    tare or that gravity turns about.
+    tare, nor where its direction turns, as that of a tool does: only what is along its mean counts.
 
     Args:
         recordings: steady motion, each [n, C].
@@ -76,21 +76,23 @@ def borne_loads(
     """
     loads = []
     for channels in forces:
-        magnitudes = np.concatenate([_magnitudes(rows[:, list(channels)]) for rows in recordings])
-        if np.count_nonzero(~np.isnan(magnitudes)) <= air_rows:
+        borne = _along(np.concatenate([rows[:, list(channels)] for rows in recordings]))
+        if np.count_nonzero(~np.isnan(borne)) <= air_rows:
             loads.append(0.0)
             continue
-        lowest = np.nanmin(sliding_window_view(magnitudes, air_rows).max(axis=1))
-        load = float(min(np.nanquantile(magnitudes, ALWAYS), MARGIN * lowest))
-        noise = float(np.nanmedian(np.abs(np.diff(magnitudes))))
+        lowest = np.nanmin(sliding_window_view(borne, air_rows).max(axis=1))
+        load = float(min(np.nanquantile(borne, ALWAYS), MARGIN * lowest))
+        noise = float(np.nanmedian(np.abs(np.diff(borne))))
         loads.append(float(f"{load:.6g}") if load * IN_AIR > _LEAST_NOISES * noise else 0.0)
     return tuple(loads)
 
 
-def _magnitudes(forces: Array) -> Array:
-    """Of forces [n, k], an absent axis being 0; NaN of those without any."""
-    squares = np.nansum(forces**2, axis=1)
-    return np.where(np.isnan(forces).all(axis=1), np.nan, np.sqrt(squares))
+def _along(forces: Array) -> Array:
+    """Of forces [n, k] along their mean, an absent axis being 0; NaN of those without any."""
+    known = np.nan_to_num(forces)
+    mean = known.mean(axis=0)
+    along = known @ mean / max(float(np.linalg.norm(mean)), 1e-12)
+    return np.where(np.isnan(forces).all(axis=1), np.nan, along)
 
 
 def force_numbers(forces: Sequence[Sequence[int]], channels: int) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from tao_lora_ros.contact import calibration as contact_calibration
@@ -56,4 +57,14 @@ def calibrated_on(
     router, findings = calibrated(start, recordings, rate_hz, alarms_per_hour, force)
     kept = moments.without(recordings, findings.spans)
     contacts, told = contact_calibration.calibrated(channels, kept, rate_hz, alarms_per_hour)
+    router = replace(router, borne_loads=_on_the_ground(router, contacts))
     return Calibrated(router, findings, kept, contacts, told)
+
+
+def _on_the_ground(router: Calibration, contacts: Sequence[ContactModel]) -> tuple[float, ...]:
+    """The loads that steady motion always bears, but for what hangs on a sensor: an arm's tool."""
+    hanging = {model.wrench[0]: model.hanging for model in contacts}
+    return tuple(
+        0.0 if load / 2 <= hanging.get(force[0], 0.0) <= 2 * load else load
+        for force, load in zip(router.load_channels, router.borne_loads, strict=True)
+    )

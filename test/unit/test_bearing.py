@@ -16,6 +16,7 @@ from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.detection.transients import Transient
+from tao_lora_ros.engine.calibration import calibrated_on
 
 CHANNELS = ("imu.accel_x", "imu.accel_y", "imu.accel_z", "ft.force_x", "ft.force_y", "ft.force_z")
 RATE_HZ = 200.0
@@ -97,6 +98,51 @@ def test_what_is_near_zero_at_times_bears_no_load() -> None:
     turning = arm + 20.0 * np.sin(np.arange(len(arm)) / 300.0)[:, None] * np.eye(6)[5]
     assert borne_loads([turning], FORCES, AIR_ROWS) == (0.0,)
     assert borne_loads([arm * np.nan], FORCES, AIR_ROWS) == (0.0,)
+
+
+@pytest.mark.parametrize("axes", [(0, 1), (1, 2), (0, 1, 2)])
+def test_a_tool_that_turns_is_no_load_of_the_ground(axes: tuple[int, ...]) -> None:
+    """No IMU tells its weight, and it is as large whichever way it points."""
+    rows = standing(30, 0.0)
+    turn = np.arange(len(rows)) / 400.0
+    rows[:, 3 + axes[0]] += 12.0 * np.sin(turn)
+    rows[:, 3 + axes[1]] += 12.0 * np.cos(turn)
+    assert borne_loads([rows], FORCES, AIR_ROWS) == (0.0,)
+
+
+SIX = ("imu.accel", "imu.gyro", "ft.force", "ft.torque")
+ALL = tuple(f"{name}_{axis}" for name in SIX for axis in "xyz")
+
+
+def moved(directions: int, mass_kg: float, bias_n: float) -> NDArray[np.float64]:
+    """Rows of an IMU that is pushed about in some directions, and of what that loads a wrench."""
+    rng = np.random.default_rng(2)
+    rows = rng.normal(0, 0.02, (round(20 * RATE_HZ), 12))
+    times_s = np.arange(len(rows)) / RATE_HZ
+    rows[:, 2] += 9.81
+    for axis in range(3)[-directions:]:
+        rows[:, axis] += 2.0 * np.sin((3.1 + 0.7 * axis) * times_s)
+    rows[:, 6:9] += mass_kg * rows[:, :3] + rng.normal(0, 0.1, (len(rows), 3))
+    rows[:, 8] += bias_n
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("directions", "mass_kg", "bias_n", "load"),
+    [
+        (3, 1.2, 0.0, 0.0),  # an arm that never turns its tool
+        (2, 3.0, 0.0, 0.0),  # in a plane
+        (3, 1.2, 4.0, 0.0),  # a sensor that is off its zero
+        (1, 30.0, 0.0, 235.0),  # a robot that squats, an IMU on its body
+        (3, 1.2, 250.0, 260.0),  # a foot that moves a little, far from what stands on it
+    ],
+)
+def test_what_hangs_on_a_sensor_is_no_load_of_the_ground(
+    directions: int, mass_kg: float, bias_n: float, load: float
+) -> None:
+    rows = moved(directions, mass_kg, bias_n)
+    made = calibrated_on([rows], uncalibrated(ALL, RATE_HZ), ALL, RATE_HZ, 1.0)
+    assert made.router.borne_loads == (pytest.approx(load, rel=0.1),)
 
 
 def test_the_load_is_what_is_always_borne_in_absent_axes_too() -> None:
