@@ -9,7 +9,8 @@ from tao_lora_ros.messages.stamps import SECOND_NS, joined
 from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
 
 FRAMES_HZ = 30
-_STAMP = struct.Struct("<iI")
+STAMP, STAMP_AT = struct.Struct("<iI"), 4  # of when it is sent, and where in a frame's bytes
+NUMBER = struct.Struct("<q")  # of a frame, its last bytes
 _SLACK_NS = 2 * SECOND_NS // FRAMES_HZ  # a frame's period, and its way
 
 
@@ -43,8 +44,8 @@ def complete_share(
 
 def _complete(frames: tuple[bytes, ...], first_ns: int, last_ns: int) -> bool:
     """Whether frames follow each other without a hole, from before one time to after another."""
-    stamps = [joined(*_STAMP.unpack_from(frame, 4)) for frame in frames]
-    numbers = [round(stamp * FRAMES_HZ / SECOND_NS) for stamp in stamps]
+    stamps = [joined(*STAMP.unpack_from(frame, STAMP_AT)) for frame in frames]
+    numbers = [NUMBER.unpack(frame[-NUMBER.size :])[0] for frame in frames]
     if not numbers or numbers != list(range(numbers[0], numbers[-1] + 1)):
         return False
     return stamps[0] <= first_ns and last_ns <= stamps[-1]

@@ -12,6 +12,7 @@ from tao_lora_ros.messages.raw_data import RawMessages
 
 LATCHED_BYTES = 1 << 20  # of a topic's older latched messages that are kept beside the newest ones
 _TIDY_NS = 500_000_000
+_LONGEST_WAY_NS = 1_000_000_000  # of a message; what seems longer is a clock that was set
 _OPEN_NS = 60_000_000_000  # after its end nobody asks for a scene any more
 
 _Entry = tuple[int, str, bytes]  # time, topic, CDR
@@ -24,10 +25,29 @@ class _Hold:
 
     spans: list[Span]
     until_ns: int
+    gone_ns: int  # time of the newest message that had gone when the event was first heard of
+
+
+class Way:
+    """When the messages of a topic would have come, each as fast as the fastest.
+
+    Under load messages are late, and an event would lack the newest of those that were sent while
+    it went on. When a message was sent is on its publisher's clock, which may be another.
+    """
+
+    def __init__(self) -> None:
+        self._least_ns: int | None = None
+
+    def time_ns(self, sent_ns: int, received_ns: int) -> int:
+        """Of a message, on the clock that it was received by."""
+        way_ns, least_ns = received_ns - sent_ns, self._least_ns
+        if least_ns is None or not least_ns <= way_ns <= least_ns + _LONGEST_WAY_NS:
+            self._least_ns = least_ns = way_ns
+        return sent_ns + least_ns
 
 
 class SceneBuffer:
-    """Messages of any topics by their time of arrival, the newest `keep_s` and those on hold.
+    """Messages of any topics by their time, the newest `keep_s` and those on hold.
 
     Args:
         keep_s: how far back messages are kept whatever happens.
@@ -44,7 +64,7 @@ class SceneBuffer:
         self._ring: deque[_Entry] = deque()
         self._latched: dict[str, deque[_Entry]] = {}
         self._holds: dict[int, _Hold] = {}
-        self._tidied_ns = 0
+        self._tidied_ns = self._aged_ns = 0
         self.bytes = 0
         self.dropped: Counter[str] = Counter()
         self.gone_ns = 0
@@ -77,9 +97,13 @@ class SceneBuffer:
 
     def hold(self, number: int, span: Span) -> None:
         """Keep what comes or came within a span until `release`, as far as there is room."""
-        hold = self._holds.setdefault(number, _Hold([], 0))
+        hold = self._holds.setdefault(number, _Hold([], 0, self._aged_ns))
         hold.spans.append(span)
         hold.until_ns = max(hold.until_ns, span[1] + _OPEN_NS)
+
+    def aged_ns(self, number: int) -> int:
+        """Time of the newest message that had gone, of age, when an event was first heard of."""
+        return self._holds[number].gone_ns if number in self._holds else self._aged_ns
 
     def release(self, number: int) -> None:
         """The event was asked for."""
@@ -87,8 +111,6 @@ class SceneBuffer:
 
     def cut(self, topic: str, spans: list[Span]) -> RawMessages:
         """A topic's messages within spans, in their order; latched ones from before at the start.
-
-        Times are those of arrival.
         """
         start_ns = spans[0][0]
         before = [data for time_ns, _, data in self._latched.get(topic, ()) if time_ns < start_ns]
@@ -109,9 +131,11 @@ class SceneBuffer:
         self._holds = {n: hold for n, hold in holds if now_ns < hold.until_ns}
         spans = [span for hold in self._holds.values() for span in hold.spans]
         oldest_ns = now_ns - self._keep_ns
-        self._ring = deque(
-            entry
-            for entry in self._ring
-            if entry[0] >= oldest_ns or any(start <= entry[0] <= end for start, end in spans)
-        )
+        kept: deque[_Entry] = deque()
+        for entry in self._ring:
+            if entry[0] >= oldest_ns or any(start <= entry[0] <= end for start, end in spans):
+                kept.append(entry)
+            else:
+                self._aged_ns = max(self._aged_ns, entry[0])
+        self._ring = kept
         self.bytes = sum(len(data) for _, _, data in self._ring)

@@ -3,7 +3,8 @@
     python -m tao_lora_ros.ros.bench_cameras COUNT
 
 Each publishes an Image of 1 MB, 30 times a second, on `/camera_0` and so on. The pixels are noise,
-which nothing compresses. Frame n is stamped n / 30 s, so that a missing one is seen. Publishers are
+which nothing compresses. Frames are stamped as they are sent, and the last of their pixels count
+them, so that a missing one is seen. Publishers are
 reliable, and their shared memory is large enough for some frames: with Fast DDS's own half a
 megabyte messages of this size are lost on the way to whoever listens.
 """
@@ -11,7 +12,6 @@ megabyte messages of this size are lost on the way to whoever listens.
 from __future__ import annotations
 
 import os
-import struct
 import sys
 import time
 from tempfile import NamedTemporaryFile
@@ -21,7 +21,7 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
-from tao_lora_ros.benchmarks.cameras import FRAMES_HZ, topics
+from tao_lora_ros.benchmarks.cameras import FRAMES_HZ, NUMBER, STAMP, STAMP_AT, topics
 from tao_lora_ros.messages.stamps import SECOND_NS, split
 
 _BYTES = 1_000_000
@@ -39,7 +39,6 @@ _PROFILE = """<dds xmlns="http://www.eprosima.com"><profiles>
   <useBuiltinTransports>false</useBuiltinTransports>
 </rtps></participant>
 </profiles></dds>"""
-_STAMP = struct.Struct("<iI")
 
 
 def main() -> int:
@@ -60,9 +59,9 @@ def _publish(count: int) -> int:
     number = time.time_ns() * FRAMES_HZ // SECOND_NS
     while rclpy.ok():
         number += 1
-        stamp_ns = number * SECOND_NS // FRAMES_HZ
-        time.sleep(max(0.0, (stamp_ns - time.time_ns()) * 1e-9))
-        _STAMP.pack_into(frame, 4, *split(stamp_ns))
+        time.sleep(max(0.0, (number * SECOND_NS // FRAMES_HZ - time.time_ns()) * 1e-9))
+        STAMP.pack_into(frame, STAMP_AT, *split(time.time_ns()))
+        NUMBER.pack_into(frame, len(frame) - NUMBER.size, number)
         for camera in cameras:
             camera.publish(bytes(frame))
     return 0

@@ -36,6 +36,7 @@ _POLL_S = 0.005
 _LOOK_S = 1.0
 _SILENT_S = 5.0  # after which a topic without a message is named
 _ON_THE_WAY_NS = 200_000_000  # a message may be later than the sensors' of the same time
+_LATE_NS = 1_000_000_000  # and of a topic that flowed so lately it is waited for so long
 _KNOWN_NS = 1_500_000_000  # after its onset, at the latest, an event is published
 
 
@@ -95,20 +96,20 @@ class Scene:
     def completed(self, record: EventRecord) -> tuple[EventRecord, str]:
         """A record with what was received on the further topics, and what is missing of that.
 
-        Log times are those of arrival, on the clock of the stamps.
+        Log times are those of arrival less what was lost on the way, on the clock of the stamps.
         """
         ahead_ns = record.ahead_ns
         spans = [(start + ahead_ns, end + ahead_ns) for start, end in record.spans_ns]
         if not spans:
             return record, ""
-        time.sleep(max(0.0, (spans[-1][1] + _ON_THE_WAY_NS - time.time_ns()) * 1e-9))
+        self._await(spans[-1][1])
         with self._lock:
             self._take()
             found = [
                 (topic.described, self._buffer.cut(topic.name, spans)) for topic in self._topics
             ]
+            missing = self._missing(record.event.sequence, spans)
             self._buffer.release(record.event.sequence)
-            missing = self._missing(spans)
         added = [
             (topic, RawMessages(messages.times_ns - ahead_ns, messages.data))
             for topic, messages in found
@@ -117,13 +118,24 @@ class Scene:
         said = f"event {record.event.sequence}: {missing}" if missing else ""
         return replace(record, received=(*record.received, *added)), said
 
-    def _missing(self, spans: list[Span]) -> str:
+    def _await(self, end_ns: int) -> None:
+        """Wait until what was sent by then has come, as far as can be known."""
+        time.sleep(max(0.0, (end_ns + _ON_THE_WAY_NS - time.time_ns()) * 1e-9))
+        while time.time_ns() < end_ns + _LATE_NS and any(
+            end_ns - _LATE_NS < topic.newest_ns <= end_ns for topic in self._topics
+        ):
+            time.sleep(_POLL_S)
+
+    def _missing(self, number: int, spans: list[Span]) -> str:
         start_ns, _ = spans[0]
         if self._buffer.gone_ns >= start_ns:
             return "messages of store_topics had to go: they take more than store_topics_mb"
         if self._begun_ns > start_ns:
             return "store_topics are kept since later than its beginning only"
-        return ""
+        if self._buffer.aged_ns(number) >= start_ns:
+            return "it was known too late for its first messages of store_topics"
+        lost = ", ".join(topic.name for topic in self._topics if topic.lost_ns >= start_ns)
+        return f"messages of {lost} were lost on their way" if lost else ""
 
     def _report(self) -> None:
         """Say in log and diagnostics what cannot be kept, and how much is."""

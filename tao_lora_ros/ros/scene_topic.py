@@ -14,6 +14,7 @@ from rosbags.interfaces import Qos
 
 from tao_lora_ros.preservation.event_record import StoreError, Topic
 from tao_lora_ros.preservation.message_types import learn_type
+from tao_lora_ros.preservation.scene_buffer import Way
 from tao_lora_ros.ros.topics import offered
 
 _DEPTH = 1000
@@ -33,6 +34,7 @@ class SceneTopic:
         trouble: why nothing can come, in words; empty where it can.
         received: messages so far.
         lost: that DDS did not deliver, by the publisher's numbers; holds for a single publisher.
+        lost_ns, newest_ns: time of the message after the newest of these, and of the newest.
         publishers: on the topic, when they were last looked for.
         latched: whether what was published last belongs to every scene.
     """
@@ -43,6 +45,8 @@ class SceneTopic:
         self._wanted = self.msgtype = msgtype
         self.trouble = ""
         self.received = self.lost = self.publishers = self._number = 0
+        self.lost_ns = self.newest_ns = 0
+        self._way = Way()
         self.latched = False
         self._offered: tuple[Qos, ...] = ()
         self._subscription: Subscription | None = None
@@ -96,11 +100,11 @@ class SceneTopic:
         except Exception as error:  # rclpy's own classes differ between distributions
             self.trouble = f"cannot be subscribed to: {error}"
             return
-        self._qos, self._number, self.trouble = wanted, 0, ""
+        self._qos, self._number, self._way, self.trouble = wanted, 0, Way(), ""
         self.latched = wanted[1] == _LATCHED
 
     def take(self) -> Iterator[tuple[int, bytes]]:
-        """Time of arrival (ns, system clock) and bytes of all that waits, oldest first."""
+        """Time (ns, system clock) and bytes of all that waits, oldest first."""
         subscription = self._subscription
         if subscription is None:
             return
@@ -110,12 +114,15 @@ class SceneTopic:
             if taken is None:
                 return
             data, info = taken
+            time_ns = self._way.time_ns(info["source_timestamp"], info["received_timestamp"])
             number = info.get("publication_sequence_number") or 0  # Humble has none
-            if number > self._number > 0 and self.publishers == 1:
+            if number > self._number + 1 > 1 and self.publishers == 1:
                 self.lost += number - self._number - 1
+                self.lost_ns = time_ns
             self._number = number
             self.received += 1
-            yield info["received_timestamp"], data
+            self.newest_ns = max(self.newest_ns, time_ns)
+            yield time_ns, data
 
     def close(self) -> None:
         """Unsubscribe."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tao_lora_ros.preservation.scene_buffer import LATCHED_BYTES, SceneBuffer
+from tao_lora_ros.preservation.scene_buffer import LATCHED_BYTES, SceneBuffer, Way
 
 MS = 1_000_000
 
@@ -50,6 +50,38 @@ def test_a_hold_that_nobody_asks_for_ends() -> None:
     for at_ms in range(0, 70_000, 100):
         buffer.push(at_ms * MS, "/a", b"1234")
     assert found(buffer, (0, 1000)) == []
+
+
+def test_it_is_known_what_was_gone_when_an_event_was_first_heard_of() -> None:
+    buffer = filled()  # 3 s, the newest half second kept
+    gone_ms = buffer.aged_ns(7) / MS
+    assert 1900 < gone_ms < 2500
+    assert found(buffer, (0, 5000))[0] == gone_ms + 10
+    buffer.hold(7, (2400 * MS, 4000 * MS))
+    for at_ms in range(3000, 5000, 10):
+        buffer.push(at_ms * MS, "/a", b"1234")
+    assert buffer.aged_ns(7) == gone_ms * MS < buffer.aged_ns(8)
+
+
+def test_a_late_message_has_the_time_of_one_that_is_not() -> None:
+    sent = [at * 33 * MS for at in range(9)]
+    for ahead_ms in (0, 700, -90_000):  # of the publisher's clock
+        way = Way()
+        ways_ms = [2, 3, 2, 180, 900, 2, 50, 2, 2]
+        times = [
+            way.time_ns(at, at + (late - ahead_ms) * MS)
+            for at, late in zip(sent, ways_ms, strict=True)
+        ]
+        assert times == [at + (2 - ahead_ms) * MS for at in sent]
+
+
+def test_a_publishers_clock_may_be_set() -> None:
+    way = Way()
+    for step_ms in (0, 5000, 100, -5000):
+        for at in range(5):
+            way.time_ns((at * 33 + step_ms) * MS, (at * 33 + 2) * MS)
+        at_ns = way.time_ns((200 + step_ms) * MS, 202 * MS)
+        assert at_ns == 202 * MS
 
 
 @given(
