@@ -12,7 +12,6 @@ from tao_lora_ros.messages.raw_data import RawMessages
 
 LATCHED_BYTES = 1 << 20  # of a topic's older latched messages that are kept beside the newest ones
 _TIDY_NS = 500_000_000
-_LONGEST_WAY_NS = 1_000_000_000  # of a message; what seems longer is a clock that was set
 _OPEN_NS = 60_000_000_000  # after its end nobody asks for a scene any more
 
 _Entry = tuple[int, str, bytes]  # time, topic, CDR
@@ -33,15 +32,19 @@ class Way:
 
     Under load messages are late, and an event would lack the newest of those that were sent while
     it went on. When a message was sent is on its publisher's clock, which may be another.
+
+    Args:
+        longest_s: of a way beyond the least; what seems longer is a clock that was set.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest_s: float = 1.0) -> None:
+        self._longest_ns = round(longest_s * 1e9)
         self._least_ns: int | None = None
 
     def time_ns(self, sent_ns: int, received_ns: int) -> int:
         """Of a message, on the clock that it was received by."""
         way_ns, least_ns = received_ns - sent_ns, self._least_ns
-        if least_ns is None or not least_ns <= way_ns <= least_ns + _LONGEST_WAY_NS:
+        if least_ns is None or not least_ns <= way_ns <= least_ns + self._longest_ns:
             self._least_ns = least_ns = way_ns
         return sent_ns + least_ns
 
