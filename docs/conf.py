@@ -18,12 +18,10 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
-    "sphinxcontrib.mermaid",
 ]
 
 exclude_patterns = ["project/README.md"]  # index.md takes it in
 myst_enable_extensions = ["dollarmath"]
-myst_fence_as_directive = ["mermaid"]
 myst_heading_anchors = 4
 autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
