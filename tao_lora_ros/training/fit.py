@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from tao_lora_ros.messages.route import Route
@@ -27,6 +29,7 @@ FORECAST_WEIGHT = 0.5
 LABEL_SMOOTHING = 0.1
 AVERAGING = 0.998  # of the weights, step by step; the average is the model
 CHECKPOINT_STEPS = 200
+VALIDATION_STEPS = 50  # between two looks at windows held out
 
 Progress = Callable[[int, float], None]
 
@@ -40,6 +43,8 @@ def fit(
     progress: Progress = lambda step, loss: None,
     checkpoint: Path | None = None,
     make: Callable[[MixerConfig], Mixer] = Mixer,
+    held_out: Batch | None = None,
+    validated: Progress = lambda step, loss: None,
 ) -> Mixer:
     """Train a mixer; every step's chance follows from seed and step, so it can be resumed.
 
@@ -52,6 +57,8 @@ def fit(
         progress: called with step and loss, by the first worker.
         checkpoint: file to go on from where it exists, and to keep up to date.
         make: makes the model.
+        held_out: windows that are not trained on.
+        validated: called now and then with step and loss of these, by the first worker.
 
     Raises:
         CheckpointError: the checkpoint is damaged or of another training.
@@ -83,6 +90,8 @@ def fit(
         _average(average, model, step)
         if workers.first:
             progress(step + 1, loss.item())
+            if held_out and ((step + 1) % VALIDATION_STEPS == 0 or step + 1 == config.steps):
+                validated(step + 1, _loss_of(model, average, held_out.to(workers.device)))
             due = (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == config.steps
             if checkpoint is not None and due:
                 save_checkpoint(checkpoint, model, average, optimizer, config, step + 1)
@@ -130,7 +139,7 @@ def _batch(
     return augment(batch, channels, spread, config.augmentation, g)
 
 
-def _loss(parallel: nn.Module, model: Mixer, batch: Batch) -> Tensor:
+def _loss(parallel: Callable[[Tensor, Route], Any], model: Mixer, batch: Batch) -> Tensor:
     logits, forecast = parallel(batch.windows, Route.TRANSIENT)
     error = (forecast - forecast_target(model, batch))[~batch.following.isnan()]
     # Huber: an impact that nobody could foresee must not own the gradient.
@@ -140,6 +149,16 @@ def _loss(parallel: nn.Module, model: Mixer, batch: Batch) -> Tensor:
             logits, batch.labels, ignore_index=UNKNOWN, label_smoothing=LABEL_SMOOTHING
         )
     return loss
+
+
+@torch.no_grad()
+def _loss_of(model: Mixer, average: dict[str, Tensor], batch: Batch) -> float:
+    """The loss of windows as they are, by the weights that would be kept now."""
+
+    def averaged(windows: Tensor, path: Route) -> Any:
+        return functional_call(model, average, (windows, path))
+
+    return _loss(averaged, model, batch).item()
 
 
 @torch.no_grad()

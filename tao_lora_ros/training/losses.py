@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-_EVERY = 10  # steps
+EVERY = 10  # steps
 
 
 class LossLog:
     """Appends to a CSV with `step,loss`; a resumed training goes on in the same file."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: Path, every: int = EVERY) -> None:
+        self._file, self._every = file, every
 
     def add(self, step: int, loss: float) -> None:
-        """Note the loss of a step, of every tenth."""
-        if step % _EVERY:
+        """Note the loss of a step, if it is one of every so many."""
+        if step % self._every:
             return
         new = not self._file.exists()
         self._file.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from tao_lora_ros.training.quantize import ROUNDINGS, fit_branches, observe, qua
 
 CALIBRATION_WINDOWS = 512
 VALIDATION_WINDOWS = 4000
+LOSS_WINDOWS = 512  # held out, whose loss is followed
 ADAPT_BATCH = 128
 LOSSES = {"fidelity": fidelity, "task": task}
 

@@ -30,6 +30,7 @@ from tao_lora_ros.training.progress import progress_bar
 from tao_lora_ros.training.recordings import Reading, read_runs
 from tao_lora_ros.training.robot import WINDOWS, with_scales
 from tao_lora_ros.training.steps import (
+    LOSS_WINDOWS,
     TrainingData,
     adapt_step,
     evaluate_step,
@@ -39,6 +40,7 @@ from tao_lora_ros.training.teacher import save_teacher
 from tao_lora_ros.training.training_config import SIZES, TrainingConfig
 from tao_lora_ros.training.validate import (
     cross_validated,
+    fold_losses,
     how_scored,
     parted_runs,
     with_scores,
@@ -106,6 +108,8 @@ def train(
     teacher = _fitted(data, router.floors, config.fit, folder, workers.first)
     if not workers.first:
         return None
+    unseen = fold_losses(parted.folds, folder) if outputs else [_held_out_log(folder).read()]
+    plot_losses(LossLog(folder / "losses.csv").read(), unseen, folder / "losses.html")
     save_teacher(teacher, folder)
     steady_rows = [np.asarray(run.values, np.float64) for run in steady_runs]
     made = calibrated_on(steady_rows, router, how.channels, how.rate_hz, config.alarms_per_hour)
@@ -160,10 +164,21 @@ def _fitted(
             bar(step, loss)
 
         checkpoint = folder / "checkpoint.safetensors"
-        model = fit(data.training, data.sizes, data.channels, floors, config, show, checkpoint)
-    if shown:
-        plot_losses(losses.read(), folder / "losses.html")
-    return model
+        return fit(
+            data.training,
+            data.sizes,
+            data.channels,
+            floors,
+            config,
+            show,
+            checkpoint,
+            held_out=data.held_out.spaced(LOSS_WINDOWS) if data.held_out else None,
+            validated=_held_out_log(folder).add,
+        )
+
+
+def _held_out_log(folder: Path) -> LossLog:
+    return LossLog(folder / "losses_held_out.csv", every=1)
 
 
 def _with_names(

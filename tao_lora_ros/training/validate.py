@@ -16,10 +16,11 @@ from tao_lora_ros.report.score_tables import HELD_OUT
 from tao_lora_ros.training.cross_validation import cross_validate, validation
 from tao_lora_ros.training.dataset import windows_of
 from tao_lora_ros.training.fit import fit
-from tao_lora_ros.training.folds import Fold, Part, Split, groups_of, long_enough, runs_in, split
+from tao_lora_ros.training.folds import Fold, Split, groups_of, long_enough, runs_in, split
 from tao_lora_ros.training.held_out import RunOutputs
+from tao_lora_ros.training.losses import LossLog
 from tao_lora_ros.training.progress import progress_bar
-from tao_lora_ros.training.steps import TrainingData
+from tao_lora_ros.training.steps import LOSS_WINDOWS, TrainingData
 from tao_lora_ros.training.training_config import TrainingConfig
 
 
@@ -73,18 +74,39 @@ def cross_validated(
     fit_config = replace(config.fit, steps=min(config.fold_steps, config.fit.steps))
 
     def fit_fold(number: int, fold: Fold) -> Mixer:
-        windows = windows_of(runs_in(fold.training), data.labels, data.sizes)
+        windows, unseen = (
+            windows_of(runs_in(parts), data.labels, data.sizes)
+            for parts in (fold.training, fold.held_out)
+        )
         with progress_bar(f"fold {number} of {len(parted.folds)}", fit_config.steps, shown) as bar:
-            checkpoint = folder / f"fold_{_digest(fold.training)}.safetensors"
-            return fit(windows, data.sizes, data.channels, floors, fit_config, bar, checkpoint)
+            return fit(
+                windows,
+                data.sizes,
+                data.channels,
+                floors,
+                fit_config,
+                bar,
+                folder / f"{_name(fold)}.safetensors",
+                held_out=unseen.spaced(LOSS_WINDOWS),
+                validated=_log(folder, fold).add,
+            )
 
     return cross_validate(parted.folds, data.labels, fit_fold)
 
 
-def _digest(parts: Sequence[Part]) -> str:
-    """Of runs, so that a fold is not gone on with on others, some of which are to be scored."""
-    content = [(run.name, len(run.values)) for _, run in parts]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+def fold_losses(folds: Sequence[Fold], folder: Path) -> list[dict[int, float]]:
+    """The losses by step of what each fold did not see, as `cross_validated` noted them."""
+    return [_log(folder, fold).read() for fold in folds]
+
+
+def _log(folder: Path, fold: Fold) -> LossLog:
+    return LossLog(folder / f"{_name(fold)}.csv", every=1)
+
+
+def _name(fold: Fold) -> str:
+    """By the runs, so that a fold is not gone on with on others, some of which are to be scored."""
+    content = [(run.name, len(run.values)) for _, run in fold.training]
+    return f"fold_{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]}"
 
 
 def with_scores(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,9 @@ class Interrupted(Exception):
     """As Ctrl-C would."""
 
 
-def train(config: FitConfig = CONFIG, checkpoint: Path | None = None, until: int = 99) -> Mixer:
+def train(
+    config: FitConfig = CONFIG, checkpoint: Path | None = None, until: int = 99, **more: Any
+) -> Mixer:
     rows = np.random.default_rng(0).normal(size=(300, 12)).astype(np.float32)
     data = WindowSet([Run("run", rows)], (), SIZES.window, SIZES.horizon)
 
@@ -38,7 +41,7 @@ def train(config: FitConfig = CONFIG, checkpoint: Path | None = None, until: int
         if step > until:
             raise Interrupted
 
-    return fit(data, SIZES, CHANNELS, FLOORS, config, progress, checkpoint)
+    return fit(data, SIZES, CHANNELS, FLOORS, config, progress, checkpoint, **more)
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +56,21 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> N
     resumed, whole = train(checkpoint=file), train()
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_the_loss_of_what_is_held_out_is_of_the_averaged_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And following it changes nothing of what is learned."""
+    monkeypatch.setattr(fit_module, "VALIDATION_STEPS", 4)
+    other = np.random.default_rng(9).normal(size=(80, 12)).astype(np.float32)
+    batch = WindowSet([Run("other", other)], (), SIZES.window, SIZES.horizon).spaced(40)
+    found: dict[int, float] = {}
+    model = train(held_out=batch, validated=found.__setitem__)
+    assert [*found] == [4, 6]
+    assert found[6] == pytest.approx(fit_module._loss(model, model, batch).item(), rel=1e-5)
+    for name, value in train().state_dict().items():
+        assert torch.equal(value, model.state_dict()[name]), name
 
 
 def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
@@ -100,6 +118,8 @@ def test_the_log_holds_each_tenth_step_once_and_plots(tmp_path: Path) -> None:
         for step in range(begin, 41):
             log.add(step, float(begin + step))
     assert log.read() == {10: 11.0, 20: 21.0, 30: 51.0, 40: 61.0}
-    plot_losses(log.read(), tmp_path / "losses.html")
-    assert '"y":[11.0,21.0,51.0,61.0]' in (tmp_path / "losses.html").read_text()
+    plot_losses(log.read(), [{}, {20: 3.0, 40: float("nan")}], tmp_path / "losses.html")
+    page = (tmp_path / "losses.html").read_text()
+    assert '"y":[11.0,21.0,51.0,61.0]' in page
+    assert '"x":[20],"y":[3.0]' in page
     assert LossLog(tmp_path / "none.csv").read() == {}

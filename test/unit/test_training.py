@@ -136,6 +136,10 @@ def test_calibrate_changes_the_thresholds_alone(trained: Path, bags: Path, tmp_p
 def test_training_leaves_its_losses_and_its_teacher(trained: Path) -> None:
     names = {file.name for file in (trained / "training").iterdir()}
     assert names >= {"checkpoint.safetensors", "losses.csv", "teacher.safetensors"}
+    page = (trained / "training" / "losses.html").read_text()
+    (shown,) = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["charts"]
+    assert [series["name"] for series in shown["series"]] == ["training", "held out"]
+    assert [series["x"] for series in shown["series"]] == [[*range(10, 121, 10)], [50, 100, 120]]
 
 
 def test_every_step_can_be_taken_again(

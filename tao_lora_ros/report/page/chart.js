@@ -17,7 +17,7 @@ function chart(place, {title, x, y, log, series, marks = []}) {
   const kinds = {
     dots: {paths: () => null, points: {show: true, size: 5}},
     bars: {paths: uPlot.paths.bars({size: [1, Infinity], gap: 0}), points: {show: false}},
-    line: {points: {show: all.length < 3}},
+    line: {points: {show: series.some(s => s.x.length < 3)}},
   };
   const plot = new uPlot({
     width: Math.max(figure.clientWidth, 200), height: 240, legend: {show: false}, cursor: {drag: {x: true, y: false}},
