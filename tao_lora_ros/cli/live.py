@@ -26,6 +26,7 @@ class Run(Protocol):
     onset_latencies_s: dict[int, float]
     labels: tuple[str, ...]
     model: tuple[str, str]
+    earlier: set[tuple[int, int]]  # onset and sequence of events from before it was looked at
 
     @property
     def newest(self) -> Inference | None:
@@ -85,7 +86,8 @@ class PlainView(View):
             if event.phase is Phase.END and which not in self._shown:
                 self._shown.add(which)
                 line = "  ".join(cell for cell in _cells(self._run, event) if cell)
-                self._console.print(f"event {line}", highlight=False, soft_wrap=True)
+                before = "earlier " * (which in self._run.earlier)
+                self._console.print(f"{before}event {line}", highlight=False, soft_wrap=True)
 
 
 class LiveView(View):
@@ -129,14 +131,16 @@ class LiveView(View):
 
     def _events(self) -> Table:
         table = Table(expand=True, box=None, header_style="dim", padding=(0, 1))
-        for name in ("#", "onset", "label", "kind", "how hard", "score", "lasts", "reported after"):
+        names = ["#", "onset", "label", "kind", "how hard", "score", "lasts"]
+        for name in [*names, *["reported after"] * bool(self._run.onset_latencies_s)]:
             table.add_column(
                 name, justify="left" if name in ("label", "kind") else "right", no_wrap=True
             )
         table.add_column("driven by", ratio=1, no_wrap=True)
-        latest = {event.sequence: event for event in self._run.events}
-        for event in list(latest.values())[-_ROWS:]:
+        latest = {(event.onset_ns, event.sequence): event for event in self._run.events}
+        for key, event in list(latest.items())[-_ROWS:]:
             style = "bold dark_orange3" if event.phase is Phase.ONSET else ""
+            style = "dim" if key in self._run.earlier else style
             table.add_row(*_cells(self._run, event), style=style)
         return table
 
@@ -160,9 +164,13 @@ def _cells(run: Run, event: Event) -> list[str]:
         event.size.text,
         f"{event.peak_score:.2f}",
         lasts,
-        "" if latency_s is None else f"{1e3 * latency_s:.1f} ms",
+        *([] if not run.onset_latencies_s else [_ms(latency_s)]),
         ", ".join(f"{name} {share:.0%}" for name, share in event.channels[:3]),
     ]
+
+
+def _ms(seconds: float | None) -> str:
+    return "" if seconds is None else f"{1e3 * seconds:.1f} ms"
 
 
 def _bar(share: float, width: int = 20) -> str:

@@ -157,7 +157,9 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
 
     watch = subparsers.add_parser("watch", help="see what a running node takes in and finds")
     watch.set_defaults(run=commands.watch_command)
-    watch.add_argument("node", nargs="?", help="its full name; default: the one that runs")
+    watch.add_argument(
+        "node", nargs="?", help="its full name, or its namespace; default: the one that runs"
+    )
     watch.add_argument("--web", action="store_true", help="as a page on loopback that grows")
     watch.add_argument("--port", type=whole(0, 65_535), default=0, help="of --web; default: any")
     watch.add_argument("--open", action="store_true", help="open the page in the browser")

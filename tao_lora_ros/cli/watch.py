@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 import webbrowser
 from argparse import Namespace
+from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime, timezone
 from threading import Thread
 
 from rclpy.node import Node
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from tao_lora_ros.cli.arguments import UsageError
-from tao_lora_ros.cli.graph import pipelines, ros_node
+from tao_lora_ros.cli.graph import ros_node
 from tao_lora_ros.cli.live import view_of
 from tao_lora_ros.report.watch_server import WatchServer
+from tao_lora_ros.ros.presence import pipelines
 from tao_lora_ros.ros.signal_watcher import SignalWatcher
 from tao_lora_ros.ros.watcher import Watcher
 
@@ -29,14 +32,18 @@ def watch(options: Namespace) -> None:
     """`tao-lora watch`."""
     console = Console()
     with ros_node("tao_lora_watch") as node, suppress(KeyboardInterrupt):  # the way out
-        watcher = Watcher(node, options.node or _only_pipeline(node, console))
+        watcher = Watcher(node, _pipeline(node, console, options.node))
         if options.web:
             _serve(node, watcher, options)
+        told: dict[str, str] = {}
         with view_of(watcher, console, lambda status: head(watcher, status)) as view:
             while True:
                 time.sleep(_STEP_S)
                 watcher.poll()
-                view.update(_status(node, watcher))
+                view.update(watcher.presence.text)
+                if not console.is_terminal:
+                    for line in changes(watcher, told):
+                        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _serve(node: Node, watcher: Watcher, options: Namespace) -> None:
@@ -56,10 +63,27 @@ def _serve(node: Node, watcher: Watcher, options: Namespace) -> None:
             signals.poll()
 
 
-def _only_pipeline(node: Node, console: Console) -> str:
-    """The one node that sends inferences; waits for it."""
+def changes(watcher: Watcher, told: dict[str, str]) -> Iterator[str]:
+    """A line for the node and for each part whose level is another than `told`, by its name."""
+    now = {"node": watcher.presence.text}
+    lines = {"node": f"node {watcher.presence.text}"}
+    for name, level, text in watcher.tiles:
+        now[name], lines[name] = level, f"{name} {level} {text}"
+    for name, level in now.items():
+        if told.get(name, "OK") != level:
+            told[name] = level
+            yield f"{datetime.now(timezone.utc):%H:%M:%S}Z {lines[name]}"
+
+
+def _pipeline(node: Node, console: Console, asked: str | None) -> str:
+    """The node of a name or namespace, or the one that sends inferences; waits for that."""
     time.sleep(_SETTLE_S)
-    if not (found := pipelines(node)):
+    found = pipelines(node)
+    if asked:
+        name = f"/{asked.strip('/')}"
+        inside = [other for other in found if other.startswith(f"{name}/")]
+        return inside[0] if name not in found and len(inside) == 1 else name
+    if not found:
         console.print("waiting for a node that sends tao_lora_ros/msg/Inference; Ctrl-C ends")
     while not found:
         time.sleep(_STEP_S)
@@ -69,18 +93,15 @@ def _only_pipeline(node: Node, console: Console) -> str:
     return found[0]
 
 
-def _status(node: Node, watcher: Watcher) -> str:
-    there = node.count_publishers(f"{watcher.pipeline}/inference")
-    return watcher.pipeline if there else f"{watcher.pipeline} is not running"
-
-
 def head(watcher: Watcher, status: str) -> RenderableType:
     """The top of the view: a line for the node and for each part of its diagnostics."""
     grid = Table.grid(padding=(0, 2))
     for _ in range(2):
         grid.add_column(no_wrap=True)
     grid.add_column(ratio=1)
-    grid.add_row(Text(status), "", "" if watcher.statuses else "waiting for diagnostics")
+    if not watcher.statuses:
+        grid.add_row("", "", "waiting for diagnostics")
     for name, level, text in watcher.tiles:
         grid.add_row(Text(f"  {name}"), Text(level, _STYLES[level]), Text(text))
-    return grid
+    untold = f"{watcher.untold} more events are not here: tao-lora events list has what was kept"
+    return Group(Text(status), grid, *[Text(untold)] * bool(watcher.untold))

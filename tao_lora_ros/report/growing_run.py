@@ -31,6 +31,7 @@ from tao_lora_ros.signal.cdr import Sample
 KEPT_S = 600
 _BUCKET_NS = 50_000_000
 _BEHIND_NS = 300_000_000  # samples that come so late are still drawn
+_SET_BACK_NS = 2_000_000_000  # stamps this far back: a clock that was set, a bag that loops
 _LANES = ("route", "events", "contacts")
 
 Piece = dict[str, Any]
@@ -42,16 +43,28 @@ class _Recent:
     def __init__(self, channels: Sequence[str], lag_s: float) -> None:
         self.channels, self.lag_ns = channels, round(lag_s * 1e9)
         self.stamps, self.values = array("q"), array("d")
+        self.late = 0
 
-    def take(self, until_ns: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """All before a time, in order; they are here no longer."""
+    def begin(self, at_ns: int) -> None:
+        """Forget what is not of the run that begins at a time: older, or of a clock set back."""
+        values = np.array(self.values).reshape(len(self.stamps), len(self.channels))
+        stamps = np.array(self.stamps, np.int64)
+        kept = (stamps >= at_ns) & (stamps < at_ns + _SET_BACK_NS)
+        self.stamps = array("q", stamps[kept].tolist())
+        self.values = array("d", values[kept].ravel().tolist())
+        self.late = 0
+
+    def take(self, from_ns: int, until_ns: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """All within a time, in order; they are here no longer. What is older has come too late."""
         stamps = np.array(self.stamps, np.int64)
         values = np.array(self.values).reshape(len(stamps), len(self.channels))
+        self.late += int(np.sum(stamps < from_ns))
         done = stamps < until_ns
         self.stamps = array("q", stamps[~done].tolist())
         self.values = array("d", values[~done].ravel().tolist())
-        order = np.argsort(stamps[done], kind="stable")
-        return stamps[done][order], values[done][order]
+        fits = done & (stamps >= from_ns)
+        order = np.argsort(stamps[fits], kind="stable")
+        return stamps[fits][order], values[fits][order]
 
 
 class GrowingRun:
@@ -114,16 +127,24 @@ class GrowingRun:
         """Make a piece of what came since the last one; `tiles` are the numbers of now."""
         with self._lock:
             self._tiles = tiles
+            if newest_ns < self._cut_ns - _SET_BACK_NS:
+                self._begin_anew()
             if not self._start_ns:
                 self._start_ns = self._cut_ns = newest_ns // _BUCKET_NS * _BUCKET_NS
+                for recent in self._recent.values():
+                    recent.begin(self._cut_ns)
             until_ns = (newest_ns - _BEHIND_NS) // _BUCKET_NS * _BUCKET_NS
-            if until_ns < self._cut_ns:  # a clock that was set back: nothing of before fits
-                if newest_ns < self._cut_ns - KEPT_S * 10**9:
-                    self._begin_anew()
+            if until_ns <= self._cut_ns and not self._raw:
                 return
+            until_ns = max(until_ns, self._cut_ns)
             self._number += 1
             self._pieces.append((self._number, self._piece(until_ns)))
             self._forget(until_ns - KEPT_S * 10**9)
+
+    @property
+    def late(self) -> dict[str, int]:
+        """Samples that came too late to be drawn, by source, where there are any."""
+        return {name: recent.late for name, recent in self._recent.items() if recent.late}
 
     def head(self) -> dict[str, Any]:
         """The page without what it draws."""
@@ -202,7 +223,7 @@ class GrowingRun:
         self._cut_ns = until_ns
         sources = {}
         for name, recent in self._recent.items():
-            stamps, values = recent.take(until_ns)
+            stamps, values = recent.take(round(bounds[0]), until_ns)
             low, high = envelope(self._seconds(stamps), values, edges)
             raw = [raw for raw in self._raw if raw.source == name]
             sources[name] = self._samples(name, raw) | {

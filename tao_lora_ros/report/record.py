@@ -90,8 +90,11 @@ class RunRecord:
 
     @property
     def final_events(self) -> list[Event]:
-        """The last word on each event, by sequence; one still open at the end is an ONSET."""
-        return list({event.sequence: event for event in self.events}.values())
+        """The last word on each event; one still open at the end is an ONSET.
+
+        Sequences begin anew with the node that gives them.
+        """
+        return list({(event.onset_ns, event.sequence): event for event in self.events}.values())
 
     def span_s(self, event: Event) -> tuple[float, float]:
         """Onset and end of an event in seconds; an open one lasts to the end of the run."""

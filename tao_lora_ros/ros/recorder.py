@@ -61,6 +61,7 @@ class Recorder:
         topics.append((InferenceMessage, f"{pipeline}/inference", _DEEP))
         topics.append((TransientEvent, f"{pipeline}/events", EVENTS_QOS))
         topics.append((EventSamples, f"{pipeline}/event_samples", EVENTS_QOS))
+        self.earlier: set[tuple[int, int]] = set()
         self._subscriptions = [
             node.create_subscription(kind, topic, ignored, qos, raw=True)
             for kind, topic, qos in topics
@@ -71,7 +72,7 @@ class Recorder:
         """Take all that has come; returns the number of messages."""
         taken = take_all(self._subscriptions)
         for row in taken:
-            self._messages.append(row)
+            self._messages.append(row[:3])
             kind = self._subscriptions[row[0]].msg_type
             if row[0] < len(self._sources):
                 self.received += 1

@@ -42,6 +42,9 @@ class SignalWatcher:
         raw = node.create_subscription(EventSamples, topic, ignored, EVENTS_QOS, raw=True)
         self._subscriptions = [raw]
         self._sources: list[Source] = []  # of the subscriptions but the first
+        self._numbers: list[int] = []  # of each source, its publisher's newest
+        self._missing: list[int] = []  # by them, until it is known that there was one publisher
+        self._lost: list[int] = []
         self._due_s = 0.0
 
     def poll(self) -> None:
@@ -52,9 +55,10 @@ class SignalWatcher:
             else:
                 self.run.add_inference(result, self._watcher.labels, self._watcher.model)
         self._subscribe()
-        for index, published_ns, data in take_all(self._subscriptions):
+        for index, published_ns, data, number in take_all(self._subscriptions):
             if index:
                 source = self._sources[index - 1]
+                self._count(index - 1, number or 0)
                 for sample in samples_of(source, data, published_ns):
                     self.run.add_sample(source.config.name, sample)
             else:
@@ -62,7 +66,32 @@ class SignalWatcher:
                 self.run.add_raw(Phase(message.phase), [raw_from(raw) for raw in message.raw])
         if self._watcher.newest is not None and time.monotonic() >= self._due_s:
             self._due_s = time.monotonic() + _PIECE_S
-            self.run.cut(self._watcher.newest.window_end_ns, self._watcher.tiles)
+            tiles = [("node", "", self._watcher.presence.text), *self._watcher.tiles]
+            if undrawn := self._undrawn():
+                tiles.append(("not drawn here", "WARN", undrawn))
+            self.run.cut(self._watcher.newest.window_end_ns, tiles)
+
+    def _count(self, at: int, number: int) -> None:
+        """What DDS lost on the way here is a gap in its publisher's numbers."""
+        if number > self._numbers[at] > 0:
+            self._missing[at] += number - self._numbers[at] - 1
+        self._numbers[at] = number
+
+    def _undrawn(self) -> str:
+        """Samples that the page lacks: the node may have had them."""
+        said = []
+        for at, source in enumerate(self._sources):
+            name = source.config.name
+            # Of several publishers the numbers do not tell.
+            if self._node.count_publishers(self._subscriptions[at + 1].topic_name) == 1:
+                self._lost[at] += self._missing[at]
+            self._missing[at] = 0
+            counts = {
+                "lost on the way": self._lost[at],
+                "came too late": self.run.late.get(name, 0),
+            }
+            said += [f"{name}: {count} {how}" for how, count in counts.items() if count]
+        return ", ".join(said)
 
     def _subscribe(self) -> None:
         known = {source.config.name for source in self._sources}
@@ -70,6 +99,8 @@ class SignalWatcher:
             if "channels" in status.values and name not in known:
                 config = source_of(name, status)
                 self._sources.append(Source(config, Settings().clock_jump_s))
+                for counts in (self._numbers, self._missing, self._lost):
+                    counts.append(0)
                 kind, topic = MESSAGE_TYPES[config.msgtype], status.values["topic"]
                 self._subscriptions.append(
                     self._node.create_subscription(kind, topic, ignored, _QOS, raw=True)

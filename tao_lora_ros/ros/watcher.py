@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,25 +18,34 @@ from tao_lora_ros.messages.results import Event, Inference
 from tao_lora_ros.messages.stamps import split
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
+from tao_lora_ros.ros.presence import Presence
 from tao_lora_ros.ros.taking import ignored, take_all
 from tao_lora_ros.ros.topics import EVENTS_QOS
 
 _QOS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
 _MOST_EVENTS = 1000
+_STALE_S = 3.0  # without diagnostics, which come each second
 _LEVELS = ("OK", "WARN", "ERROR", "STALE")
 
 
 @dataclass(frozen=True)
 class Status:
-    """One part's state in the diagnostics: OK, WARN, ERROR or STALE, why, and numbers by name."""
+    """One part's state in the diagnostics: OK, WARN, ERROR or STALE, why, and numbers by name.
+
+    `used` is the share of what the part received since the report before, None where nothing came.
+    """
 
     level: str
     text: str
     values: dict[str, str]
+    used: float | None = None
 
 
 class Watcher:
     """Listens to a node; holds its newest inference and its last thousand events.
+
+    `earlier` are the events of before, by onset and sequence, which the node told late joiners;
+    `untold` counts those of before and since that did not come here.
 
     Args:
         node: a node to subscribe with.
@@ -44,12 +54,16 @@ class Watcher:
 
     def __init__(self, node: Node, pipeline: str) -> None:
         self.pipeline = pipeline
+        self.presence = Presence(node, pipeline)
         self.newest: Inference | None = None
         self.labels: tuple[str, ...] = ()
         self.model = ("", "")
         self.statuses: dict[str, Status] = {}  # by the part's name, such as a source's
         self.onset_latencies_s: dict[int, float] = {}
         self._events: OrderedDict[tuple[int, int], Event] = OrderedDict()
+        self.earlier: set[tuple[int, int]] = set()
+        self.untold = self._next = 0
+        self._began_ns, self._heard_s = time.time_ns(), time.monotonic()
         topics: list[tuple[Any, str, QoSProfile]] = [
             (InferenceMessage, f"{pipeline}/inference", _QOS),
             (TransientEvent, f"{pipeline}/events", EVENTS_QOS),
@@ -74,22 +88,29 @@ class Watcher:
 
     @property
     def tiles(self) -> list[tuple[str, str, str]]:
-        """Name, value and a line more of what the diagnostics say."""
+        """Name, level and a line of what the diagnostics say; STALE where they come no more."""
+        quiet_s = time.monotonic() - self._heard_s
+        stale = quiet_s > _STALE_S
         return [
-            (name, status.level, ", ".join([status.text, *_numbers(status)]))
+            (
+                name,
+                "STALE" if stale else status.level,
+                ", ".join([f"{quiet_s:.0f} s ago: {status.text}" if stale else status.text, *more]),
+            )
             for name, status in self.statuses.items()
+            for more in [_numbers(status)]
         ]
 
     def when(self, stamp_ns: int) -> str:
         """The time of day of a stamp, UTC."""
         seconds, rest = split(stamp_ns)
         moment = datetime.fromtimestamp(seconds, timezone.utc)
-        return f"{moment:%H:%M:%S}.{rest // 1_000_000:03d}"
+        return f"{moment:%H:%M:%S}.{rest // 1_000_000:03d}Z"
 
     def poll(self) -> list[Inference | Event]:
         """Take all that has come; returns what is new of inferences and events, in order."""
         found: list[Inference | Event] = []
-        for index, _, data in take_all(self._subscriptions):
+        for index, published_ns, data, _ in take_all(self._subscriptions):
             message: Any = deserialize_message(data, self._subscriptions[index].msg_type)
             if isinstance(message, InferenceMessage):
                 self.labels = tuple(message.labels)
@@ -98,12 +119,22 @@ class Watcher:
                 found.append(self.newest)
             elif isinstance(message, TransientEvent):
                 found.append(event := event_from(message))
-                self._events[event.onset_ns, event.sequence] = event
-                if len(self._events) > _MOST_EVENTS:
-                    self._events.popitem(last=False)
+                self._keep(event, published_ns)
             else:
                 self._hear(message)
         return found
+
+    def _keep(self, event: Event, published_ns: int) -> None:
+        key = event.onset_ns, event.sequence
+        if key not in self._events:
+            if published_ns < self._began_ns:
+                self.earlier.add(key)
+            # A lower one is of a node that began anew.
+            self.untold += max(event.sequence - self._next, 0)
+            self._next = event.sequence + 1
+        self._events[key] = event
+        if len(self._events) > _MOST_EVENTS:
+            self.earlier.discard(self._events.popitem(last=False)[0])
 
     def _hear(self, message: DiagnosticArray) -> None:
         """Diagnostics; others publish on that topic too."""
@@ -112,7 +143,19 @@ class Watcher:
             if name == self.pipeline:
                 values = {pair.key: pair.value for pair in status.values}
                 level = _LEVELS[int.from_bytes(status.level, "little")]
-                self.statuses[part] = Status(level, status.message, values)
+                used = _used(values, self.statuses[part].values if part in self.statuses else {})
+                self.statuses[part] = Status(level, status.message, values, used)
+                self._heard_s = time.monotonic()
+
+
+def _used(now: dict[str, str], before: dict[str, str]) -> float | None:
+    """The share used of what came between two reports, or since a node began."""
+    received, used = (int(now.get(name, 0)) for name in ("received", "used"))
+    earlier, earlier_used = (int(before.get(name, 0)) for name in ("received", "used"))
+    if earlier > received:  # another node
+        earlier = earlier_used = 0
+    # What waited at the report before is used in this one.
+    return min((used - earlier_used) / (received - earlier), 1.0) if received > earlier else None
 
 
 def _numbers(status: Status) -> list[str]:
@@ -120,8 +163,10 @@ def _numbers(status: Status) -> list[str]:
     values = status.values
     shown = {"rate_hz": "{} Hz", "latency_p99_ms": "p99 {} ms", "rss_mib": "{} MiB"}
     found = [text.format(values[name]) for name, text in shown.items() if name in values]
+    if status.used is not None:
+        found.append(f"{status.used:.0%} used")
     if received := int(values.get("received", 0)):
-        found.append(f"{int(values['used']) / received:.1%} used")
+        found.append(f"{int(values['used']) / received:.1%} since the start")
     if "cpu_share" in values:
         found.append(f"{float(values['cpu_share']):.0%} of a core")
     return found

@@ -121,3 +121,30 @@ def test_no_more_than_ten_minutes_are_kept(run) -> None:
     state = run.since(0)
     assert len(state["pieces"]) == 600
     assert 600 <= len(state["events"]) <= 602
+
+
+def test_what_comes_too_late_is_counted(run, samples) -> None:
+    feed(run, *samples)
+    assert run.late == {}
+    run.add_sample("wrench", Sample(START_NS + STEP_NS, "ft", np.zeros(2), 0.0))
+    run.cut(START_NS + 2100 * STEP_NS, [])
+    assert run.late == {"wrench": 1}
+
+
+def test_stamps_that_go_back_begin_anew(run, samples) -> None:
+    """As a bag that loops does: the page goes on at once, and nothing counts as late."""
+    feed(run, *samples)
+    before = run.since(0)
+    feed(run, *samples)
+    after = run.since(0)
+    assert after["epoch"] == before["epoch"] + 1
+    assert numbers(after["pieces"][-1]["edges"], "<f8")[-1] > 2
+    assert run.late == {}
+
+
+def test_a_node_that_is_silent_pushes_nothing_out(run, samples) -> None:
+    feed(run, *samples)
+    before = run.since(0)
+    for _ in range(5):
+        run.cut(int(samples[0][-1]), [("node", "", "does not run")])
+    assert run.since(0) == before | {"tiles": [("node", "", "does not run")]}

@@ -240,7 +240,7 @@ class Lanes extends Panel {
     const x = u.posToVal(event.clientX - box.left, "x");
     const far = bar => Math.max(bar[0] - x, x - bar[1], 0);
     const bar = lane?.bars.filter(b => b.length > 4).sort((p, q) => far(p) - far(q))[0];
-    if (bar && far(bar) < 6 * pixel) this.plots.chosen(bar[4]);
+    if (bar && far(bar) < 6 * pixel) this.plots.chosen(bar);
   }
 }
 

@@ -11,7 +11,7 @@ function begin(data) {
   for (const [name, wanted] of [["reported after", reported], ["nearest truth", known]])
     if (!wanted) document.querySelector(`th[data-name="${name}"]`).remove();
   plots = new Plots(at("plots"), run, {
-    chosen: number => open(run.events.find(e => e.number === number)),
+    chosen: ([from, , , , number]) => open(run.events.find(e => e.number === number && e.from === from)),
     pointed: x => { at("pointed").textContent = `${x.toFixed(4)} s`; },
     changed: () => tellView(),
   });
@@ -27,7 +27,7 @@ function tellView() {
 function tiles() {
   at("tiles").replaceChildren(...run.tiles.map(([name, value, more]) => {
     const tile = make("div", null, {class: "tile"});
-    tile.append(make("div", name, {class: "name"}), make("div", value, {class: "value"}), make("div", more, {class: "more"}));
+    tile.append(make("div", name, {class: "name"}), make("div", value, {class: "value", "data-level": value}), make("div", more, {class: "more"}));
     return tile;
   }));
 }
@@ -82,6 +82,7 @@ function list() {
 }
 function row(e) {
   const made = make("tr", null, {"data-number": e.number, "aria-selected": e === current, tabindex: 0});
+  made.event = e;
   const cell = (name, text, kind = "") => { const td = make("td", text, {"data-name": name, class: kind}); made.append(td); return td; };
   cell("#", e.number, "n"); cell("onset", e.from.toFixed(4) + " s", "n"); cell("kind", e.kind);
   const label = cell("label", null);
@@ -96,7 +97,7 @@ function row(e) {
     tag.style.setProperty("--w", `${100 * share}%`);
     shares.append(tag);
   }
-  cell("shape", null).append(make("canvas", null, {width: 220, height: 48, "data-number": e.number}));
+  cell("shape", null).append(make("canvas", null, {width: 220, height: 48}));
   made.addEventListener("click", () => open(e));
   return made;
 }
@@ -104,7 +105,7 @@ function row(e) {
 const sparks = new IntersectionObserver(entries => entries.forEach(({target, isIntersecting}) => {
   if (!isIntersecting) return;
   sparks.unobserve(target);
-  spark(target, run.events.find(e => e.number === Number(target.dataset.number)));
+  spark(target, target.closest("tr").event);
 }), {rootMargin: "300px"});
 function spark(canvas, e) {
   const name = e.channels[0]?.[0], panel = run.panels.find(p => p.lines.some(line => line.channel === name));
@@ -126,7 +127,7 @@ function open(e, scroll = true) {
   current = e;
   const place = shown.indexOf(e), page = Math.floor(place / PAGE) * PAGE;
   if (place >= 0 && page !== first) { first = page; list(); }
-  for (const tr of at("rows").children) tr.setAttribute("aria-selected", Number(tr.dataset.number) === e.number);
+  for (const tr of at("rows").children) tr.setAttribute("aria-selected", tr.event === e);
   const after = Math.min(Math.max(1.3 * (e.to - e.from), 0.12), e.kind === "lasting contact" ? 10 : 0.4), before = Math.max(0.06, 0.1 * after);
   plots.show(e.from - before, e.from + after);
   at("opened").textContent = [`event ${e.number}`, e.called, e.kind, e.size].filter(Boolean).join(" · ");
@@ -144,7 +145,7 @@ const actions = {
   "+": () => plots.zoom(0.5), "=": () => plots.zoom(0.5), "-": () => plots.zoom(2), "0": whole,
   ArrowLeft: () => plots.pan(-0.25), ArrowRight: () => plots.pan(0.25),
   j: () => step(1), k: () => step(-1), f: () => at("label").focus(), s: () => at("sort").focus(),
-  Enter: () => open(run.events.find(e => e.number === Number(document.activeElement.dataset?.number))),
+  Enter: () => open(document.activeElement.event),
 };
 onKeys(key => key === "Enter" && document.activeElement.tagName !== "TR" ? null : actions[key]);
 for (const button of document.querySelectorAll("[data-key]")) button.addEventListener("click", () => actions[button.dataset.key]());
