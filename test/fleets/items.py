@@ -7,7 +7,6 @@ import signal
 import time
 from pathlib import Path
 
-from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.fleet.errors import FleetError
 
 
@@ -28,7 +27,7 @@ def refuse(item: int) -> int:
 def work(bag: Path) -> int:
     """Its number; of those called so it fails."""
     if bag.name == "cut":
-        raise BagError(f"{bag}: not a readable bag")
+        raise FleetError(f"{bag}: not a readable bag")
     if bag.name == "fault":
         raise ZeroDivisionError("of ours")
     if bag.name == "kills":

@@ -1,8 +1,9 @@
-"""`make fleet [ARGS="--bags 200 --kills 20"]`: many bags give what they give one by one.
+"""`make fleet [ARGS="--part kills --bags 200 --seconds 3"]`: many bags as one by one.
 
-Has a sparse bag of many gigabytes streamed. Then simulates bags, replays them one by one, on
-processes, on a local Ray cluster of two workers (where Ray is installed) and with processes killed
-at random, and compares the tables byte for byte. Ends with 1 where anything differs.
+Parts, in this order: a sparse bag of many gigabytes streams (`long`); simulated bags give the same
+tables, byte for byte, one by one, on two processes and on a local Ray cluster of two workers, where
+Ray is installed (`tables`), and with processes killed at random (`kills`); what a bag costs on one
+process and on two, by turns (`scaling`). Ends with 1 where anything differs.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from fleets.kills import kill_and_resume
 from fleets.sparse_bag import write_sparse_bag
 from fleets.tables import content
+from numpy.typing import NDArray
 
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
@@ -34,61 +37,109 @@ _FOREIGN = Path(os.environ.get("TAO_LORA_DATA", "../shared/data")).resolve() / "
 
 
 def main() -> int:
-    """Run all of it; the exit status."""
+    """Run the parts that were asked for; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", action="append", choices=_PARTS, help="default: all")
     parser.add_argument("--bags", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60.0, help="of each simulated bag")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--gigabytes", type=float, default=10.0, help="of the sparse bag")
+    parser.add_argument("--turns", type=int, default=3, help="of the scaling")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     # Loops are compiled for the place that they are imported from: here, before it is timed.
     Pipeline(Settings(), load_artifact(default_artifact())).warm()
     with tempfile.TemporaryDirectory(prefix="tao_lora_fleet_") as name:
-        folder = Path(name)
-        wrong = _long_bag(folder, options.gigabytes)
-        return int(_tables(folder, options) or wrong)
+        parts = options.part or list(_PARTS)
+        wrong = [part(Path(name), options) for key, part in _PARTS.items() if key in parts]
+    return int(any(wrong))
 
 
 def _tables(folder: Path, options: argparse.Namespace) -> bool:
-    """Whether any way of running gives other tables than one by one."""
-    bags = _make_bags(folder / "bags", options.bags, options.seconds)
-    one_s = _timed(_command(bags, folder / "one", "--workers", "1"))
-    expected = content(folder / "one")
-    print(f"one by one: {one_s:.1f} s, {len(expected)} bytes of rows", flush=True)
-    cores = len(os.sched_getaffinity(0))
-    two_s = _timed(_command(bags, folder / "two", "--workers", "2"))
-    print(f"2 processes on {cores} cores: {two_s:.1f} s, {one_s / two_s:.2f} times as fast")
+    """Whether two processes or a Ray cluster give other tables than one by one."""
+    bags, expected = _one_by_one(folder, options)
+    _spent(_command(bags, folder / "two", "--workers", "2"))
     wrong = _said("2 processes", content(folder / "two") != expected)
     with _cluster() as address:
         if address:
-            ray_s = _timed(_command(bags, folder / "ray", "--ray", address))
-            print(f"Ray, 2 workers: {ray_s:.1f} s, {one_s / ray_s:.2f} times as fast")
-            wrong |= _said("Ray", content(folder / "ray") != expected)
+            _spent(_command(bags, folder / "ray", "--ray", address))
+            wrong |= _said("Ray, 2 workers", content(folder / "ray") != expected)
+    return wrong
+
+
+def _kills(folder: Path, options: argparse.Namespace) -> bool:
+    """Whether kills at random give other tables than one by one."""
+    bags, expected = _one_by_one(folder, options)
     command = _command(bags, folder / "killed", "--workers", "2")
     killed = kill_and_resume(command, folder / "killed", options.kills, options.seed)
-    return wrong | _said(f"kill -9 {killed}", content(folder / "killed") != expected)
+    return _said(f"kill -9 {killed}", content(folder / "killed") != expected)
+
+
+def _one_by_one(folder: Path, options: argparse.Namespace) -> tuple[list[str], bytes]:
+    """The bags, and what all tables of them have to hold; replayed for the first part that asks."""
+    bags = _make_bags(folder / "bags", options.bags, options.seconds)
+    bags += [str(_FOREIGN)] if _FOREIGN.exists() else []
+    _spent(_command(bags, folder / "one", "--workers", "1"))
+    expected = content(folder / "one")
+    print(f"one by one: {len(expected)} bytes of rows", flush=True)
+    return bags, expected
+
+
+def _scaling(folder: Path, options: argparse.Namespace) -> bool:
+    """Tell what a bag takes on one process and on two; that is no proof of anything.
+
+    A run over all bags less one over half of them: what starting takes is in neither.
+    """
+    bags = _make_bags(folder / "bags", options.bags, options.seconds)
+    half = bags[: len(bags) // 2]
+    for turn in range(options.turns):
+        took = {}
+        for workers in ("1", "2"):
+            for some in (half, bags):
+                table = folder / f"scaling_{turn}_{workers}_{len(some)}"
+                took[workers, len(some)] = _spent(_command(some, table, "--workers", workers))
+        spent = [
+            (took[n, len(bags)] - took[n, len(half)]) / (len(bags) - len(half)) for n in ("1", "2")
+        ]
+        (wall_1, cpu_1), (wall_2, cpu_2) = spent
+        print(
+            f"a bag on 1 process: {wall_1:.2f} s, {cpu_1:.2f} CPU s; on 2: {wall_2:.2f} s, "
+            f"{cpu_2:.2f} CPU s; {wall_1 / wall_2:.2f} times as fast for {cpu_2 / cpu_1:.2f} times "
+            f"the CPU s; load {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} cores",
+            flush=True,
+        )
+    return False
 
 
 def _make_bags(folder: Path, count: int, seconds: float) -> list[str]:
+    bags = []
     for number in range(count):
         bag = folder / f"robot_{number % _DIFFERENT}" / f"run_{number // _DIFFERENT}"
+        bags.append(str(bag))
+        if bag.exists():
+            continue
         bag.parent.mkdir(parents=True, exist_ok=True)
         if number < _DIFFERENT:
             write_recording(simulate(SimulationConfig(seconds, number)), bag)
         else:
             shutil.copytree(bag.parent / "run_0", bag, copy_function=os.link)
-    return [str(folder), *([str(_FOREIGN)] if _FOREIGN.exists() else [])]
+    return bags
 
 
 def _command(bags: list[str], table: Path, *arguments: str) -> list[str]:
     return [*_TAO_LORA, "replay", *bags, "--table", str(table), "--windows", *arguments]
 
 
-def _timed(command: list[str]) -> float:
-    begun = time.perf_counter()
+def _spent(command: list[str]) -> NDArray[np.float64]:
+    """Run a command; seconds on the wall and of the CPU that it took with all its processes."""
+    begun = _clocks()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - begun
+    return _clocks() - begun
+
+
+def _clocks() -> NDArray[np.float64]:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return np.array([time.perf_counter(), used.ru_utime + used.ru_stime])
 
 
 def _said(what: str, differs: bool) -> bool:
@@ -112,15 +163,19 @@ def _cluster() -> Iterator[str]:
         cluster.shutdown()
 
 
-def _long_bag(folder: Path, gigabytes: float) -> bool:
+def _long(folder: Path, options: argparse.Namespace) -> bool:
     """Whether a process over a long bag takes more than 500 MiB; before any other was started."""
     bag = folder / "long.mcap"
-    seconds = write_sparse_bag(bag, int(gigabytes * 1e9))
-    took_s = _timed(_command([str(bag)], folder / "long", "--workers", "1", "--strict"))
+    seconds = write_sparse_bag(bag, int(options.gigabytes * 1e9))
+    took_s, _ = _spent(_command([str(bag)], folder / "long", "--workers", "1", "--strict"))
     most_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     size = bag.stat().st_size / 1e9
+    bag.unlink()
     print(f"{size:.1f} GB, {seconds:.0f} s long: {took_s:.1f} s; {most_mib:.0f} MiB at most")
     return most_mib > 500
+
+
+_PARTS = {"long": _long, "tables": _tables, "kills": _kills, "scaling": _scaling}
 
 
 if __name__ == "__main__":

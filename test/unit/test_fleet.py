@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,6 @@ from typing import Any
 
 import pytest
 from fleets.items import refuse, square
-from fleets.kills import kill_and_resume
 from fleets.tables import Here, content
 from models import small_artifact
 from recordings import motion, write_ros1, write_ros2
@@ -321,11 +321,13 @@ def test_without_ray_it_is_said(
     assert "pip install tao_lora_ros[ray]" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_killed_at_random_and_gone_on_with_it_gives_the_same(command: Path, made: Path) -> None:
-    """A slice of `make fleet`."""
-    arguments = ["replay", made, "--table", command / "killed", "--model", command / "model"]
-    line = [sys.executable, "-m", "tao_lora_ros.cli.entry", *map(str, arguments), "--workers", "2"]
-    killed = kill_and_resume(line, command / "killed", kills=1, victims=["driver"])
-    assert killed == {"driver": 1}
-    assert content(command / "killed") == content(command / "fleet")
+def test_killed_before_every_write_and_gone_on_with_it_gives_the_same(
+    made: Path, table: Path, tmp_path: Path
+) -> None:
+    """`make fleet` kills commands and workers at random."""
+    line = [sys.executable, "-m", "fleets.killed_writes", str(made), str(tmp_path / "killed")]
+    places = {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(line, env=os.environ | places, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout) > 5
+    assert content(tmp_path / "killed") == content(table)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fleets.items import work
 
-from tao_lora_ros.bags.reader import BagError
+from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.pool import Pool
 from tao_lora_ros.fleet.workers import LocalWorkers
 
@@ -29,7 +29,7 @@ def test_results_come_in_order_without_the_bags_that_fail(workers: Any, capsys: 
 
 
 def test_where_all_fail_the_first_reason_is_raised(capsys: Any) -> None:
-    with pytest.raises(BagError, match="cut: not a readable bag"):
+    with pytest.raises(FleetError, match="cut: not a readable bag"):
         list(Pool().map(work, [Path("cut")]))
     assert capsys.readouterr().err == ""  # the error says it
     with pytest.raises(RuntimeError, match="fault: ZeroDivisionError") as caught:
