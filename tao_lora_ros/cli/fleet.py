@@ -20,6 +20,7 @@ from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.fleet.find import Bag, find_bags
 from tao_lora_ros.fleet.pool import Pool
 from tao_lora_ros.fleet.run import Run, replay_all
+from tao_lora_ros.fleet.table import check_folder
 from tao_lora_ros.fleet.task import How, artifact_sha256
 from tao_lora_ros.fleet.workers import LocalWorkers, Open
 from tao_lora_ros.messages.texts import MOST_LINE, shown
@@ -84,8 +85,9 @@ def add_table_arguments(parser: ArgumentParser) -> None:
 def workers_of(options: Namespace) -> Open:
     """What opens the workers that were asked for."""
     if options.ray:
-        from tao_lora_ros.fleet.ray_workers import RayWorkers
+        from tao_lora_ros.fleet.ray_workers import RayWorkers, check_address
 
+        check_address(options.ray)
         return partial(RayWorkers, address=options.ray)
     count = len(os.sched_getaffinity(0)) if options.workers is None else options.workers
     return partial(LocalWorkers, count=count)
@@ -134,9 +136,11 @@ def replay_into_table(options: Namespace) -> int:
 
 def replay_into(table: Path, options: Namespace) -> Run:
     """Replay the bags that the options name into a table, and tell how far it is."""
-    bags, how = find_bags(options.bags, options.robot), how_of(options)
+    check_folder(table)
+    workers, how = workers_of(options), how_of(options)
+    bags = find_bags(options.bags, options.robot)  # last: it may take long
     with _Shown() as shown_run:
-        return replay_all(bags, how, table, workers_of(options), shown_run.tell)
+        return replay_all(bags, how, table, workers, shown_run.tell)
 
 
 class _Shown:

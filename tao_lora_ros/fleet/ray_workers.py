@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import logging
+import re
+import socket
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from tao_lora_ros.fleet.errors import FleetError
 
+_ANSWER_S = 5.0
 _AHEAD = 2  # tasks a core: one works, one waits there
+
+
+def check_address(address: str) -> None:
+    """Whether somebody listens there: Ray itself takes minutes to say that nobody does.
+
+    Raises:
+        FleetError: nobody does.
+    """
+    found = re.fullmatch(r"(?:ray://)?\[?(.+?)\]?:(\d{1,5})", address)
+    try:
+        if found:
+            socket.create_connection((found[1], int(found[2])), _ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        remedy = "`ray status` tells the address of a cluster, auto takes the one that runs here"
+        raise FleetError(f"--ray {address}: no cluster there ({error}); {remedy}") from None
 
 
 class RayWorkers:

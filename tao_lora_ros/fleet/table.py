@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 from urllib.parse import quote
 
 from tao_lora_ros.fleet.columns import BAGS, TABLES
@@ -66,6 +65,19 @@ class Receipt:
         return f"robot={quote(self.robot, safe='')}/day={begun.date().isoformat()}"
 
 
+def check_folder(folder: Path) -> None:
+    """Whether tables can be written into a folder, which need not be there yet.
+
+    Raises:
+        FleetError: it is none, or holds tables of another version of the schema.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise FleetError(f"{folder}: a file, expected a folder for the tables")
+    for table in TABLES:
+        if file := next((folder / table).glob("*/*/rows.parquet"), None):
+            _check_schema(file)
+
+
 class Table:
     """The tables of a folder, for one run at a time.
 
@@ -74,6 +86,7 @@ class Table:
     """
 
     def __init__(self, folder: Path) -> None:
+        check_folder(folder)
         self._folder = folder
         self._done = folder / "receipts"
         try:
@@ -159,17 +172,29 @@ class Table:
         os.close(self._lock)
 
 
+def _check_schema(file: Path) -> None:
+    metadata = _metadata(file)
+    version = (metadata or {}).get(b"tao_lora_schema", b"none").decode()
+    if metadata is not None and version != str(SCHEMA_VERSION):
+        folder, reason = file.parents[3], f"version {version} of the schema, not {SCHEMA_VERSION}"
+        raise FleetError(f"{folder}: tables of {reason}; replay the bags into another folder")
+
+
 def _with_counts(row: Row) -> Row:
     """JSON made lists of the pairs of a column of counts, pyarrow wants tuples."""
     return row | {"refused": [tuple(pair) for pair in row.get("refused") or ()]}
 
 
 def _made_of(file: Path) -> str:
+    return (_metadata(file) or {}).get(_MADE_OF, b"").decode()
+
+
+def _metadata(file: Path) -> dict[bytes, bytes] | None:
+    """What a file says of itself; None of one that is damaged or missing."""
     try:
-        metadata: dict[bytes, Any] = arrow().parquet.read_schema(file).metadata or {}
-        return metadata.get(_MADE_OF, b"").decode()
+        return arrow().parquet.read_schema(file).metadata or {}
     except (OSError, ValueError):  # pyarrow's own errors are of these kinds
-        return ""
+        return None
 
 
 def _id(bag: str) -> str:
@@ -190,9 +215,10 @@ def read_rows(folder: Path, table: str) -> list[Row]:
     file = next(place.glob("*/*/rows.parquet"), None)
     if file is None:
         raise FleetError(f"{folder}: no table of {table}; tao-lora replay BAGS --table makes one")
-    version = (pa.parquet.read_schema(file).metadata or {}).get(b"tao_lora_schema", b"none")
-    if version != str(SCHEMA_VERSION).encode():
-        reason = f"version {version.decode()} of the schema, expected {SCHEMA_VERSION}"
-        raise FleetError(f"{place}: {reason}; replay the bags anew")
-    rows: list[Row] = pa.parquet.read_table(place).to_pylist()
+    try:
+        _check_schema(file)
+        rows: list[Row] = pa.parquet.read_table(place).to_pylist()
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = f"{' '.join(str(error).split())}; what is removed, the next replay makes anew"
+        raise FleetError(f"{place}: a damaged file: {reason}") from None
     return rows

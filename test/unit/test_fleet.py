@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -213,6 +214,48 @@ def test_arguments_that_do_not_go_together(tmp_path: Path, capsys: Any) -> None:
         with pytest.raises(SystemExit, match="2"):
             main(["replay", "a", *table, f"--workers={count}"])
         assert "expected a whole number from 1 to 1024" in capsys.readouterr().err
+
+
+def of_another_schema(folder: Path) -> None:
+    for file in folder.glob("*/*/*/rows.parquet"):
+        found = parquet.read_table(file)
+        metadata = found.schema.metadata | {b"tao_lora_schema": b"2"}
+        parquet.write_table(found.replace_schema_metadata(metadata), file)
+
+
+def damaged(folder: Path) -> None:
+    for file in folder.glob("bags/*/*/rows.parquet"):
+        file.write_bytes(file.read_bytes()[:-100])
+
+
+def test_a_folder_that_will_not_do_is_said_before_bags_are_looked_for(
+    table: Path, tmp_path: Path, capsys: Any
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["replay", "no bag", "--table", str(tmp_path / "file")]) == 1
+    assert "a file, expected a folder for the tables" in capsys.readouterr().err
+    shutil.copytree(table, tmp_path / "other")
+    of_another_schema(tmp_path / "other")
+    words = str(tmp_path / "other")
+    for command in (["replay", "no bag", "--table", words], ["fleet", words]):
+        assert main(command) == 1
+        told = f"{words}: tables of version 2 of the schema, not 1; replay the bags into another"
+        assert told in capsys.readouterr().err
+    shutil.copytree(table, tmp_path / "damaged")
+    damaged(tmp_path / "damaged")
+    assert main(["compare", str(table), str(tmp_path / "damaged")]) == 1
+    assert "a damaged file: " in capsys.readouterr().err
+
+
+def test_a_cluster_that_is_not_there_is_said_at_once(tmp_path: Path, capsys: Any) -> None:
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        words = ["replay", "no bag", "--table", str(tmp_path / "t"), "--ray", address]
+        assert main(words) == 1
+    told = capsys.readouterr().err
+    assert f"--ray {address}: no cluster there" in told
+    assert "`ray status`" in told
 
 
 def names(found: list[Any], folder: Path) -> list[str]:
