@@ -113,7 +113,7 @@ class SceneBuffer:
         self._holds.pop(number, None)
 
     def cut(self, topic: str, spans: list[Span]) -> RawMessages:
-        """A topic's messages within spans, in their order; latched ones from before at the start."""
+        """A topic's messages within spans, in their order; older latched ones at the start."""
         start_ns = spans[0][0]
         before = [data for time_ns, _, data in self._latched.get(topic, ()) if time_ns < start_ns]
         found = [(start_ns, data) for data in before]
