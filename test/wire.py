@@ -220,7 +220,9 @@ class Watch:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._arrays: list[DiagnosticArray] = []
-        wire.node.create_subscription(DiagnosticArray, "/diagnostics", self._arrays.append, DEEP)
+        self.subscription = wire.node.create_subscription(
+            DiagnosticArray, "/diagnostics", self._arrays.append, DEEP
+        )
 
     @property
     def stamps_ns(self) -> list[int]:

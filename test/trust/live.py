@@ -70,8 +70,18 @@ class Live:
         from wire import DEEP, EVENTS
 
         node, base = wire.node, wire.pipeline
-        node.create_subscription(Inference, f"{base}/inference", self._on_inference, DEEP)
-        node.create_subscription(TransientEvent, f"{base}/events", self._on_event, EVENTS)
+        self._subscriptions = [
+            self.watch.subscription,
+            node.create_subscription(Inference, f"{base}/inference", self._on_inference, DEEP),
+            node.create_subscription(TransientEvent, f"{base}/events", self._on_event, EVENTS),
+        ]
+
+    def close(self) -> None:
+        """Unsubscribe and forget: what every node left behind would make the wire slow."""
+        while self._subscriptions:
+            self.wire.node.destroy_subscription(self._subscriptions.pop())
+        for kept in (self.wire.inferences, self.wire.events, self.wire.samples):
+            kept.clear()
 
     def _on_inference(self, message: Inference) -> None:
         stamp = message.header.stamp
@@ -151,8 +161,11 @@ def node(wire: Wire, log: Path, *parameters: str, arguments: Sequence[str] = ())
     try:
         wire.until_listening(process)
         live = Live(wire, process)
-        live.strike(1.0, ())
-        yield live
+        try:
+            live.strike(1.0, ())
+            yield live
+        finally:
+            live.close()
         if process.child.poll() is None:
             process.child.send_signal(signal.SIGCONT)
             assert process.stop() == 0, process.log
