@@ -34,8 +34,8 @@ LINKED = ("tao_lora_ros", "kernels", "launch", "config", "examples")
 GENERATORS = ("CMakeLists.txt", "package.xml", "tools/executable.py.in", "msg/*.msg")
 RCLPY = importlib.util.find_spec("rclpy") if "ROS_DISTRO" in os.environ else None
 WHEELS = os.environ.get("ROS_WHEELS") or "jazzy"  # the distribution where none is sourced
-# Every wheel by its hash, where there is such a list for this Python.
-LOCKED = REQUIREMENTS / "locked" / f"{WHEELS}-{sys.version_info[0]}.{sys.version_info[1]}.txt"
+# Every wheel by its hash.
+LOCKED = REQUIREMENTS / "locked" / f"{WHEELS}.txt"
 SOURCED = f"ROS 2 {os.environ['ROS_DISTRO']}, {RCLPY.origin}" if RCLPY else ""
 
 # The first pipeline of a machine compiles its loops, about a minute; here nobody waits for a node.
