@@ -166,7 +166,9 @@ class Settings:
     event_cloud: int = parameter(
         0, "", "newest events of a frame in ~/event_cloud; 0: there is no such topic", 0, 1000
     )
-    queue_depth: int = parameter(2000, "messages", "depth of each input queue; Fast DDS holds 5000 at most", 1, 100_000)
+    queue_depth: int = parameter(
+        2000, "messages", "depth of each input queue; Fast DDS holds 5000 at most", 1, 100_000
+    )
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:

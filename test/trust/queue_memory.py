@@ -1,7 +1,7 @@
 """Memory that the deepest fill of an input's queue takes: `python -m trust.queue_memory [DEPTH]`.
 
-A process with the node's input takes nothing while so many messages come, then all at once. Fast DDS
-lets 5000 wait (`max_samples`), however deep the queue was asked to be.
+A process with the node's input takes nothing while so many messages come, then all at once.
+Fast DDS lets 5000 wait (`max_samples`), however deep the queue was asked to be.
 """
 
 from __future__ import annotations
