@@ -10,6 +10,7 @@ from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.result_bag import ResultBag
 from tao_lora_ros.bags.unread import Unread
 from tao_lora_ros.contact.contact_model import told
+from tao_lora_ros.detection.findings import UNCALIBRATED
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
@@ -177,6 +178,8 @@ def _notices_of(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         if lost := account.unused["late"] + account.refused["other_clock"]:
             why = account.remedy or "their rows were given out before they came"
             yield name, f"{lost} of {account.received} not used: {why}"
+    if not pipeline.calibration.has_thresholds:
+        yield "router", UNCALIBRATED
     for reason in pipeline.checkpoints.refused:
         yield "router_state", f"not taken on: {reason}; the router starts anew"
     for name, model in pipeline.contact_models.items():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.label_span import FREE, LabelSpan
+from tao_lora_ros.signal.cdr import DecodeError
 from tao_lora_ros.signal.source import ClockJump
 
 # A strike lasts milliseconds, its ringing tens of them: a label holds at least this long.
 LEAST_LABEL_S = 0.06
+_STAMPS = 5000  # messages by whose stamps a rate is told
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,26 @@ def read_rows(
             raise BagError(f"{bag}: {account.remedy}")
     for released in glitches.flush():
         yield part_s[0] + (released.time_ns - first_ns) * 1e-9, released.values
+
+
+def measured_rate_hz(
+    bag: Path, settings: Settings, topics: Mapping[str, str] | None = None
+) -> float:
+    """Rate of a bag's fastest source, by the usual step between its first stamps.
+
+    Raises:
+        BagError: the bag cannot be read, lacks a source, or no source has two stamps.
+    """
+    sources = Intake(settings, 1.0).sources
+    stamps: list[list[int]] = [[] for _ in sources]
+    with BagReader(bag, [source.config for source in sources], topics) as reader:
+        for index, log_ns, data in islice(reader.messages(), _STAMPS):
+            with suppress(DecodeError):
+                stamps[index].append(sources[index].decode(data, log_ns).stamp_ns or log_ns)
+    steps = [np.diff(np.unique(of)) for of in stamps if len(set(of)) > 1]
+    if not steps:
+        raise BagError(f"{bag}: no source has two stamps, so no rate: say --rate-hz")
+    return 1e9 / min(float(np.median(of)) for of in steps)
 
 
 def spans_in(bag: Path, times_s: NDArray[np.float64]) -> tuple[Span, ...]:

@@ -56,6 +56,20 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     return parsed
 
 
+def or_auto(parse: Callable[[str], float]) -> Callable[[str], float | None]:
+    """The same, or None for the word auto."""
+
+    def parsed(text: str) -> float | None:
+        if text == "auto":
+            return None
+        try:
+            return parse(text)
+        except ArgumentTypeError as error:
+            raise ArgumentTypeError(f"{error}; or auto") from None
+
+    return parsed
+
+
 per_hour = number(above=0.0, most=MOST_PER_HOUR)
 speed = number(above=0.0, most=1000.0)
 event_number = whole(1, 2**63 - 1)

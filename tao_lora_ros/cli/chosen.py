@@ -10,6 +10,7 @@ from tao_lora_ros.bags.discover import discover, grid_rate_hz
 from tao_lora_ros.bags.reader import WHOLE, BagReader, bag_topics
 from tao_lora_ros.bags.replay import Chosen
 from tao_lora_ros.cli.arguments import part_of
+from tao_lora_ros.detection.analyzer_state import ALARMS_PER_HOUR
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import channels_of, source_configs, sources_of_model
@@ -17,7 +18,6 @@ from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifac
 from tao_lora_ros.training.calibrate import detection_only, recalibrate
 
 CALIBRATION_S = 60.0  # of a bag, at most, where nobody gave a calibration
-ALARMS_PER_HOUR = 1.0
 
 
 def choose(options: Namespace, bag: Path) -> Chosen:
@@ -48,13 +48,15 @@ def choose(options: Namespace, bag: Path) -> Chosen:
 
 
 def ready(options: Namespace, bag: Path) -> Chosen:
-    """As `choose`, and calibrated on the bag itself where nobody gave a calibration.
+    """As `choose`, and calibrated on the bag itself where that is all there is to do.
+
+    A network that nobody calibrated classifies without: a node with it does no more.
 
     Raises:
         CalibrationError: the bag is too short for that.
     """
     chosen = choose(options, bag)
-    if chosen.artifact.calibration.has_thresholds:
+    if chosen.artifact.calibration.has_thresholds or chosen.artifact.model:
         return chosen
     artifact, notices = calibrated_on_itself(chosen, bag, part_of(options))
     return replace(chosen, artifact=artifact, notices=notices)

@@ -20,7 +20,7 @@ from tao_lora_ros.bags.reader import BagReader, bag_topics
 from tao_lora_ros.bags.replay import replay, summary
 from tao_lora_ros.bags.result_bag import ResultBag
 from tao_lora_ros.cli.arguments import DIFFERENT, UsageError, part_of
-from tao_lora_ros.cli.chosen import ALARMS_PER_HOUR, choose, ready
+from tao_lora_ros.cli.chosen import choose, ready
 from tao_lora_ros.cli.fleet import pool_of, refuse_without_table, replay_into_table, status_of
 from tao_lora_ros.cli.outputs import check_output, need, tell, writing, written
 from tao_lora_ros.detection.calibration import CalibrationError
@@ -67,11 +67,7 @@ def replay_command(options: Namespace) -> int:
     chosen = (choose if options.calibrate else ready)(options, options.bag)
     settings, topics, artifact = chosen.settings, chosen.topics, chosen.artifact
     if options.calibrate:
-        target = (
-            artifact.calibration.alarms_per_hour
-            if artifact.calibration.has_thresholds
-            else ALARMS_PER_HOUR
-        )
+        target = artifact.calibration.target_per_hour
         bags = bags_in(options.calibrate)
         artifact = recalibrate(artifact, bags, settings, topics, target).artifact
     if options.out and not settings.contact_wrench_hz:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.bags.discover import sources_in
+from tao_lora_ros.bags.discover import HIGHEST_RATE_HZ
 from tao_lora_ros.cli.arguments import (
     MOST_BATCH,
     MOST_SEED,
@@ -25,7 +24,12 @@ from tao_lora_ros.cli.fleet import status_of
 from tao_lora_ros.cli.model_steps import add_settle_steps, add_step_parsers
 from tao_lora_ros.cli.outputs import add_force, add_json, add_output, tell, writing
 from tao_lora_ros.cli.scores import add_score_parsers, tell_model
-from tao_lora_ros.cli.training_data import add_data_arguments, reading_of
+from tao_lora_ros.cli.training_data import (
+    add_data_arguments,
+    reading_of,
+    sources_of_most,
+    stamped_rate_hz,
+)
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import default_artifact, load_artifact, save_artifact
@@ -33,8 +37,22 @@ from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.store_names import learn_names
 from tao_lora_ros.training.train import train
 from tao_lora_ros.training.training_config import SIZES, TrainingConfig
+from tao_lora_ros.training.window_sizes import LEAST, MOST, STEP, nearest
 
 _STEPS = whole(1, MOST_STEPS)
+
+
+def _window(text: str) -> int | None:
+    """Rows of a window, for argparse; None for auto."""
+    if text == "auto":
+        return None
+    rows = int(text) if text.isdecimal() else -1
+    if LEAST <= rows <= MOST and rows % STEP == 0:
+        return rows
+    near = f", such as {' or '.join(map(str, nearest(rows)))}" if rows >= 0 else ""
+    raise ArgumentTypeError(
+        f"'{text}', expected a multiple of {STEP} from {LEAST} to {MOST}{near}, or auto"
+    )
 
 
 def add_training_parsers(subparsers: Any) -> None:
@@ -48,7 +66,13 @@ def _add_train(subparsers: Any) -> None:
     parser = subparsers.add_parser("train")
     parser.set_defaults(run=_train)
     add_data_arguments(parser, rate_hz=500.0, bags="*")
-    parser.add_argument("--steady", type=Path, nargs="+", help="steady bags, or folders")
+    parser.add_argument(
+        "--steady",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="steady bags, or folders, for the thresholds; without any the model classifies alone",
+    )
     parser.add_argument(
         "--store", type=Path, metavar="DIR", help="learn names alone, of its labelled events"
     )
@@ -62,6 +86,19 @@ def _add_train(subparsers: Any) -> None:
     add_force(parser)
     parser.add_argument("--model-id", help="name of the model (default: the folder's)")
     parser.add_argument("--size", choices=SIZES, default="base", help="of the model")
+    parser.add_argument(
+        "--window",
+        type=_window,
+        default=TrainingConfig.window,
+        metavar="ROWS",
+        help="rows of a window, a multiple of 4; auto: what suits the shortest recordings",
+    )
+    parser.add_argument(
+        "--horizon",
+        type=whole(1, MOST),
+        default=TrainingConfig.horizon,
+        help="rows that are forecast; with --window auto at most",
+    )
     parser.add_argument("--steps", type=_STEPS, default=FitConfig.steps, help="training steps")
     windows = whole(1, MOST_BATCH)
     parser.add_argument("--batch", type=windows, default=FitConfig.batch, help="windows of a step")
@@ -109,13 +146,15 @@ def _train(options: Namespace) -> int:
     if options.store:
         _train_names(options)
         return 0
-    if not (options.bags and options.steady):
-        raise UsageError("train needs bags and --steady, or --store")
+    if not options.bags:
+        raise UsageError("train needs bags, or --store")
     if options.model:
         raise UsageError("--model goes with --store")
     config = TrainingConfig(
         model_id=options.model_id or options.out.name,
         size=options.size,
+        window=options.window,
+        horizon=options.horizon,
         fit=FitConfig(options.steps, options.seed, options.batch),
         settle_steps=options.settle_steps,
         adapt_steps=options.adapt_steps,
@@ -126,11 +165,12 @@ def _train(options: Namespace) -> int:
         hold_out=options.hold_out,
     )
     bags = bags_in(options.bags)
-    how = reading_of(options, Settings(), options.rate_hz, part_of(options))
-    look = partial(sources_in, params_file=options.params_file, topics=how.topics)
-    how = replace(how, settings=how.pool.first(look, bags).settings)
+    steady = bags_in(options.steady)
+    how = reading_of(options, Settings(), HIGHEST_RATE_HZ, part_of(options))
+    how = replace(how, settings=sources_of_most(bags, options.params_file, how))
+    how = replace(how, rate_hz=options.rate_hz or stamped_rate_hz([*bags, *steady], how))
     with writing(options.out):
-        artifact = train(bags, bags_in(options.steady), options.out, how, config)
+        artifact = train(bags, steady, options.out, how, config)
     if artifact:
         tell_model(options, artifact, options.out)
     return status_of(options)

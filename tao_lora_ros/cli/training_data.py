@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from statistics import median
 
+from tao_lora_ros.bags.discover import HIGHEST_RATE_HZ, discover
 from tao_lora_ros.bags.reader import WHOLE, bag_topics
-from tao_lora_ros.bags.rows import Run
+from tao_lora_ros.bags.rows import Run, measured_rate_hz
 from tao_lora_ros.cli.arguments import (
     MOST_RATE_HZ,
     UsageError,
     add_topic_argument,
     expression,
     number,
+    or_auto,
 )
 from tao_lora_ros.cli.commands import bags_in
 from tao_lora_ros.cli.fleet import add_pool_arguments, pool_of
@@ -47,8 +54,12 @@ def add_data_arguments(
         "--cache", type=Path, default=default_cache(), help="folder for aligned rows"
     )
     if rate_hz is not None:
-        rates = number(least=1.0, most=MOST_RATE_HZ)
-        parser.add_argument("--rate-hz", type=rates, default=rate_hz, help="grid rate")
+        parser.add_argument(
+            "--rate-hz",
+            type=or_auto(number(least=1.0, most=MOST_RATE_HZ)),
+            default=rate_hz,
+            help="grid rate; auto: that of the fastest source, by the stamps of all bags",
+        )
 
 
 def add_model_arguments(parser: ArgumentParser, writes: bool = True) -> None:
@@ -118,3 +129,33 @@ def windowed(
         artifact.channels, artifact.labels, sizes, windows, windows, windows, seed=0
     )
     return runs, data
+
+
+def sources_of_most(bags: Sequence[Path], params_file: Path | None, how: Reading) -> Settings:
+    """The sources of a parameter file, else those that most of the bags hold.
+
+    Raises:
+        BagError: none holds any.
+        SettingsError: the parameter file is wrong.
+    """
+    if params_file:
+        return read_settings(params_file)
+    look = partial(discover, settings=how.settings, topics=how.topics)
+    found = Counter(sources.settings for _, sources in how.pool.map(look, bags))
+    return found.most_common(1)[0][0]
+
+
+def stamped_rate_hz(bags: Sequence[Path], how: Reading) -> float:
+    """The usual rate of the bags by their stamps, which is said.
+
+    Raises:
+        BagError: no bag tells any.
+    """
+    look = partial(measured_rate_hz, settings=how.settings, topics=how.topics)
+    rates = [rate_hz for _, rate_hz in how.pool.map(look, bags)]
+    chosen = float(min(max(round(median(rates)), 1), HIGHEST_RATE_HZ))
+    print(
+        f"--rate-hz auto: {chosen:g} (of {len(rates)} bags {min(rates):.4g} to {max(rates):.4g})",
+        file=sys.stderr,
+    )
+    return chosen

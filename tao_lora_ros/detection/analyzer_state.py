@@ -14,6 +14,8 @@ from tao_lora_ros.detection.covariance import Array, CovarianceState, factorize,
 from tao_lora_ros.detection.innovation import LAGS, prior
 from tao_lora_ros.detection.level import SHARE, level_filters, level_numbers
 
+ALARMS_PER_HOUR = 1.0  # that are aimed at where nobody says otherwise
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -68,6 +70,11 @@ class Calibration:
     def has_thresholds(self) -> bool:
         """Whether its thresholds come from a recording; not before the first (`uncalibrated`)."""
         return not isnan(self.alarms_per_hour)
+
+    @property
+    def target_per_hour(self) -> float:
+        """False alarms to aim at next: as before, `ALARMS_PER_HOUR` where there was no before."""
+        return self.alarms_per_hour if self.has_thresholds else ALARMS_PER_HOUR
 
     @property
     def all_thresholds(self) -> tuple[float, ...]:

@@ -66,7 +66,7 @@ class SteadyRows:
 
 
 def uncalibrated(channels: Iterable[str], rate_hz: float) -> Calibration:
-    """What is known before the first recording; thresholds of 1.
+    """What is known before the first recording; thresholds that nothing reaches.
 
     At a low rate all takes some rows at least, however long that is.
     """
@@ -77,7 +77,7 @@ def uncalibrated(channels: Iterable[str], rate_hz: float) -> Calibration:
         memories.append(max(round(memory_s * rate_hz), 1 + max(memories, default=0)))
     return Calibration(
         scales=SCALES,
-        thresholds=(1.0,) * len(SCALES),
+        thresholds=(tail.NEVER,) * len(SCALES),
         memories=tuple(memories),
         covariance_rows=max(round(COVARIANCE_S * rate_hz), _LEAST_COVARIANCE),
         start_rows=max(round(START_S * rate_hz), _LEAST_START),

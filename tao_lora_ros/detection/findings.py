@@ -13,6 +13,10 @@ from tao_lora_ros.detection.moments import Moment
 from tao_lora_ros.detection.tail import NEVER
 from tao_lora_ros.signal.source import unit_of
 
+UNCALIBRATED = (
+    "not calibrated, no event is found: ~/calibrate in steady motion, or "
+    "tao-lora calibrate STEADY_BAG... --model MODEL --out MODEL"
+)
 _LONG = 5  # moments that are named at most
 
 

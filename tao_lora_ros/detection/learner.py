@@ -42,7 +42,9 @@ class Learner:
         self._known = blocks_from(calibration.peaks, calibration.statistics, calibration.peaks_s)
         self._learned = Blocks(self._known.values[:0], self._known.numbers[:0], 0.0)
         self._events = 0.0
-        self._varies = np.array(calibration.all_thresholds) < tail.NEVER
+        off = (tail.NEVER,) * len(calibration.level_channels)
+        levels = calibration.level_thresholds or off
+        self._varies = np.array(calibration.thresholds + levels) < tail.NEVER
         self._large = self._known.least_large
         self._often = self._large_blocks(self._known)
         self._as_often = np.zeros_like(self._often)

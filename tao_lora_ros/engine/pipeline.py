@@ -283,7 +283,7 @@ class Pipeline:
         """
         old, rate_hz = self._detector.calibration, self.artifact.rate_hz
         channels, rows = self.artifact.channels, [self._steady.values.copy()]
-        made = done_by(partial(calibrated_on, rows, old, channels, rate_hz, old.alarms_per_hour))
+        made = done_by(partial(calibrated_on, rows, old, channels, rate_hz, old.target_per_hour))
         self._detector.recalibrate(made.router)
         self._contacts.recalibrate(made.contacts)
         return [*report_lines(old, made.router, made.findings, channels, rate_hz), *made.told]

@@ -46,6 +46,7 @@ class Artifact:
     Without a `label_filter`, which is chosen by runs held out, there is no state over time.
     `scales` are those of the robot that it is fitted to, by quantity, in SI units, and `known` is
     what windows it was trained on; a model that was made before there were these has neither.
+    A router that is not calibrated (`Calibration.has_thresholds`) finds no event; the rest runs.
     `adapters` are named branches for the same base, such as one a tool or a terrain, that
     `with_adapter` puts into the place of the model's own.
     """
@@ -106,7 +107,7 @@ def save_artifact(artifact: Artifact, folder: Path) -> None:
         "rate_hz": artifact.rate_hz,
         "channels": [{"name": name, "unit": unit_of(name)} for name in artifact.channels],
         "labels": list(artifact.labels),
-        "router": asdict(artifact.calibration),
+        "router": without_nan(asdict(artifact.calibration)),
         "contacts": [asdict(model) for model in artifact.contacts],
         "provenance": without_nan(artifact.provenance),
         "metrics": without_nan(artifact.metrics),
@@ -199,7 +200,10 @@ def _calibration(card: dict[str, Any]) -> Calibration:
     start = uncalibrated((channel["name"] for channel in card["channels"]), card["rate_hz"])
     later = ("level_channels", "level_rows", "load_channels", "air_rows")
     off = {name: getattr(start, name) for name in later}
-    return Calibration(**off | {key: _tuples(value) for key, value in card["router"].items()})
+    given = {key: _tuples(value) for key, value in card["router"].items()}
+    if given["alarms_per_hour"] is None:
+        given |= {"alarms_per_hour": start.alarms_per_hour, "thresholds": start.thresholds}
+    return Calibration(**off | given)
 
 
 def _tuples(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tao_lora_ros.detection.findings import UNCALIBRATED
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.model.network import Layer, Network, layers_of
 
@@ -44,8 +45,11 @@ def _lines(artifact: Artifact) -> Iterator[str]:
             f"  labels over time: {by.evidence_hz:.3g} windows a second count, a label holds "
             f"{by.dwell_s:.3g} s on average"
         )
-    numbers = {k: v for k, v in vars(artifact.calibration).items() if k not in _LARGE}
-    yield from _pairs("router", numbers)
+    if artifact.calibration.has_thresholds:
+        numbers = {k: v for k, v in vars(artifact.calibration).items() if k not in _LARGE}
+        yield from _pairs("router", numbers)
+    else:
+        yield f"  router: {UNCALIBRATED}"
     yield f"  adapters: {', '.join(artifact.adapters) or 'its own alone'}"
     yield from _pairs("provenance", artifact.provenance)
 

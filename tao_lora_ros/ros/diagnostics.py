@@ -18,6 +18,7 @@ from rclpy.lifecycle import LifecycleNode
 
 from tao_lora_ros.contact.contact_model import told
 from tao_lora_ros.detection.analyzer_state import Calibration
+from tao_lora_ros.detection.findings import UNCALIBRATED
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.hardware.device import facts
@@ -260,6 +261,8 @@ class Diagnostics:
     def _events(self, growth: Counter[str]) -> DiagnosticStatus:
         counts, writer = self._pipeline.counts, self._outputs.writer
         level, summary = _OK, "keeping events" if writer else "keeping none"
+        if not self._pipeline.calibration.has_thresholds:
+            level, summary = _WARN, UNCALIBRATED
         values: dict[str, Any] = {
             "events": counts.events,
             "regime_changes": counts.regime_changes,
@@ -311,7 +314,8 @@ def _percentiles(what: str, values: np.ndarray) -> dict[str, float]:
 
 
 def _levels(calibration: Calibration) -> str:
-    return ", ".join(f"{threshold:.2f}" for threshold in calibration.all_thresholds)
+    given = calibration.all_thresholds if calibration.has_thresholds else ()
+    return ", ".join(f"{threshold:.2f}" for threshold in given) or "none"
 
 
 def _text(value: Any) -> str:

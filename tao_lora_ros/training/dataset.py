@@ -14,6 +14,7 @@ from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import Run
 from tao_lora_ros.messages.label_span import FREE
 from tao_lora_ros.model.mixer_config import MixerConfig
+from tao_lora_ros.training.window_sizes import fitting
 
 UNKNOWN = -1  # the label of a window of a run without labels
 
@@ -58,6 +59,7 @@ class WindowSet:
     ) -> None:
         self._values = [run.values for run in runs]
         self._window, self._horizon = window, horizon
+        self._label_count = len(labels)
         counts = np.array([max(0, len(run.values) - horizon - window) for run in runs])
         self._first = np.concatenate(([0], np.cumsum(counts)))
         self._everything = _Pieces(self._first[:-1], counts, np.arange(len(runs)))
@@ -88,6 +90,12 @@ class WindowSet:
         piece = np.maximum(np.searchsorted(self._starts, numbers, side="right") - 1, 0)
         inside = (self._starts[piece] <= numbers) & (numbers < self._ends[piece])
         return np.where(inside, self._codes[piece], UNKNOWN)
+
+    def counts(self) -> NDArray[np.int64]:
+        """How many windows each label has, [L]."""
+        known = self._codes != UNKNOWN
+        sizes = (self._ends - self._starts)[known]
+        return np.bincount(self._codes[known], sizes, self._label_count).astype(np.int64)
 
     def run_numbers(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """The run of each of these windows."""
@@ -138,6 +146,19 @@ def label_names(runs: Sequence[Run]) -> tuple[str, ...]:
     return (*((FREE,) if FREE in names else ()), *sorted(names - {FREE}))
 
 
+def too_short(runs: Sequence[Run], sizes: MixerConfig) -> str:
+    """That none of the runs holds a window, and which window would do."""
+    rows = max((len(run.values) for run in runs), default=0)
+    window, horizon = fitting(runs, sizes.horizon)
+    remedy = "record longer"
+    if rows > window + horizon:
+        remedy = f"train with --window auto, which takes {window} and --horizon {horizon} here"
+    return (
+        f"the longest recording has {rows} rows, more than the {sizes.window + sizes.horizon} of a "
+        f"window and its forecast are needed: {remedy}"
+    )
+
+
 def windows_of(runs: list[Run], labels: tuple[str, ...], sizes: MixerConfig) -> WindowSet:
     """The windows of runs.
 
@@ -146,9 +167,5 @@ def windows_of(runs: list[Run], labels: tuple[str, ...], sizes: MixerConfig) -> 
     """
     windows = WindowSet(runs, labels, sizes.window, sizes.horizon)
     if not len(windows):
-        rows = max((len(run.values) for run in runs), default=0)
-        raise BagError(
-            f"the longest recording has {rows} rows; a window and its forecast take "
-            f"{sizes.window + sizes.horizon}"
-        )
+        raise BagError(too_short(runs, sizes))
     return windows

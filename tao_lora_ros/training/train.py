@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -9,14 +11,17 @@ import numpy as np
 import torch
 
 from tao_lora_ros.bags.reader import BagError
-from tao_lora_ros.detection.calibration import uncalibrated
-from tao_lora_ros.engine.calibration import calibrated_on
+from tao_lora_ros.bags.rows import Run
+from tao_lora_ros.detection.calibration import CalibrationError, uncalibrated
+from tao_lora_ros.detection.findings import Findings
+from tao_lora_ros.engine.calibration import Calibrated, calibrated_on
+from tao_lora_ros.engine.sources import WRENCH_TYPES_KEY
 from tao_lora_ros.model.artifact import Artifact, save_artifact, training_folder
 from tao_lora_ros.model.conversion import network_of
 from tao_lora_ros.model.mixer import Mixer
-from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.report.loss_plot import plot_losses
 from tao_lora_ros.report.score_tables import write_scores
+from tao_lora_ros.training import inventory
 from tao_lora_ros.training.dataset import label_names, windows_of
 from tao_lora_ros.training.distributed import Workers
 from tao_lora_ros.training.event_names import EventNameError
@@ -37,7 +42,7 @@ from tao_lora_ros.training.steps import (
     quantize_step,
 )
 from tao_lora_ros.training.teacher import save_teacher
-from tao_lora_ros.training.training_config import SIZES, TrainingConfig
+from tao_lora_ros.training.training_config import TrainingConfig
 from tao_lora_ros.training.validate import (
     cross_validated,
     fold_losses,
@@ -50,18 +55,24 @@ ARTIFACT_VERSION = "1"
 
 
 def train(
-    bags: list[Path], steady: list[Path], out: Path, how: Reading, config: TrainingConfig
+    bags: Sequence[Path],
+    steady: Sequence[Path],
+    out: Path,
+    how: Reading,
+    config: TrainingConfig,
 ) -> Artifact | None:
     """Train on bags and write the artifact folder `out`; resumes what was interrupted.
 
     Scores and the filter of labels over time come from models that did not see the runs they are
     scored on, one a fold; the model itself is fitted on everything, unless `hold_out` is set.
     `out`/training keeps the full-precision model, checkpoints and the log of losses. Under
-    `torchrun` all workers share the batch; the first one writes.
+    `torchrun` all workers share the batch; the first one writes, and says on standard error what
+    each bag gives.
 
     Args:
         bags: recordings to train on.
-        steady: recordings without a transient, for the router's thresholds.
+        steady: recordings without a transient, for the router's thresholds; without any the model
+            classifies, and finds no event until it is calibrated.
         out: artifact folder.
         how: how bags are read.
         config: what to train.
@@ -70,8 +81,9 @@ def train(
         The artifact; None on any worker but the first.
 
     Raises:
-        BagError: no bag can be used, under `torchrun` one cannot, or all are too short.
-        CalibrationError: the steady recordings are too short.
+        BagError: no bag can be used, under `torchrun` one cannot, all are too short, or there are
+            neither labels nor steady recordings.
+        CalibrationError: the steady recordings are too short, or not steady.
         CheckpointError: the checkpoint in `out` is of another training.
     """
     workers = Workers()
@@ -84,35 +96,38 @@ def train(
         workers.wait()
     bags = how.pool.good(bags)
     labels = label_names(runs)
-    sizes = MixerConfig(
-        **asdict(SIZES[config.size]) | {"channels": len(how.channels), "classes": len(labels)}
-    )
+    if not (labels or steady_runs):
+        raise BagError(f"{bags[0]}: no label, and no steady recording: nothing to find or to name")
+    sizes = config.sizes(runs, len(how.channels), len(labels))
     parted = parted_runs(bags, runs, sizes, config)
     kept = Fold(list(enumerate(runs)), [])
     if config.hold_out and parted.folds:
         kept = parted.folds[-1]
+    training = windows_of(runs_in(kept.training), labels, sizes)
     data = TrainingData(
         how.channels,
         labels,
         sizes,
-        training=windows_of(runs_in(kept.training), labels, sizes),
+        training=training,
         held_out=windows_of(runs_in(kept.held_out), labels, sizes) if kept.held_out else None,
-        steady=windows_of(steady_runs, labels, sizes),
+        steady=windows_of(steady_runs, labels, sizes) if steady_runs else training,
         seed=config.fit.seed,
     )
+    made = _calibrated(steady_runs, data, how, config)
+    if workers.first:
+        for line in inventory.lines(runs, labels, sizes):
+            print(line, file=sys.stderr)
     folder = training_folder(out)
-    router = uncalibrated(how.channels, how.rate_hz)
+    floors = made.router.floors
     outputs = []
     if labels and config.folds > 1 and not config.hold_out:
-        outputs = cross_validated(parted, data, router.floors, config, folder, workers.first)
-    teacher = _fitted(data, router.floors, config.fit, folder, workers.first)
+        outputs = cross_validated(parted, data, floors, config, folder, workers.first)
+    teacher = _fitted(data, floors, config.fit, folder, workers.first)
     if not workers.first:
         return None
     unseen = fold_losses(parted.folds, folder) if outputs else [_held_out_log(folder).read()]
     plot_losses(LossLog(folder / "losses.csv").read(), unseen, folder / "losses.html")
     save_teacher(teacher, folder)
-    steady_rows = [np.asarray(run.values, np.float64) for run in steady_runs]
-    made = calibrated_on(steady_rows, router, how.channels, how.rate_hz, config.alarms_per_hour)
     student = quantize_step(teacher, data, config.settle_steps)
     adapt_step(student, teacher, data, config.adapt_steps)
     artifact = Artifact(
@@ -128,6 +143,8 @@ def train(
             "training_runs": names_in(kept.training),
             "validation_runs": names_in(kept.held_out),
             "steady_runs": [run.name for run in steady_runs],
+            "left_out": how.pool.failed,
+            WRENCH_TYPES_KEY: list(how.settings.wrench_types),
             "torch": torch.__version__,
             "workers": workers.count,
             **asdict(config),
@@ -151,6 +168,27 @@ def train(
     save_artifact(artifact, out)
     write_scores(artifact.metrics, artifact.model_id, folder / "scores.html")
     return artifact
+
+
+def _calibrated(
+    steady: Sequence[Run], data: TrainingData, how: Reading, config: TrainingConfig
+) -> Calibrated:
+    """On the steady runs, before hours are spent; without any, all that is known without.
+
+    Raises:
+        CalibrationError: they do not serve; the text names the remedy.
+    """
+    router = uncalibrated(how.channels, how.rate_hz)
+    if not steady:
+        windows = data.training.spaced(WINDOWS).windows.numpy().astype(np.float64)
+        return Calibrated(router, Findings([], (), 0.0, 0.0, 0.0), list(windows), (), [])
+    rows = [np.asarray(run.values, np.float64) for run in steady]
+    try:
+        return calibrated_on(rows, router, how.channels, how.rate_hz, config.alarms_per_hour)
+    except CalibrationError as error:
+        remedy = "; or leave --steady out where only classes matter" if data.labels else ""
+        names = ", ".join(run.name for run in steady)
+        raise CalibrationError(f"--steady {names}: {error}{remedy}") from None
 
 
 def _fitted(
@@ -187,6 +225,9 @@ def _with_names(
     """With an event head where the bags are labelled; why there is none goes to provenance."""
     if not artifact.labels:
         return artifact
+    if not artifact.calibration.has_thresholds:
+        told = {PROVENANCE_KEY: "none: not calibrated, so no event is found to be named"}
+        return replace(artifact, provenance=artifact.provenance | told)
     try:
         named = name_events(artifact, training, how)
     except EventNameError as error:

@@ -70,7 +70,7 @@ def test_memories_are_in_rows_of_the_rate() -> None:
     assert base.memories == (12, 48, 192)
     assert (base.start_rows, base.leak_rows, base.covariance_rows) == (200, 500, 2000)
     assert base.floors == (2e-3, 2e-3, 2e-4, 1e-2, 1e-2, 5e-4)
-    assert base.thresholds == (1.0,) * len(SCALES)
+    assert base.thresholds == (NEVER,) * len(SCALES)
 
 
 def test_all_but_thresholds_and_covariance_is_kept() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from models import full_precision, windows
-from recordings import motion, write_ros2
+from recordings import TOPICS, motion, write_ros2
 
 from tao_lora_ros.bags.rows import FREE, Run, spans_of
 from tao_lora_ros.cli.main import main
@@ -131,6 +131,44 @@ def test_calibrate_changes_the_thresholds_alone(trained: Path, bags: Path, tmp_p
     assert new.calibration.alarms_per_hour == 0.01
     assert (out / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
     assert "target 0.01 alarms an hour" in plot.read_text()
+
+
+def test_mixed_bags_without_a_steady_one_make_a_model_that_classifies(
+    bags: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mixed, out = tmp_path / "mixed", tmp_path / "model"
+    copytree(bags / "struck", mixed)
+    write_ros2(mixed / "a_imu_alone", [m for m in motion(1.0) if m.source == 0], TOPICS[:1])
+    write_ros2(mixed / "b_short", motion(0.2))
+    (mixed / "c_text").mkdir()
+    (mixed / "c_text" / "c.mcap").write_text("no bag")
+    small = ["--steps", "2", "--settle-steps", "1", "--adapt-steps", "1", "--folds", "0"]
+    words = ["--window", "20", "--horizon", "5", "--rate-hz", "auto", *small]
+    assert main(["train", str(mixed), "--out", str(out), *words]) == 0
+    told = capsys.readouterr()
+    for line in (
+        "--rate-hz auto: 500 (of 6 bags 500 to 500)",
+        "windows of 20 rows, 5 more are forecast; they come from",
+        "  b_short: 75 windows, without a label 75",
+        "  run_0: 1475 windows, free 1382, impact 93",
+        "  all 6: 7450 windows, without a label 75, free 6910, impact 465",
+    ):
+        assert f"\n{line}" in f"\n{told.err}"
+    assert "router: not calibrated, no event is found" in told.out
+    left_out = {str(mixed / name) for name in ("a_imu_alone", "c_text")}
+    assert all(f"left out: {bag}: " in told.err for bag in left_out)
+    artifact = load_artifact(out)
+    assert not artifact.calibration.has_thresholds
+    assert set(artifact.provenance["left_out"]) == left_out
+    file = tmp_path / "found.json"
+    assert main(["replay", str(mixed / "run_0"), "--model", str(out), "--json", str(file)]) == 0
+    found = json.loads(file.read_text())
+    assert found["inferences"] > 50
+    assert found["events"] == []
+    assert any("router: not calibrated" in notice for notice in found["notices"])
+    steady = ["--calibrate", str(bags / "steady"), "--json", str(file), "--force"]
+    assert main(["replay", str(mixed / "run_0"), "--model", str(out), *steady]) == 0
+    assert len(json.loads(file.read_text())["events"]) == len(IMPACTS_S)
 
 
 def test_training_leaves_its_losses_and_its_teacher(trained: Path) -> None:
@@ -292,7 +330,8 @@ def test_workers_share_a_training(bags: Path, tmp_path: Path) -> None:
     [
         (["evaluate", "MODEL", "STRUCK", "--adapter", "no"], "no adapter 'no'; there are: none"),
         (["train", "STRUCK", "--steady", "EMPTY"], "no bag in this folder"),
-        (["train", "SHORT", "--steady", "STEADY"], "a window and its forecast take 136"),
+        (["train", "SHORT", "--steady", "STEADY"], "train with --window auto, which takes 44"),
+        (["train", "STRUCK", "--steady", "STRUCK"], "or leave --steady out where only classes"),
         (["calibrate", "SHORT"], "s of steady motion"),
         (["calibrate", "NOWHERE"], "no such bag"),
     ],
