@@ -48,6 +48,7 @@ setup(
     extras_require={
         "dev": requirements("dev"),
         "export": ["pyarrow"],
+        "onnx": ["onnx"],
         "ray": ["pyarrow", "ray"],
         "rerun": ["rerun-sdk"],
         "simulate": ["mujoco"],

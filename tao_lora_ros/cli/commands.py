@@ -27,6 +27,7 @@ from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import TABLE, parameter_file
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.fleet.columns import ReplayWithWindows
 from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.results import Size, name_text
 from tao_lora_ros.messages.texts import MOST_LINE, shown
@@ -81,9 +82,13 @@ def replay_command(options: Namespace) -> int:
         task = bar.add_task("replaying", total=reader.message_count)
         recorded = reader.recorded
         with ResultBag(out, recorded, settings, artifact) if out else nullcontext() as writer:
-            result = replay(reader, pipeline, partial(_show, bar, task), writer)
+            wanted = ReplayWithWindows(artifact.labels) if options.windows else None
+            result = replay(reader, pipeline, partial(_show, bar, task), writer, wanted)
         if out:
             write_foxglove_layout(out / "foxglove.json", recorded, artifact.labels)
+    if wanted:
+        with written(options.windows) as file:
+            file.write_bytes(wanted.table.finish())
     numbers = summary(result, pipeline)
     numbers["notices"] = [*chosen.notices, *numbers["notices"]]
     if options.store:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from tao_lora_ros.cli.arguments import UsageError, part_of, whole
 from tao_lora_ros.cli.chosen import ready
-from tao_lora_ros.cli.outputs import tell
+from tao_lora_ros.cli.outputs import add_output, tell
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.fleet.find import Bag, find_bags
 from tao_lora_ros.fleet.pool import Pool
@@ -27,7 +27,8 @@ from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
 
 _ONE_BAG = ("report", "rerun", "out", "store", "expect", "calibrate")
-_MANY_BAGS = ("workers", "ray", "robot", "windows", "strict")
+_MANY_BAGS = ("workers", "ray", "robot", "strict")
+_IN_TABLE = Path("-")
 _COUNT = whole(1, 1024)  # of processes
 _SAY_S = 30.0  # between lines of progress where nobody sees a bar
 
@@ -77,7 +78,15 @@ def add_table_arguments(parser: ArgumentParser) -> None:
         metavar="REGEX",
         help="the robot is this expression's first group in a bag's path (default: its folder)",
     )
-    parser.add_argument("--windows", action="store_true", help="a table of windows too")
+    add_output(
+        parser,
+        "--windows",
+        nargs="?",
+        const=_IN_TABLE,
+        needs="pyarrow",
+        metavar="FILE",
+        help="write a row a window as Parquet, to FILE or, with --table, into a table of them",
+    )
     _add_strict(parser)
     add_workers_arguments(parser)
 
@@ -105,7 +114,9 @@ def how_of(options: Namespace) -> How:
     said.append(artifact_sha256(load_artifact(Path(model))))
     names = ("topic", "params_file", "model", "from_s", "to_s")
     asked = Namespace(**{name: getattr(options, name) for name in names})
-    return How(partial(ready, asked), json.dumps(said), part_of(options), options.windows)
+    return How(
+        partial(ready, asked), json.dumps(said), part_of(options), options.windows is not None
+    )
 
 
 def refuse_without_table(options: Namespace) -> None:
@@ -115,6 +126,8 @@ def refuse_without_table(options: Namespace) -> None:
     for name in _MANY_BAGS:
         if getattr(options, name):
             raise UsageError(f"--{name} is of many bags, it needs --table FOLDER")
+    if options.windows == _IN_TABLE:
+        raise UsageError("--windows needs a FILE, or --table FOLDER")
 
 
 def replay_into_table(options: Namespace) -> int:
@@ -122,6 +135,8 @@ def replay_into_table(options: Namespace) -> int:
     for name in _ONE_BAG:
         if getattr(options, name):
             raise UsageError(f"--{name} is of one bag, it does not go with --table")
+    if options.windows not in (None, _IN_TABLE):
+        raise UsageError(f"--windows {options.windows}: no FILE goes with --table; put it last")
     run = replay_into(options.table, options)
     told = (
         f"{run.bags} bags: {run.finished} replayed, {run.skipped} done before, {run.failed} bad; "

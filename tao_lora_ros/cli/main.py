@@ -26,6 +26,7 @@ from tao_lora_ros.cli.arguments import (
 from tao_lora_ros.cli.compare import add_compare_parser
 from tao_lora_ros.cli.doctor import add_doctor_parser
 from tao_lora_ros.cli.events import add_events_parser
+from tao_lora_ros.cli.export import add_export_parser
 from tao_lora_ros.cli.fleet import add_pool_arguments, add_table_arguments
 from tao_lora_ros.cli.fleet_page import add_fleet_parser
 from tao_lora_ros.cli.importing import add_import_parser
@@ -230,6 +231,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     add_doctor_parser(subparsers)
     add_review_parser(subparsers)
     add_import_parser(subparsers)
+    add_export_parser(subparsers)
 
     parameters = subparsers.add_parser("parameters", help="print the table of parameters")
     parameters.set_defaults(run=commands.parameters_command)

@@ -18,7 +18,7 @@ from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.model.artifact import training_folder
 from tao_lora_ros.model.card import CARD, without_nan
 
-EXTRAS = {"mujoco": "simulate", "pyarrow": "export", "rerun": "rerun"}
+EXTRAS = {"mujoco": "simulate", "onnx": "onnx", "pyarrow": "export", "rerun": "rerun"}
 _STDOUT = Path("-")
 
 

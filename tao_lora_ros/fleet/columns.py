@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
-from tao_lora_ros.messages.results import Event, Inference
-from tao_lora_ros.preservation.parquet import EVENT_COLUMNS, Row
+from tao_lora_ros.bags.replay import Replay
+from tao_lora_ros.messages.results import Event, Inference, Result, State
+from tao_lora_ros.preservation.parquet import EVENT_COLUMNS, ParquetRows, Row
 
 EVENTS = {
     **{"bag": "string", "bag_sha256": "string"},
@@ -21,11 +24,12 @@ BAGS = {
     **{"version": "string", "code_sha256": "string", "schema": "int64"},
     **{"seconds": "double", "error": "string"},
 }
-WINDOWS = {
-    **{"bag": "string", "stamp_ns": "int64", "start_ns": "int64", "end_ns": "int64"},
-    **{"path": "string", "score": "double", "probabilities": "list double"},
-    **{"forecast_error": "double"},
+WINDOW = {
+    **{"time_s": "double", "stamp_ns": "int64", "start_ns": "int64", "end_ns": "int64"},
+    **{"path": "string", "score": "double", "label": "string", "state": "string"},
+    **{"labels": "list string", "probabilities": "list double", "forecast_error": "double"},
 }
+WINDOWS = {"bag": "string", **WINDOW}
 TABLES = {"events": EVENTS, "bags": BAGS, "windows": WINDOWS}
 
 
@@ -51,18 +55,55 @@ def event_row(event: Event) -> Row:
     }
 
 
-def window_row(inference: Inference) -> Row:
-    """The columns of `WINDOWS` that an inference fills."""
-    error = inference.forecast_error
-    return {
-        "stamp_ns": inference.stamp_ns,
-        "start_ns": inference.window_start_ns,
-        "end_ns": inference.window_end_ns,
-        "path": inference.path.name.lower(),
-        "score": inference.score,
-        "probabilities": inference.probabilities,
-        "forecast_error": None if error != error else error,
-    }
+class WindowRows:
+    """Rows of windows, from results in their order; a state holds from its own window on.
+
+    Args:
+        labels: of the model, in the order of the probabilities.
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = list(labels)
+        self._state: str | None = None
+
+    def of(self, results: Sequence[Result], first_ns: int) -> Iterator[Row]:
+        """The rows of some results, by the columns of `WINDOW`; times count from `first_ns`."""
+        for result, following in zip_longest(results, results[1:]):
+            if isinstance(result, Inference):
+                if isinstance(following, State):  # of this very window
+                    self._state = following.label
+                yield self._row(result, first_ns)
+
+    def _row(self, inference: Inference, first_ns: int) -> Row:
+        error, likely = inference.forecast_error, inference.probabilities
+        return {
+            "time_s": (inference.window_end_ns - first_ns) * 1e-9,
+            "stamp_ns": inference.stamp_ns,
+            "start_ns": inference.window_start_ns,
+            "end_ns": inference.window_end_ns,
+            "path": inference.path.name.lower(),
+            "score": inference.score,
+            "label": self._labels[likely.index(max(likely))] if likely else None,
+            "state": self._state,
+            "labels": self._labels,
+            "probabilities": list(likely),
+            "forecast_error": None if error != error else error,
+        }
+
+
+class ReplayWithWindows(Replay):
+    """A replay that makes a table of its windows too."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        super().__init__()
+        self._windows = WindowRows(labels)
+        self.table = ParquetRows(WINDOW)
+
+    def take(self, results: Iterable[Result]) -> None:
+        results = list(results)
+        for row in self._windows.of(results, self.first_stamp_ns):
+            self.table.take(row)
+        super().take(results)
 
 
 def without_nan(row: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +17,7 @@ from tao_lora_ros.bags.replay import Chosen, Replay, notices_of, replay
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
-from tao_lora_ros.fleet.columns import EVENTS, WINDOWS, event_row, window_row
+from tao_lora_ros.fleet.columns import EVENTS, WINDOWS, WindowRows, event_row
 from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.find import Bag, at_hand, content_sha256, files_of
 from tao_lora_ros.messages.errors import TaoLoraError
@@ -80,20 +80,23 @@ class Outcome:
 class _Rows(Replay):
     """Turns results into rows as they come; of events it keeps no samples."""
 
-    def __init__(self, bag: Bag, content: str, windows: bool) -> None:
+    def __init__(self, bag: Bag, content: str, windows: bool, labels: Sequence[str]) -> None:
         super().__init__()
         self.bag = {"bag": bag.name, "bag_sha256": content}
         self.counts: Counter[str] = Counter()
         self.tables = {"events": ParquetRows(EVENTS)}
         if windows:
             self.tables["windows"] = ParquetRows(WINDOWS)
+        self._windows = WindowRows(labels)
 
     def take(self, results: Iterable[Result]) -> None:
+        results = list(results)
+        if "windows" in self.tables:
+            for row in self._windows.of(results, self.first_stamp_ns):
+                self.tables["windows"].take(self.bag | row)
         for result in results:
             if isinstance(result, Inference):
                 self.counts["inferences"] += 1
-                if "windows" in self.tables:
-                    self.tables["windows"].take(self.bag | window_row(result))
             elif isinstance(result, Event) and result.phase is Phase.END:
                 self.counts["events"] += 1
                 self.tables["events"].take(self.bag | event_row(result))
@@ -149,7 +152,7 @@ def _replayed(how: How, bag: Bag, path: Path, content: str) -> tuple[Row, dict[s
     chosen = how.choose(path)
     settings, artifact = chosen.settings.repeatable, chosen.artifact
     pipeline = Pipeline(settings, artifact)
-    rows = _Rows(bag, content, how.windows)
+    rows = _Rows(bag, content, how.windows, artifact.labels)
     with BagReader(path, source_configs(settings), chosen.topics, how.part_s) as reader:
         replay(reader, pipeline, result=rows)
         duration_s = max(min(reader.duration_s, how.part_s[1]) - how.part_s[0], 0.0)

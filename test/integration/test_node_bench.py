@@ -17,7 +17,7 @@ def test_our_node_receives_all_and_answers_at_its_rate() -> None:
 
 
 def test_the_plain_node_does_the_same_without_events() -> None:
-    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
     found = measured("plain-rclpy-onnxruntime")
     assert 0.9 <= found["received_share"] <= 1.0
     assert found["inferences_hz"] == pytest.approx(100.0, abs=12.0)
