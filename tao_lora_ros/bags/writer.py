@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
@@ -37,6 +38,15 @@ class SourceRecording:
     joints: tuple[str, ...] = ()
 
 
+def joined(parts: Sequence[SourceRecording]) -> SourceRecording:
+    """One sensor's recordings on end."""
+    return replace(
+        parts[0],
+        stamps_ns=np.concatenate([part.stamps_ns for part in parts]),
+        values=np.concatenate([part.values for part in parts]),
+    )
+
+
 def write_bag(sources: Sequence[SourceRecording], path: Path) -> None:
     """Write an MCAP bag in the folder `path`: log time is the header's stamp, in stamp order.
 
@@ -44,17 +54,53 @@ def write_bag(sources: Sequence[SourceRecording], path: Path) -> None:
         BagError: there is something of that name.
         OSError: the disk does not take it.
     """
+    write_parts([sources], path)
+
+
+def write_parts(parts: Iterable[Sequence[SourceRecording]], path: Path) -> None:
+    """Write a bag as `write_bag` does, of recordings that come part by part.
+
+    Args:
+        parts: the next messages of each source, later than those of the last part.
+        path: the folder.
+
+    Raises:
+        BagError: there is something of that name.
+        OSError: the disk does not take it.
+    """
     refuse_existing(path, BagError)
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connections: list[Connection] = []
+        waiting: list[SourceRecording] = []  # what the next part may hold something before
+        for part in parts:
+            if not connections:
+                connections = [
+                    writer.add_connection(source.topic, source.msgtype, typestore=_STORE)
+                    for source in part
+                ]
+            waiting = waiting or [_cut(source, slice(0)) for source in part]
+            sources = [joined(pair) for pair in zip(waiting, part, strict=True)]
+            newest_ns = [int(s.stamps_ns[-1]) for s in sources if len(s.stamps_ns)]
+            until_ns = min(newest_ns, default=0)
+            ends = [int(np.searchsorted(s.stamps_ns, until_ns, "right")) for s in sources]
+            cuts = list(zip(sources, ends, strict=True))
+            _write(writer, connections, [_cut(s, slice(end)) for s, end in cuts])
+            waiting = [_cut(s, slice(end, None)) for s, end in cuts]
+        _write(writer, connections, waiting)
+
+
+def _cut(source: SourceRecording, rows: slice) -> SourceRecording:
+    return replace(source, stamps_ns=source.stamps_ns[rows], values=source.values[rows])
+
+
+def _write(
+    writer: Writer, connections: Sequence[Connection], sources: Sequence[SourceRecording]
+) -> None:
     stamps = np.concatenate([source.stamps_ns for source in sources])
     which = np.repeat(np.arange(len(sources)), [len(source.stamps_ns) for source in sources])
     messages = [message for source in sources for message in serialised(source)]
-    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        connections = [
-            writer.add_connection(source.topic, source.msgtype, typestore=_STORE)
-            for source in sources
-        ]
-        for index in np.argsort(stamps, kind="stable"):
-            writer.write(connections[which[index]], int(stamps[index]), messages[index].tobytes())
+    for index in np.argsort(stamps, kind="stable"):
+        writer.write(connections[which[index]], int(stamps[index]), messages[index].tobytes())
 
 
 def serialised(source: SourceRecording) -> NDArray[np.uint8]:

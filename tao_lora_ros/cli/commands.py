@@ -175,7 +175,7 @@ def play_command(options: Namespace) -> None:
 def simulate_command(options: Namespace) -> None:
     """`tao-lora simulate`."""
     need("mujoco", "simulate")
-    from tao_lora_ros.simulation.recording import SimulationConfig, simulate, write_recording
+    from tao_lora_ros.simulation.recording import SimulationConfig, record
 
     runs = [options.out]
     if options.runs is not None:
@@ -199,10 +199,8 @@ def simulate_command(options: Namespace) -> None:
         for number, path in enumerate(runs):
             config = replace(first, seed=options.seed + number)
             show = partial(_show, bar, bar.add_task(shown(path), total=1.0))
-            recording = simulate(config, show)
             with written(path) as bag:
-                write_recording(recording, bag)
-            contacts = len(recording.contacts)
+                contacts = len(record(config, bag, show))
             made.append({"bag": str(path), "seed": config.seed, "contacts": contacts})
     tell(options, {"bags": made}, (f"{row['bag']}: {row['contacts']} contacts" for row in made))
 

@@ -78,15 +78,14 @@ def _simulated(path: Path, console: Console) -> Path:
     labels = path.with_name(f"{path.name}.labels.csv")
     if labels.exists() and path.exists():
         return path
-    from tao_lora_ros.simulation.recording import SimulationConfig, simulate, write_recording
+    from tao_lora_ros.simulation.recording import SimulationConfig, record
 
     shutil.rmtree(path, ignore_errors=True)
     labels.unlink(missing_ok=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"simulating {SIMULATED_S:.0f} s", total=1.0)
         config = SimulationConfig(duration_s=SIMULATED_S, seed=_SEED)
-        recording = simulate(config, lambda done: bar.update(task, completed=done))
-    write_recording(recording, path)
+        record(config, path, lambda done: bar.update(task, completed=done))
     return path
 
 

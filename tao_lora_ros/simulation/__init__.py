@@ -5,8 +5,8 @@ from .recording import (
     Recording,
     SimulationConfig,
     SourceRecording,
+    record,
     simulate,
-    write_recording,
 )
 
 __all__ = [
@@ -14,6 +14,6 @@ __all__ = [
     "Recording",
     "SimulationConfig",
     "SourceRecording",
+    "record",
     "simulate",
-    "write_recording",
 ]

@@ -115,12 +115,12 @@ class Script:
         """Joint angles [JOINTS] at the script's end."""
         return np.asarray(self.segments[-1].path.sum(axis=0), np.float64)
 
-    def targets(self, steps: int, step_s: float) -> Vector:
-        """Joint targets [steps, JOINTS] on the clock of the physics."""
-        time = np.arange(steps) * step_s
+    def targets(self, steps: range, step_s: float) -> Vector:
+        """Joint targets [len(steps), JOINTS] on the clock of the physics."""
+        time = np.arange(steps.start, steps.stop) * step_s
         starts = np.cumsum([0.0] + [segment.duration_s for segment in self.segments])
         bounds = np.searchsorted(time, starts)
-        out = np.empty((steps, JOINTS))
+        out = np.empty((len(steps), JOINTS))
         for segment, start, a, b in zip(
             self.segments, starts[:-1], bounds[:-1], bounds[1:], strict=True
         ):

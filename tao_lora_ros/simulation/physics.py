@@ -17,8 +17,8 @@ from .scene import BALL_RADIUS_M, PARKED_M, TIME_STEP_S, TOOL_LENGTH_M, TOOL_RAD
 
 Vector = NDArray[np.float64]
 
-_STRIKE_DAMPING = 0.3  # damping ratio of a strike: it bounces at about 0.4 of its speed
 _PROGRESS_STEPS = 4000
+_STRIKE_DAMPING = 0.3  # damping ratio of a strike: it bounces at about 0.4 of its speed
 
 
 @dataclass(frozen=True)
@@ -58,38 +58,39 @@ class World:
         self._contact = np.zeros(6)
 
     def run(
-        self,
-        script: Script,
-        steps: int,
-        progress: Callable[[float], None] | None = None,
+        self, script: Script, steps: range, progress: Callable[[int], None] | None = None
     ) -> Trace:
-        """Follow the script for `steps` steps; `progress` hears the fraction done."""
+        """Follow the script for these steps, which begin where the last call's ended.
+
+        `progress` hears now and then which step it is.
+        """
         data, model = self.data, self._model
         targets = script.targets(steps, TIME_STEP_S)
-        readings = np.empty((steps, model.nsensordata))
-        forces, pressed = np.zeros((steps, 2)), np.zeros(steps)
-        contact = np.zeros((steps, 6))
+        count = len(steps)
+        readings = np.empty((count, model.nsensordata))
+        forces, pressed = np.zeros((count, 2)), np.zeros(count)
+        contact = np.zeros((count, 6))
         actions = self._actions(script.strikes)
-        presses = deque(script.presses)
-        data.qpos[: targets.shape[1]] = targets[0]
-        for step in range(steps):
-            data.ctrl[:] = targets[step]
+        before_s = (steps.start - 1) * TIME_STEP_S
+        presses = deque(press for press in script.presses if press.end_s > before_s)
+        if steps.start == 0:
+            data.qpos[: targets.shape[1]] = targets[0]
+        for row, step in enumerate(steps):
+            data.ctrl[:] = targets[row]
             action = actions.get(step)
             if action:
                 action()
             if presses and step * TIME_STEP_S >= presses[0].time_s:
                 press = presses[0]
-                pressed[step] = self._press(press, step * TIME_STEP_S, contact[step])
+                pressed[row] = self._press(press, step * TIME_STEP_S, contact[row])
                 if step * TIME_STEP_S >= press.end_s:
                     presses.popleft()
             mujoco.mj_step(model, data)
-            readings[step] = data.sensordata
+            readings[row] = data.sensordata
             if data.ncon:
-                self._add_contacts(forces[step], contact[step])
+                self._add_contacts(forces[row], contact[row])
             if progress and step % _PROGRESS_STEPS == 0:
-                progress(step / steps)
-        if progress:
-            progress(1.0)
+                progress(step)
         return Trace(
             imu=readings[:, :6],
             wrench=-readings[:, 6:12],  # MuJoCo reports the reaction: what holds the tool

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.bags.writer import SourceRecording, write_bag
+from tao_lora_ros.bags.writer import SourceRecording, joined, write_parts
+from tao_lora_ros.signal.cdr import WRENCH
 
 from . import sensors
-from .kinematics import Kinematics
+from .kinematics import JOINTS, Kinematics
 from .motion import Planner
 from .physics import World
 from .scene import TIME_STEP_S, Tool, load_model
-from .truth import ContactInterval, contact_intervals
+from .truth import ContactInterval, Contacts
 
 __all__ = [
     "ContactInterval",
     "Recording",
     "SimulationConfig",
     "SourceRecording",
+    "record",
     "simulate",
-    "write_recording",
 ]
 
 START_NS = 1_700_000_000_000_000_000  # stamp of the physics' start in every recording
+_PART_S = 120.0  # at most, of what is in memory at once
 _NOISE_RANGE = (0.5, 2.0)  # mounting noise: factor on noise and vibration, log-uniform
+
+Part = tuple[SourceRecording, SourceRecording, SourceRecording]  # IMU, wrench, contact wrench
 
 
 @dataclass(frozen=True)
@@ -100,70 +106,17 @@ def simulate(
 
     progress: called now and then with the fraction of the physics done, 0 to 1.
     """
-    mounting, motion, noise = (
-        np.random.default_rng(child) for child in np.random.SeedSequence(config.seed).spawn(3)
-    )
-    if config.mounting_seed is not None:
-        own, *_ = np.random.SeedSequence(config.mounting_seed).spawn(1)
-        mounting = np.random.default_rng(own)
-    tool = Tool(
-        mass_kg=mounting.uniform(0.7, 1.4),
-        mount_hz=mounting.uniform(60.0, 110.0),
-        friction=mounting.uniform(0.15, 0.4),
-    )
-    level = config.noise_scale * float(np.exp(mounting.uniform(*np.log(_NOISE_RANGE))))
-    model = load_model(tool)
-    planner = Planner(Kinematics(model), motion)
-    script = (
-        planner.plan_presses(config.duration_s)
-        if config.presses
-        else planner.plan(config.duration_s, config.contacts)
-    )
-    steps = round(config.duration_s / TIME_STEP_S)
-    trace = World(model).run(script, steps, progress)
-
-    shake = level * sensors.vibration(script.targets(steps, TIME_STEP_S), noise)
-    imu_shake, wrench_shake = sensors.shaken(shake, tool.mass_kg)
-    wrench = _record(
-        trace.wrench + wrench_shake, sensors.WRENCH, level, config.wrench_rate_hz, 0.0, noise
-    )
-    imu = _record(
-        trace.imu + imu_shake, sensors.IMU, level, config.imu_rate_hz, config.imu_lag_s, noise
-    )
-    every = round(1.0 / (TIME_STEP_S * config.wrench_rate_hz))
-    touched = wrench[0], sensors.sample(trace.contact, every, len(wrench[0]))
-    first_ns = int(min(imu[0][0], wrench[0][0]))
-    shake_n = np.sqrt(np.mean(wrench_shake[:, :3] ** 2))
-    sigma_n = float(np.hypot(shake_n, level * sensors.WRENCH.white[0]))
-    return Recording(
-        imu=SourceRecording("/imu", "sensor_msgs/msg/Imu", "imu_link", *imu),
-        wrench=SourceRecording("/wrench", "geometry_msgs/msg/WrenchStamped", "ft_sensor", *wrench),
-        contact_wrench=SourceRecording(
-            "/contact_wrench", "geometry_msgs/msg/WrenchStamped", "ft_sensor", *touched
-        ),
-        contacts=contact_intervals(trace, sigma_n, (first_ns - START_NS) * 1e-9),
-        config=config,
-    )
+    course = _Course(config)
+    parts = list(course.parts(progress))
+    imu, wrench, contact_wrench = map(joined, zip(*parts, strict=True))
+    return Recording(imu, wrench, contact_wrench, course.contacts(), config)
 
 
-def _record(
-    true: NDArray[np.float64],
-    grade: sensors.Grade,
-    level: float,
-    rate_hz: float,
-    lag_s: float,
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Stamps [n] and values [n, 6] of one sensor, from its true values at every physics step."""
-    every = round(1.0 / (TIME_STEP_S * rate_hz))
-    count = len(true) // every
-    values = sensors.measure(sensors.sample(true, every, count), grade, level, rate_hz, rng)
-    stamps = sensors.stamps(count, rate_hz, (every - 1) * TIME_STEP_S, lag_s, rng)
-    return START_NS + stamps, values
-
-
-def write_recording(recording: Recording, path: Path) -> None:
-    """Write a ROS 2 bag in the folder `path`, and the truth in `<path>.labels.csv` beside it.
+def record(
+    config: SimulationConfig, path: Path, progress: Callable[[float], None] | None = None
+) -> list[ContactInterval]:
+    """Write a recording as it is simulated: a ROS 2 bag in the folder `path`, and the truth, which
+    is returned too, in `<path>.labels.csv` beside it.
 
     Raises FileExistsError, naming it, when the folder or the labels exist.
     """
@@ -172,12 +125,92 @@ def write_recording(recording: Recording, path: Path) -> None:
         if existing.exists():
             raise FileExistsError(f"will not overwrite {existing}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bag((recording.imu, recording.wrench), path)
+    course = _Course(config)
+    write_parts((part[:2] for part in course.parts(progress)), path)
+    contacts = course.contacts()
     with labels.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(field.name for field in fields(ContactInterval))
-        for contact in recording.contacts:
+        for contact in contacts:
             start, end, label, peak_n, peak_sigma = astuple(contact)
             writer.writerow(
                 (f"{start:.6f}", f"{end:.6f}", label, f"{peak_n:.4f}", f"{peak_sigma:.3f}")
             )
+    return contacts
+
+
+class _Course:
+    """One recording as it comes about, in parts, so that an hour of it takes no more memory."""
+
+    def __init__(self, config: SimulationConfig) -> None:
+        mounting, motion, noise = (
+            np.random.default_rng(child) for child in np.random.SeedSequence(config.seed).spawn(3)
+        )
+        if config.mounting_seed is not None:
+            own, *_ = np.random.SeedSequence(config.mounting_seed).spawn(1)
+            mounting = np.random.default_rng(own)
+        self._tool = Tool(
+            mass_kg=mounting.uniform(0.7, 1.4),
+            mount_hz=mounting.uniform(60.0, 110.0),
+            friction=mounting.uniform(0.15, 0.4),
+        )
+        self._level = config.noise_scale * float(np.exp(mounting.uniform(*np.log(_NOISE_RANGE))))
+        self._config, self._motion, self._noise = config, motion, noise
+        self._contacts = Contacts()
+        self._square_n2, self._count = 0.0, 0  # mean over the steps so far of the vibration's force
+        self._origin_s = 0.0
+
+    def parts(self, progress: Callable[[float], None] | None) -> Iterator[Part]:
+        """IMU, wrench and contact wrench, part after part."""
+        config, noise, level = self._config, self._noise, self._level
+        model = load_model(self._tool)
+        planner = Planner(Kinematics(model), self._motion)
+        script = (
+            planner.plan_presses(config.duration_s)
+            if config.presses
+            else planner.plan(config.duration_s, config.contacts)
+        )
+        steps = round(config.duration_s / TIME_STEP_S)
+        told = (lambda step: progress(step / steps)) if progress else None
+        world = World(model)
+        vibration = sensors.Vibration(JOINTS, noise)
+        wrench = sensors.Sensor(sensors.WRENCH, level, config.wrench_rate_hz, 0.0, noise)
+        imu = sensors.Sensor(sensors.IMU, level, config.imu_rate_hz, config.imu_lag_s, noise)
+        for part in _parts(steps, math.lcm(imu.every, wrench.every)):
+            trace = world.run(script, part, told)
+            shake = level * vibration.of(script.targets(part, TIME_STEP_S))
+            imu_shake, wrench_shake = sensors.shaken(shake, self._tool.mass_kg)
+            loads = _dated(*wrench.record(trace.wrench + wrench_shake))
+            motions = _dated(*imu.record(trace.imu + imu_shake))
+            touched = loads[0], sensors.sample(trace.contact, wrench.every, len(loads[0]))
+            self._contacts.add(trace)
+            self._count += len(part)
+            square_n2 = float(np.mean(wrench_shake[:, :3] ** 2))
+            self._square_n2 += (square_n2 - self._square_n2) * (len(part) / self._count)
+            if part.start == 0:
+                self._origin_s = (min(motions[0][0], loads[0][0]) - START_NS) * 1e-9
+            yield (
+                SourceRecording("/imu", "sensor_msgs/msg/Imu", "imu_link", *motions),
+                SourceRecording("/wrench", WRENCH, "ft_sensor", *loads),
+                SourceRecording("/contact_wrench", WRENCH, "ft_sensor", *touched),
+            )
+        if progress:
+            progress(1.0)
+
+    def contacts(self) -> list[ContactInterval]:
+        """Every contact between tool and world so far."""
+        sigma_n = float(np.hypot(np.sqrt(self._square_n2), self._level * sensors.WRENCH.white[0]))
+        return self._contacts.intervals(sigma_n, self._origin_s)
+
+
+def _dated(
+    stamps: NDArray[np.int64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    return START_NS + stamps, values
+
+
+def _parts(steps: int, whole: int) -> Iterator[range]:
+    """All steps in parts of about the same length, of whole samples but for the last."""
+    count = math.ceil(steps * TIME_STEP_S / _PART_S)
+    bounds = [round(number * steps / count / whole) * whole for number in range(count)]
+    yield from (range(start, end) for start, end in pairwise([*bounds, steps]))

@@ -23,6 +23,7 @@ _BAND_HZ, _BAND_Q = 95.0, 3.0  # structural mode that the roughness excites
 _HALF_SPEED = 0.3  # rad/s at which vibration has reached half its strength
 _ROCKING = 0.004  # rad/s per m/s^2: an 80 Hz rocking about a lever of half a metre
 _STAMP_JITTER_S = 20e-6
+_FADE_STEPS = 400  # 0.1 s, several periods of the structural mode
 
 
 @dataclass(frozen=True)
@@ -56,27 +57,40 @@ WRENCH = Grade(
 )
 
 
-def vibration(targets: Vector, rng: np.random.Generator) -> Vector:
-    """Acceleration [n, 3] (m/s^2) that the drives give the flange, for joint paths [n, joints].
+class Vibration:
+    """What the drives of one arm give its flange, part by part of its course.
 
     Lines locked to the motors' turn (frequency follows speed) and roughness around a structural
     mode; both grow with the speed of each joint, and each joint shakes in a direction of its own.
     """
-    steps, joints = targets.shape
-    speed = np.abs(np.gradient(targets, TIME_STEP_S, axis=0))
-    directions = rng.normal(size=(joints, 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    out = np.zeros((steps, 3))
-    for joint in range(joints):
-        if not speed[:, joint].any():
-            continue
-        shake = _ROUGHNESS * _band_noise(steps, rng)
-        for line, strength in _RIPPLE.items():
-            phase = line * _GEAR_RATIO * targets[:, joint] + rng.uniform(0.0, 2.0 * np.pi)
-            shake += strength * np.sqrt(2.0) * np.sin(phase)
-        vibration = speed[:, joint] / (speed[:, joint] + _HALF_SPEED)
-        out += (vibration * shake)[:, None] * directions[joint]
-    return out
+
+    def __init__(self, joints: int, rng: np.random.Generator) -> None:
+        self._rng = rng
+        directions = rng.normal(size=(joints, 3))
+        self._directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+        self._phases: dict[int, Vector] = {}  # of a joint's lines, drawn when it first moves
+        self._ends: dict[int, Vector] = {}  # how a joint's roughness of the last part goes on
+
+    def of(self, targets: Vector) -> Vector:
+        """Acceleration [n, 3] (m/s^2) for the next part of the joint paths [n, joints]."""
+        speed = np.abs(np.gradient(targets, TIME_STEP_S, axis=0))
+        ends, self._ends = self._ends, {}
+        out = np.zeros((len(targets), 3))
+        for joint in np.flatnonzero(speed.any(axis=0)).tolist():
+            noise = _band_noise(len(targets), self._rng)
+            self._ends[joint] = noise[:_FADE_STEPS].copy()  # it is periodic
+            if joint in ends:
+                _fade(noise, ends[joint][: len(noise)])
+            if joint not in self._phases:
+                self._phases[joint] = self._rng.uniform(0.0, 2.0 * np.pi, len(_RIPPLE))
+            shake = _ROUGHNESS * noise
+            lines = zip(_RIPPLE.items(), self._phases[joint], strict=True)
+            for (line, strength), start in lines:
+                phase = line * _GEAR_RATIO * targets[:, joint] + start
+                shake += strength * np.sqrt(2.0) * np.sin(phase)
+            strong = speed[:, joint] / (speed[:, joint] + _HALF_SPEED)
+            out += (strong * shake)[:, None] * self._directions[joint]
+        return out
 
 
 def shaken(acceleration: Vector, tool_mass_kg: float) -> tuple[Vector, Vector]:
@@ -94,27 +108,54 @@ def sample(values: Vector, every: int, count: int) -> Vector:
     return means
 
 
-def measure(
-    values: Vector, grade: Grade, noise: float, rate_hz: float, rng: np.random.Generator
-) -> Vector:
-    """Add white noise (scaled by `noise`) and drifting bias, clip to range, quantise; [n, 6]."""
-    walk = rng.normal(size=values.shape) * grade.walk / np.sqrt(rate_hz)
-    bias = rng.normal(size=6) * grade.offset + np.cumsum(walk, axis=0)
-    noisy = values + bias + rng.normal(size=values.shape) * grade.white * noise
-    reported: Vector = np.clip(np.round(noisy / grade.step) * grade.step, -grade.limit, grade.limit)
-    return reported
+class Sensor:
+    """One sensor, whose bias drifts from part to part of a course."""
+
+    def __init__(
+        self, grade: Grade, noise: float, rate_hz: float, lag_s: float, rng: np.random.Generator
+    ) -> None:
+        """noise: factor on the white noise; lag_s: how much later it stamps a moment."""
+        self._grade, self._noise, self._rng = grade, noise, rng
+        self._rate_hz, self._lag_s = rate_hz, lag_s
+        self.every = round(1.0 / (TIME_STEP_S * rate_hz))  # steps a sample
+        self._bias: Vector | None = None
+        self._count = 0
+
+    def record(self, true: Vector) -> tuple[NDArray[np.int64], Vector]:
+        """Stamps [n] (ns from the physics' start) and values [n, 6] of the next part's steps."""
+        values = sample(true, self.every, len(true) // self.every)
+        measured = self._measured(values)
+        return self._stamps(len(values)), measured
+
+    def _measured(self, values: Vector) -> Vector:
+        """With white noise and drifting bias, within the range, quantised."""
+        grade, rng = self._grade, self._rng
+        walk = rng.normal(size=values.shape) * grade.walk / np.sqrt(self._rate_hz)
+        if self._bias is None:
+            self._bias = rng.normal(size=6) * grade.offset
+        bias = self._bias + np.cumsum(walk, axis=0)
+        self._bias = bias[-1]
+        noisy = values + bias + rng.normal(size=values.shape) * grade.white * self._noise
+        steps = np.round(noisy / grade.step) * grade.step
+        return np.asarray(np.clip(steps, -grade.limit, grade.limit))
+
+    def _stamps(self, count: int) -> NDArray[np.int64]:
+        """End of each sample, late by the lag, jittered.
+
+        Jitter stays within 0.4 periods, so stamps never cross.
+        """
+        limit = 0.4 / self._rate_hz
+        jitter = np.clip(self._rng.normal(0.0, _STAMP_JITTER_S, count), -limit, limit)
+        numbers = np.arange(self._count, self._count + count)
+        self._count += count
+        start_s = (self.every - 1) * TIME_STEP_S + self._lag_s
+        return np.round((start_s + numbers / self._rate_hz + jitter) * 1e9).astype(np.int64)
 
 
-def stamps(
-    count: int, rate_hz: float, start_s: float, lag_s: float, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Stamps [count] (ns from the physics' start): end of each sample, late by the lag, jittered.
-
-    Jitter stays within 0.4 periods, so stamps never cross.
-    """
-    limit = 0.4 / rate_hz
-    jitter = np.clip(rng.normal(0.0, _STAMP_JITTER_S, count), -limit, limit)
-    return np.round((start_s + lag_s + np.arange(count) / rate_hz + jitter) * 1e9).astype(np.int64)
+def _fade(noise: Vector, before: Vector) -> None:
+    """Let one noise go over into another of the same power, at its beginning."""
+    share = np.linspace(0.0, 0.5 * np.pi, len(before))
+    noise[: len(before)] = np.sin(share) * noise[: len(before)] + np.cos(share) * before
 
 
 def _band_noise(steps: int, rng: np.random.Generator) -> Vector:

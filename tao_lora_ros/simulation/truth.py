@@ -12,11 +12,13 @@ from .physics import Trace
 from .scene import TIME_STEP_S
 
 Mask = NDArray[np.bool_]
+Steps = NDArray[np.float64]  # a number each step of the physics
 
 _TOUCH_N = 0.01  # less is no contact
 _CHATTER_S = 0.01  # shorter breaks of contact are bridged
 _TOUCH_DOWN_S = 0.05  # the first moment of a contact with the table counts as impact
 _SLIDE_M_S = 0.004  # above the creep of a loaded, sticking contact
+_QUIET_S = 0.1  # what lies this far apart has nothing to do with each other, by the spans above
 _SMOOTH_S = 0.04  # over which sliding is judged; shorter slides, as at lift-off, are none
 
 _LABELS = ("", "impact", "contact", "slide")
@@ -38,20 +40,28 @@ class ContactInterval:
     peak_sigma: float
 
 
-def contact_intervals(trace: Trace, sigma_n: float, origin_s: float) -> list[ContactInterval]:
-    """All contact of a trace, ordered; disjoint but for presses, which others may fall into.
+class Contacts:
+    """The contacts of a course that comes part by part."""
 
-    sigma_n: RMS of the force noise of one axis (N); origin_s: physics time of the first stamp.
-    """
-    force = trace.table_force + trace.ball_force
-    codes = _codes(trace)
-    bounds = np.flatnonzero(np.diff(codes, prepend=0, append=0))
-    found = [(a, b, _LABELS[codes[a]], force) for a, b in pairwise(bounds.tolist()) if codes[a]]
-    found += [(a, b, "press", trace.press_force) for a, b in _runs(trace.press_force > _TOUCH_N)]
-    intervals = []
-    for start, end, label, size in sorted(found, key=lambda row: row[:2]):
-        peak_n = float(size[start:end].max())
-        intervals.append(
+    def __init__(self) -> None:
+        self._rest = np.zeros((0, 4))  # from the last moment at which nothing touched
+        self._first = 0  # step of the rest's first row
+        self._found: list[tuple[int, int, str, float]] = []
+
+    def add(self, trace: Trace) -> None:
+        """Take in the next part."""
+        part = (trace.tip_speed, trace.table_force, trace.ball_force, trace.press_force)
+        steps = np.concatenate((self._rest, np.stack(part, axis=1)))
+        until = _last_quiet(np.any(steps[:, 1:] > 0.0, axis=1))
+        self._found += _intervals(steps[:until], self._first)
+        self._rest, self._first = steps[until:], self._first + until
+
+    def intervals(self, sigma_n: float, origin_s: float) -> list[ContactInterval]:
+        """All contacts so far, ordered; disjoint but for presses, which others may fall into.
+
+        sigma_n: RMS of the force noise of one axis (N); origin_s: physics time of the first stamp.
+        """
+        return [
             ContactInterval(
                 start_s=max(0.0, float(start * TIME_STEP_S - origin_s)),
                 end_s=float(end * TIME_STEP_S - origin_s),
@@ -59,16 +69,42 @@ def contact_intervals(trace: Trace, sigma_n: float, origin_s: float) -> list[Con
                 peak_force_n=peak_n,
                 peak_sigma=peak_n / sigma_n,
             )
-        )
-    return intervals
+            for start, end, label, peak_n in (*self._found, *_intervals(self._rest, self._first))
+        ]
 
 
-def _codes(trace: Trace) -> NDArray[np.int8]:
+def _last_quiet(touched: Mask) -> int:
+    """The middle of the last stretch without contact that parts what comes before from the rest."""
+    for start, end in reversed(_runs(~touched)):
+        if (end - start) * TIME_STEP_S >= _QUIET_S:
+            return (start + end) // 2
+    return 0
+
+
+def _intervals(steps: Steps, first: int) -> list[tuple[int, int, str, float]]:
+    """(start, end, label, peak force in N) of all contacts, by start.
+
+    steps [n, 4]: tip speed and the forces of table, ball and hand, from step `first` on.
+    """
+    tip_speed, table_force, ball_force, press_force = steps.T
+    force = table_force + ball_force
+    codes = _codes(tip_speed, table_force, ball_force)
+    bounds = np.flatnonzero(np.diff(codes, prepend=0, append=0))
+    found = [(a, b, _LABELS[codes[a]], force) for a, b in pairwise(bounds.tolist()) if codes[a]]
+    found += [(a, b, "press", press_force) for a, b in _runs(press_force > _TOUCH_N)]
+    ordered = sorted(found, key=lambda row: row[:2])
+    return [
+        (first + start, first + end, label, float(size[start:end].max()))
+        for start, end, label, size in ordered
+    ]
+
+
+def _codes(tip_speed: Steps, table_force: Steps, ball_force: Steps) -> NDArray[np.int8]:
     """Label of every step, 0 out of contact."""
-    ball = _bridge(trace.ball_force > _TOUCH_N, _CHATTER_S)
-    table = _bridge(trace.table_force > _TOUCH_N, _CHATTER_S)
+    ball = _bridge(ball_force > _TOUCH_N, _CHATTER_S)
+    table = _bridge(table_force > _TOUCH_N, _CHATTER_S)
     width = round(_SMOOTH_S / TIME_STEP_S)
-    speed = np.convolve(trace.tip_speed, np.full(width, 1.0 / width), mode="same")
+    speed = np.convolve(tip_speed, np.full(width, 1.0 / width), mode="same")
     touch_down = np.zeros_like(table)
     for start, end in _runs(table):
         touch_down[start : min(end, start + round(_TOUCH_DOWN_S / TIME_STEP_S))] = True

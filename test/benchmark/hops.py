@@ -64,10 +64,10 @@ def _deaf(artifact: Artifact) -> Artifact:
 def _bag(seed: int, folder: Path) -> Path:
     bag = folder / f"bag-{seed}"
     if not bag.exists():
-        from tao_lora_ros.simulation import SimulationConfig, simulate, write_recording
+        from tao_lora_ros.simulation import SimulationConfig, record
 
         unfinished = folder / f"unfinished-{seed}"
-        write_recording(simulate(SimulationConfig(duration_s=SCENE_S, seed=seed)), unfinished)
+        record(SimulationConfig(duration_s=SCENE_S, seed=seed), unfinished)
         labels = unfinished.with_name(f"{unfinished.name}.labels.csv")
         labels.replace(bag.with_name(f"{bag.name}.labels.csv"))
         unfinished.replace(bag)

@@ -73,7 +73,7 @@ def bench_names(quick: bool, cache: Path, say: Callable[[str], None]) -> Iterato
 
 
 def _simulated(cache: Path, seed: int, kind: str = "touched", mounting: int | None = None) -> Path:
-    from tao_lora_ros.simulation import SimulationConfig, simulate, write_recording
+    from tao_lora_ros.simulation import SimulationConfig, record
 
     bag = cache_folder(cache) / "bags" / f"{kind}-{seed}-{SCENE_S:g}s"
     if not bag.with_name(f"{bag.name}.labels.csv").exists():
@@ -84,7 +84,7 @@ def _simulated(cache: Path, seed: int, kind: str = "touched", mounting: int | No
             presses=kind == "pressed",
             mounting_seed=mounting,
         )
-        write_recording(simulate(config), bag)
+        record(config, bag)
     return bag
 
 

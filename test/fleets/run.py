@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
-from tao_lora_ros.simulation.recording import SimulationConfig, simulate, write_recording
+from tao_lora_ros.simulation.recording import SimulationConfig, record
 
 _TAO_LORA = [sys.executable, "-m", "tao_lora_ros.cli.entry"]
 _DIFFERENT = 10  # simulated recordings; the others are their copies
@@ -120,7 +120,7 @@ def _make_bags(folder: Path, count: int, seconds: float) -> list[str]:
             continue
         bag.parent.mkdir(parents=True, exist_ok=True)
         if number < _DIFFERENT:
-            write_recording(simulate(SimulationConfig(seconds, number)), bag)
+            record(SimulationConfig(seconds, number), bag)
         else:
             shutil.copytree(bag.parent / "run_0", bag, copy_function=os.link)
     return bags

@@ -15,7 +15,7 @@ pytest.importorskip("rosbags", reason="the simulation writes bags with rosbags")
 
 from rosbags.highlevel import AnyReader
 
-from tao_lora_ros.simulation import Recording, SimulationConfig, simulate, write_recording
+from tao_lora_ros.simulation import Recording, SimulationConfig, record, simulate
 from tao_lora_ros.simulation.kinematics import Kinematics
 from tao_lora_ros.simulation.motion import HOME, Planner, Script, Segment, Strike
 from tao_lora_ros.simulation.physics import Trace, World
@@ -44,7 +44,7 @@ def at_rest(
 ) -> tuple[Trace, World]:
     script = Script(segments=[Segment(duration_s, HOME[None, :])], strikes=strikes)
     world = World(load_model(tool or Tool()))
-    return world.run(script, round(duration_s / TIME_STEP_S)), world
+    return world.run(script, range(round(duration_s / TIME_STEP_S))), world
 
 
 def test_at_rest_the_accelerometer_feels_gravity_upward() -> None:
@@ -90,7 +90,9 @@ def test_a_strike_that_misses_is_no_contact() -> None:
 def test_scripts_are_smooth_and_stay_above_the_table(seed: int) -> None:
     kinematics = Kinematics(load_model(Tool()))
     planner = Planner(kinematics, np.random.default_rng(seed))
-    targets = planner.plan(20.0, contacts=False).targets(round(20.0 / TIME_STEP_S), TIME_STEP_S)
+    targets = planner.plan(20.0, contacts=False).targets(
+        range(round(20.0 / TIME_STEP_S)), TIME_STEP_S
+    )
     assert np.abs(np.diff(targets, axis=0)).max() / TIME_STEP_S < 2.0
     assert np.abs(np.diff(targets, 2, axis=0)).max() / TIME_STEP_S**2 < 20.0
     assert min(kinematics.lowest(pose) for pose in targets[::400]) > 0.05
@@ -172,9 +174,10 @@ def test_progress_ends_at_one() -> None:
 
 
 def test_bag_and_labels_read_back(tmp_path: Path) -> None:
-    recording = simulate(SimulationConfig(duration_s=3.0, seed=1))
+    config = SimulationConfig(duration_s=3.0, seed=1)
+    recording = simulate(config)
     path = tmp_path / "folder" / "run"
-    write_recording(recording, path)
+    assert record(config, path) == recording.contacts
     with AnyReader([path]) as reader:
         messages = [
             (connection.topic, stamp, reader.deserialize(data, connection.msgtype))
@@ -205,14 +208,38 @@ def test_bag_and_labels_read_back(tmp_path: Path) -> None:
     assert float(rows[0]["start_s"]) == pytest.approx(recording.contacts[0].start_s, abs=1e-6)
 
     with pytest.raises(FileExistsError, match="run"):
-        write_recording(recording, path)
+        record(config, path)
+
+
+@pytest.mark.parametrize("presses", [False, True])
+def test_a_recording_in_parts_is_one_recording(
+    presses: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The physics is the very same; noise and vibration are other ones of the same size."""
+    config = SimulationConfig(4.0, seed=1, presses=presses, contacts=not presses, imu_lag_s=0.01)
+    whole = simulate(config)
+    monkeypatch.setattr("tao_lora_ros.simulation.recording._PART_S", 0.75)
+    parts = simulate(config)
+    np.testing.assert_array_equal(parts.contact_wrench.values, whole.contact_wrench.values)
+    assert len(whole.contacts) > 1
+    for one, other in zip(parts.contacts, whole.contacts, strict=True):
+        assert (one.label, one.peak_force_n) == (other.label, other.peak_force_n)
+        assert (one.start_s, one.end_s) == pytest.approx((other.start_s, other.end_s), abs=1e-4)
+    for name, rate_hz in (("imu", 500.0), ("wrench", 1000.0)):
+        a, b = getattr(parts, name), getattr(whole, name)
+        np.testing.assert_allclose(np.diff(a.stamps_ns), 1e9 / rate_hz, atol=0.4e9 / rate_hz)
+        change, usual = (np.diff(recording.values, axis=0).std(axis=0) for recording in (a, b))
+        np.testing.assert_allclose(change, usual, rtol=0.2)
+    record(config, tmp_path / "bag")
+    with AnyReader([tmp_path / "bag"]) as reader:
+        stamps = [stamp for _, stamp, _ in reader.messages()]
+    assert stamps == sorted([*parts.imu.stamps_ns, *parts.wrench.stamps_ns])
 
 
 def test_existing_labels_are_kept(tmp_path: Path) -> None:
     (tmp_path / "run.labels.csv").write_text("mine")
-    recording = simulate(SimulationConfig(duration_s=0.1, contacts=False))
     with pytest.raises(FileExistsError, match=r"run\.labels\.csv"):
-        write_recording(recording, tmp_path / "run")
+        record(SimulationConfig(duration_s=0.1, contacts=False), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
