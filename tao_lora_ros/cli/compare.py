@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -53,10 +54,22 @@ def compare_command(options: Namespace) -> int:
             for model, table in zip((options.old, options.new), tables, strict=True):
                 replay_into(table, Namespace(**vars(options) | {"model": model}))
             found = compare(*tables)
+        kept = options.table or Path("FOLDER")
+        reports = _reports(kept / "old", kept / "new", options.new)
+        if not options.table:
+            reports = f"by --table FOLDER, then {reports}"
     else:
         found = compare(options.old, options.new)
-    tell(options, _as_json(found), (shown(line, MOST_LINE) for line in _lines(found)))
+        reports = _reports(options.old, options.new)
+    lines = [*_lines(found), *([f"reports: {reports}"] if found.differences else [])]
+    tell(options, _as_json(found), (shown(line, MOST_LINE) for line in lines))
     return DIFFERENT if found.differences or found.failing else 0
+
+
+def _reports(old: Path, new: Path, model: Path | None = None) -> str:
+    """The command whose page opens each difference as a report."""
+    words = ["tao-lora", "fleet", str(new), "--old", str(old)]
+    return shlex.join([*words, *(["--model", str(model)] if model else [])])
 
 
 def _as_json(found: Comparison) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tao_lora_ros.bags.reader import WHOLE
-from tao_lora_ros.cli.arguments import UsageError, add_topic_argument
+from tao_lora_ros.cli.arguments import UsageError, add_topic_argument, whole
 from tao_lora_ros.cli.chosen import ready
 from tao_lora_ros.fleet.page_server import FleetServer
 
@@ -19,18 +19,20 @@ def add_fleet_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("fleet", help="a table of many bags in a browser")
     parser.set_defaults(run=fleet, from_s=WHOLE[0], to_s=WHOLE[1])
     parser.add_argument("table", type=Path, help="folder of `replay --table`")
+    what = "list the events gained, lost and changed since this table of the same bags"
+    parser.add_argument("--old", type=Path, metavar="FOLDER", help=what)
     parser.add_argument("--model", type=Path, metavar="DIR", help="for reports, as of replay")
     parser.add_argument("--params-file", type=Path, metavar="YAML", help="the same")
     add_topic_argument(parser)
-    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--port", type=whole(0, 65_535), default=0, help="default: a free one")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
 
 
 def fleet(options: Namespace) -> None:
     """`tao-lora fleet`."""
     try:
-        server = FleetServer(options.table, partial(ready, options), options.port)
-    except (OSError, OverflowError) as error:
+        server = FleetServer(options.table, partial(ready, options), options.port, options.old)
+    except OSError as error:
         raise UsageError(f"port {options.port}: {error}") from None
     with server:
         print(f"{server.url}\nCtrl-C ends", flush=True)

@@ -14,6 +14,7 @@ from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import Chosen, replay
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.sources import source_configs
+from tao_lora_ros.fleet.compare import compare
 from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.find import at_hand
 from tao_lora_ros.fleet.table import read_rows
@@ -36,20 +37,30 @@ class FleetServer(LoopbackServer):
         table: the folder.
         choose: what a bag is replayed with, for its report.
         port: 0 takes a free one.
+        old: a table of the same bags, to list the events gained, lost and changed since.
 
     Raises:
         FleetError: there is no such table.
         OSError: the port is taken.
     """
 
-    def __init__(self, table: Path, choose: Callable[[Path], Chosen], port: int = 0) -> None:
+    def __init__(
+        self,
+        table: Path,
+        choose: Callable[[Path], Chosen],
+        port: int = 0,
+        old: Path | None = None,
+    ) -> None:
         self._bags = {row["bag"]: row for row in read_rows(table, "bags")}
-        self._events = sorted(read_rows(table, "events"), key=_hardest)[:MOST_EVENTS]
-        self._title, self._choose = f"Fleet {table.name}", choose
+        events = differing(old, table) if old else read_rows(table, "events")
+        self._events = sorted(events, key=_hardest)[:MOST_EVENTS]
+        self._old, self._choose = old, choose
+        self._title = f"Fleet {table.name} against {old.name}" if old else f"Fleet {table.name}"
         super().__init__(self._page, self._routed, port)
 
     def _page(self, nonce: str) -> str:
         data = fleet_data(list(self._bags.values()), self._events)
+        data["old"] = str(self._old) if self._old else None
         scripts, styles = ["loopback.js", "fleet.js"], ["fleet.css"]
         return page(self._title, asset("fleet.html"), data, scripts, styles, nonce)
 
@@ -71,6 +82,20 @@ class FleetServer(LoopbackServer):
         return as_json({"title": record.title, "page": text})
 
 
+def differing(old: Path, new: Path) -> list[Row]:
+    """The events gained, lost and changed between two tables, as `what`; of the bags in the new.
+
+    Raises:
+        FleetError: as `compare`.
+    """
+    return [
+        (found.new or found.old or {})
+        | {"what": found.what}
+        | {name: found.bag[name] for name in ("bag", "robot", "day")}
+        for found in compare(old, new).differences
+    ]
+
+
 def _hardest(event: Row) -> list[tuple[bool, float]]:
     """By force, then load, torque, acceleration; what is not known comes last."""
     return [(event[name] is None, -(event[name] or 0.0)) for name in (*_SIZES, "peak_score")]
@@ -79,7 +104,7 @@ def _hardest(event: Row) -> list[tuple[bool, float]]:
 def fleet_data(bags: list[Row], events: list[Row]) -> dict[str, Any]:
     """What the page draws: a cell a robot and day, events as they are listed, bags that failed."""
     cells: defaultdict[tuple[str, str], Row] = defaultdict(
-        lambda: {"bags": 0, "failed": 0, "hours": 0.0, "events": 0, "hardest": None}
+        lambda: {"bags": 0, "failed": 0, "hours": 0.0, "events": 0, "listed": 0, "hardest": None}
     )
     for bag in bags:
         cell = cells[bag["robot"], bag["day"]]
@@ -89,13 +114,15 @@ def fleet_data(bags: list[Row], events: list[Row]) -> dict[str, Any]:
         cell["events"] += bag["events"] or 0
     for event in reversed(events):
         cell = cells[event["robot"], event["day"]]
+        cell["listed"] += 1
         cell["hardest"] = event["peak_force"] or cell["hardest"]
     first = {bag["bag"]: bag["first_ns"] or 0 for bag in bags}
     return {
         "cells": [{"robot": robot, "day": day, **cell} for (robot, day), cell in cells.items()],
         "events": [
             {name: event[name] for name in (*_SHOWN, *_SIZES)}
-            | {"number": number, "onset_s": (event["onset_ns"] - first[event["bag"]]) * 1e-9}
+            | {"what": event.get("what"), "number": number}
+            | {"onset_s": (event["onset_ns"] - first[event["bag"]]) * 1e-9}
             for number, event in enumerate(events)
         ],
         "failed": [{n: bag[n] for n in ("robot", "bag", "error")} for bag in bags if bag["error"]],
@@ -118,5 +145,6 @@ def event_record(event: Row, bag: Row, choose: Callable[[Path], Chosen]) -> RunR
             result = replay(reader, pipeline)
         record = record_replay(path, result, pipeline, chosen.artifact, chosen.topics, part_s)
     said = f"{part_s[0]:.1f} to {part_s[1]:.1f} s of the bag; the table is of the whole"
-    title = f"{event['robot']}, {path.name}: event at {onset_s:.3f} s"
+    what = f"event {event.get('what', '')}".rstrip()
+    title = f"{event['robot']}, {path.name}: {what} at {onset_s:.3f} s"
     return replace(record, title=title, notes={"Replayed anew": said, **record.notes})

@@ -65,6 +65,7 @@ def test_what_is_lost_or_gained_is_told_with_its_bag(
     out = capsys.readouterr().out
     assert "lost     bags" in out
     assert "2 events the same, 0 gained, 1 lost" in out
+    assert f"reports: tao-lora fleet {tables / 'cut'} --old {tables / 'old'}" in out
     (lost,) = json.loads(file.read_text())["differences"]
     assert (lost["what"], lost["robot"], lost["kind"]) == ("lost", "bags", "blow")
     assert lost["bag"].endswith("bags/a")

@@ -7,6 +7,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tao_lora_ros.bags.replay import Chosen
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.fleet.find import find_bags
-from tao_lora_ros.fleet.page_server import FleetServer, event_record, fleet_data
+from tao_lora_ros.fleet.page_server import FleetServer, differing, event_record, fleet_data
 from tao_lora_ros.fleet.run import replay_all
 from tao_lora_ros.fleet.table import read_rows
 from tao_lora_ros.fleet.task import How
@@ -46,14 +47,22 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "fleet"
 
 
-@pytest.fixture
-def served(table: Path) -> Iterator[FleetServer]:
-    with FleetServer(table, choose) as server:
+@contextmanager
+def served_page(server: FleetServer) -> Iterator[FleetServer]:
+    with server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def served(table: Path) -> Iterator[FleetServer]:
+    with served_page(FleetServer(table, choose)) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_cells_add_up_and_the_hardest_come_first(table: Path) -> None:
@@ -117,6 +126,30 @@ def test_in_a_browser_a_cell_chooses_and_an_event_opens(served: FleetServer) -> 
         report.wait_for_selector("canvas")
         assert "right, b: event at 0.7" in report.locator("h1").inner_text()
         assert not errors
+
+
+def test_what_differs_from_an_older_table_opens_as_a_report(table: Path, tmp_path: Path) -> None:
+    """The older release saw the first 0.9 s of each bag alone, so one event is gained."""
+    cut, bags = How(choose, "small", (0.0, 0.9)), table.parent / "bags"
+    replay_all(find_bags([str(bags)]), cut, tmp_path / "old", Here.opened)
+    (gained,) = differing(tmp_path / "old", table)
+    (lost,) = differing(table, tmp_path / "old")
+    assert (gained["what"], lost["what"], gained["robot"]) == ("gained", "lost", "<b>left")
+    assert gained["onset_ns"] == lost["onset_ns"]
+    bag = {row["bag"]: row for row in read_rows(tmp_path / "old", "bags")}[lost["bag"]]
+    assert "a: event lost at 1.1" in event_record(lost, bag, choose).title
+    with served_page(FleetServer(table, choose, old=tmp_path / "old")) as server:
+        assert "Fleet fleet against old" in server.page(NONCE)
+        with browser() as chromium:
+            page = chromium.new_page()
+            page.goto(server.url)
+            assert page.locator("#which").inner_text().startswith("Events gained, lost and changed")
+            assert page.locator("#events tr").count() == 1
+            assert page.locator("#grid button.some").all_inner_texts() == ["1"]
+            with page.expect_popup() as opened:
+                page.get_by_text("gained blow").click()
+            opened.value.wait_for_selector("canvas")
+            assert "event gained at 1.1" in opened.value.locator("h1").inner_text()
 
 
 def test_a_folder_that_is_no_table_is_said(tmp_path: Path, capsys: Any) -> None:

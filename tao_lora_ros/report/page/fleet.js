@@ -4,13 +4,15 @@
 const data = JSON.parse(at("data").textContent);
 const MOST_ROWS = 300;
 const unique = name => [...new Set(data.cells.map(cell => cell[name]))].sort();
+const count = cell => data.old === null ? cell.events : cell.listed;
+const listed = data.old === null ? "Hardest events" : `Events gained, lost and changed since ${data.old}`;
 const cellOf = new Map(data.cells.map(cell => [`${cell.robot}\n${cell.day}`, cell]));
 let chosenCell = null;
 
 function sum(name) { return data.cells.reduce((total, cell) => total + cell[name], 0); }
 
 function drawGrid() {
-  const days = unique("day"), most = Math.max(...data.cells.map(cell => cell.events), 1);
+  const days = unique("day"), most = Math.max(...data.cells.map(count), 1);
   const head = make("tr");
   head.append(make("th", "robot"), ...days.map(day => make("th", day, { class: "n" })));
   at("grid").append(head);
@@ -29,11 +31,11 @@ function drawGrid() {
 function button(cell, most) {
   const about = `${cell.bags} bags, ${cell.failed} failed, ${number(cell.hours, 2, "h")}, ` +
     `${cell.events} events, hardest ${number(cell.hardest, 1, "N")}`;
-  const made = make("button", String(cell.events), { title: about, "aria-pressed": "false" });
+  const made = make("button", String(count(cell)), { title: about, "aria-pressed": "false" });
   made.setAttribute("aria-label", `${cell.robot}, ${cell.day}: ${about}`);
-  made.classList.toggle("some", cell.events > 0);
+  made.classList.toggle("some", count(cell) > 0);
   made.classList.toggle("failed", cell.failed > 0);
-  made.style.setProperty("--heat", String(Math.round(15 + 70 * cell.events / most)));
+  made.style.setProperty("--heat", String(Math.round(15 + 70 * count(cell) / most)));
   made.addEventListener("click", () => choose(chosenCell === cell ? null : cell, made));
   return made;
 }
@@ -48,7 +50,7 @@ function choose(cell, pressed) {
 function drawEvents() {
   const cell = chosenCell;
   const found = data.events.filter(e => !cell || (e.robot === cell.robot && e.day === cell.day));
-  at("which").textContent = cell ? `Hardest events of ${cell.robot}, ${cell.day}` : "Hardest events";
+  at("which").textContent = cell ? `${listed}: ${cell.robot}, ${cell.day}` : listed;
   at("events").replaceChildren(...found.slice(0, MOST_ROWS).map(line));
 }
 
@@ -58,7 +60,7 @@ function line(event) {
   const numbers = [[event.onset_s, 3], null, null, [event.peak_force ?? event.mean_load, 1],
     [event.acceleration_change, 1], [event.duration, 3], [event.peak_score, 2]];
   numbers.forEach((pair, i) => row.append(pair ? make("td", number(...pair), { class: "n" })
-    : make("td", i === 1 ? event.kind : event.label ?? "–")));
+    : make("td", i === 1 ? [event.what, event.kind].filter(Boolean).join(" ") : event.label ?? "–")));
   row.title = event.bag;
   row.addEventListener("click", () => report(event, row));
   row.addEventListener("keydown", key => { if (key.key === "Enter") report(event, row); });
