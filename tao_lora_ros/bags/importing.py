@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from tao_lora_ros.bags.import_layout import Layout
 from tao_lora_ros.bags.labels import labels_file, read_labels, write_labels
 from tao_lora_ros.bags.measured import Measured, Series, joined, measured
 from tao_lora_ros.bags.reader import BagError
-from tao_lora_ros.bags.tables import LABELS, Table, tables
+from tao_lora_ros.bags.tables import LABELS, Table, table_files, tables
 from tao_lora_ros.bags.writer import SourceRecording, write_bag
 from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.label_span import LabelSpan
@@ -47,8 +48,35 @@ class Imported(NamedTuple):
     told: list[str]
 
 
+class _Group(NamedTuple):
+    """Tables of one recording, and the bag that they make."""
+
+    name: str
+    tables: list[Table]
+    bag: Path
+
+    def __str__(self) -> str:
+        return self.tables[0].what
+
+
+class _Checked(NamedTuple):
+    """Whether a group has a sensor, and the renamed columns that are there."""
+
+    has_sensor: bool
+    used: set[str]
+
+
+def one_by_one(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """Items, each with what a function gives for it; what it raises ends it."""
+    return ((item, work(item)) for item in items)
+
+
 def import_tables(
-    sources: Sequence[Path], out: Path, layout: Layout, force: bool = False
+    sources: Sequence[Path],
+    out: Path,
+    layout: Layout,
+    force: bool = False,
+    each: Callable[..., Iterator[tuple[Any, Any]]] = one_by_one,
 ) -> Iterator[Imported]:
     """Write a bag for each CSV file, or for each array of an NPZ file.
 
@@ -64,6 +92,7 @@ def import_tables(
         out: folder for the bags.
         layout: how to read them.
         force: write over bags that exist.
+        each: as `one_by_one`; may leave out items that fail, which are picklable.
 
     Yields:
         The bags, one by one.
@@ -72,48 +101,61 @@ def import_tables(
         BagError: nothing to import, a file is no table of numbers, a column is missing, times do
             not increase or are no seconds, or the bag exists; a bag is not left half written.
     """
-    groups: dict[str, list[Table]] = {}
-    for source in sources:
-        for table in tables(source, layout.columns):
-            groups.setdefault(_name(source, table, layout), []).append(table)
+    files = [file for source in sources for file in table_files(source)]
+    found = list(each(partial(tables, columns=layout.columns), files))
+    groups = _groups([table for _, several in found for table in several], out, layout)
     if not groups:
         raise BagError(f"{sources[0]}: no CSV file and no array in it")
-    groups = dict(_apart(groups, layout))
-    bags = {name: out / file_name(name) for name in groups}
-    for name, bag in bags.items():
-        if other := next((n for n, b in bags.items() if b == bag and n != name), None):
-            raise BagError(f"{groups[other][0].what}: another one of the name {bag.name}")
-    used: set[str] = set()
-    empty = [name for name, group in groups.items() if not _check(name, group, layout, used)]
-    if unknown := {theirs for theirs in layout.renames.values() if theirs not in used}:
-        there = {name for group in groups.values() for table in group for name in table.names}
+    checked: list[tuple[_Group, _Checked]] = list(each(partial(_check, layout=layout), groups))
+    empty = [group for group, found in checked if not found.has_sensor]
+    used = {name for _, found in checked for name in found.used}
+    if unknown := set(layout.renames.values()) - used:
+        there = {name for group in groups for table in group.tables for name in table.names}
         raise BagError(
             f"--columns: no file has a column {shown(repr(min(unknown)))}; there are: "
             f"{listed(sorted(there))}"
         )
-    if len(empty) == len(groups):
-        table = next(iter(groups.values()))[0]
+    if len(empty) == len(checked):
+        table = empty[0].tables[0]
         raise BagError(
             f"{table.what}: no column of a sensor; name them with --columns, such as ax=NAME; "
             f"there are: {listed(table.names)}"
         )
-    for name in groups if not force else ():
-        refuse_existing(bags[name], BagError)
+    good = [group for group, found in checked if found.has_sensor]
+    for group in good if not force else ():
+        refuse_existing(group.bag, BagError)
     left_out = [
         f"left out: {table.what}: no column of a sensor; there are: {listed(table.names)}"
-        for name in empty
-        for table in groups[name]
+        for group in empty
+        for table in group.tables
     ]
-    for name, group in groups.items():
-        if name not in empty:
-            shutil.rmtree(bags[name], ignore_errors=True)
-            yield Imported(bags[name], [*_write(name, group, bags[name], layout), *left_out])
-            left_out = []
+    for group, told in each(partial(_write, layout=layout), good):
+        yield Imported(group.bag, [*told, *left_out])
+        left_out = []
 
 
-def _name(source: Path, table: Table, layout: Layout) -> str:
+def _groups(found: Sequence[Table], out: Path, layout: Layout) -> list[_Group]:
+    """Tables by recording; those of one table have its own name.
+
+    Raises:
+        BagError: two bags would have one name.
+    """
+    together: dict[str, list[Table]] = {}
+    for table in found:
+        together.setdefault(_name(table, layout), []).append(table)
+    groups: dict[Path, _Group] = {}
+    for shared, several in together.items():
+        name = shared if layout.merge or len(several) > 1 else several[0].name
+        bag = out / file_name(name)
+        if bag in groups:
+            raise BagError(f"{several[0].what}: another one of the name {bag.name}")
+        groups[bag] = _Group(name, several, bag)
+    return list(groups.values())
+
+
+def _name(table: Table, layout: Layout) -> str:
     """Of the bag that a table goes into."""
-    if source.suffix == ".npz":
+    if table.file.suffix == ".npz":
         return table.name
     if layout.merge:
         found = re.search(layout.merge, table.name)
@@ -122,46 +164,40 @@ def _name(source: Path, table: Table, layout: Layout) -> str:
     return shared or file_name(table.file.parent.resolve().name)
 
 
-def _apart(groups: dict[str, list[Table]], layout: Layout) -> Iterator[tuple[str, list[Table]]]:
-    """The groups, those of one table under its own name."""
-    for name, group in groups.items():
-        yield (name if layout.merge or len(group) > 1 else group[0].name), group
-
-
-def _check(name: str, group: Sequence[Table], layout: Layout, used: set[str]) -> bool:
-    """Whether there is a sensor in some tables; `used` gets the renamed columns that are there."""
-    for table in group:
-        used |= {
-            theirs
-            for theirs in layout.renames.values()
-            if renamed_column(theirs, table.names, table.name)
-        }
-    found = _read(group, layout)
-    if beside := _labels_beside(name, group):
+def _check(group: _Group, layout: Layout) -> _Checked:
+    used = {
+        theirs
+        for table in group.tables
+        for theirs in layout.renames.values()
+        if renamed_column(theirs, table.names, table.name)
+    }
+    found = _read(group.tables, layout)
+    if beside := _labels_beside(group):
         read_labels(beside)
         if any(one.labels for one in found):
             raise BagError(f"{beside}: the table has a column 'label' too; keep one of both")
-    return bool(_sources(found))
+    return _Checked(bool(_sources(found)), used)
 
 
 def _read(group: Sequence[Table], layout: Layout) -> list[Measured]:
     return [found for table in group if (found := measured(table, layout))]
 
 
-def _labels_beside(name: str, group: Sequence[Table]) -> Path | None:
+def _labels_beside(group: _Group) -> Path | None:
     """A file of labels of a bag, or of one of its tables."""
     found = [
-        group[0].file.with_name(f"{file_name(one)}{LABELS}")
-        for one in (name, *(t.name for t in group))
+        group.tables[0].file.with_name(f"{file_name(one)}{LABELS}")
+        for one in (group.name, *(table.name for table in group.tables))
     ]
     return next((file for file in found if file.exists()), None)
 
 
-def _write(name: str, group: Sequence[Table], bag: Path, layout: Layout) -> list[str]:
+def _write(group: _Group, layout: Layout) -> list[str]:
     """Write a bag and its labels, or nothing; returns what there is to say."""
-    found = _read(group, layout)
+    found, bag = _read(group.tables, layout), group.bag
     sources = _sources(found)
-    beside, spans = _labels_beside(name, group), _label_spans(found)
+    beside, spans = _labels_beside(group), _label_spans(found)
+    shutil.rmtree(bag, ignore_errors=True)
     try:
         bag.parent.mkdir(parents=True, exist_ok=True)
         write_bag(sources, bag)

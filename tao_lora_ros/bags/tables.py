@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +30,7 @@ _CHUNK = 10_000  # rows held as texts
 
 
 class Table(NamedTuple):
-    """A table whose columns are read when they are asked for.
+    """A table whose columns are read when they are asked for, in whatever process.
 
     Args:
         name: of the file without its suffix, or of the array.
@@ -49,21 +50,23 @@ class Table(NamedTuple):
     texts: Callable[[int], list[str]]
 
 
-def tables(source: Path, columns: Sequence[str]) -> Iterator[Table]:
-    """A CSV file, each CSV file of a folder but labels, or each array of an NPZ file.
+def table_files(source: Path) -> list[Path]:
+    """The file itself, or each CSV file of a folder but labels."""
+    files = sorted(source.glob("*.csv")) if source.is_dir() else [source]
+    return [file for file in files if not file.name.endswith(LABELS)]
+
+
+def tables(file: Path, columns: Sequence[str]) -> list[Table]:
+    """A CSV file, or each array of an NPZ file.
 
     Args:
-        source: the file or the folder.
-        columns: names of the columns where the files have no header.
+        file: where it is.
+        columns: names of the columns where the file has no header.
 
     Raises:
-        BagError: a file cannot be read, or its columns have no names.
+        BagError: the file cannot be read, or its columns have no names.
     """
-    if source.suffix == ".npz":
-        yield from _arrays(source, columns)
-        return
-    files = sorted(source.glob("*.csv")) if source.is_dir() else [source]
-    yield from (_csv(file, columns) for file in files if not file.name.endswith(LABELS))
+    return list(_arrays(file, columns)) if file.suffix == ".npz" else [_csv(file, columns)]
 
 
 def _arrays(source: Path, columns: Sequence[str]) -> Iterator[Table]:
@@ -97,37 +100,44 @@ def _array(source: Path, name: str, array: NDArray[Any], columns: Sequence[str])
         raise BagError(f"{what}: shape {array.shape}, expected [n, {len(names)}] for {names}")
     else:
         found = list(array.T)
+    numbers = partial(_array_numbers, what, names, found)
+    return Table(name, source, what, names, numbers, partial(_array_texts, found))
 
-    def numbers(places: Sequence[int]) -> Numbers:
-        for at in places:
-            if found[at].ndim != 1 or found[at].dtype.kind not in "iuf":
-                raise BagError(f"{what}: column {shown(repr(names[at]))} is no row of real numbers")
-        return np.stack([found[at].astype(np.longdouble) for at in places], axis=1)
 
-    def texts(at: int) -> list[str]:
-        return [str(value) for value in found[at]]
+def _array_numbers(
+    what: str, names: Sequence[str], found: Sequence[NDArray[Any]], places: Sequence[int]
+) -> Numbers:
+    for at in places:
+        if found[at].ndim != 1 or found[at].dtype.kind not in "iuf":
+            raise BagError(f"{what}: column {shown(repr(names[at]))} is no row of real numbers")
+    return np.stack([found[at].astype(np.longdouble) for at in places], axis=1)
 
-    return Table(name, source, what, names, numbers, texts)
+
+def _array_texts(found: Sequence[NDArray[Any]], at: int) -> list[str]:
+    return [str(value) for value in found[at]]
 
 
 def _csv(file: Path, columns: Sequence[str]) -> Table:
     delimiter = _delimiter(file)
     names, head = _header(file, delimiter, columns)
-
-    def rows() -> Iterator[tuple[int, list[str]]]:
-        return islice(csv_rows(file, delimiter), head, None)
-
-    def numbers(places: Sequence[int]) -> Numbers:
-        parts = [np.empty((0, len(places)), np.longdouble)]
-        all_rows = rows()
-        while chunk := list(islice(all_rows, _CHUNK)):
-            parts.append(_numbers(file, names, places, chunk, delimiter))
-        return np.concatenate(parts)
-
-    def texts(at: int) -> list[str]:
-        return [row[at].strip() if at < len(row) else "" for _, row in rows()]
-
+    numbers = partial(_csv_numbers, file, delimiter, head, names)
+    texts = partial(_csv_texts, file, delimiter, head)
     return Table(file.stem, file, str(file), names, numbers, texts)
+
+
+def _csv_numbers(
+    file: Path, delimiter: str, head: int, names: Sequence[str], places: Sequence[int]
+) -> Numbers:
+    parts = [np.empty((0, len(places)), np.longdouble)]
+    rows = islice(csv_rows(file, delimiter), head, None)
+    while chunk := list(islice(rows, _CHUNK)):
+        parts.append(_numbers(file, names, places, chunk, delimiter))
+    return np.concatenate(parts)
+
+
+def _csv_texts(file: Path, delimiter: str, head: int, at: int) -> list[str]:
+    rows = islice(csv_rows(file, delimiter), head, None)
+    return [row[at].strip() if at < len(row) else "" for _, row in rows]
 
 
 def _delimiter(file: Path) -> str:

@@ -11,6 +11,7 @@ from tao_lora_ros.bags.foreign_units import FACTORS
 from tao_lora_ros.bags.import_layout import FILE, Layout, load_layout, save_layout, with_options
 from tao_lora_ros.bags.importing import import_tables
 from tao_lora_ros.cli.arguments import MOST_RATE_HZ, number
+from tao_lora_ros.cli.fleet import add_pool_arguments, pool_of, status_of
 from tao_lora_ros.cli.outputs import add_force, add_json, tell
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 
@@ -37,6 +38,7 @@ def add_import_parser(subparsers: Any) -> None:
         metavar="QUANTITY=UNIT",
         help="of accel, gyro, force, torque or effort, such as accel=g, or SI units a count",
     )
+    add_pool_arguments(parser)
     add_json(parser)
     add_force(parser)
     parser.add_argument("--time-unit", choices=FACTORS["time"], help="of the column of times")
@@ -60,7 +62,7 @@ def add_import_parser(subparsers: Any) -> None:
     )
 
 
-def _import(options: Namespace) -> None:
+def _import(options: Namespace) -> int:
     layout = with_options(
         load_layout(options.layout) if options.layout else Layout(),
         options.columns,
@@ -70,8 +72,10 @@ def _import(options: Namespace) -> None:
         options.merge,
         options.label,
     )
-    found = list(import_tables(options.sources, options.out, layout, options.force))
+    pool = pool_of(options)
+    found = list(import_tables(options.sources, options.out, layout, options.force, pool.map))
     save_layout(layout, options.out / FILE)
     rows = [{"bag": str(bag), "told": told} for bag, told in found]
     lines = [[str(bag), *(f"  {shown(line, MOST_LINE)}" for line in told)] for bag, told in found]
-    tell(options, {"bags": rows}, chain.from_iterable(lines))
+    tell(options, {"bags": rows, "failed": pool.failed}, chain.from_iterable(lines))
+    return status_of(options)

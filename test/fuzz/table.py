@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from fuzz.harness import as_file, folder, in_corpus, refused
+from fuzz.harness import as_file, in_corpus, refused
 
 from tao_lora_ros.bags.import_layout import Layout
 from tao_lora_ros.bags.measured import measured
@@ -35,6 +35,6 @@ def one(data: bytes) -> None:
     packed = data.startswith(b"PK")
     file = as_file(data, "t.npz" if packed else "t.csv")
     with refused():
-        for table in tables(file if packed else folder(), _NAMES if packed else ()):
+        for table in tables(file, _NAMES if packed else ()):
             measured(table, Layout())
     file.unlink()

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from models import small_artifact
 from recordings import motion, write_ros2
@@ -49,6 +50,31 @@ def test_evaluate_by_workers_gives_the_same_and_leaves_out_what_is_bad(
     assert found["alone"]["events"]["events"] > 0
     (reason,) = found["alone"]["failed"].values()
     assert "a_cut: not a readable bag" in reason
+
+
+def test_import_by_workers_gives_the_same_and_leaves_out_what_is_bad(
+    tmp_path: Path, capsys: Any
+) -> None:
+    (tmp_path / "logs").mkdir()
+    lines = [f"{i / 100},{i},0,9.8" for i in range(50)]
+    for name, rows in (("a", lines), ("cut", [*lines, "0.5,1"]), ("empty", None), ("z", lines)):
+        text = "" if rows is None else "\n".join(["time,ax,ay,az", *rows])
+        (tmp_path / "logs" / f"{name}.csv").write_text(text)
+    np.savez(tmp_path / "logs.npz", run=np.loadtxt(lines, delimiter=","))
+    sources = [str(tmp_path / "logs"), str(tmp_path / "logs.npz"), "--columns", "time ax ay az"]
+    made = {}
+    for way, words in _WAYS.items():
+        out = ["--out", str(tmp_path / way), "--json", str(tmp_path / f"{way}.json")]
+        assert main(["import", *sources, *out, *words]) == 0
+        told = capsys.readouterr().err.splitlines()
+        assert [line.startswith("left out: ") for line in told] == [True, True]
+        assert "cut.csv: line 52: 2 fields" in told[0]
+        assert "empty.csv: " in told[1]
+        files = [file for file in sorted((tmp_path / way).rglob("*")) if file.is_file()]
+        made[way] = {file.relative_to(tmp_path / way): file.read_bytes() for file in files}
+        assert len(json.loads((tmp_path / f"{way}.json").read_text())["failed"]) == 2
+    assert {path.parts[0] for path in made["alone"]} >= {"a", "z", "run"}
+    assert made["alone"] == made["workers"]
 
 
 def test_calibrate_by_workers_gives_the_same_and_leaves_out_what_is_bad(
