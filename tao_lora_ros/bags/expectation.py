@@ -30,7 +30,7 @@ def read_expected(file: Path) -> tuple[list[Event], dict[str, float]]:
         tolerance = TOLERANCE | {k: float(v) for k, v in content.get("tolerance", {}).items()}
         events = [e | {name: float(e[name]) for name in TOLERANCE} for e in content["events"]]
         _ = [event[name].strip() for event in events for name in _SAME]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, OverflowError, LookupError, TypeError, AttributeError, RecursionError):
         remedy = "tao-lora replay BAG --json FILE writes one"
         raise BagError(f"{file}: no file of expected events; {remedy}") from None
     if unknown := tolerance.keys() - TOLERANCE.keys():
