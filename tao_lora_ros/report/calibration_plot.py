@@ -63,4 +63,5 @@ def plot_calibration(
         marks,
         log=True,
     )
-    write_charts(title, [drawn], ["Left out:", *(left_out or ["nothing"])], file)
+    lines = ["Left out:", *left_out] if left_out else ["Nothing was left out."]
+    write_charts(title, [drawn], lines, file)

@@ -38,4 +38,4 @@ def plot_losses(training: Losses, held_out: Sequence[Losses], file: Path) -> Non
 
 def _line(name: str, losses: Losses, color: str) -> Chart:
     finite = {step: loss for step, loss in losses.items() if np.isfinite(loss)}
-    return line(name, finite, finite.values(), color)
+    return line(name, finite, finite.values(), color, "line" if len(finite) > 1 else "dots")

@@ -17,13 +17,13 @@ function chart(place, {title, x, y, log, series, marks = []}) {
   const kinds = {
     dots: {paths: () => null, points: {show: true, size: 5}},
     bars: {paths: uPlot.paths.bars({size: [1, Infinity], gap: 0}), points: {show: false}},
-    line: {points: {show: series.some(s => s.x.length < 3)}},
+    line: {points: {show: false}},
   };
   const plot = new uPlot({
     width: Math.max(figure.clientWidth, 200), height: 240, legend: {show: false}, cursor: {drag: {x: true, y: false}},
     scales: {x: {time: false}, y: {distr: log ? 3 : 1}},
     axes: [{...axis, label: x, labelSize: 18, size: 34}, {...axis, label: y, labelSize: 18, size: 54}],
-    series: [{}, ...series.map(s => ({stroke: s.color, fill: s.mode === "bars" ? s.color + "99" : undefined, width: 1.5, spanGaps: true, ...kinds[s.mode ?? "line"]}))],
+    series: [{}, ...series.map(s => ({stroke: s.color, fill: s.mode === "bars" ? s.color + "99" : undefined, width: 1.5, spanGaps: true, ...kinds[s.mode]}))],
     hooks: {draw: [u => {
       const g = u.ctx, px = devicePixelRatio;
       g.save(); g.setLineDash([5 * px, 4 * px]); g.lineWidth = px; g.textAlign = "left"; g.font = `${11 * px}px sans-serif`;
