@@ -1,8 +1,7 @@
 """Ridge classification by least squares, its penalty chosen by leave-one-out, for wide features.
 
-As the `RidgeClassifierCV` of scikit-learn, which goes with the transforms of aeon, in a tenth of
-the time where features are many: by the Gram matrix, of products in float32, and from the largest
-penalty down as long as the error falls.
+As the `RidgeClassifierCV` of scikit-learn, which goes with the transforms of aeon, but by the Gram
+matrix, of products in float32, and from the largest penalty down only as long as the error falls.
 """
 
 from __future__ import annotations
