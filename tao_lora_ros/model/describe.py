@@ -35,11 +35,12 @@ def _lines(artifact: Artifact) -> Iterator[str]:
         yield f"  detection only, at {artifact.rate_hz:g} Hz: no network, no labels"
         yield f"  channels: {', '.join(artifact.channels)}"
     if head := artifact.event_head:
-        names, margins = (
-            ", ".join(head.names),
-            ", ".join(f"{margin:.2f}" for margin in head.margins),
-        )
+        names, margins = ", ".join(head.names), _text(head.margins)
         yield f"  event names: {names}; margins at onset and end: {margins}"
+        if head.likeness:
+            yield f"  unlike any of these: farther than {_text(head.likeness.limits)} from all"
+        else:
+            yield "  every event is named, however unlike these: `tao-lora name` learns to tell"
     if by := artifact.label_filter:
         yield (
             f"  labels over time: {by.evidence_hz:.3g} windows a second count, a label holds "

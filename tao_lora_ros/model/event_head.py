@@ -15,6 +15,7 @@ from tao_lora_ros.messages.files import replace_file
 from tao_lora_ros.messages.results import Phase
 from tao_lora_ros.model.card import CARD, ArtifactError
 from tao_lora_ros.model.event_features import FEATURES, VERSION
+from tao_lora_ros.model.likeness import Likeness
 from tao_lora_ros.model.network import Kind
 from tao_lora_ros.model.tensor_file import read_tensors
 
@@ -34,6 +35,8 @@ class EventHead:
         margins: by how much the likeliest name has to be above the next one, of each phase.
         mean, std: of the features, [2, F].
         weights, bias: [2, F, N] and [2, N].
+        likeness: what the events of these names were; without it, as in a model that was made
+            before there was one, every event is named, however unlike them.
     """
 
     names: tuple[str, ...]
@@ -42,25 +45,42 @@ class EventHead:
     std: Array
     weights: Array
     bias: Array
+    likeness: Likeness | None = None
 
     def standardised(self, phase: Phase, features: Array) -> Array:
-        """Features [..., F] in standard deviations from their mean; 0 where not known."""
-        values = (features - self.mean[phase]) / self.std[phase]
-        return np.clip(np.nan_to_num(values), -_MOST, _MOST)
+        """Features [..., F] in standard deviations from their mean."""
+        return (features - self.mean[phase]) / self.std[phase]
 
     def probabilities(self, phase: Phase, features: Array) -> Array:
         """Of each name, [..., N], for features [..., F]."""
-        inputs = self.standardised(phase, features)
+        inputs = inputs_of(self.standardised(phase, features))
         logits = (inputs[..., None] * self.weights[phase]).sum(axis=-2) + self.bias[phase]
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
     def name(self, phase: Phase, features: Array) -> tuple[str, float]:
-        """The likeliest name of one event and its probability; no name below the margin."""
+        """The likeliest name of one event and its probability.
+
+        There is no name below the margin, nor for an event unlike those that were learned.
+        """
         probabilities = self.probabilities(phase, features).round(_DECIMALS)
         best = int(probabilities.argmax())
         sure = margins_of(probabilities) >= self.margins[phase]
+        if sure and self.likeness:
+            sure = self.distances(phase, features[None])[0] <= self.likeness.limits[phase]
         return self.names[best] if sure else "", float(probabilities[best])
+
+    def distances(self, phase: Phase, features: Array) -> Array:
+        """How unlike what was learned events are, by their features [n, F]; 0 where not known."""
+        if self.likeness is None:
+            return np.zeros(len(features))
+        values = self.standardised(phase, features)
+        return self.likeness.distances(phase, values).round(_DECIMALS)
+
+
+def inputs_of(standardised: Array) -> Array:
+    """What the regression takes for standardised features: 0 where not known, and bounded."""
+    return np.clip(np.nan_to_num(standardised), -_MOST, _MOST)
 
 
 def margins_of(probabilities: Array) -> Array:
@@ -71,13 +91,15 @@ def margins_of(probabilities: Array) -> Array:
 
 def save_event_head(head: EventHead, folder: Path) -> dict[str, Any]:
     """Write its tensors beside an artifact's card; returns what the card says of it."""
-    kinds = _kinds(len(head.names))
-    tensors = save({name: np.asarray(getattr(head, name), kinds[name].dtype) for name in kinds})
+    kinds = _kinds(len(head.names), head.likeness is not None)
+    values = vars(head) | (vars(head.likeness) if head.likeness else {})
+    tensors = save({name: np.asarray(values[name], kinds[name].dtype) for name in kinds})
     replace_file(folder / FILE, tensors)
     digest = hashlib.sha256(tensors).hexdigest()
     return {
         "names": list(head.names),
         "margins": list(head.margins),
+        **({"limits": list(head.likeness.limits)} if head.likeness else {}),
         "features": VERSION,
         "sha256": digest,
     }
@@ -94,15 +116,38 @@ def load_event_head(folder: Path, card: dict[str, Any]) -> EventHead:
             f"{folder / CARD}: event_head.features is {card['features']}, expected {VERSION}; "
             "another release wrote it: `tao-lora name` makes one anew"
         )
-    tensors = read_tensors(folder / FILE, card["sha256"], _kinds(len(card["names"])))
-    return EventHead(tuple(card["names"]), tuple(card["margins"]), **tensors)
+    knows = "limits" in card
+    tensors = read_tensors(folder / FILE, card["sha256"], _kinds(len(card["names"]), knows))
+    likeness = None
+    if knows:
+        covariance = tensors.pop("covariance").astype(np.float64)
+        likeness = Likeness(tuple(card["limits"]), tensors.pop("centres"), covariance)
+        _check(folder / FILE, likeness)
+    return EventHead(tuple(card["names"]), tuple(card["margins"]), **tensors, likeness=likeness)
 
 
-def _kinds(names: int) -> dict[str, Kind]:
+def _check(file: Path, likeness: Likeness) -> None:
+    """Refuse what is no covariance of the features that were seen."""
+    for phase in Phase:
+        matrix, seen = likeness.covariance[phase], likeness.seen(phase)
+        try:
+            np.linalg.cholesky(matrix[np.ix_(seen, seen)])
+            good = bool((matrix == matrix.T).all())
+        except np.linalg.LinAlgError:
+            good = False
+        if not good:
+            raise ArtifactError(f"{file}: covariance is not symmetric and positive definite")
+
+
+def _kinds(names: int, likeness: bool) -> dict[str, Kind]:
     phases = len(Phase)
-    return {
+    kinds = {
         "mean": Kind("float64", (phases, FEATURES)),
         "std": Kind("float64", (phases, FEATURES)),
         "weights": Kind("float64", (phases, FEATURES, names)),
         "bias": Kind("float64", (phases, names)),
     }
+    if likeness:
+        kinds["centres"] = Kind("float64", (phases, FEATURES, names))
+        kinds["covariance"] = Kind("float32", (phases, FEATURES, FEATURES))
+    return kinds

@@ -16,7 +16,9 @@ from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Phase
 from tao_lora_ros.model.event_features import FEATURES, columns_of, event_features
-from tao_lora_ros.model.event_head import EventHead, margins_of
+from tao_lora_ros.model.event_head import EventHead, inputs_of, margins_of
+from tao_lora_ros.model.likeness import Likeness
+from tao_lora_ros.training.event_likeness import fitted_likeness, limit_of, slower
 
 Array = NDArray[np.float64]
 
@@ -30,6 +32,9 @@ _UNKNOWN = {Phase.ONSET: 0.5, Phase.END: 0.02}
 # Robots lack sensors, and turn them otherwise: each event is learned from in all these ways.
 _WITHOUT = (("gyro",), ("accel", "gyro"), ("force", "torque"))
 _OFFSET_N = 2.0
+_WHOLE = 3  # of these ways: as they are, turned, slower
+# Names that nobody labels any more are learned from so many events drawn as they were.
+_DRAWN = 40
 
 
 class EventNameError(TaoLoraError):
@@ -65,21 +70,26 @@ class EventFit:
     Args:
         head: fitted on all events, its margins by what was held out.
         probabilities: at the end of each event, [n, names], in the order of `head.names`.
+        like: whether each is like the others, [n].
     """
 
     head: EventHead
     probabilities: Array
+    like: NDArray[np.bool_]
 
 
 def fit_event_head(events: Sequence[NamedEvent], base: EventHead | None = None) -> EventFit:
     """Fit a head on events of some recordings.
 
-    Multinomial logistic regression with a ridge, each phase of an event for itself; margins by
-    `FOLDS`-fold cross-validation over the recordings.
+    Multinomial logistic regression with a ridge, and Gaussians that tell what is unlike all events,
+    each phase of an event for itself; margins and limits by `FOLDS`-fold cross-validation over the
+    recordings.
 
     Args:
         events: with their names.
-        base: head to start from: the ridge draws towards its weights, where names are the same.
+        base: head to start from: the ridge draws towards its weights, and the Gaussians towards its
+            own. Where it has Gaussians its names stay, of which events are drawn from these
+            (generative replay: Shin et al. 2017, Continual learning with deep generative replay).
 
     Raises:
         EventNameError: there are fewer than two names, or hardly any events of one.
@@ -90,18 +100,31 @@ def fit_event_head(events: Sequence[NamedEvent], base: EventHead | None = None) 
         raise EventNameError(
             f"events by name: {there or 'none'}; expected two names, and {_FEWEST} events of each"
         )
-    names = tuple(sorted(counts))
+    names = tuple(sorted({*counts, *(base.names if base and base.likeness else ())}))
     codes = np.array([names.index(event.name) for event in events])
     inputs = np.stack([_inputs(events, phase) for phase in Phase])  # [2, ways, n, F]
     blank = _blank(names, inputs[:, 0], base)
-    held_out = np.zeros((len(Phase), len(events), len(names)))
+    likely = np.zeros((len(Phase), len(events), len(names)))
+    far = np.zeros(likely.shape[:2])
     for fold in _folds(events):
         head = _fitted(blank, inputs[:, :, ~fold], codes[~fold])
         for phase in Phase:
-            held_out[phase, fold] = head.probabilities(phase, inputs[phase, 0, fold])
-    onset, end = (_margin(phase, held_out[phase], codes) for phase in Phase)
-    fitted = replace(_fitted(blank, inputs, codes), margins=(onset, end))
-    return EventFit(fitted, held_out[Phase.END])
+            features = inputs[phase, 0, fold]
+            likely[phase, fold] = head.probabilities(phase, features)
+            far[phase, fold] = head.distances(phase, features)
+    head = _fitted(blank, inputs, codes)
+    assert head.likeness
+    least = (base.margins, base.likeness.limits) if base and base.likeness else ((0.0, 0.0),) * 2
+    onset, end = (  # few events tell little of what is usual: not less than before
+        (
+            max(_margin(phase, likely[phase], codes), least[0][phase]),
+            max(limit_of(far[phase]), least[1][phase]),
+        )
+        for phase in Phase
+    )
+    likeness = replace(head.likeness, limits=(onset[1], end[1]))
+    head = replace(head, margins=(onset[0], end[0]), likeness=likeness)
+    return EventFit(head, likely[Phase.END], far[Phase.END] <= end[1])
 
 
 def _folds(events: Sequence[NamedEvent]) -> Iterator[NDArray[np.bool_]]:
@@ -117,7 +140,7 @@ def _folds(events: Sequence[NamedEvent]) -> Iterator[NDArray[np.bool_]]:
 
 
 def _inputs(events: Sequence[NamedEvent], phase: Phase) -> Array:
-    """Features of all events as they are and in other ways, [ways, n, F]."""
+    """Features of all events as they are, turned, slower, and without sensors, [ways, n, F]."""
     rng = np.random.default_rng(0)
     found = []
     for event in events:
@@ -125,10 +148,11 @@ def _inputs(events: Sequence[NamedEvent], phase: Phase) -> Array:
         if phase is Phase.ONSET:
             known_ns = event.known_ns or event.onset_ns
             raw, span_ns = tuple(_until(s, known_ns) for s in raw), (event.onset_ns, 0)
-        plain = event_features(raw, *span_ns)
-        ways = [plain, event_features([_turned(samples, rng) for samples in raw], *span_ns)]
+        turned = [_turned(samples, rng) for samples in raw]
+        slow = [slower(samples, rng) for samples in turned]
+        ways = [event_features(way, *span_ns) for way in (raw, turned, slow)]
         for kinds in _WITHOUT:
-            ways.append(plain.copy())
+            ways.append(ways[0].copy())
             ways[-1][columns_of(*kinds)] = np.nan
         found.append(np.stack(ways))
     return np.stack(found, axis=1)
@@ -155,15 +179,23 @@ def _blank(names: tuple[str, ...], features: Array, base: EventHead | None) -> E
     """A head that knows what is usual, and of each name what `base` knows; features [2, n, F]."""
     weights = np.zeros((len(Phase), FEATURES, len(names)))
     bias = np.zeros((len(Phase), len(names)))
-    if base is None:
-        usual = [_usual(features[phase]) for phase in Phase]
-        mean, std = (np.stack([one[i] for one in usual]) for i in range(2))
-        return EventHead(names, (0.0, 0.0), mean, std, weights, bias)
+    centres = np.full(weights.shape, np.nan)
+    covariance = np.zeros((len(Phase), FEATURES, FEATURES))
+    usual = [_usual(features[phase]) for phase in Phase]
+    mean, std = (np.stack([one[i] for one in usual]) for i in range(2))
+    if base:
+        mean, std = base.mean, base.std
+    known = base.names if base else ()
     for i, name in enumerate(names):
-        if name in base.names:
-            weights[:, :, i] = base.weights[:, :, base.names.index(name)]
-            bias[:, i] = base.bias[:, base.names.index(name)]
-    return EventHead(names, (0.0, 0.0), base.mean, base.std, weights, bias)
+        if base and name in known:
+            weights[:, :, i] = base.weights[:, :, known.index(name)]
+            bias[:, i] = base.bias[:, known.index(name)]
+            if base.likeness:
+                centres[:, :, i] = base.likeness.centres[:, :, known.index(name)]
+    if base and base.likeness:
+        covariance = base.likeness.covariance
+    likeness = Likeness((0.0, 0.0), centres, covariance)
+    return EventHead(names, (0.0, 0.0), mean, std, weights, bias, likeness)
 
 
 def _usual(features: Array) -> tuple[Array, Array]:
@@ -179,45 +211,42 @@ def _usual(features: Array) -> tuple[Array, Array]:
 
 def _fitted(blank: EventHead, inputs: Array, codes: NDArray[np.int64]) -> EventHead:
     """A head on inputs [2, ways, n, F], the ridge around the blank one's weights."""
-    ways = inputs.shape[1]
-    answers = torch.from_numpy(np.tile(codes, ways))
-    found = [
-        _regression(
-            torch.from_numpy(
-                blank.standardised(phase, inputs[phase]).reshape(-1, inputs.shape[-1])
-            ),
-            answers,
-            torch.from_numpy(blank.weights[phase]),
-            torch.from_numpy(blank.bias[phase]),
-            1.0 / ways,
-        )
-        for phase in Phase
-    ]
+    assert blank.likeness
+    values = np.stack([blank.standardised(phase, inputs[phase]) for phase in Phase])
+    known = ~np.isnan(blank.likeness.centres).all(axis=(0, 1))
+    left_out = [i for i in np.flatnonzero(known).tolist() if i not in codes]  # from before alone
+    answers = np.concatenate((np.tile(codes, values.shape[1]), np.repeat(left_out, _DRAWN)))
+    counts = np.ones(len(answers))
+    counts[: values[0, ..., 0].size] /= values.shape[1]
+    rng = np.random.default_rng(0)
+    found = []
+    for phase in Phase:
+        drawn = [blank.likeness.drawn(phase, name, _DRAWN, rng) for name in left_out]
+        rows = np.concatenate((values[phase].reshape(-1, FEATURES), *drawn))
+        start = blank.weights[phase], blank.bias[phase]
+        found.append(_regression(inputs_of(rows), answers.astype(np.int64), counts, *start))
     weights, bias = (np.stack([one[i] for one in found]) for i in range(2))
-    return replace(blank, weights=weights, bias=bias)
+    likeness = fitted_likeness(blank.likeness, values[:, :_WHOLE], codes)
+    return replace(blank, weights=weights, bias=bias, likeness=likeness)
 
 
 def _regression(
-    inputs: torch.Tensor,
-    answers: torch.Tensor,
-    start: torch.Tensor,
-    start_bias: torch.Tensor,
-    counts: float,
+    rows: Array, codes: NDArray[np.int64], shares: Array, weights: Array, bias: Array
 ) -> tuple[Array, Array]:
-    """Weights [F, N] and bias [N] by L-BFGS; every row of inputs counts so much."""
-    weights = start.clone().requires_grad_()
-    bias = start_bias.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS([weights, bias], max_iter=200, line_search_fn="strong_wolfe")
+    """Weights [F, N] and bias [N] by L-BFGS, from these on; each row counts by its share."""
+    inputs, answers, counts, start = map(torch.from_numpy, (rows, codes, shares, weights))
+    fitted, offset = start.clone().requires_grad_(), torch.from_numpy(bias.copy()).requires_grad_()
+    optimizer = torch.optim.LBFGS([fitted, offset], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        wrong = counts * F.cross_entropy(inputs @ weights + bias, answers, reduction="sum")
-        value = wrong + _RIDGE / 2 * (weights - start).square().sum()
+        wrong = counts @ F.cross_entropy(inputs @ fitted + offset, answers, reduction="none")
+        value = wrong + _RIDGE / 2 * (fitted - start).square().sum()
         value.backward()
         return value
 
     optimizer.step(loss)
-    return weights.detach().numpy(), bias.detach().numpy()
+    return fitted.detach().numpy(), offset.detach().numpy()
 
 
 def _margin(phase: Phase, probabilities: Array, codes: NDArray[np.int64]) -> float:

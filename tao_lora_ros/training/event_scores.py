@@ -56,7 +56,7 @@ def event_scores(found: Sequence[Found]) -> dict[str, Any]:
 
 def scores_held_out(fit: EventFit, names: Sequence[str]) -> dict[str, Any]:
     """The same of events by their true names, as fits without their recordings call them."""
-    sure = margins_of(fit.probabilities) >= fit.head.margins[Phase.END]
+    sure = fit.like & (margins_of(fit.probabilities) >= fit.head.margins[Phase.END])
     guesses = [fit.head.names[i] for i in fit.probabilities.argmax(axis=1)]
     right = np.array([guess == name for guess, name in zip(guesses, names, strict=True)])
     confusion: dict[str, Counter[str]] = {name: Counter() for name in sorted(set(names))}

@@ -15,8 +15,8 @@ from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.raw_data import RawSamples, without_lags
 from tao_lora_ros.messages.results import Kind, Phase
 from tao_lora_ros.model.artifact import Artifact
-from tao_lora_ros.model.event_features import event_features
-from tao_lora_ros.model.event_head import margins_of
+from tao_lora_ros.model.event_features import FEATURES, event_features
+from tao_lora_ros.model.event_head import EventHead, margins_of
 from tao_lora_ros.preservation.event_catalogue import read_entries, read_record
 from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_labels import read_labels
@@ -40,13 +40,15 @@ class StoreNames:
         doubts: number of a labelled event, its label, and what fits without its session call it,
             with the probability: where these differ, the surest first.
         next: number of an event without a label, the likeliest name, and its margin over the
-            second, the smallest first.
+            second, the smallest first; those unlike any name come before, with none.
+        forgotten: names of the artifact's own head that are known no more.
     """
 
     artifact: Artifact
     counts: dict[str, int]
     doubts: list[tuple[int, str, str, float]]
     next: list[tuple[int, str, float]]
+    forgotten: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """All this in words."""
@@ -57,6 +59,14 @@ class StoreNames:
             f"labels: {had}; {len(self.next)} events have none",
             f"held out, {agreed} of {total} are called as they are labelled",
         ]
+        head = self.artifact.event_head
+        if kept := [name for name in (head.names if head else ()) if name not in self.counts]:
+            said.append(f"kept as they were, without labels: {', '.join(kept)}")
+        if self.forgotten:
+            said.append(
+                f"forgotten: {', '.join(self.forgotten)}: the model does not say what events of "
+                "these names are like; label some, or start from one that does (`tao-lora info`)"
+            )
         said += [
             f"  event {number} is labelled {label}, and looks like {name} ({probability:.0%})"
             for number, label, name, probability in self.doubts[:_LISTED]
@@ -64,7 +74,8 @@ class StoreNames:
         if self.next:
             said.append("label next, the least sure first:")
         said += [
-            f"  event {number}: {name}, by {margin:.0%} before the second"
+            f"  event {number}: "
+            + (f"{name}, by {margin:.0%} before the second" if name else "unlike any name")
             for number, name, margin in self.next[:_LISTED]
         ]
         return said
@@ -97,16 +108,15 @@ def learn_names(store: Path, artifact: Artifact, settings: Settings) -> StoreNam
             others.append(entry.number)
             features.append(event_features(raw, entry.onset_ns, entry.end_ns))
     fit = fit_event_head(named, artifact.event_head)
+    known = artifact.event_head.names if artifact.event_head else ()
     counts = dict(sorted(Counter(event.name for event in named).items()))
     provenance = artifact.provenance | {PROVENANCE_KEY: counts}
-    said = np.empty((0, len(fit.head.names)))
-    if others:
-        said = fit.head.probabilities(Phase.END, np.stack(features))
     return StoreNames(
         replace(artifact, event_head=fit.head, provenance=provenance),
         counts,
         _doubts(kept, [event.name for event in named], fit.head.names, fit.probabilities),
-        _next(others, fit.head.names, said),
+        _next(others, fit.head, np.reshape(features, (-1, FEATURES))),
+        tuple(name for name in known if name not in fit.head.names),
     )
 
 
@@ -144,9 +154,12 @@ def _doubts(
 
 
 def _next(
-    numbers: Sequence[int], names: Sequence[str], said: NDArray[np.float64]
+    numbers: Sequence[int], head: EventHead, features: NDArray[np.float64]
 ) -> list[tuple[int, str, float]]:
-    best, margins = said.argmax(axis=-1), margins_of(said)
-    rows = zip(numbers, best, margins, strict=True)
-    found = [(number, names[int(one)], float(margin)) for number, one, margin in rows]
+    assert head.likeness
+    said = head.probabilities(Phase.END, features)
+    unlike = head.distances(Phase.END, features) > head.likeness.limits[Phase.END]
+    margins = np.where(unlike, 0.0, margins_of(said))
+    rows = zip(numbers, said.argmax(axis=-1), margins, unlike, strict=True)
+    found = [(n, "" if far else head.names[int(i)], float(by)) for n, i, by, far in rows]
     return sorted(found, key=lambda row: row[2])

@@ -17,6 +17,7 @@ from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Phase
 from tao_lora_ros.model.artifact import default_artifact, load_artifact, save_artifact
 from tao_lora_ros.model.card import CARD, ArtifactError
+from tao_lora_ros.model.describe import describe
 from tao_lora_ros.model.event_features import FEATURES, columns_of, event_features
 from tao_lora_ros.model.event_head import FILE
 from tao_lora_ros.training.event_names import EventFit, EventNameError, NamedEvent, fit_event_head
@@ -67,7 +68,9 @@ def said(fit: EventFit, one: NamedEvent, phase: Phase = Phase.END) -> str:
 
 def test_other_events_of_these_kinds_are_named(fit: EventFit) -> None:
     assert fit.head.names == ("blow", "hold", "let go")
-    assert [said(fit, one) for one in events(1)] == [one.name for one in events(1)]
+    names = [(said(fit, one), one.name) for one in events(1)]
+    assert all(found in ("", true) for found, true in names)
+    assert np.mean([found == true for found, true in names]) > 0.9
 
 
 def test_every_event_was_judged_by_a_fit_without_its_recording(fit: EventFit) -> None:
@@ -77,11 +80,64 @@ def test_every_event_was_judged_by_a_fit_without_its_recording(fit: EventFit) ->
 
 
 def test_below_its_margin_it_says_nothing(fit: EventFit) -> None:
-    unsure = replace(fit.head, margins=(1.0, 1.0))
+    unsure = replace(fit.head, margins=(1.1, 1.1))
     features = event_features(events(1)[0].raw, ONSET_NS, END_NS)
     name, probability = unsure.name(Phase.END, features)
     assert name == ""
     assert probability == fit.head.name(Phase.END, features)[1] > 0.3
+
+
+def unlike(kind: str, rng: np.random.Generator) -> NamedEvent:
+    """An event of no learned kind: the wrench, or the IMU, does what it does in none of them."""
+    one = event("blow", rng)
+    raw = {samples.source: samples for samples in one.raw}
+    since_s = (raw["wrench"].stamps_ns - ONSET_NS) * 1e-9
+    on = (since_s >= 0.0) & (since_s < 0.08)
+    force = raw["wrench"].values[:, :3]
+    if kind == "buzzes":
+        force[on] += 30.0 * np.sign(np.sin(1500.0 * since_s[on]))[:, None]
+    elif kind == "creeps":
+        force += 40.0 * np.clip(since_s + 0.2, 0.0, None)[:, None]
+    else:  # hardly shakes, and is turned slowly
+        raw["imu"].values[:, :3] = 9.8 * np.array([1.0, 0.0, 0.0])
+        raw["imu"].values[250:, :3] += np.linspace(0.0, 8.0, len(raw["imu"].values) - 250)[:, None]
+    return one
+
+
+@pytest.mark.parametrize("kind", ["buzzes", "creeps", "turns"])
+def test_an_event_unlike_all_that_was_learned_has_no_name(fit: EventFit, kind: str) -> None:
+    rng = np.random.default_rng(7)
+    assert {said(fit, unlike(kind, rng)) for _ in range(8)} == {""}
+    features = np.stack([event_features(one.raw, ONSET_NS, END_NS) for one in events(1)])
+    distances = fit.head.distances(Phase.END, features)
+    assert np.mean(distances <= fit.head.likeness.limits[Phase.END]) > 0.9
+
+
+def test_a_name_that_was_left_out_is_farther_than_the_others() -> None:
+    head = fit_event_head([one for one in events(0) if one.name != "let go"]).head
+    features = np.stack([event_features(one.raw, ONSET_NS, END_NS) for one in events(3)])
+    distances = head.distances(Phase.END, features)
+    other = np.array([one.name == "let go" for one in events(3)])
+    assert np.mean(distances[other][:, None] > distances[~other]) > 0.95  # the area under the curve
+
+
+def test_a_robot_with_other_sensors_alone_is_told_nothing(fit: EventFit) -> None:
+    stamps_ns = ONSET_NS + MS * np.arange(-250, 400)
+    efforts = np.random.default_rng(0).normal(size=(len(stamps_ns), 2))
+    raw = [RawSamples("joints", "", ("joints.effort_a", "joints.effort_b"), stamps_ns, efforts)]
+    assert fit.head.name(Phase.END, event_features(raw, ONSET_NS, END_NS))[0] == ""
+
+
+@pytest.mark.parametrize("lacking", [("gyro",), ("accel", "gyro"), ("gyro", "force", "torque")])
+def test_a_robot_that_lacks_sensors_is_told_by_the_others(
+    fit: EventFit, lacking: tuple[str, ...]
+) -> None:
+    """An accelerometer alone sees blows, not who holds."""
+    for one in events(5):
+        features = event_features(one.raw, ONSET_NS, END_NS)
+        features[columns_of(*lacking)] = np.nan
+        name, _ = fit.head.name(Phase.END, features)
+        assert name in ("", one.name) or "force" in lacking
 
 
 def test_an_onset_is_named_from_what_is_known_then(fit: EventFit) -> None:
@@ -103,7 +159,7 @@ def test_few_events_go_by_the_head_that_was_there() -> None:
     def right(fit: EventFit) -> int:
         return sum(said(fit, one) == one.name for one in others)
 
-    assert 0.95 * len(others) <= right(started) > right(alone)
+    assert 0.9 * len(others) <= right(started) > right(alone)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +175,37 @@ def test_too_few_names_are_refused(names: list[str], message: str) -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(EventNameError, match=message):
         fit_event_head([event(name, rng) for name in names])
+
+
+def test_names_that_are_labelled_no_more_stay_and_few_new_labels_move_the_others() -> None:
+    base = fit_event_head(events(0)).head
+    labelled = [one for one in events(6) if one.name != "let go"]
+    found = fit_event_head(labelled, base).head
+    assert found.names == base.names
+    features = np.stack([event_features(one.raw, ONSET_NS, END_NS) for one in events(3)])
+    truth = [base.names.index(one.name) for one in events(3)]
+    before, after = (
+        np.mean(head.probabilities(Phase.END, features).argmax(axis=1) == truth)
+        for head in (base, found)
+    )
+    assert before > 0.9 < after
+    moved = np.abs(found.likeness.centres - base.likeness.centres)[Phase.END].max(axis=0)
+    assert moved[found.names.index("hold")] > 0.01
+    assert moved[found.names.index("let go")] < 1e-9
+    forgetful = fit_event_head(labelled, replace(base, likeness=None)).head
+    assert forgetful.names == ("blow", "hold")
+
+
+def test_an_older_head_names_every_event_and_comes_back(tmp_path: Path, fit: EventFit) -> None:
+    old = replace(fit.head, likeness=None)
+    shipped = load_artifact(default_artifact())
+    save_artifact(replace(shipped, model=None, labels=(), event_head=old), tmp_path)
+    found = load_artifact(tmp_path)
+    assert found.event_head.likeness is None
+    assert "every event is named, however unlike" in describe(found)
+    features = event_features(unlike("buzzes", np.random.default_rng(0)).raw, ONSET_NS, END_NS)
+    assert found.event_head.name(Phase.END, features) == old.name(Phase.END, features)
+    assert old.name(Phase.END, features)[0]
 
 
 def test_features_do_not_see_how_a_sensor_is_turned_but_for_loads() -> None:
@@ -190,6 +277,7 @@ def test_a_head_comes_back_as_it_was(folder: Path, fit: EventFit) -> None:
     head = load_artifact(folder).event_head
     assert head is not None
     assert (head.names, head.margins) == (fit.head.names, fit.head.margins)
+    assert head.likeness.limits == fit.head.likeness.limits
     features = event_features(events(1)[0].raw, ONSET_NS, END_NS)
     assert head.name(Phase.END, features) == fit.head.name(Phase.END, features)
 
@@ -219,15 +307,19 @@ def _card(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
     [
         (lambda folder: (folder / FILE).unlink(), FILE),
         (lambda folder: (folder / FILE).write_bytes(b""), "SHA-256"),
-        (_tensors(lambda t: t["weights"].__setitem__((0, 0, 0), np.nan)), "weights holds NaN"),
+        (_tensors(lambda t: t["centres"].__setitem__((0, 0, 0), np.nan)), "centres holds NaN"),
+        (_tensors(lambda t: t["covariance"].__setitem__((1, 1, 1), 1e-9)), "positive definite"),
+        (_tensors(lambda t: t["covariance"].__setitem__((1, 3, 4), 1e-3)), "not symmetric"),
         (_tensors(lambda t: t["std"].__setitem__((0, 0), 0.0)), "std holds 0"),
-        (_tensors(lambda t: t.pop("bias")), "bias is missing"),
+        (_tensors(lambda t: t.pop("mean")), "mean is missing"),
         (_tensors(lambda t: t.update(mean=t["mean"][:, 1:].copy())), "mean is float64"),
         (_card(lambda head: head.update(names=["a", "b"])), "is float64"),
         (_card(lambda head: head.update(names=["a", "a", "b"])), "event_head.names"),
         (_card(lambda head: head.update(names=["a", "b", "\n"])), "event_head.names"),
         (_card(lambda head: head.update(margins=[0.1, 2.0])), "event_head.margins"),
         (_card(lambda head: head.update(features=99)), "event_head.features is 99"),
+        (_card(lambda head: head.update(limits=[1.0, 0.0])), "event_head.limits"),
+        (_card(lambda head: head.pop("limits")), "centres is in no model"),
     ],
 )
 def test_a_bad_head_is_refused(folder: Path, spoil: Callable[[Path], None], message: str) -> None:
