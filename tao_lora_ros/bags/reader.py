@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from math import inf
 from pathlib import Path
 from types import TracebackType
@@ -17,9 +18,11 @@ from tao_lora_ros.bags.unread import Unread, counts_in, told
 from tao_lora_ros.messages.router_state import STATE_TOPIC, STATE_TYPE, state_from
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.preservation.event_record import Topic
+from tao_lora_ros.signal.block import Block
 from tao_lora_ros.signal.cdr import DecodeError
 from tao_lora_ros.signal.source import SourceConfig
 
+_MOST_MESSAGES = 4096  # in a block
 WHOLE = (0.0, inf)  # from when to when of a bag, in seconds from its first message
 
 
@@ -217,6 +220,16 @@ class BagReader:
         """Log the damage, once a process, where there is no other place for it."""
         if self.unread:
             _warn(self.damage)
+
+    def blocks(self, most: int = _MOST_MESSAGES) -> Iterator[Block]:
+        """The same in pieces of so many.
+
+        Raises:
+            BagError: the bag is damaged further in.
+        """
+        messages = self.messages()
+        while piece := list(islice(messages, most)):
+            yield Block.of(piece)
 
     def first_stamp_ns(self) -> int:
         """Stamp of the first message that has one: what labels count from.

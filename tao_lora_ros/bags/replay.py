@@ -16,6 +16,7 @@ from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Kept, Phase, Result, State
 from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.signal.block import Block
 from tao_lora_ros.signal.cdr import DecodeError
 
 
@@ -81,7 +82,7 @@ def replay(
     Args:
         reader: the bag, opened for the pipeline's sources.
         pipeline: a fresh pipeline.
-        progress: called with the number of messages read so far, once a thousand.
+        progress: called with the number of messages read so far, now and then.
         out: where to write messages and results too.
         result: what takes the results; of another class where not all of them are to be kept.
 
@@ -105,19 +106,21 @@ def replay(
     """
     result = Replay() if result is None else result
     pipeline.checkpoints.expect(reader.router_states())
-    for count, message in enumerate(reader.messages(), start=1):
+    count = 0
+    # Results are written beside the message that brought them.
+    for block in reader.blocks(1) if out else reader.blocks():
         if not result.first_stamp_ns:
             # Times count from the bag's beginning, also of a part of it.
-            stamp_ns = _stamp_ns(pipeline, *message)
+            stamp_ns = _first_stamp_ns(pipeline, block)
             result.first_stamp_ns = stamp_ns - round(reader.begin_s * 1e9) if stamp_ns else 0
-        source, log_ns, data = message
-        results = pipeline.push(source, data, log_ns).results
+        results = pipeline.push_block(block)
         result.take(results)
         if out:
+            source, data, log_ns = block.message(0)
             out.take(source, log_ns, data)
             out.tell(results)
-        if count % 1000 == 0:
-            progress(count)
+        count += len(block)
+        progress(count)
     result.unread, result.damage = reader.unread, reader.damage
     results = pipeline.flush()
     result.take(results)
@@ -127,11 +130,16 @@ def replay(
     return result
 
 
-def _stamp_ns(pipeline: Pipeline, source: int, log_ns: int, data: bytes) -> int:
-    try:
-        return pipeline.intake.sources[source].decode(data, log_ns).stamp_ns or log_ns
-    except DecodeError:
-        return 0
+def _first_stamp_ns(pipeline: Pipeline, block: Block) -> int:
+    """Of the first message that has one; 0 where none has."""
+    for number in range(len(block)):
+        source, data, log_ns = block.message(number)
+        try:
+            if stamp_ns := pipeline.intake.sources[source].decode(data, log_ns).stamp_ns or log_ns:
+                return stamp_ns
+        except DecodeError:
+            continue
+    return 0
 
 
 def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:

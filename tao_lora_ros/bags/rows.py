@@ -17,6 +17,7 @@ from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.label_span import FREE, LabelSpan
+from tao_lora_ros.signal.align import Rows
 from tao_lora_ros.signal.cdr import DecodeError
 from tao_lora_ros.signal.source import ClockJump
 
@@ -90,16 +91,11 @@ def read_rows(
     first_ns = 0
     rows = 0
     with BagReader(bag, [source.config for source in intake.sources], topics, part_s) as reader:
-        for index, log_ns, data in reader.messages():
-            try:
-                ready = intake.push(index, data, log_ns).rows
-            except ClockJump as error:
-                raise BagError(f"{bag}: not one recording: {error}") from None
-            first_ns = first_ns or intake.sources[index].newest_ns or 0
+        for ready in _aligned(reader, intake):
+            first_ns = first_ns or max(source.newest_ns or 0 for source in intake.sources)
             rows += len(ready)
-            for row in ready:
-                for released in glitches.push(row):
-                    yield part_s[0] + (released.time_ns - first_ns) * 1e-9, released.values
+            for released in glitches.push(ready):
+                yield part_s[0] + (released.time_ns - first_ns) * 1e-9, released.values
         reader.warn()
     if not rows:
         raise BagError(f"{bag}: no usable message")
@@ -108,6 +104,26 @@ def read_rows(
             raise BagError(f"{bag}: {account.remedy}")
     for released in glitches.flush():
         yield part_s[0] + (released.time_ns - first_ns) * 1e-9, released.values
+
+
+def _aligned(reader: BagReader, intake: Intake) -> Iterator[Rows]:
+    """Rows as messages release them.
+
+    Raises:
+        BagError: the stamps jump.
+    """
+    for block in reader.blocks():
+        taken = 0
+        while taken < len(block):
+            before, (ready, taken) = taken, intake.push_block(block, taken)
+            if taken == before:
+                try:
+                    ready = intake.push(*block.message(taken)).rows
+                except ClockJump as error:
+                    raise BagError(f"{reader.path}: not one recording: {error}") from None
+                taken += 1
+            yield ready
+            intake.let_go()
 
 
 def measured_rate_hz(

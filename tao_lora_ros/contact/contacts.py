@@ -89,9 +89,14 @@ class Contacts:
             self._state.now[name][wrench] = 0
 
     @property
-    def idle(self) -> bool:
-        """Whether rows change nothing: no model, and no end to be given out."""
-        return not self.models and not self._ended
+    def waits(self) -> bool:
+        """Whether an end is to be given out with the next row."""
+        return bool(self._ended)
+
+    @property
+    def state(self) -> level_test.LevelState:
+        """What the compiled loops follow; rows that change nothing need not be told of."""
+        return self._state
 
     @property
     def memory(self) -> list[NDArray]:
@@ -100,8 +105,15 @@ class Contacts:
 
     def push(self, time_ns: int, values: NDArray[np.float64]) -> Changes:
         """Take one row, float64 [C], NaN where a channel has no value; what it changed."""
-        if not level_test.follow(self._state, time_ns, values) and not self._ended:
-            return ()
+        touched = self.follow(time_ns, values)
+        return self.changes() if touched or self._ended else ()
+
+    def follow(self, time_ns: int, values: NDArray[np.float64]) -> bool:
+        """Take one row likewise; whether it changed anything."""
+        return bool(level_test.follow(self._state, time_ns, values))
+
+    def changes(self) -> Changes:
+        """What the newest row changed, after the ends that wait."""
         ended, self._ended = self._ended, []
         return [*((Change.END, contact) for contact in ended), *self._changes()]
 

@@ -52,10 +52,14 @@ class SteadyRows:
         """Forget all rows."""
         self._count = 0
 
-    def push(self, values: NDArray[np.float64]) -> None:
-        """Take a row, float64 [C]."""
-        self._ring[self._count % len(self._ring)] = values
-        self._count += 1
+    def extend(self, values: NDArray[np.float64]) -> None:
+        """Take rows, float64 [n, C]."""
+        at = self._count % len(self._ring)
+        end, self._count = at + len(values), self._count + len(values)
+        if (over := end - len(self._ring)) <= 0:
+            self._ring[at:end] = values
+            return
+        self._ring[at:], self._ring[:over] = values[:-over], values[-over:]
 
     @property
     def values(self) -> NDArray[np.float64]:

@@ -18,8 +18,8 @@ from tao_lora_ros.detection.transients import TrackerState, Transient
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.signal.compiled import compiled
 
-_ONSET, _ACCEPTED, _NONE = int(Change.ONSET), int(Change.ACCEPTED), int(Change.NONE)
-_STEP = np.dtype([("score", np.float64), ("transient", np.bool_)])
+_ONSET, _ACCEPTED, NO_CHANGE = int(Change.ONSET), int(Change.ACCEPTED), int(Change.NONE)
+STEP = np.dtype([("score", np.float64), ("transient", np.bool_)])
 
 
 WALK_S = 10.0  # a robot that walks lifts its feet at least twice in this time
@@ -77,7 +77,7 @@ class Detector:
         self._learner = Learner(calibration)
         self._learns = learns
         self._collected = self._new_collected()
-        self._steps = np.zeros(1, _STEP)
+        self._steps = np.zeros(1, STEP)
         self._state = self._new_state()
         self.push(0, np.full(len(calibration.floors), np.nan))  # compiles, if nobody did before
         self.clear()
@@ -154,6 +154,11 @@ class Detector:
         return self._learner
 
     @property
+    def state(self) -> _State:
+        """What the compiled loops follow."""
+        return self._state
+
+    @property
     def memory(self) -> list[NDArray]:
         """What it remembers, to be worked on in place: not what it is learning, nor which channel
         belongs to what."""
@@ -190,9 +195,9 @@ class Detector:
 
     def push(self, time_ns: int, values: NDArray[np.float64]) -> Step:
         """Take one row, float64 [C], NaN where a channel has no value."""
-        change, full = _advance_one(self._state, time_ns, values, self._steps)
+        change, full = advance_one(self._state, time_ns, values, self._steps)
         if full:
-            self._learn()
+            self.learn_blocks()
         score, transient = self._steps[0].item()
         return Step(score, Route(transient), Change(change))
 
@@ -207,14 +212,15 @@ class Detector:
         """
         start = 0
         while start < len(rows):
-            steps = np.zeros(len(rows) - start, _STEP)
+            steps = np.zeros(len(rows) - start, STEP)
             count, change, full = _advance(self._state, times_ns[start:], rows[start:], steps)
             start += count
             if full:
-                self._learn()
+                self.learn_blocks()
             yield steps[:count], Change(change), self.transient if change else None
 
-    def _learn(self) -> None:
+    def learn_blocks(self) -> None:
+        """Set the thresholds by the steady blocks that were collected."""
         blocks, events = learning.take(self._collected, self._rate_hz)
         if learned := self._learner.learn(blocks, events):
             self._calibration = learned
@@ -228,14 +234,15 @@ def _advance(state, times_ns, rows, steps):
     How many, what the last one changed, and whether there is something to learn.
     """
     for i in range(len(rows)):
-        change, full = _advance_one(state, times_ns[i], rows[i], steps[i : i + 1])
-        if change != _NONE or full:
+        change, full = advance_one(state, times_ns[i], rows[i], steps[i : i + 1])
+        if change != NO_CHANGE or full:
             return i + 1, change, full
-    return len(rows), _NONE, False
+    return len(rows), NO_CHANGE, False
 
 
 @compiled
-def _advance_one(state, time_ns, values, step):
+def advance_one(state, time_ns, values, step):
+    """Take one row; what it changed, and whether there is something to learn."""
     now, route = state.analyzer.now[0], state.route[0]
     before, landed = route.transient, route.anew
     analyzer.analyze(state.analyzer, values, before == 1)
@@ -247,7 +254,7 @@ def _advance_one(state, time_ns, values, step):
     elif before:
         if not route.anew:
             transients.go_on(state.tracker, now.score, route.off_score, landed)
-        if change != _NONE:
+        if change != NO_CHANGE:
             transients.finish(state.tracker)
         if change == _ACCEPTED:
             analyzer.accept(state.analyzer)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.detection.glitch_rules import CHANNEL, KEPT, MENDED, NOW, follow, mend
-from tao_lora_ros.signal.align import Row
+from tao_lora_ros.signal.align import AFTER_GLITCH, FLAGS, MESSAGE, Rows, joined
 from tao_lora_ros.signal.compiled import compiled
 from tao_lora_ros.signal.source import unit_of
 
@@ -47,10 +46,8 @@ class GlitchFilter:
         self._now["memory"] = max(1, round(MEMORY_S * rate_hz))
         self._channels = np.zeros(len(channels), CHANNEL)
         self._channels["floor"] = resolutions(channels)
-        self._values = np.zeros(len(channels))
-        self.mended = 0  # samples of all channels, in rows that came alone
         self.clear()
-        follow(self._now, self._channels, self._values, self._values, self._values)  # compiles
+        self.push(Rows(np.zeros((1, 4), np.int64), *np.zeros((2, 1, len(channels)))))  # compiles
         self.clear()
 
     def clear(self) -> None:
@@ -59,7 +56,7 @@ class GlitchFilter:
         self._channels["usual"], self._channels["changes"] = 0.0, 0
         self._channels["sample"] = self._channels["instead"] = np.nan
         self._channels["gap"] = 0
-        self._held: list[Row] = []
+        self._held = Rows(np.zeros((0, 4), np.int64), *np.zeros((2, 0, len(self._names))))
 
     @property
     def glitches(self) -> Counter[str]:
@@ -75,27 +72,24 @@ class GlitchFilter:
         counts = zip(self._names, self._channels[field].tolist(), strict=True)
         return Counter({name: count for name, count in counts if count})
 
-    def push(self, row: Row) -> list[Row]:
-        """Take a row; give out those that are released, oldest first."""
-        changed, held, holds = follow(
-            self._now, self._channels, row.values, row.fresh, self._values
+    def push(self, rows: Rows) -> Rows:
+        """Take rows; give out those that are released, oldest first, by what released each."""
+        if not len(rows):
+            return rows
+        held, count = len(self._held), len(self._held) + len(rows)
+        rows = joined([self._held, rows]) if held else rows
+        values = rows.values.copy()
+        released = _settle(
+            self._now, self._channels, rows.times, rows.values, rows.fresh, values, held
         )
-        if changed:
-            row = replace(row, values=self._values.copy())
-        released: list[Row] = []
-        if held != KEPT:
-            released, self._held = self._held, []
-        if held == MENDED:
-            self.mended += 1
-            values = np.array([row.values for row in released])
-            mend(self._now, values)
-            released = [replace(old, values=new) for old, new in zip(released, values, strict=True)]
-        (self._held if holds else released).append(row)
-        return released
+        settled = Rows(rows.times, values, rows.fresh)
+        if held or released < count:
+            self._held = settled.part(released, count)
+        return settled.part(0, released)
 
-    def flush(self) -> list[Row]:
+    def flush(self) -> Rows:
         """Give out the rows that are held back at the end of the input."""
-        held, self._held = self._held, []
+        held, self._held = self._held, self._held.part(0, 0)
         self._now["channel"] = -1
         return held
 
@@ -104,22 +98,25 @@ class GlitchFilter:
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Filter a whole recording, both [n, C]; also the row at which each was released, [n]."""
         self.clear()
-        out, released_at = np.empty_like(rows), np.empty(len(rows), np.int64)
-        _follow_all(self._now, self._channels, rows, fresh, out, released_at)
-        return out, released_at
+        times = np.zeros((len(rows), 4), np.int64)
+        times[:, MESSAGE] = np.arange(len(rows))
+        released, held = self.push(Rows(times, rows, fresh)), self.flush()
+        held.times[:, MESSAGE] = len(rows) - 1
+        settled = joined([released, held])
+        return settled.values, settled.times[:, MESSAGE]
 
 
 @compiled
-def _follow_all(state, channels, rows, fresh, out, released_at):
-    waiting = 0
-    for i in range(len(rows)):
-        _, held, holds = follow(state, channels, rows[i], fresh[i], out[i])
-        if held == MENDED:
-            mend(state, out[waiting:i])
-        if held != KEPT:
-            released_at[waiting:i] = i
-            waiting = i
-        if not holds:
-            released_at[i] = i
-            waiting = i + 1
-    released_at[waiting:] = len(rows) - 1
+def _settle(state, channels, times, rows, fresh, out, held):
+    """Take rows but for the first `held`, which are held back; how many are not in the end."""
+    released = 0
+    for i in range(held, len(rows)):
+        _, fate, holds = follow(state, channels, rows[i], fresh[i], out[i])
+        if fate == MENDED:
+            mend(state, out[released:i])
+            times[released, FLAGS] |= AFTER_GLITCH
+        end = i if holds else i + 1
+        if fate != KEPT or not holds:
+            times[released:end, MESSAGE] = times[i, MESSAGE]
+            released = end
+    return released

@@ -45,6 +45,12 @@ class Checkpoints:
         """Forget all copies: a new time begins."""
         self._copies.clear()
 
+    @property
+    def due_ns(self) -> int:
+        """Time from which on the next row is to be copied, or a state taken on after it."""
+        next_ns = (self._copies[-1].time_ns // _STEP_NS + 1) * _STEP_NS if self._copies else 0
+        return min(next_ns, self._coming[0][0]) if self._coming else next_ns
+
     def take(self, time_ns: int, detector: Detector, contacts: Contacts) -> None:
         """Copy what both remember after the row of this time, where that is due."""
         if self._copies and time_ns // _STEP_NS == self._copies[-1].time_ns // _STEP_NS:

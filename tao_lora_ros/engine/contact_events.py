@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tao_lora_ros.contact.contacts import Contact, Contacts
+from tao_lora_ros.contact.contacts import Changes, Contact, Contacts
+from tao_lora_ros.contact.level_test import MOST_ROWS
 from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.detection.router import Change
 from tao_lora_ros.engine.counts import Counts
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.messages.results import ContactLoad
-from tao_lora_ros.signal.align import Row
 
 STEPS = 2
 
@@ -32,9 +32,9 @@ class ContactEvents:
         self._contacts, self._detector, self._intake = contacts, detector, intake
         self._counts, self._load_rows = counts, load_rows
 
-    def push(self, row: Row) -> Iterator[tuple[Change, Contact]]:
-        """Contacts that begin or end with a row."""
-        for change, contact in self._contacts.push(row.time_ns, row.values):
+    def among(self, changes: Changes) -> Iterator[tuple[Change, Contact]]:
+        """Of the contacts that begin or end with the newest row, those that are events."""
+        for change, contact in changes:
             if change is Change.ONSET and self._is_of_walking(contact):
                 self._contacts.drop(contact.wrench)
                 self._counts.contacts_of_walking += 1
@@ -48,16 +48,25 @@ class ContactEvents:
             self._contacts.drop(contact.wrench)
             yield contact
 
-    def loads(self, time_ns: int) -> Iterator[ContactLoad]:
+    @property
+    def due_rows(self) -> int:
+        """Rows up to the next one whose loads are due."""
+        if not self._load_rows or not self._contacts.models:
+            return MOST_ROWS
+        return self._load_rows - self._counts.rows % self._load_rows
+
+    def loads(self, time_ns: int) -> list[ContactLoad]:
         """The contact loads of the newest row, where they are due."""
         if not self._load_rows or self._counts.rows % self._load_rows:
-            return
-        for wrench, model in enumerate(self._contacts.models):
-            source = self._intake.source_of(model.wrench[0])
-            values = self._contacts.load(wrench)
-            lag_ns = round(source.config.lag_s * 1e9)  # in the sensor's time, as raw samples are
-            stamp_ns = time_ns + lag_ns - self._contacts.load_delay_ns
-            yield ContactLoad(stamp_ns, source.frame_id, source.config.name, values)
+            return []
+        return [self._load(wrench, time_ns) for wrench in range(len(self._contacts.models))]
+
+    def _load(self, wrench: int, time_ns: int) -> ContactLoad:
+        source = self._intake.source_of(self._contacts.models[wrench].wrench[0])
+        lag_ns = round(source.config.lag_s * 1e9)  # in the sensor's time, as raw samples are
+        stamp_ns = time_ns + lag_ns - self._contacts.load_delay_ns
+        values = self._contacts.load(wrench)
+        return ContactLoad(stamp_ns, source.frame_id, source.config.name, values)
 
     def _is_of_walking(self, contact: Contact) -> bool:
         """Whether its wrench is a foot's: of a robot that walks, and what it bears does not hang.

@@ -186,6 +186,14 @@ class EventDescriber:
             replace(measured, mean_load=found.mean_load) if isinstance(found, Contact) else measured
         )
 
+    @property
+    def due_ns(self) -> float:
+        """Time from which on `kept` has something to do."""
+        if not self._open and not self._waiting:
+            return inf
+        heads = (opened.head_ns for opened in self._open.values() if not opened.heads)
+        return min(min(heads, default=inf), self._waiting[0][0] if self._waiting else inf)
+
     def kept(self, time_ns: float) -> Iterator[Kept]:
         """Events whose post-roll is over at this time, in their order; at infinity all."""
         for opened in self._open.values():

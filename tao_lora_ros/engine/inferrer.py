@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tao_lora_ros.engine.scores import forecast_error, softmax
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.network import Network
 from tao_lora_ros.runtime.runtime import Array, Output, Runtime
 
+# Class probabilities, and the RMS error of the newest forecast that is due (NaN: there is none).
+Said = tuple[tuple[float, ...], float]
+
 
 class Inferrer:
-    """Class probabilities and forecast errors of windows, one at a time.
+    """Class probabilities and forecast errors of windows.
 
     Args:
         runtime: what runs the model.
@@ -30,9 +33,10 @@ class Inferrer:
 
     def warm(self) -> None:
         """Have the model's first calls behind us: they allocate and are slow."""
+        window = np.zeros(self._shape, np.float32)
         for row in range(0, 8 * self._horizon, self._horizon):
             for path in Route:
-                self.infer(row, np.zeros(self._shape), path)
+                self.infer([row], [window], [path])
         self.clear()
 
     def clear(self) -> None:
@@ -40,19 +44,25 @@ class Inferrer:
         self._forecasts.clear()
 
     def infer(
-        self, row: int, window: NDArray[np.float64], path: Route
-    ) -> tuple[tuple[float, ...], float]:
-        """Infer on the window, float64 [T, C], that ends at row number `row`.
+        self, rows: Sequence[int], windows: Sequence[Array], paths: Sequence[Route]
+    ) -> list[Said]:
+        """Infer on windows, float32 [T, C] each, that end at rows of these numbers, oldest first.
 
-        Returns:
-            The class probabilities, and the RMS error of the newest forecast that is due (NaN
-            where there is none).
+        Results are those of each alone, as far as the runtime's are (see `Runtime.infer_batch`).
         """
-        values = window.astype(np.float32)
-        error = self._error(row, values)
-        output = self._runtime.infer(values, path)
-        self._forecasts.append((row, output))
-        return tuple(softmax(output.logits).tolist()), error
+        said = []
+        for row, window, output in zip(rows, windows, self._outputs(windows, paths), strict=True):
+            error = self._error(row, window)
+            self._forecasts.append((row, output))
+            said.append((tuple(softmax(output.logits).tolist()), error))
+        return said
+
+    def _outputs(self, windows: Sequence[Array], paths: Sequence[Route]) -> Iterator[Output]:
+        if len(windows) == 1:
+            yield self._runtime.infer(windows[0], paths[0])
+            return
+        batch = self._runtime.infer_batch(np.array(windows), np.array(paths, np.int32))
+        yield from map(Output, *batch)
 
     def _error(self, row: int, window: Array) -> float:
         due = None
@@ -78,7 +88,7 @@ class NoInferrer:
         """Nothing is under way."""
 
     def infer(
-        self, row: int, window: NDArray[np.float64], path: Route
-    ) -> tuple[tuple[float, ...], float]:
-        """No probabilities, and no forecast that could be wrong."""
-        return (), float("nan")
+        self, rows: Sequence[int], windows: Sequence[Array], paths: Sequence[Route]
+    ) -> list[Said]:
+        """No probabilities, and no forecasts that could be wrong."""
+        return [((), float("nan")) for _ in rows]

@@ -14,14 +14,16 @@ from tao_lora_ros.engine.accounts import Account, accounts_of
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import aligner_for, source_configs
 from tao_lora_ros.preservation.preroll_buffer import PreRollBuffer
-from tao_lora_ros.signal.align import Row
-from tao_lora_ros.signal.cdr import Sample
+from tao_lora_ros.signal.align import Rows, joined
+from tao_lora_ros.signal.block import Block, Expected, Plain, plain_messages
+from tao_lora_ros.signal.cdr import Form, Sample
 from tao_lora_ros.signal.condition import LOOK
 from tao_lora_ros.signal.source import ClockJump, FrameChange, Source
 from tao_lora_ros.signal.track import Track
 from tao_lora_ros.signal.units import SAMPLES, UnitCheck
 
 _LOOK = 1024  # samples from look to look at the units
+_LEAST_MESSAGES, _MOST_MESSAGES = 16, 4096  # of a block that are looked at together
 # A transient is known after its end, and sources may run ahead of the row that ended it.
 _MARGIN_S = 1.5
 
@@ -34,7 +36,7 @@ class Taken(NamedTuple):
         refusal: why the message was refused; empty where it was taken.
     """
 
-    rows: list[Row]
+    rows: Rows
     refusal: str
 
 
@@ -76,6 +78,9 @@ class Intake:
         self._jump_ns = round(settings.clock_jump_s * 1e9)
         self._newest_ns = 0  # of all sources, less their lags
         self._newest_received_ns = self._leader = 0  # when that came, and from which
+        self._forms: list[Form | None] = [None] * len(configs)  # of the messages that are expected
+        self._reach = _LEAST_MESSAGES  # how many are looked at together
+        self._run = np.zeros(0, np.int64)  # sources of the newest block's messages
 
     def push(self, source: int, data: bytes, received_ns: int = 0) -> Taken:
         """Take one message of a source; `received_ns` is as for `Source.accept`.
@@ -94,7 +99,7 @@ class Intake:
             outcomes = stream.accept(data, received_ns)
         if not outcomes:
             self._aligner.wait_for(source, stream.held_ns)
-        rows: list[Row] = []
+        parts: list[Rows] = []
         buffer, offset = self.buffers[source], self._offsets[source]
         for known, sample in outcomes:
             try:
@@ -108,15 +113,101 @@ class Intake:
                 continue
             stamp_ns, _, values, _ = sample
             buffer.push(self._newest_ns, known, stamp_ns, values)
-            rows += self._aligner.push(
-                source, stamp_ns, values if offset is None else values - offset
-            )
+            values = values if offset is None else values - offset
+            parts.append(self._aligner.push(source, stamp_ns, values))
         track = self._tracks[source]
         if track.pushed % _LOOK == SAMPLES:
             self._look(source)
         if self._auto_lags and track.behind and track.behind_constantly:
             self._take_off(source, track)
+        rows = joined(parts) if parts else self._aligner.nothing
         return Taken(rows, stream.reason if stream.refused > refused else "")
+
+    def push_block(self, block: Block, begin: int) -> tuple[Rows, int]:
+        """Take messages from number `begin` on, up to the first that has to be pushed alone.
+
+        Returns:
+            The rows that became complete, by the messages counted from `begin`, and the number of
+            that message. `look_at` one of them before events are described, `let_go` in the end.
+        """
+        if self._auto_lags or not self._newest_ns:
+            return self._aligner.nothing, begin
+        end = min(begin + self._reach, len(block.sources))
+        plain = plain_messages(block, begin, end, self._expected(block, begin), *self._clock)
+        count = self._calm(block.sources[begin:end], plain.stamps_ns)
+        self._reach = max(min(2 * count, _MOST_MESSAGES), _LEAST_MESSAGES)
+        if not count:
+            self._forms[block.sources[begin]] = None  # the next one says what others are alike to
+            return self._aligner.nothing, begin
+        self._run = block.sources[begin : begin + count]
+        rows = self._take(block, begin, plain.first(count))
+        return rows, begin + count
+
+    @property
+    def _clock(self) -> tuple[int, int]:
+        return self._newest_ns, self._jump_ns
+
+    def _expected(self, block: Block, begin: int) -> list[Expected | None]:
+        """What is expected of each source."""
+        found: list[Expected | None] = []
+        for number, source in enumerate(self.sources):
+            if self._forms[number] is None:
+                own = np.flatnonzero(block.sources[begin:] == number)
+                if len(own):
+                    self._forms[number] = source.form_of(block.data[begin + own[0]])
+            form = self._forms[number]
+            until_look = (SAMPLES - 1 - self._tracks[number].pushed) % _LOOK + 1
+            found.append(source.expected(form, until_look) if form else None)
+        return found
+
+    def _calm(self, sources: NDArray[np.int64], stamps_ns: NDArray[np.int64]) -> int:
+        """How many messages there are before one with which bursts begin."""
+        count = len(stamps_ns)
+        for number, source in enumerate(self.sources):
+            own = np.flatnonzero(sources[: len(stamps_ns)] == number)
+            calm = source.calm(stamps_ns[own]) if len(own) else 0
+            if calm < len(own):
+                count = min(count, int(own[calm]))
+        return count
+
+    def _take(self, block: Block, begin: int, plain: Plain) -> Rows:
+        """Take messages that are as expected."""
+        for number, source in enumerate(self.sources):
+            own = np.flatnonzero(self._run == number)
+            if not len(own):
+                continue
+            data = [block.data[begin + i] for i in own.tolist()]
+            stamps_ns, channels = plain.stamps_ns[own], len(source.config.channels)
+            values = plain.values[own, :channels]
+            source.take(stamps_ns, data[-1])
+            self.buffers[number].extend(plain.newest_ns[own], data, stamps_ns, values)
+            if (offset := self._offsets[number]) is not None:
+                plain.values[own, :channels] = values - offset
+        times_ns = plain.stamps_ns - np.array(self._lags_ns)[self._run]
+        leading = np.flatnonzero(times_ns == plain.newest_ns)
+        if len(leading):
+            leader = int(leading[-1])
+            self._newest_ns = int(plain.newest_ns[-1])
+            self._newest_received_ns = int(block.received_ns[begin + leader])
+            self._leader = int(self._run[leader])
+        rows = self._aligner.push_block(self._run, plain.stamps_ns, plain.values)
+        for number, track in enumerate(self._tracks):
+            if track.pushed % _LOOK == SAMPLES and number in self._run:
+                self._look(number)
+        return rows
+
+    def look_at(self, message: int) -> None:
+        """Have the buffers hold what had come when this message of the newest block came."""
+        later = self._run[message + 1 :]
+        for number, buffer in enumerate(self.buffers):
+            buffer.unseen = int(np.count_nonzero(later == number))
+
+    def let_go(self) -> None:
+        """The newest block is over."""
+        self._run = self._run[:0]
+        for buffer in self.buffers:
+            buffer.unseen = 0
+            buffer.let_go()
 
     def _take_off(self, source: int, track: Track) -> None:
         """Take off how far a source is behind; to 10 ms, as arrival tells no more."""

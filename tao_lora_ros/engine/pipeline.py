@@ -10,13 +10,14 @@ from math import inf
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tao_lora_ros.contact.contact_model import ContactModel, wrenches_of
 from tao_lora_ros.contact.contacts import Contact, Contacts
 from tao_lora_ros.contact.level_test import START_S
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import SteadyRows
-from tao_lora_ros.detection.detector import Detector, Step
+from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.detection.findings import report_lines
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.detection.learner import Learner
@@ -28,6 +29,8 @@ from tao_lora_ros.engine.checkpoints import Checkpoints
 from tao_lora_ros.engine.contact_events import ContactEvents
 from tao_lora_ros.engine.counts import Counts
 from tao_lora_ros.engine.describer import EventDescriber
+from tao_lora_ros.engine.due import DueWindows
+from tao_lora_ros.engine.following import Follower
 from tao_lora_ros.engine.inferrer import Inferrer, NoInferrer
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.schedule import HopSchedule
@@ -35,16 +38,18 @@ from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.engine.sources import check_channels, check_successor
 from tao_lora_ros.engine.states import States
 from tao_lora_ros.messages.errors import TaoLoraError
-from tao_lora_ros.messages.results import Event, Inference, Phase, Result
+from tao_lora_ros.messages.results import Event, Phase, Result
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.runtime.choice import ChosenRuntime, NoRuntime
-from tao_lora_ros.signal.align import Row
+from tao_lora_ros.signal.align import AFTER_GLITCH, EMPTY, FLAGS, MESSAGE, STAMP, TIME, Rows
+from tao_lora_ros.signal.block import Block
 from tao_lora_ros.signal.source import ClockJump, unit_of
 from tao_lora_ros.signal.window import SlidingWindow
 
 LOADS = ("N", "Nm")
 MOST_REASON = 1000  # characters that are kept of it
+_PATHS = Route.STEADY, Route.TRANSIENT
 Work = Callable[[], Calibrated]
 
 _Runner = tuple[ChosenRuntime | NoRuntime, Inferrer | NoInferrer]
@@ -133,6 +138,7 @@ class Pipeline:
         self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
         self._adopt(artifact, *self._runner(artifact))
         self._restart()
+        self._follower = Follower(self._detector, self._contacts)
 
     def _runner(self, artifact: Artifact) -> _Runner:
         """What runs a model."""
@@ -165,6 +171,7 @@ class Pipeline:
             self.checkpoints.before,
             self.counts.events,
         )
+        self._due = DueWindows(inferrer, self._describer, self._states, self.counts)
 
     def warm(self) -> None:
         """Have the model's first calls behind us: they allocate and are slow."""
@@ -230,13 +237,26 @@ class Pipeline:
         except ClockJump:
             results = self.reset()
             rows, refusal = self.intake.push(source, data, received_ns)
-        mended = self._glitches.mended
-        released = [row for aligned in rows for row in self._glitches.push(aligned)]
-        if self._glitches.mended > mended:
-            self._detector.interrupt()
-        for row in released:
-            results += self._row(row)
-        return Pushed(results, len(released), refusal)
+        released = self._glitches.push(rows)
+        return Pushed(results + self._follow(released), len(released), refusal)
+
+    def push_block(self, block: Block) -> list[Result]:
+        """Take many messages, in the order of their arrival; what each alone would have given.
+
+        Those that nothing has to be decided of are taken together, up to the next that there is.
+        """
+        results: list[Result] = []
+        taken = 0
+        while taken < len(block):
+            before, (rows, taken) = taken, self.intake.push_block(block, taken)
+            if taken == before:
+                results += self.push(*block.message(taken)).results
+                taken += 1
+                continue
+            self.counts.messages += taken - before
+            results += self._follow(self._glitches.push(rows))
+            self.intake.let_go()
+        return results
 
     def reset(self) -> list[Result]:
         """Close the open event, if any, and forget all signals; counts and sequence go on."""
@@ -254,7 +274,7 @@ class Pipeline:
 
         Post-rolls end here too.
         """
-        results = [result for row in self._glitches.flush() for result in self._row(row)]
+        results = self._follow(self._glitches.flush())
         if transient := self._detector.stop():
             results.append(self._describer.describe(Phase.END, transient, self._last_ns))
         for contact in self._contacts.stop():
@@ -360,40 +380,101 @@ class Pipeline:
         self._steady.clear()
         for signals in (self._glitches, self._window, self._detector, self._contacts):
             signals.clear()
-        for results in (self._schedule, self._inferrer, self._states, self._describer):
+        for results in (self._schedule, self._inferrer, self._due, self._states, self._describer):
             results.clear()
         self.checkpoints.clear()
         self._last_ns = 0
 
-    def _row(self, row: Row) -> Iterator[Result]:
-        self.counts.rows += 1
-        self._last_ns = row.time_ns
-        self._steady.push(row.values)
-        self._window.push(row.time_ns, row.values)
-        step = self._detector.push(row.time_ns, row.values)
-        self.counts.transient_rows += step.path is Route.TRANSIENT
-        if self._window.full and not row.empty:
-            self.counts.windows += 1
-            if self._schedule.due(step.path, onset=step.change is Change.ONSET):
-                yield (inference := self._infer(row, step))
-                if changed := self._states.push(inference):
-                    yield changed
-        if row.empty:
-            self._states.miss()
-        if step.change is not Change.NONE:
-            transient = self._detector.transient
-            yield self._changed(step.change, transient, row.time_ns)
-            if transient.touchdown:
-                for contact in self._contact_events.end_those_of_walking():
-                    yield self._changed(Change.END, contact, row.time_ns)
-        if not self._contacts.idle:
-            for change, contact in self._contact_events.push(row):
-                yield self._changed(change, contact, row.time_ns)
-            yield from self._contact_events.loads(row.time_ns)
-        yield from self._describer.kept(row.time_ns)
-        if state := self.checkpoints.due(row.time_ns):
-            yield from self._resume(state, row.time_ns)
-        self.checkpoints.take(row.time_ns, self._detector, self._contacts)
+    def _follow(self, rows: Rows) -> list[Result]:
+        """All that rows give, piece by piece."""
+        count, done = len(rows), 0
+        if not count:
+            return []
+        results: list[Result] = []
+        while done < count:
+            end = self._end_of_piece(rows, done) if done + 1 < count else count
+            done += self._follow_piece(rows.part(done, end), results)
+        return results + self._infer()
+
+    def _end_of_piece(self, rows: Rows, begin: int) -> int:
+        """Up to which row nothing is due but inferences, that one included."""
+        if self._contacts.waits:
+            return begin + 1
+        times = rows.times[begin + 1 :]
+        after_glitch = np.flatnonzero(times[:, FLAGS] & AFTER_GLITCH)
+        due_ns = min(self._describer.due_ns, self.checkpoints.due_ns)
+        due = int(np.searchsorted(rows.times[begin:, TIME], due_ns)) + 1
+        ahead = *after_glitch[:1].tolist(), due - 1, self._contact_events.due_rows - 1
+        return begin + 1 + min(ahead)
+
+    def _follow_piece(self, rows: Rows, results: list[Result]) -> int:
+        """Follow rows up to the first that changes something; how many those are."""
+        if rows.times[0, FLAGS] & AFTER_GLITCH:
+            self._detector.interrupt()
+        contacts = self._contacts
+        steps, change, followed, touched = self._follower.follow(rows)
+        rows = rows.part(0, len(steps))
+        self._collect(rows, steps, change)
+        time_ns, message = self._last_ns, int(rows.times[-1, MESSAGE])
+        if change is not Change.NONE:
+            self._look_at(message, results)
+            results += self._changes(change, time_ns)
+        if not followed:
+            touched = contacts.follow(time_ns, rows.values[-1])
+        if touched or contacts.waits:
+            for changed, contact in self._contact_events.among(contacts.changes()):
+                self._look_at(message, results)
+                results.append(self._changed(changed, contact, time_ns))
+        if loads := self._contact_events.loads(time_ns):
+            results += [*self._infer(), *loads]
+        if self._describer.due_ns <= time_ns:
+            self._look_at(message, results)
+            results += self._describer.kept(time_ns)
+        if self.checkpoints.due_ns <= time_ns:
+            if state := self.checkpoints.due(time_ns):
+                self._look_at(message, results)
+                results += self._resume(state, time_ns)
+            self.checkpoints.take(time_ns, self._detector, self._contacts)
+        return len(rows)
+
+    def _look_at(self, message: int, results: list[Result]) -> None:
+        """Have all known of what came up to a message of the block, before an event is told."""
+        results += self._infer()
+        self.intake.look_at(message)
+
+    def _collect(self, rows: Rows, steps: NDArray, change: Change) -> None:
+        """Count rows, and collect the windows that are due."""
+        counts, window, times = self.counts, self._window, rows.times
+        before = counts.rows
+        counts.rows += len(rows)
+        counts.transient_rows += int(np.count_nonzero(steps["transient"]))
+        self._last_ns = int(times[-1, TIME])
+        self._steady.extend(rows.values)
+        full = self.artifact.window - window.count - 1  # the first row whose window is full
+        window.extend(times[:, TIME], rows.values)
+        for i, (flags, (score, transient)) in enumerate(
+            zip(times[:, FLAGS].tolist(), steps.tolist(), strict=True)
+        ):
+            if flags & EMPTY:
+                self._due.miss()
+            if i < full or flags & EMPTY:
+                continue
+            counts.windows += 1
+            last, path = i == len(rows) - 1, _PATHS[transient]
+            if self._schedule.due(path, onset=last and change is Change.ONSET):
+                row, ago = before + i + 1, len(rows) - 1 - i
+                self._due.add(int(times[i, STAMP]), path, score, row, *window.ago(ago))
+
+    def _infer(self) -> list[Result]:
+        return self._due.infer(self.intake.sources[0].frame_id)
+
+    def _changes(self, change: Change, time_ns: int) -> Iterator[Event]:
+        """A transient that begins or ends, and with it contacts of a robot that walks."""
+        transient = self._detector.transient
+        yield self._changed(change, transient, time_ns)
+        if transient.touchdown:
+            for contact in self._contact_events.end_those_of_walking():
+                yield self._changed(Change.END, contact, time_ns)
 
     def _resume(self, state: bytes, time_ns: int) -> Iterator[Event]:
         """Take on what router and contacts remembered, with the events that went on then."""
@@ -412,26 +493,6 @@ class Pipeline:
         if self._detector.path is Route.TRANSIENT:
             found[-1] = self._detector.transient
         return found
-
-    def _infer(self, row: Row, step: Step) -> Inference:
-        path = step.path
-        probabilities, error = self._inferrer.infer(self.counts.rows, self._window.values, path)
-        if path is Route.TRANSIENT:
-            self.counts.transient += 1
-        else:
-            self.counts.steady += 1
-        self._describer.add(probabilities, path is Route.TRANSIENT)
-        times = self._window.times_ns
-        return Inference(
-            stamp_ns=row.stamp_ns,
-            frame_id=self.intake.sources[0].frame_id,
-            path=path,
-            score=step.score,
-            probabilities=probabilities,
-            forecast_error=error,
-            window_start_ns=int(times[0]),
-            window_end_ns=int(times[-1]),
-        )
 
     def _changed(self, change: Change, found: Transient | Contact, time_ns: int) -> Event:
         if change is Change.ONSET:

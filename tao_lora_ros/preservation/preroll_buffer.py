@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
-from itertools import islice, takewhile
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
+from tao_lora_ros.signal.compiled import compiled
 from tao_lora_ros.signal.source import SourceConfig
 
 # Most that a second of messages takes; an Imu's at 12 kHz.
 _BYTES_A_SECOND = 4 << 20
+_CAPACITY = 1024  # messages at first
+# Old messages go when so many new ones came, or so many bytes.
+_LATE, _LATE_BYTES = 256, 1 << 20
 
-# Place, time, CDR bytes, and the values where the message was accepted. No object with a
-# dictionary or fields: Python's garbage collection passes over plain tuples.
-_Entry = tuple[int, int, bytes, NDArray[np.float64] | None]
+Times = NDArray[np.int64]
 
 
 class PreRollBuffer:
-    """Ring of one source's messages that spans `keep_s` seconds, at 4 MiB a second at most.
+    """One source's messages of the newest `keep_s` seconds, at 4 MiB a second at most.
 
     Refused messages may have any stamp or none, so each message has a *place* too: the newest time
     of all sources, less their lags, when it came. Places never fall, and no sample is newer than
@@ -32,7 +32,7 @@ class PreRollBuffer:
         keep_s: how far back messages are kept.
 
     Attributes:
-        dropped: messages that had to go earlier, because all took too many bytes.
+        unseen: so many of the newest messages have not come yet for `cut`.
     """
 
     def __init__(self, config: SourceConfig, keep_s: float) -> None:
@@ -40,12 +40,24 @@ class PreRollBuffer:
         self._lag_ns = round(config.lag_s * 1e9)
         self._keep_ns = round(keep_s * 1e9)
         self._most_bytes = round(keep_s * _BYTES_A_SECOND)
-        self.dropped = 0
-        self._fill(())
+        self._dropped = self.unseen = 0
+        self._data: list[bytes] = []  # what is let go is empty
+        self._times = np.zeros((_CAPACITY, 3), np.int64)  # place, stamp, bytes up to here
+        self._known = np.zeros(_CAPACITY, np.bool_)  # accepted, with values
+        self._values = np.zeros((_CAPACITY, len(config.channels)))
+        self._fill([])
+        self.let_go()  # compiles, if nobody did before
 
-    def _fill(self, entries: Iterable[_Entry]) -> None:
-        self._ring: deque[_Entry] = deque(entries)
-        self._bytes = sum(len(data) for _, _, data, _ in self._ring)
+    def _fill(self, data: list[bytes]) -> None:
+        """Hold these messages alone, all refused; their places and stamps are set already."""
+        self._data = data
+        self._begin = self._looked = 0  # the oldest that is held; up to where that was looked for
+        self._bytes = 0
+        for i, one in enumerate(data):
+            self._bytes += len(one)
+            self._times[i, 2] = self._bytes
+        self._known[: len(data)] = False
+        self._looked_bytes = self._bytes
 
     def push(
         self,
@@ -54,18 +66,73 @@ class PreRollBuffer:
         stamp_ns: int | None = None,
         values: NDArray[np.float64] | None = None,
     ) -> None:
-        """Add a message, with stamp and values where it was accepted, and let go of old ones."""
-        ring = self._ring
-        ring.append(
-            (place_ns, place_ns + self._lag_ns if stamp_ns is None else stamp_ns, data, values)
-        )
+        """Add a message, with stamp and values where it was accepted."""
+        at = len(self._data)
+        if at == len(self._known):
+            self._make_room(1)
+            at = len(self._data)
+        self._data.append(data)
         self._bytes += len(data)
-        oldest_ns = place_ns - self._keep_ns
-        while ring[0][0] < oldest_ns:
-            self._bytes -= len(ring.popleft()[2])
-        while self._bytes > self._most_bytes:
-            self._bytes -= len(ring.popleft()[2])
-            self.dropped += 1
+        times, known = self._times, values is not None
+        times[at, 0], times[at, 2] = place_ns, self._bytes
+        times[at, 1] = place_ns + self._lag_ns if stamp_ns is None else stamp_ns
+        self._known[at] = known
+        if known:
+            self._values[at] = values
+        if at - self._looked >= _LATE or self._bytes - self._looked_bytes > _LATE_BYTES:
+            self.let_go()
+
+    def extend(
+        self,
+        places_ns: Times,
+        data: Sequence[bytes],
+        stamps_ns: Times,
+        values: NDArray[np.float64],
+    ) -> None:
+        """Add messages that were accepted, values [n, channels]; `let_go` is left to the caller."""
+        if len(self._data) + len(data) > len(self._known):
+            self._make_room(len(data))
+        new = slice(len(self._data), len(self._data) + len(data))
+        self._data += data
+        times = self._times[new]
+        times[:, 0], times[:, 1] = places_ns, stamps_ns
+        times[:, 2] = self._bytes + np.cumsum([len(one) for one in data])
+        self._bytes = int(times[-1, 2]) if len(data) else self._bytes
+        self._known[new], self._values[new] = True, values
+
+    def _make_room(self, count: int) -> None:
+        """Have place for so many more."""
+        self.let_go()
+        begin, end = self._begin, len(self._data)
+        capacity = len(self._known)
+        while capacity < 2 * (end - begin + count):
+            capacity *= 2
+        for name in ("_times", "_known", "_values"):
+            old = getattr(self, name)
+            new = np.zeros((capacity, *old.shape[1:]), old.dtype)
+            new[: end - begin] = old[begin:end]
+            setattr(self, name, new)
+        del self._data[:begin]
+        self._begin, self._looked = 0, len(self._data)
+
+    def let_go(self) -> None:
+        """Let go of old messages."""
+        begin, dropped = self._first(len(self._data))
+        self._data[self._begin : begin] = [b""] * (begin - self._begin)
+        self._begin, self._looked = begin, len(self._data)
+        self._looked_bytes = self._bytes
+        self._dropped += dropped
+
+    def _first(self, end: int) -> tuple[int, int]:
+        """The oldest that was held when all before `end` had come; how many had to go earlier."""
+        limits = self._keep_ns, self._most_bytes
+        return _first_held(self._times, self._begin, self._looked, end, *limits)
+
+    @property
+    def dropped(self) -> int:
+        """Messages that had to go earlier, because all took too many bytes."""
+        self.let_go()
+        return self._dropped
 
     def change_lag(self, config: SourceConfig) -> None:
         """Go by the lag of this configuration, which is otherwise the same."""
@@ -79,41 +146,63 @@ class PreRollBuffer:
         and before the first newer one.
         """
         first_ns, last_ns = start_ns + self._lag_ns, end_ns + self._lag_ns
-
-        def young(entry: _Entry) -> bool:
-            return entry[0] >= start_ns if entry[3] is None else entry[1] >= first_ns
-
-        # From the newest backwards: at an onset only the last of seconds of samples are wanted.
-        since = [*takewhile(young, reversed(self._ring))][::-1]
-        kept = [*takewhile(lambda entry: entry[3] is None or entry[1] <= last_ns, since)]
-        samples = [(stamp_ns, values) for _, stamp_ns, _, values in kept if values is not None]
-        channels = self._config.channels
-        joined = b"".join([values.data for _, values in samples])  # a fifth of the time of np.array
+        stop = len(self._data) - self.unseen
+        start, _ = self._first(stop)
+        held = slice(start, stop)
+        places, stamps, known = self._times[held, 0], self._times[held, 1], self._known[held]
+        old = np.flatnonzero(np.where(known, stamps < first_ns, places < start_ns))
+        begin = start + (int(old[-1]) + 1 if len(old) else 0)
+        new = np.flatnonzero(self._known[begin:stop] & (self._times[begin:stop, 1] > last_ns))
+        kept = slice(begin, begin + int(new[0]) if len(new) else stop)
+        known, stamps = self._known[kept], self._times[kept, 1]
         raw = RawSamples(
             self._config.name,
             frame_id,
-            channels,
-            np.array([stamp_ns for stamp_ns, _ in samples], dtype=np.int64),
-            np.frombuffer(joined, np.float64).reshape(-1, len(channels)),
+            self._config.channels,
+            stamps[known],
+            self._values[kept][known],
         )
-        times_ns = np.array([time_ns for _, time_ns, _, _ in kept], dtype=np.int64)
         # A refused message's place may be ahead of the samples after it, whose stamps rise; and a
         # source that stamps early may have none before the first second.
-        times_ns = np.maximum(np.minimum.accumulate(times_ns[::-1])[::-1], 0)
-        return raw, RawMessages(times_ns, tuple([data for _, _, data, _ in kept]))
+        times_ns = np.maximum(np.minimum.accumulate(stamps[::-1])[::-1], 0)
+        return raw, RawMessages(times_ns, tuple(self._data[kept]))
 
     def newest(self, count: int) -> NDArray[np.float64]:
         """Values of the newest samples, [count or fewer, channels], the newest first."""
-        samples = (entry[3] for entry in reversed(self._ring) if entry[3] is not None)
-        values = list(islice(samples, count))
-        return np.array(values).reshape(-1, len(self._config.channels))
+        begin, _ = self._first(len(self._data))
+        samples = begin + np.flatnonzero(self._known[begin : len(self._data)])[::-1][:count]
+        return self._values[samples]
 
     def restart(self) -> None:
         """Forget all but what was refused since the last sample: a new time may begin with it."""
-        refused = takewhile(lambda entry: entry[3] is None, reversed(self._ring))
-        self._fill([*refused][::-1])
+        begin, _ = self._first(len(self._data))
+        samples = np.flatnonzero(self._known[begin : len(self._data)])
+        first = begin + (int(samples[-1]) + 1 if len(samples) else 0)
+        kept = self._data[first:]
+        self._times[: len(kept)] = self._times[first : first + len(kept)].copy()
+        self._fill(kept)
 
     def begin(self, place_ns: int) -> None:
         """Place here what was refused before there was a time."""
-        time_ns = place_ns + self._lag_ns
-        self._fill([(place_ns, time_ns, data, None) for _, _, data, _ in self._ring])
+        self._times[: len(self._data), 0] = place_ns
+        self._times[: len(self._data), 1] = place_ns + self._lag_ns
+        self._known[: len(self._data)] = False
+
+
+@compiled
+def _first_held(times, begin, looked, end, keep_ns, most_bytes):
+    """The oldest message that is held after `end` came; how many had to go for their bytes.
+
+    `begin` was the oldest after `looked` had come; times are [n, 3].
+    """
+    dropped = 0
+    for newest in range(looked, end):
+        while times[begin, 0] < times[newest, 0] - keep_ns:
+            begin += 1
+        while begin <= newest:
+            before = times[begin - 1, 2] if begin else 0
+            if times[newest, 2] - before <= most_bytes:
+                break
+            begin += 1
+            dropped += 1
+    return begin, dropped

@@ -7,31 +7,87 @@ different topics arrive: a live node and a replay give the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.signal.track import Track
+from tao_lora_ros.signal import track
+from tao_lora_ros.signal.compiled import compiled, entry
+from tao_lora_ros.signal.track import NEVER, Track
+
+TIME, STAMP, FLAGS, MESSAGE = range(4)  # in `Rows.times`
+EMPTY, AFTER_GLITCH = 1, 2  # flags
+_MOST_ROWS = 1024  # that are given out in one piece
+
+_GRID = np.dtype(
+    [
+        ("started", np.bool_),
+        ("next_ns", np.int64),  # time of the next row
+        ("until_ns", np.int64),  # rows up to here are complete
+        ("period_ns", np.int64),
+        ("timeout_ns", np.int64),
+    ]
+)
+Times = NDArray[np.int64]
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """All channels at one grid time.
-
-    `values` is float64 [C], NaN where a source has a gap; `empty`: all sources have one.
-    `stamp_ns` is the newest input stamp, as its sender wrote it, that went into the row.
-    `fresh` is float64 [C] too: the samples, or their mean, that went into this row first; NaN where
-    none did. To an interpolated row the sample ahead is fresh, so to the row at that sample it is
-    not.
-    """
+    """All channels at one grid time, see `Rows`."""
 
     time_ns: int
     stamp_ns: int
-    values: NDArray[np.float64]
-    fresh: NDArray[np.float64]
+    values: Values
+    fresh: Values
     empty: bool = False
+
+
+@dataclass(slots=True)  # frozen it would take as long to make as to fill
+class Rows:
+    """Rows of a block of messages, oldest first: all channels at one grid time each.
+
+    Args:
+        times: of each, [n, 4]: the grid time (`TIME`); the newest input stamp, as its sender wrote
+            it, that went into it (`STAMP`); `EMPTY` where all sources have a gap, and what else was
+            noted (`FLAGS`); the message of the block that released it (`MESSAGE`).
+        values: [n, C], NaN where a source has a gap.
+        fresh: [n, C] too: the samples, or their mean, that went into this row first; NaN where none
+            did. To an interpolated row the sample ahead is fresh, so to the row at that sample it
+            is not.
+    """
+
+    times: Times
+    values: Values
+    fresh: Values
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def part(self, begin: int, end: int | None = None) -> Rows:
+        """Some of them."""
+        if not begin and (end is None or end >= len(self.times)):
+            return self
+        return Rows(self.times[begin:end], self.values[begin:end], self.fresh[begin:end])
+
+    def __iter__(self) -> Iterator[Row]:
+        for (time_ns, stamp_ns, flags, _), values, fresh in zip(
+            self.times.tolist(), self.values, self.fresh, strict=True
+        ):
+            yield Row(time_ns, stamp_ns, values, fresh, bool(flags & EMPTY))
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """All of one or more parts."""
+    if len(parts) == 1:
+        return parts[0]
+    return Rows(
+        np.concatenate([part.times for part in parts]),
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.fresh for part in parts]),
+    )
 
 
 class Aligner:
@@ -53,6 +109,7 @@ class Aligner:
 
     Attributes:
         tracks: of each source, with what never reached a row.
+        nothing: no rows.
     """
 
     def __init__(
@@ -63,118 +120,196 @@ class Aligner:
         max_gap_s: float,
         timeout_s: float,
     ) -> None:
-        edges = np.cumsum([0, *widths])
-        self._period_ns = round(1e9 / rate_hz)
-        self._timeout_ns = round(timeout_s * 1e9)
+        lags_ns = [round(lag_s * 1e9) for lag_s in lags_s]
+        self._grid = np.zeros(1, _GRID)
+        self._grid["period_ns"] = round(1e9 / rate_hz)
+        self._grid["timeout_ns"] = timeout_ns = round(timeout_s * 1e9)
         gap_ns = round(max_gap_s * 1e9)
-        self.tracks: Sequence[Track] = [
-            Track(
-                slice(edges[i], edges[i + 1]),
-                round(lags_s[i] * 1e9),
-                self._period_ns,
-                gap_ns,
-                self._timeout_ns,
-            )
-            for i in range(len(widths))
-        ]
-        self._channels = int(edges[-1])
-        self._next_ns: int | None = None
-        self._awaited: dict[int, int] = {}  # sources, and until when
+        self._tracks = track.new_tracks(widths, lags_ns, round(1e9 / rate_hz), gap_ns, timeout_ns)
+        self.tracks = [Track(self._tracks, source) for source in range(len(widths))]
+        channels = sum(widths)
+        self._rows = np.zeros((_MOST_ROWS, 4), np.int64), np.zeros((_MOST_ROWS, 2, channels))
+        self.nothing = Rows(self._rows[0][:0], *np.zeros((2, 0, channels)))
+        self._one = np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros((1, max(widths)))
+        self._own = [self._one[2][0, :width] for width in widths]  # of each source's sample
+        self._advance = entry(_advance, self._tracks, self._grid, *self._one, 0, *self._rows)
+        self.clear()
 
     def clear(self) -> None:
         """Forget all samples; those that wait are counted as never used."""
-        self._next_ns = None
-        self._awaited.clear()
-        for track in self.tracks:
-            track.clear()
+        self._grid["started"] = False
+        self._grid["until_ns"] = NEVER
+        for one in self.tracks:
+            one.clear()
 
     def finish(self) -> None:
         """Count what waits as never used: no more will come."""
-        for track in self.tracks:
-            track.finish()
+        for one in self.tracks:
+            one.finish()
 
     def wait_for(self, source: int, stamp_ns: int) -> None:
         """Wait for a source that seems to be back after a hole, at a stamp that is in doubt."""
-        time_ns = stamp_ns - self.tracks[source].lag_ns
-        newest = max(track.newest_ns for track in self.tracks)
-        self._awaited[source] = max(newest, time_ns) + self._timeout_ns
+        now = self._tracks.now
+        newest = max(int(now["newest_ns"].max()), stamp_ns - int(now["lag_ns"][source]))
+        now["awaited_ns"][source] = newest + self._grid["timeout_ns"][0]
 
     def restart(self, source: int, stamp_ns: int) -> None:
         """Begin a source anew at a stamp: its past says nothing of what comes, the others go on.
 
         It is absent from one row at least, so that nobody takes the step for motion.
         """
-        track = self.tracks[source]
-        newest = max(other.newest_ns for other in self.tracks)
-        time_ns = min(stamp_ns - track.lag_ns, newest)  # the stamp itself may be a stray one
-        begins_ns = -(-time_ns // self._period_ns) * self._period_ns
-        track.begin(max(begins_ns, self._next_ns or begins_ns))
+        now, grid = self._tracks.now, self._grid[0]
+        newest = int(now["newest_ns"].max())
+        time_ns = min(stamp_ns - int(now["lag_ns"][source]), newest)  # the stamp may be a stray one
+        period_ns = int(grid["period_ns"])
+        begins_ns = -(-time_ns // period_ns) * period_ns
+        next_ns = int(grid["next_ns"]) if grid["started"] else begins_ns
+        self.tracks[source].begin(max(begins_ns, next_ns))
 
-    def push(self, source: int, stamp_ns: int, values: NDArray[np.float64]) -> list[Row]:
-        """Add a sample and give out the rows that became complete, oldest first."""
-        track = self.tracks[source]
-        track.push(stamp_ns, values)
-        if self._awaited and self._still_awaited(source):
-            return []
-        if self._next_ns is None:
-            self._next_ns = self._start()
-            if self._next_ns is None:
-                return []
-        elif track.ready_ns < self._next_ns:  # as before: the next row lacks somebody
-            if stamp_ns - track.lag_ns <= self._next_ns - self._period_ns:
-                self._note_late(source, stamp_ns - track.lag_ns)
-            return []
-        rows = []
-        ready_ns = self._ready_until()
-        while self._next_ns <= ready_ns:
-            rows.append(self._row(self._next_ns))
-            self._next_ns += self._period_ns
-        return rows
+    def push(self, source: int, stamp_ns: int, values: Values) -> Rows:
+        """Add a sample, [channels of the source]; see `push_block`."""
+        sources, stamps, one = self._one
+        sources[0], stamps[0], self._own[source][:] = source, stamp_ns, values
+        return self.push_block(sources, stamps, one)
 
-    def _still_awaited(self, source: int) -> bool:
-        self._awaited.pop(source, None)
-        newest = max(track.newest_ns for track in self.tracks)
-        self._awaited = {who: until for who, until in self._awaited.items() if newest <= until}
-        return bool(self._awaited)
+    def push_block(self, sources: Times, stamps_ns: Times, values: Values) -> Rows:
+        """Add samples in the order of their arrival, and give out the rows that became complete.
 
-    def _note_late(self, source: int, time_ns: int) -> None:
-        """A sample's row was given out before it came: is its source behind, and whom?"""
-        newest = [track.newest_ns for track in self.tracks]
-        ahead_ns = max(newest)
-        if newest[source] < ahead_ns - self._timeout_ns:
-            whom = newest.index(ahead_ns)
-            self.tracks[source].note_behind(time_ns, whom, ahead_ns - time_ns)
+        Args:
+            sources: of each, int64 [n].
+            stamps_ns: as sent, int64 [n].
+            values: float64 [n, channels of the widest source].
+        """
+        parts: list[Rows] = []
+        done, times, both = 0, *self._rows
+        while True:
+            done, count = self._advance(
+                self._tracks, self._grid, sources, stamps_ns, values, done, times, both
+            )
+            if count:
+                parts.append(
+                    Rows(times[:count].copy(), both[:count, 0].copy(), both[:count, 1].copy())
+                )
+            elif done < len(sources):
+                self._tracks = track.with_room(self._tracks)
+                for one in self.tracks:
+                    one.use(self._tracks)
+            if count < len(times) and done == len(sources):
+                return joined(parts) if parts else self.nothing
 
-    def _start(self) -> int | None:
-        """The first grid time, once every source spoke or was waited for long enough."""
-        started = [track for track in self.tracks if track.pending]
-        if not started:
-            return None
-        first = min(track.pending[0][0] for track in started)
-        waited = max(track.pending[-1][0] for track in started) - first
-        if len(started) < len(self.tracks) and waited <= self._timeout_ns:
-            return None
-        return -(-first // self._period_ns) * self._period_ns
 
-    def _ready_until(self) -> int:
-        """Oldest of the newest stamps among the sources that are waited for."""
-        newest = [track.ready_ns for track in self.tracks]
-        ahead, behind = max(newest), min(newest)
-        if behind >= ahead - self._timeout_ns:
-            return behind
-        return min([track.ready_ns for track in self.tracks if track.waited_for(ahead)])
+@compiled
+def _advance(tracks, grid, sources, stamps_ns, values, done, times, rows):
+    """Take samples from `done` on; how many were taken by the end, and how many rows came of it.
 
-    def _row(self, time_ns: int) -> Row:
-        values = np.full(self._channels, np.nan)
-        fresh = values  # where every sample falls on a row of its own
-        stamp_ns, empty = 0, True
-        for track in self.tracks:
-            taken = track.take(time_ns)
-            if taken is not None:
-                if taken[1] is not taken[0] and fresh is values:
-                    fresh = values.copy()
-                values[track.columns], fresh[track.columns] = taken
-                empty = False
-            if track.last is not None:
-                stamp_ns = max(stamp_ns, track.last[2])
-        return Row(time_ns, stamp_ns, values, fresh, empty)
+    Stops where there is no room for another row, or another sample.
+    """
+    now, count = grid[0], 0
+    while True:
+        while now.started and now.next_ns <= now.until_ns:
+            if count == len(times):
+                return done, count
+            _row(tracks, now.next_ns, times[count], rows[count])
+            times[count, MESSAGE] = done - 1
+            now.next_ns += now.period_ns
+            count += 1
+        now.until_ns = NEVER
+        if done == len(sources):
+            return done, count
+        source = sources[done]
+        if tracks.now[source].count == tracks.times.shape[1]:
+            return done, count
+        track.push(tracks, source, stamps_ns[done], values[done])
+        _follow(tracks, now, source, stamps_ns[done])
+        done += 1
+
+
+@compiled
+def _follow(tracks, now, source, stamp_ns):
+    """See what a sample, the newest, makes complete."""
+    own = tracks.now[source]
+    if _still_awaited(tracks, own):
+        return
+    if not now.started:
+        if not _start(tracks, now):
+            return
+    elif own.ready_ns < now.next_ns:  # as before: the next row lacks somebody
+        time_ns = stamp_ns - own.lag_ns
+        if time_ns <= now.next_ns - now.period_ns:
+            _note_late(tracks, now, source, time_ns)
+        return
+    now.until_ns = _ready_until(tracks, now.timeout_ns)
+
+
+@compiled
+def _still_awaited(tracks, own):
+    own.awaited_ns = NEVER
+    awaited = False
+    for other in tracks.now:
+        if other.awaited_ns != NEVER:
+            newest = NEVER
+            for one in tracks.now:
+                newest = max(newest, one.newest_ns)
+            if newest > other.awaited_ns:
+                other.awaited_ns = NEVER
+            else:
+                awaited = True
+    return awaited
+
+
+@compiled
+def _note_late(tracks, now, source, time_ns):
+    """A sample's row was given out before it came: is its source behind, and whom?"""
+    whom = 0
+    for s in range(len(tracks.now)):
+        if tracks.now[s].newest_ns > tracks.now[whom].newest_ns:
+            whom = s
+    ahead_ns = tracks.now[whom].newest_ns
+    if tracks.now[source].newest_ns < ahead_ns - now.timeout_ns:
+        track.note_behind(tracks, source, time_ns, whom, ahead_ns - time_ns)
+
+
+@compiled
+def _start(tracks, now):
+    """Find the first grid time, once every source spoke or was waited for long enough."""
+    started, first, newest = 0, np.int64(0), np.int64(0)
+    for s in range(len(tracks.now)):
+        one = tracks.now[s]
+        if one.count:
+            begin = tracks.times[s, one.head, 0]
+            end = tracks.times[s, (one.head + one.count - 1) % tracks.times.shape[1], 0]
+            first = min(first, begin) if started else begin
+            newest = max(newest, end) if started else end
+            started += 1
+    if not started or (started < len(tracks.now) and newest - first <= now.timeout_ns):
+        return False
+    now.next_ns = -(-first // now.period_ns) * now.period_ns
+    now.started = True
+    return True
+
+
+@compiled
+def _ready_until(tracks, timeout_ns):
+    """Oldest of the newest stamps among the sources that are waited for."""
+    ahead = behind = tracks.now[0].ready_ns
+    for one in tracks.now:
+        ahead, behind = max(ahead, one.ready_ns), min(behind, one.ready_ns)
+    if behind != NEVER and behind >= ahead - timeout_ns:
+        return behind
+    until = ahead
+    for s in range(len(tracks.now)):
+        if track.waited_for(tracks, s, ahead):
+            until = min(until, tracks.now[s].ready_ns)
+    return until
+
+
+@compiled
+def _row(tracks, time_ns, times, rows):
+    rows[:] = np.nan
+    stamp_ns, empty = np.int64(0), True
+    for s in range(len(tracks.now)):
+        empty &= not track.take(tracks, s, time_ns, rows[0], rows[1])
+        one = tracks.now[s]
+        if one.passed:
+            stamp_ns = max(stamp_ns, one.last_stamp_ns)
+    times[TIME], times[STAMP], times[FLAGS] = time_ns, stamp_ns, EMPTY if empty else 0

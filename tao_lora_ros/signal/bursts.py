@@ -7,10 +7,13 @@ driver that stamps on arrival gives eight samples of a 500 Hz sensor nearly one 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tao_lora_ros.signal.cdr import Sample
+from tao_lora_ros.signal.compiled import compiled
 from tao_lora_ros.signal.order import Outcomes
 
 LOOK = 64  # samples from look to look
@@ -33,18 +36,28 @@ class Bursts(NamedTuple):
     period_ns: int
 
 
-def look(stamps: Sequence[int]) -> Bursts:
-    """How these stamps (ns, in order of arrival, more than `_HOLES` + 1) come."""
-    steps = [after - before for before, after in pairwise(stamps)]
-    usual = sorted(steps)[:-_HOLES]
-    tiny_ns = round(_TINY * sum(usual) / len(usual))
-    first = [i for i, step in enumerate(steps, start=1) if step > tiny_ns]  # of each burst
+@compiled
+def _look(stamps):
+    """How these stamps (ns, in order of arrival, more than `_HOLES` + 1) come, as `Bursts`."""
+    steps = stamps[1:] - stamps[:-1]
+    usual = np.sort(steps)[:-_HOLES]
+    tiny_ns = np.int64(np.rint(_TINY * usual.sum() / len(usual)))
+    first = np.flatnonzero(steps > tiny_ns) + 1  # of each burst
     if len(first) < 2:
-        return Bursts(0.0, tiny_ns, 0, 0)
-    apart = sorted([stamps[after] - stamps[before] for before, after in pairwise(first)])
+        return 0.0, tiny_ns, np.int64(0), np.int64(0)
+    apart = np.sort(stamps[first[1:]] - stamps[first[:-1]])
     apart_ns = apart[len(apart) // 2]
     size = (first[-1] - first[0]) / len(apart)
-    return Bursts(size, tiny_ns, apart_ns, round(apart_ns / size))
+    return size, tiny_ns, apart_ns, np.int64(np.rint(apart_ns / size))
+
+
+@compiled
+def _calm(stamps, begin, until_look):
+    """How many stamps from `begin` on come before a look at them sees bursts."""
+    for end in range(begin + until_look, len(stamps) + 1, LOOK):
+        if end >= LOOK and _look(stamps[end - LOOK : end])[0] > _BEGIN:
+            return end - 1 - begin
+    return len(stamps) - begin
 
 
 class Spreader:
@@ -59,6 +72,7 @@ class Spreader:
     def __init__(self, recent: Sequence[int]) -> None:
         self._recent = recent
         self.clear()
+        _look(np.zeros(LOOK, np.int64))  # compiles, if nobody did before
 
     def clear(self) -> None:
         """Forget the past."""
@@ -91,14 +105,24 @@ class Spreader:
         """See, once in `LOOK` samples, whether there are bursts; whether that is new."""
         if len(self._recent) < LOOK:
             return False
-        stamps, before = list(self._recent), self.bursts
-        if before is None:  # to see them few will do; to measure them, all
-            stamps = stamps[-LOOK:]
-        found = look(stamps)
+        before = self.bursts
+        # To see them few will do; to measure them, all.
+        stamps = np.array(self._recent, np.int64)[-LOOK if before is None else 0 :]
+        found = Bursts(*_look(stamps))
         if before is None:
             self._sent_ns = self._given_ns = self._recent[-1]
         self.bursts = found if found.size > (_END if before else _BEGIN) else None
         return before is None and self.bursts is not None
+
+    def calm(self, stamps: NDArray[np.int64], until_look: int) -> int:
+        """How many of the stamps that come next can be taken without a change.
+
+        Args:
+            stamps: ns, int64 [n].
+            until_look: from here to the one that the next look takes place at, 1 to `LOOK`.
+        """
+        before = np.array(self._recent, np.int64)[-LOOK:]
+        return int(_calm(np.concatenate((before, stamps)), len(before), until_look))
 
     def _locked(self, bursts: Bursts, stamp_ns: int) -> int:
         error_ns = 0

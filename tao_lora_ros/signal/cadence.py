@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+import numpy as np
+
+from tao_lora_ros.signal.compiled import compiled
 
 # Of a source's own periods: a hole that is no longer is its usual pace, with a sample missing.
 USUAL_PERIODS = 2.5
@@ -13,16 +14,20 @@ SLOWEST_NS = 500_000_000
 PACE, LEAST_PACE = 9, 4
 
 
-def period_ns(stamps: Sequence[int]) -> int:
-    """Median step between stamps (ns); 0 for fewer than two."""
-    steps = sorted([after - before for before, after in pairwise(stamps)])
-    return steps[len(steps) // 2] if steps else 0
+@compiled
+def period_ns(stamps):
+    """Median step between stamps (ns), int64 [n]; 0 for fewer than two."""
+    steps = np.sort(stamps[1:] - stamps[:-1])
+    return steps[len(steps) // 2] if len(steps) else 0
 
 
-def usual_hole_ns(stamps: Sequence[int], least_ns: int) -> int:
+@compiled
+def usual_hole_ns(stamps, least_ns):
     """Longest hole in a source with these stamps (ns) that is its usual pace; `least_ns` at least.
 
     A source that is slower than `SLOWEST_NS` gets no more than the least.
     """
     period = period_ns(stamps)
-    return max(least_ns, round(USUAL_PERIODS * period)) if period <= SLOWEST_NS else least_ns
+    if period > SLOWEST_NS:
+        return least_ns
+    return max(least_ns, np.int64(np.rint(USUAL_PERIODS * period)))

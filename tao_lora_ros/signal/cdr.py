@@ -48,6 +48,22 @@ class Sample(NamedTuple):
     magnitude: float
 
 
+class Form(NamedTuple):
+    """Where the values of a message are, and what others have to share that are read alike.
+
+    Words are the 8 bytes each from byte 4 on, in little-endian order; the first is the stamp.
+
+    Args:
+        length: of the message in bytes.
+        words: those that have to be equal: place, mask and value, uint64 [n, 3].
+        columns: words that hold the values, -1 for what is not reported, int64 [channels].
+    """
+
+    length: int
+    words: NDArray[np.uint64]
+    columns: NDArray[np.int64]
+
+
 class Layout:
     """How the bytes of one byte order are read."""
 
@@ -154,6 +170,39 @@ def decode_bare_wrench(data: bytes, received_ns: int) -> Sample:
     if not 0 <= received_ns < LAST_STAMP_NS:  # a bag may hold any
         raise DecodeError(f"stamp {received_ns} ns is out of range")
     return Sample(received_ns, "", np.array(doubles), sum(map(abs, doubles)))
+
+
+# Words from the first double on: of each value, and of what is -1 where it is not reported.
+_PLACES = {
+    IMU: ((25, 26, 27, 13, 14, 15), (28, 28, 28, 16, 16, 16)),
+    WRENCH: ((0, 1, 2, 3, 4, 5), ()),
+    FORCE: ((0, 1, 2, -1, -1, -1), ()),
+}
+
+
+def form_of(msgtype: str, data: bytes, part: slice) -> Form | None:
+    """The form of a message of which a part of the channels is read; None: one has to look.
+
+    Raises:
+        DecodeError: the bytes are not such a message.
+    """
+    if msgtype not in _PLACES or data[:2] != b"\0\1":
+        return None
+    places, flags = _PLACES[msgtype]
+    *_, end = read_header(data)
+    words = np.zeros(-(-(len(data) - _STAMP_AT) // 8), "<u8")
+    words.view(np.uint8)[: len(data) - _STAMP_AT] = np.frombuffer(data, np.uint8)[_STAMP_AT:]
+    fixed = np.zeros_like(words)
+    fixed.view(np.uint8)[_STRING_AT - _STAMP_AT : end - _STAMP_AT] = 0xFF
+    first = (end + (_STAMP_AT - end) % 8 - _STAMP_AT) // 8
+    columns = np.array([first + place if place >= 0 else -1 for place in places])
+    for column, flag in zip(range(len(places)), flags, strict=False):
+        fixed[first + flag] = np.iinfo(np.uint64).max
+        if words.view("<f8")[first + flag] == -1.0:
+            columns[column] = -1
+    at = np.flatnonzero(fixed)
+    checks = np.array([at, fixed[at], words[at] & fixed[at]], np.uint64).T
+    return Form(len(data), checks, columns[part])
 
 
 DECODERS: dict[str, Callable[[bytes], Sample]] = {

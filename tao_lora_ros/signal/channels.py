@@ -15,8 +15,10 @@ from tao_lora_ros.signal.cdr import (
     IMU,
     JOINT_STATE,
     WRENCH,
+    Form,
     Sample,
     decode_imu,
+    form_of,
 )
 from tao_lora_ros.signal.efforts import EffortDecoder
 
@@ -64,6 +66,14 @@ class SourceConfig:
         if self.part != "both":
             return partial(_decode_part, IMU_PARTS[self.part])
         return DECODERS.get(self.msgtype)
+
+    def form_of(self, data: bytes) -> Form | None:
+        """The form of one of its messages, by which others can be decoded; see `cdr.form_of`.
+
+        Raises:
+            DecodeError: the bytes are not such a message.
+        """
+        return form_of(self.msgtype, data, IMU_PARTS[self.part])
 
     @property
     def bare(self) -> bool:

@@ -11,7 +11,10 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # What numba compiles, with the constants that it uses.
-COMPILED = ("signal", "detection", "contact", "runtime", "engine/scores.py")
+COMPILED = (
+    *("signal", "detection", "contact", "runtime"),
+    *("preservation/preroll_buffer.py", "engine/following.py", "engine/scores.py"),
+)
 # What makes rows of bags.
 ROWS = ("messages", "signal", "detection", "contact", "engine", "bags")
 # What makes events of bags.

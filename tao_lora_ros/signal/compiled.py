@@ -42,6 +42,16 @@ def compiled(function: Function | None = None, **options: Any) -> Any:
         config.CACHE_DIR = before
 
 
+def entry(function: Any, *arguments: Any) -> Callable[..., Any]:
+    """A compiled function as it is called with arguments of these types, and with no others.
+
+    Numba looks at the type of every array at each call, which takes longer than a short loop over
+    them. This looks at none: other types, or arrays that are not in one piece, are misread.
+    """
+    found: Callable[..., Any] = function.compile(tuple(map(numba.typeof, arguments)))
+    return found
+
+
 @contextmanager
 def announced(say: Callable[[str], None]) -> Iterator[None]:
     """Within, `say` is called once where something has to be compiled: nobody waits unsaid."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.signal.compiled import compiled
 
 NEWEST = 16  # stamps that a lattice is measured on
+DEJITTER = 3 + NEWEST  # numbers that are remembered
 _FEWEST = 4
 _MOST_A_ROW = 8  # samples of a source so fast that one more or less in a row hardly matters
 # Of the spacing: the standard deviation about the lattice up to which there is one (evenly spread
@@ -25,7 +26,7 @@ Times = NDArray[np.int64]
 
 def new_dejitter(grid_ns: int) -> Times:
     """What `dejittered` remembers of one source: period of the grid, count, newest, stamps."""
-    state = np.zeros(3 + NEWEST, np.int64)
+    state = np.zeros(DEJITTER, np.int64)
     state[0] = grid_ns
     forget(state)
     return state

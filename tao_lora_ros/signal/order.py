@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+import numpy as np
+
 from tao_lora_ros.signal.cadence import PACE, SLOWEST_NS, usual_hole_ns
 from tao_lora_ros.signal.cdr import Sample
 
@@ -94,16 +96,20 @@ class StampOrder:
         return ()
 
     def _go_on(self, sample: Sample, data: bytes) -> Outcomes:
-        self.newest_ns = sample.stamp_ns
-        self._newest_data = data
-        self._jumped_to_ns = None
-        self._twins = 0
-        self.recent.append(sample.stamp_ns)
+        self.advance([sample.stamp_ns], data)
         return ((data, sample),)
 
+    def advance(self, stamps_ns: list[int], newest_data: bytes) -> None:
+        """Take samples that each follow the one before, as far as `STRAY_NS` at most."""
+        self.newest_ns = stamps_ns[-1]
+        self._newest_data = newest_data
+        self._jumped_to_ns = None
+        self._twins = 0
+        self.recent.extend(stamps_ns)
+
     def _usual_ns(self) -> int:
-        stamps = list(self.recent)[-PACE:]
-        return usual_hole_ns(stamps, STRAY_NS) if len(stamps) >= _FEWEST else SLOWEST_NS
+        stamps = np.array(list(self.recent)[-PACE:], np.int64)
+        return int(usual_hole_ns(stamps, STRAY_NS)) if len(stamps) >= _FEWEST else SLOWEST_NS
 
     def _beside_held(self, held: Sample, sample: Sample, data: bytes) -> Outcomes:
         """What a sample that is ahead too says of the one that is held."""

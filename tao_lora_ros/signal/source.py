@@ -7,12 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isnan
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tao_lora_ros.messages.texts import shown
+from tao_lora_ros.signal.block import Expected
 from tao_lora_ros.signal.bursts import LOOK, Spreader
 from tao_lora_ros.signal.cdr import (
     JOINT_STATE,
     LAST_STAMP_NS,
     DecodeError,
+    Form,
     Sample,
     decode_bare_wrench,
 )
@@ -119,6 +124,35 @@ class Source:
             DecodeError: it is not a message of this source's type.
         """
         return decode_bare_wrench(data, received_ns) if self._decode is None else self._decode(data)
+
+    def form_of(self, data: bytes) -> Form | None:
+        """The form of a message by which the next can be decoded; None: one has to look at each."""
+        if self.now_ns is not None:
+            return None
+        try:
+            sample, form = self.decode(data), self.config.form_of(data)
+        except DecodeError:
+            return None
+        return form if sample.frame_id == self.frame_id else None
+
+    def expected(self, form: Form, most: int) -> Expected | None:
+        """What its next messages are alike to; None: each is to be decided."""
+        order = self._order
+        decides = order.held or self._new_frame is not None or self._spreader.bursts
+        if decides or order.newest_ns is None:
+            return None
+        return Expected(form, order.newest_ns, self._lag_ns, self._harmless, most)
+
+    def calm(self, stamps_ns: NDArray[np.int64]) -> int:
+        """How many of the samples that come next, as expected, are not in bursts."""
+        if not self._bursts:
+            return len(stamps_ns)
+        return self._spreader.calm(stamps_ns, LOOK - self._messages % LOOK)
+
+    def take(self, stamps_ns: NDArray[np.int64], newest_data: bytes) -> None:
+        """Take samples that are as expected and calm, the newest of this message."""
+        self._order.advance(stamps_ns.tolist(), newest_data)
+        self._messages += len(stamps_ns)
 
     def accept(self, data: bytes, received_ns: int = 0) -> Outcomes:
         """Take one message, and give out those whose fate is known now, oldest first.

@@ -5,51 +5,71 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+_SPARE = 1024  # rows that are added before the window moves back to the beginning
+
 
 class SlidingWindow:
     """The newest `length` rows of `channels` values.
 
-    Every row is written twice, `length` rows apart, so that the window is a plain slice and never
-    has to be put together.
+    Rows are written one after the other into a longer array, so that every window is a plain slice
+    and never has to be put together; once the array is full the newest go to its beginning.
 
     >>> window = SlidingWindow(length=3, channels=1)
-    >>> for time_ns, value in ((10, 1.0), (20, 2.0), (30, 3.0), (40, 4.0)):
-    ...     window.push(time_ns, np.array([value]))
+    >>> window.extend(np.array([10, 20, 30, 40]), np.array([[1.0], [2.0], [3.0], [4.0]]))
     >>> window.full, window.times_ns.tolist(), window.values.ravel().tolist()
     (True, [20, 30, 40], [2.0, 3.0, 4.0])
+    >>> window.ago(1)[1].ravel().tolist()  # as it was one row ago
+    [1.0, 2.0, 3.0]
     """
 
     def __init__(self, length: int, channels: int) -> None:
         self._length = length
-        self._rows = np.full((2 * length, channels), np.nan)
-        self._times_ns = np.zeros(2 * length, dtype=np.int64)
-        self._count = 0
+        self._rows = np.full((length + _SPARE, channels), np.nan)
+        self._times_ns = np.zeros(length + _SPARE, dtype=np.int64)
+        self._end = length
+        self.count = 0  # rows that have come
 
-    def push(self, time_ns: int, values: NDArray[np.float64]) -> None:
-        """Add one row, float64 [C]."""
-        at = self._count % self._length
-        self._rows[at] = self._rows[at + self._length] = values
-        self._times_ns[at] = self._times_ns[at + self._length] = time_ns
-        self._count += 1
+    def extend(self, times_ns: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        """Add rows, float64 [n, C]."""
+        count = len(values)
+        if self._end + count > len(self._rows):
+            self._move(count)
+        new = slice(self._end, self._end + count)
+        self._rows[new], self._times_ns[new] = values, times_ns
+        self._end += count
+        self.count += count
+
+    def _move(self, count: int) -> None:
+        """Have place for so many more behind the newest window."""
+        kept = slice(self._end - self._length, self._end)
+        rows, times_ns = self._rows[kept].copy(), self._times_ns[kept].copy()
+        if (needed := self._length + count) > len(self._rows):
+            self._rows = np.full((needed, rows.shape[1]), np.nan)
+            self._times_ns = np.zeros(needed, dtype=np.int64)
+        self._rows[: self._length], self._times_ns[: self._length] = rows, times_ns
+        self._end = self._length
 
     @property
     def full(self) -> bool:
         """Whether `length` rows have come."""
-        return self._count >= self._length
+        return self.count >= self._length
+
+    def ago(self, rows: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Times and values as they were so many rows ago, of those that were added together."""
+        part = slice(self._end - rows - self._length, self._end - rows)
+        return self._times_ns[part], self._rows[part]
 
     @property
     def values(self) -> NDArray[np.float64]:
-        """The window, float64 [T, C], oldest row first; a view that the next push changes."""
-        at = self._count % self._length
-        return self._rows[at : at + self._length]
+        """The window, float64 [T, C], oldest row first; a view that later rows change."""
+        return self.ago(0)[1]
 
     @property
     def times_ns(self) -> NDArray[np.int64]:
         """Grid times of the window's rows, int64 [T]; a view likewise."""
-        at = self._count % self._length
-        return self._times_ns[at : at + self._length]
+        return self.ago(0)[0]
 
     def clear(self) -> None:
         """Forget all rows."""
         self._rows.fill(np.nan)
-        self._count = 0
+        self._end, self.count = self._length, 0

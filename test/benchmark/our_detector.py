@@ -15,7 +15,7 @@ from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
-from tao_lora_ros.signal.align import Row
+from tao_lora_ros.signal.align import TIME, Rows
 
 
 class TaoLora:
@@ -58,11 +58,13 @@ class TaoLora:
     def detect_row_by_row(self, scene: Scene) -> int:
         """Onsets, found as a live pipeline finds them: every row alone, when it comes."""
         glitches, detector = self._glitch_filter(), self._detector()
-        times_ns = np.round(scene.times_s * 1e9).astype(np.int64).tolist()
+        times = np.zeros((len(scene.rows), 4), np.int64)
+        times[:, TIME] = np.round(scene.times_s * 1e9)
+        rows = Rows(times, scene.rows, scene.fresh)
         return sum(
             detector.push(settled.time_ns, settled.values).change is Change.ONSET
-            for time_ns, values, fresh in zip(times_ns, scene.rows, scene.fresh, strict=True)
-            for settled in glitches.push(Row(time_ns, time_ns, values, fresh))
+            for i in range(len(rows))
+            for settled in glitches.push(rows.part(i, i + 1))
         )
 
     def _glitch_filter(self) -> GlitchFilter:

@@ -131,8 +131,9 @@ def test_missing_channels_leave_a_prior_that_is_positive_definite() -> None:
 def test_the_newest_rows_are_kept_in_order(counts: list[int]) -> None:
     kept = SteadyRows(50 / KEPT_S, 2)  # fifty rows
     pushed = [np.array([i, -i], float) for i in range(sum(counts))]
-    for row in pushed:
-        kept.push(row)
+    for count in counts:  # added together
+        begin = int(kept.values[-1, 0]) + 1 if len(kept.values) else 0
+        kept.extend(np.array(pushed[begin : begin + count]).reshape(-1, 2))
     np.testing.assert_array_equal(kept.values, np.array(pushed[-50:]).reshape(-1, 2))
     kept.clear()
     assert len(kept.values) == 0
