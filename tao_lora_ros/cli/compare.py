@@ -76,6 +76,7 @@ def _as_json(found: Comparison) -> dict[str, Any]:
     return {
         "bags": found.bags,
         "same": found.same,
+        "copies": found.copies,
         "differences": [difference.row for difference in found.differences],
         "failing": [{name: row[name] for name in ("bag", "error")} for row in found.failing],
         "only_old": found.only_old,
@@ -91,6 +92,8 @@ def _lines(found: Comparison) -> Iterator[str]:
     for where, names in (("OLD", found.only_old), ("NEW", found.only_new)):
         if names:
             yield f"{len(names)} bags are in {where} alone, such as {names[0]}"
+    if found.copies:
+        yield f"{found.copies} bags are copies of others in their table, and were left out"
     counts = ", ".join(f"{found.count(what)} {what}" for what in ("gained", "lost", "changed"))
     yield f"{found.bags} bags in both: {found.same} events the same, {counts}"
 

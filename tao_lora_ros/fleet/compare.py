@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -47,6 +48,7 @@ class Comparison:
         bags: in both, and replayed in both.
         same: events that are.
         differences: in the order of bags and onsets.
+        copies: bags whose content another one of their table has, which are not looked at.
         failing: bags that were replayed in one of both alone; of the other, with its error.
         only_old: bags whose content is in the old table alone.
         only_new: and in the new one.
@@ -54,6 +56,7 @@ class Comparison:
 
     bags: int
     same: int
+    copies: int
     differences: list[Difference]
     failing: list[Row]
     only_old: list[str]
@@ -70,7 +73,8 @@ def compare(old: Path, new: Path) -> Comparison:
     Raises:
         FleetError: one of them is no table, or of another version of the schema.
     """
-    before, after = _bags(old), _bags(new)
+    rows = [[row for row in read_rows(t, "bags") if row["bag_sha256"]] for t in (old, new)]
+    before, after = map(_by_content, rows)
     pairs = {content: (row, after[content]) for content, row in before.items() if content in after}
     good = {c: pair for c, pair in pairs.items() if not (pair[0]["error"] or pair[1]["error"])}
     was, now = _events(old, before), _events(new, after)
@@ -83,6 +87,7 @@ def compare(old: Path, new: Path) -> Comparison:
     return Comparison(
         bags=len(good),
         same=same,
+        copies=sum(map(len, rows)) - len(before) - len(after),
         differences=found,
         failing=[row for pair in pairs.values() for row in _failing(*pair)],
         only_old=[row["bag"] for content, row in before.items() if content not in after],
@@ -96,10 +101,9 @@ def _failing(old: Row, new: Row) -> list[Row]:
     return failed if len(failed) == 1 else []
 
 
-def _bags(table: Path) -> dict[str, Row]:
+def _by_content(bags: list[Row]) -> dict[str, Row]:
     """The first bag of each content."""
-    rows = sorted(read_rows(table, "bags"), key=lambda row: row["bag"], reverse=True)
-    return {row["bag_sha256"]: row for row in rows if row["bag_sha256"]}
+    return {row["bag_sha256"]: row for row in sorted(bags, key=itemgetter("bag"), reverse=True)}
 
 
 def _events(table: Path, bags: dict[str, Row]) -> defaultdict[str, list[Row]]:

@@ -25,7 +25,7 @@ class Bag:
     """A bag to be replayed.
 
     Args:
-        name: path or URL as it was found.
+        name: absolute path or URL.
         robot: which robot it is of.
         size: bytes of its files.
         stamp: of its files: names, sizes and times; another one where a file was written anew.
@@ -120,7 +120,9 @@ def _files_at(url: str) -> tuple[Any, str]:
     return files, path
 
 
-def _bag(name: str, robot: str) -> Bag:
+def _bag(place: str, robot: str) -> Bag:
+    # One bag has one name, wherever the command runs.
+    name = place if "://" in place else os.path.abspath(place)
     listed = _listed(name)
     stamp = hashlib.sha256(json.dumps(listed, default=str).encode()).hexdigest()
     return Bag(name, _robot(name, robot), sum(size for _, size, _ in listed), stamp)
@@ -128,8 +130,7 @@ def _bag(name: str, robot: str) -> Bag:
 
 def _robot(name: str, expression: str) -> str:
     if not expression:
-        path = name if "://" in name else os.path.abspath(name)
-        return PurePosixPath(path).parent.name or "-"
+        return PurePosixPath(name).parent.name or "-"
     found = re.search(expression, name)
     if not found or not found.groups() or not found[1]:
         raise FleetError(f"{name}: its name has no group 1 of /{expression}/")

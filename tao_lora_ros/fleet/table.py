@@ -95,7 +95,8 @@ class Table:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno == errno.EWOULDBLOCK:
-                raise FleetError(f"{folder}: another run is writing there") from None
+                remedy = "wait for it, or take another folder"
+                raise FleetError(f"{folder}: another run is writing there; {remedy}") from None
             raise FleetError(f"{error.filename or folder}: {error.strerror}") from None
         self.receipts = {receipt.row["bag"]: receipt for receipt in self._read()}
 

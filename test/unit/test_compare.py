@@ -80,7 +80,10 @@ def test_bags_of_one_table_and_bags_that_fail_are_told(tables: Path, tmp_path: P
     refusing = replace(HOW, part_s=(1.2, 9.0))  # `c` is over by then
     for name, how in (("t", HOW), ("u", refusing)):
         replay_all(find_bags([str(bags)]), how, tmp_path / name, Here.opened)
+    shutil.copytree(bags / "a", bags / "copy")
+    replay_all(find_bags([str(bags)]), HOW, tmp_path / "t", Here.opened)
     found = compare(tables / "old", tmp_path / "t")
+    assert found.copies == 1
     assert [Path(name).name for name in found.only_old] == ["b"]
     assert [Path(name).name for name in found.only_new] == ["c"]
     assert not found.differences

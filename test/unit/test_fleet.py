@@ -263,6 +263,15 @@ def names(found: list[Any], folder: Path) -> list[str]:
     return [os.path.relpath(bag.name, folder) for bag in found]
 
 
+def test_a_bag_has_one_name_wherever_the_command_runs(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(made)
+    assert find_bags(["left"]) == find_bags([str(made / "left")])
+    monkeypatch.chdir(made / "left")
+    assert find_bags(["."], r"/(left)/") == find_bags([str(made / "left")], r"/(left)/")
+
+
 def test_bags_are_found_by_folder_pattern_list_and_url(made: Path, tmp_path: Path) -> None:
     every = ["left/monday", "left/tuesday.bag", "right arm/cut.mcap", "right arm/monday"]
     assert names(find_bags([str(made)]), made) == every
