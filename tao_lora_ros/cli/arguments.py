@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, _ActionsContainer
 from collections.abc import Callable
 from math import inf
 
@@ -86,7 +86,7 @@ def expression(text: str) -> str:
     return text
 
 
-def add_topic_argument(parser: ArgumentParser) -> None:
+def add_topic_argument(parser: _ActionsContainer) -> None:
     """`--topic SOURCE=TOPIC`, as often as there are sources whose topic is not obvious."""
     parser.add_argument(
         "--topic",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace, _ActionsContainer
 from dataclasses import replace
 from typing import Any
 
@@ -91,11 +91,12 @@ def _save(options: Namespace, artifact: Artifact, step: str) -> int:
     return status_of(options)
 
 
-def add_settle_steps(parser: ArgumentParser) -> None:
+def add_settle_steps(parser: _ActionsContainer) -> None:
     """`--settle-steps`."""
     parser.add_argument(
         "--settle-steps",
         type=whole(0, MOST_STEPS),
         default=TrainingConfig.settle_steps,
+        metavar="N",
         help="steps of tuning the quantised model",
     )

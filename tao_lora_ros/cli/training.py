@@ -40,6 +40,9 @@ from tao_lora_ros.training.training_config import SIZES, TrainingConfig
 from tao_lora_ros.training.window_sizes import LEAST, MOST, STEP, nearest
 
 _STEPS = whole(1, MOST_STEPS)
+_DESCRIPTION = """Fit a model on bags, quantise it, and set its thresholds on steady ones. Labels
+come from BAG.labels.csv (start_s,end_s,label), --name-label or --label-topic; without any the
+model forecasts. Such as: tao-lora train bags --steady steady_bags --out my_model"""
 
 
 def _window(text: str) -> int | None:
@@ -66,11 +69,13 @@ def _add_train(subparsers: Any) -> None:
     parser = subparsers.add_parser("train")
     parser.set_defaults(run=_train)
     add_data_arguments(parser, rate_hz=500.0, bags="*")
+    parser.description = _DESCRIPTION
     parser.add_argument(
         "--steady",
         type=Path,
         nargs="+",
         default=[],
+        metavar="BAG",
         help="steady bags, or folders, for the thresholds; without any the model classifies alone",
     )
     parser.add_argument(
@@ -85,51 +90,59 @@ def _add_train(subparsers: Any) -> None:
     add_json(parser)
     add_force(parser)
     parser.add_argument("--model-id", help="name of the model (default: the folder's)")
-    parser.add_argument("--size", choices=SIZES, default="base", help="of the model")
-    parser.add_argument(
+    fitted = parser.add_argument_group("model and fit")
+    fitted.add_argument("--size", choices=SIZES, default="base", help="of the model")
+    fitted.add_argument(
         "--window",
         type=_window,
         default=TrainingConfig.window,
         metavar="ROWS",
-        help="rows of a window, a multiple of 4; auto: what suits the shortest recordings",
+        help="rows of a window, a multiple of 4; auto: by the usual recording of each label",
     )
-    parser.add_argument(
+    fitted.add_argument(
         "--horizon",
         type=whole(1, MOST),
         default=TrainingConfig.horizon,
+        metavar="ROWS",
         help="rows that are forecast; with --window auto at most",
     )
-    parser.add_argument("--steps", type=_STEPS, default=FitConfig.steps, help="training steps")
-    windows = whole(1, MOST_BATCH)
-    parser.add_argument("--batch", type=windows, default=FitConfig.batch, help="windows of a step")
-    parser.add_argument("--seed", type=whole(0, MOST_SEED), default=0, help="of all draws")
-    add_settle_steps(parser)
-    parser.add_argument(
+    for name, least, most, default, what in (
+        ("--steps", 1, MOST_STEPS, FitConfig.steps, "training steps"),
+        ("--batch", 1, MOST_BATCH, FitConfig.batch, "windows of a step"),
+        ("--seed", 0, MOST_SEED, FitConfig.seed, "of all draws"),
+    ):
+        fitted.add_argument(name, type=whole(least, most), default=default, metavar="N", help=what)
+    add_settle_steps(fitted)
+    fitted.add_argument(
         "--adapt-steps",
         type=whole(0, MOST_STEPS),
         default=TrainingConfig.adapt_steps,
+        metavar="N",
         help="steps of tuning the low-rank branches",
     )
-    parser.add_argument(
-        "--alarms-per-hour", type=per_hour, default=1.0, help="target of the router"
+    fitted.add_argument(
+        "--alarms-per-hour", type=per_hour, default=1.0, metavar="N", help="target of the router"
     )
     _scores_arguments(parser)
 
 
 def _scores_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument(
+    scores = parser.add_argument_group("scores")
+    scores.add_argument(
         "--folds",
         type=whole(0, 1000),
         default=TrainingConfig.folds,
+        metavar="N",
         help="parts of the runs, each held out once for the scores; 0: no scores",
     )
-    parser.add_argument(
+    scores.add_argument(
         "--fold-steps",
         type=_STEPS,
         default=TrainingConfig.fold_steps,
+        metavar="N",
         help="training steps of each of them, at most",
     )
-    parser.add_argument(
+    scores.add_argument(
         "--group",
         type=expression,
         default=TrainingConfig.group,
@@ -137,7 +150,7 @@ def _scores_arguments(parser: ArgumentParser) -> None:
         help="bags with the same first group of this expression in their paths are held out "
         "together, such as those of a robot or a day (default: those recorded one after another)",
     )
-    parser.add_argument(
+    scores.add_argument(
         "--hold-out", action="store_true", help="train without one of the folds, and score on it"
     )
 

@@ -37,27 +37,32 @@ def add_data_arguments(
 ) -> None:
     """Which bags, how they are labelled and read; with a default `rate_hz` also on which grid."""
     parser.add_argument("bags", type=Path, nargs=bags, help="bags, or folders of bags")
-    add_topic_argument(parser)
     add_pool_arguments(parser)
-    parser.add_argument(
+    data = parser.add_argument_group("how bags are read and labelled")
+    add_topic_argument(data)
+    data.add_argument(
         "--name-label",
         type=expression,
         default="",
         metavar="REGEX",
         help="a bag's label is this expression's first group in its name",
     )
-    parser.add_argument(
-        "--label-topic", default="", help="a topic of strings, each the label from there on"
+    data.add_argument(
+        "--label-topic",
+        default="",
+        metavar="TOPIC",
+        help="a topic of strings, each the label from there on",
     )
-    parser.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
-    parser.add_argument(
-        "--cache", type=Path, default=default_cache(), help="folder for aligned rows"
+    data.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
+    data.add_argument(
+        "--cache", type=Path, default=default_cache(), metavar="DIR", help="for aligned rows"
     )
     if rate_hz is not None:
-        parser.add_argument(
+        data.add_argument(
             "--rate-hz",
             type=or_auto(number(least=1.0, most=MOST_RATE_HZ)),
             default=rate_hz,
+            metavar="HZ",
             help="grid rate; auto: that of the fastest source, by the stamps of all bags",
         )
 

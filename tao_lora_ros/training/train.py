@@ -22,7 +22,7 @@ from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.report.loss_plot import plot_losses
 from tao_lora_ros.report.score_tables import write_scores
 from tao_lora_ros.training import inventory
-from tao_lora_ros.training.dataset import label_names, windows_of
+from tao_lora_ros.training.dataset import WindowSet, label_names, windows_of
 from tao_lora_ros.training.distributed import Workers
 from tao_lora_ros.training.event_names import EventNameError
 from tao_lora_ros.training.fit import fit
@@ -97,13 +97,17 @@ def train(
     bags = how.pool.good(bags)
     labels = label_names(runs)
     if not (labels or steady_runs):
-        raise BagError(f"{bags[0]}: no label, and no steady recording: nothing to find or to name")
+        raise BagError(
+            f"{bags[0]}: no label, and no steady recording: label the bags (BAG.labels.csv, "
+            "--name-label, --label-topic), or give --steady ones"
+        )
     sizes = config.sizes(runs, len(how.channels), len(labels))
     parted = parted_runs(bags, runs, sizes, config)
     kept = Fold(list(enumerate(runs)), [])
     if config.hold_out and parted.folds:
         kept = parted.folds[-1]
     training = windows_of(runs_in(kept.training), labels, sizes)
+    made = _calibrated(steady_runs, training, how, config)
     data = TrainingData(
         how.channels,
         labels,
@@ -113,7 +117,6 @@ def train(
         steady=windows_of(steady_runs, labels, sizes) if steady_runs else training,
         seed=config.fit.seed,
     )
-    made = _calibrated(steady_runs, data, how, config)
     if workers.first:
         for line in inventory.lines(runs, labels, sizes):
             print(line, file=sys.stderr)
@@ -171,7 +174,7 @@ def train(
 
 
 def _calibrated(
-    steady: Sequence[Run], data: TrainingData, how: Reading, config: TrainingConfig
+    steady: Sequence[Run], training: WindowSet, how: Reading, config: TrainingConfig
 ) -> Calibrated:
     """On the steady runs, before hours are spent; without any, all that is known without.
 
@@ -180,15 +183,15 @@ def _calibrated(
     """
     router = uncalibrated(how.channels, how.rate_hz)
     if not steady:
-        windows = data.training.spaced(WINDOWS).windows.numpy().astype(np.float64)
+        windows = training.spaced(WINDOWS).windows.numpy().astype(np.float64)
         return Calibrated(router, Findings([], (), 0.0, 0.0, 0.0), list(windows), (), [])
     rows = [np.asarray(run.values, np.float64) for run in steady]
     try:
         return calibrated_on(rows, router, how.channels, how.rate_hz, config.alarms_per_hour)
     except CalibrationError as error:
-        remedy = "; or leave --steady out where only classes matter" if data.labels else ""
-        names = ", ".join(run.name for run in steady)
-        raise CalibrationError(f"--steady {names}: {error}{remedy}") from None
+        remedy = "; or leave --steady out where only classes matter" * bool(len(training.counts()))
+        others = f" and {len(steady) - 1} more" * (len(steady) > 1)
+        raise CalibrationError(f"--steady {steady[0].name}{others}: {error}{remedy}") from None
 
 
 def _fitted(

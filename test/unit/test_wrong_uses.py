@@ -191,7 +191,7 @@ WRONG = {
     "train": [
         *((f"{words} --steady BAG --out NEW", said) for words, said in BAD_DATA),
         ("--out NEW", "train needs bags, or --store"),
-        ("BAG --out NEW", "no label, and no steady recording: nothing to find or to name"),
+        ("BAG --out NEW", "no label, and no steady recording: label the bags"),
         ("BAG --steady BAG --out NEW --to 0.1", "rows, more than the 136 of a window"),
         ("BAG --steady BAG --out NEW", "at least 2 s are needed"),
         ("BAG --steady BAG --out NEW --name-label (.+)", "or leave --steady out where only"),
