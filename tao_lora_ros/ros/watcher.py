@@ -166,7 +166,8 @@ def _numbers(status: Status) -> list[str]:
     if status.used is not None:
         found.append(f"{status.used:.0%} used")
     if received := int(values.get("received", 0)):
-        found.append(f"{int(values['used']) / received:.1%} since the start")
+        whole = f"{int(values['used']) / received:.1%}"
+        found += [f"{whole} since the start"] * (whole != "100.0%")
     if "cpu_share" in values:
         found.append(f"{float(values['cpu_share']):.0%} of a core")
     return found

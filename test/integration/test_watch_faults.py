@@ -123,4 +123,4 @@ def test_a_node_that_says_nothing_more_is_stale_and_one_anew_is_said(context, mo
     pipeline.node.destroy_node()
     until(watcher, lambda: watcher.presence.text.startswith(f"{NAME}, began anew at "))
     pipeline = other
-    assert tell(10, 10)[0][2] == "so, 200 Hz, 100% used, 100.0% since the start"
+    assert tell(10, 10)[0][2] == "so, 200 Hz, 100% used"
