@@ -25,6 +25,7 @@ from tao_lora_ros.ros.watcher import Watcher
 
 _STEP_S = 0.1
 _SETTLE_S = 1.0  # until the graph is known
+_HELD_S = 3.0  # a machine that is just fast enough turns to and fro
 _STYLES = {"OK": "green", "WARN": "yellow", "ERROR": "bold red", "STALE": "dim"}
 
 
@@ -35,14 +36,14 @@ def watch(options: Namespace) -> None:
         watcher = Watcher(node, _pipeline(node, console, options.node))
         if options.web:
             _serve(node, watcher, options)
-        told: dict[str, str] = {}
+        turned = Changes(watcher)
         with view_of(watcher, console, lambda status: head(watcher, status)) as view:
             while True:
                 time.sleep(_STEP_S)
                 watcher.poll()
                 view.update(watcher.presence.text)
                 if not console.is_terminal:
-                    for line in changes(watcher, told):
+                    for line in turned.lines():
                         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -63,16 +64,24 @@ def _serve(node: Node, watcher: Watcher, options: Namespace) -> None:
             signals.poll()
 
 
-def changes(watcher: Watcher, told: dict[str, str]) -> Iterator[str]:
-    """A line for the node and for each part whose level is another than `told`, by its name."""
-    now = {"node": watcher.presence.text}
-    lines = {"node": f"node {watcher.presence.text}"}
-    for name, level, text in watcher.tiles:
-        now[name], lines[name] = level, f"{name} {level} {text}"
-    for name, level in now.items():
-        if told.get(name, "OK") != level:
-            told[name] = level
-            yield f"{datetime.now(timezone.utc):%H:%M:%S}Z {lines[name]}"
+class Changes:
+    """A line for the node and for each part that turns: OK and WARN when they have held a while."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._told: dict[str, str] = {}
+        self._seen: dict[str, tuple[str, float]] = {}  # level by part, and since when
+
+    def lines(self) -> Iterator[str]:
+        """What has turned since the last call."""
+        now_s = time.monotonic()
+        for name, level, text in [("node", self._watcher.presence.text, ""), *self._watcher.tiles]:
+            if self._seen.get(name, ("", 0.0))[0] != level:
+                self._seen[name] = level, now_s
+            held = level not in ("OK", "WARN") or now_s - self._seen[name][1] >= _HELD_S
+            if held and self._told.get(name, "OK") != level:
+                self._told[name] = level
+                yield f"{datetime.now(timezone.utc):%H:%M:%S}Z {name} {level} {text}".strip()
 
 
 def _pipeline(node: Node, console: Console, asked: str | None) -> str:

@@ -17,8 +17,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rich.console import Console
 
+from tao_lora_ros.cli import watch as watch_module
 from tao_lora_ros.cli.live import view_of
-from tao_lora_ros.cli.watch import changes, head
+from tao_lora_ros.cli.watch import Changes, head
 from tao_lora_ros.msg import Inference, TransientEvent
 from tao_lora_ros.ros import watcher as watcher_module
 from tao_lora_ros.ros.topics import EVENTS_QOS
@@ -100,8 +101,8 @@ def test_a_node_that_says_nothing_more_is_stale_and_one_anew_is_said(context, mo
     monkeypatch.setattr(watcher_module, "_STALE_S", 0.3)
     node = Node("watch", context=context)
     watcher = Watcher(node, NAME)
-    told: dict[str, str] = {}
-    assert "does not run" in next(changes(watcher, told))
+    turned = Changes(watcher)
+    assert "does not run" in next(turned.lines())
     pipeline = Pipeline(context)
     until(watcher, lambda: watcher.presence.text == NAME)
 
@@ -114,8 +115,12 @@ def test_a_node_that_says_nothing_more_is_stale_and_one_anew_is_said(context, mo
     assert tell(100, 50) == [("imu", "OK", "so, 200 Hz, 50% used, 50.0% since the start")]
     assert tell(200, 149)[0][2] == "so, 200 Hz, 99% used, 74.5% since the start"
     tell(300, 149, DiagnosticStatus.ERROR)
-    assert [*changes(watcher, told)][-1].split("Z ")[1].startswith("imu ERROR so, 200 Hz, 0% used")
-    assert [*changes(watcher, told)] == []
+    assert [*turned.lines()][-1].split("Z ")[1].startswith("imu ERROR so, 200 Hz, 0% used")
+    assert [*turned.lines()] == []
+    tell(400, 249, DiagnosticStatus.WARN)
+    assert [*turned.lines()] == []  # it may not hold
+    monkeypatch.setattr(watch_module, "_HELD_S", 0.0)
+    assert "imu WARN so" in [*turned.lines()][-1]
     until(watcher, lambda: watcher.tiles[0][1] == "STALE")
     assert watcher.tiles[0][2].startswith("0 s ago: so")
     other = Pipeline(context)
