@@ -3,7 +3,8 @@
 A wrench tells what touches and what the body that hangs on it makes of its motion, ringing after a
 blow too. Where a contact model knows the latter it is taken off, by the IMU's samples interpolated
 to the wrench's stamps. What is left of the wrench, less its median before the event, is the contact
-load; without a model that is the change of the wrench. Joint efforts alone tell no force: what they
+load; without a model that is the change of the wrench, and no impulse: ringing and gravity would
+be in it. Joint efforts alone tell no force: what they
 mean depends on the arm's pose and load.
 """
 
@@ -96,9 +97,11 @@ def size_of(
         The size; of several wrenches that with the largest force, of several IMUs that which
         changed the most.
     """
-    signals = _signals(raws)
+    signals, explained = _signals(raws), set()
     for model in models:
-        signals |= _contact_load(signals, channels, model)
+        loads = _contact_load(signals, channels, model)
+        signals |= loads
+        explained |= loads.keys()
     changes = {name: signal.change(span) for name, signal in signals.items()}
     force, torque, accel = (_largest(changes, name) for name in ("force", "torque", "accel"))
     if force:
@@ -108,7 +111,7 @@ def size_of(
         size,
         duration=(span.end_ns - span.onset_ns) * 1e-9,
         peak_force=_peak(force),
-        impulse=_impulse(force) if force else nan,
+        impulse=_impulse(force) if force and f"{force.sensor}.force" in explained else nan,
         peak_torque=_peak(torque),
         acceleration_change=_peak(accel),
     )

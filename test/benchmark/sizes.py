@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +110,8 @@ def _compare(recording: Recording, artifact: Artifact, errors: Errors) -> None:
                 said |= {PEER: _change(event, line=False), LINE: _change(event, line=True)}
             for name, (peak, impulse) in said.items():
                 errors[name, true.case, "peak"].append(peak / true.peak - 1.0)
-                errors[name, true.case, "impulse"].append(impulse / true.impulse - 1.0)
+                if isfinite(impulse):  # uncalibrated there is none
+                    errors[name, true.case, "impulse"].append(impulse / true.impulse - 1.0)
 
 
 def _truth(recording: Recording, event: Event) -> Truth | None:
