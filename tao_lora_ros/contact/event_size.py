@@ -97,7 +97,8 @@ def size_of(
         The size; of several wrenches that with the largest force, of several IMUs that which
         changed the most.
     """
-    signals, explained = _signals(raws), set()
+    signals = _signals(raws)
+    explained: set[str] = set()
     for model in models:
         loads = _contact_load(signals, channels, model)
         signals |= loads
