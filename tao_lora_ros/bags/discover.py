@@ -15,6 +15,7 @@ from rosbags.highlevel import AnyReader
 from tao_lora_ros.bags.opening import BagError, open_bag
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import default_sources, with_sources
+from tao_lora_ros.signal.cadence import usual_rate_hz
 from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, JOINT_STATE, WRENCH
 from tao_lora_ros.signal.source import WRENCH_TYPES
 
@@ -22,6 +23,7 @@ from tao_lora_ros.signal.source import WRENCH_TYPES
 _FORCE_WORDS = ("force", "wrench", "ft_")
 _LOOK = 50  # messages of a JointState in which an effort shows
 HIGHEST_RATE_HZ = 500.0
+_PACED = 1000  # messages that a rate is measured on
 _DEFAULT_NAMES = {IMU: "imu", JOINT_STATE: "joint_states"}
 _SOURCE_NAMES = {"imu", "wrench", "joint_states"}
 _NAME_OF_TYPE = {msgtype: name for name, msgtype in WRENCH_TYPES.items()}
@@ -164,8 +166,8 @@ def _joints(reader: AnyReader, topic: str) -> list[str]:
 
 
 def _rate_hz(reader: AnyReader, topic: str) -> float:
-    count = sum(c.msgcount for c in reader.connections if c.topic == topic)
-    return count / max(reader.duration * 1e-9, 1e-9)
+    connections = [c for c in reader.connections if c.topic == topic]
+    return usual_rate_hz([log_ns for _, log_ns, _ in islice(reader.messages(connections), _PACED)])
 
 
 def _names(chosen: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:

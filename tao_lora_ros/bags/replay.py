@@ -30,12 +30,14 @@ class Chosen:
         artifact: the model; for detection only and not calibrated where there is none for these
             channels and none was asked for.
         notices: what to say of it.
+        asked: whether it was asked for, and so is calibrated for this robot.
     """
 
     settings: Settings
     topics: dict[str, str]
     artifact: Artifact
     notices: list[str] = field(default_factory=list)
+    asked: bool = False
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -17,12 +17,15 @@ from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.label_span import FREE, LabelSpan
-from tao_lora_ros.signal.align import Rows
+from tao_lora_ros.signal.align import TIME, Row, Rows
+from tao_lora_ros.signal.cadence import usual_rate_hz
 from tao_lora_ros.signal.cdr import DecodeError
 from tao_lora_ros.signal.source import ClockJump
 
 # A strike lasts milliseconds, its ringing tens of them: a label holds at least this long.
 LEAST_LABEL_S = 0.06
+# A recording that pauses for longer is not one: its missing rows would be as many as its rows.
+LONGEST_PAUSE_S = 600.0
 _STAMPS = 5000  # messages by whose stamps a rate is told
 
 
@@ -82,48 +85,82 @@ def read_rows(
 ) -> Iterator[tuple[float, NDArray[np.float64]]]:
     """The same row by row: seconds from the first stamp, and values [C], glitches mended.
 
+    In a pause of the recording the rows hold NaN.
+
     Raises:
-        BagError: the bag cannot be read, its stamps jump, it holds no usable row, or most of a
+        BagError: the bag cannot be read, its clock was set, it holds no usable row, or most of a
             source came too late for its rows.
     """
     intake = Intake(settings, rate_hz)
     glitches = GlitchFilter(tuple(intake.channels), rate_hz)
-    first_ns = 0
-    rows = 0
+    period_ns, absent = round(1e9 / rate_hz), np.full(len(intake.channels), np.nan)
+    first_ns = aligned_ns = next_ns = 0
+
+    def timed(released: Iterable[Row]) -> Iterator[tuple[float, NDArray[np.float64]]]:
+        nonlocal next_ns
+        for row in released:
+            for time_ns in range(next_ns or row.time_ns, row.time_ns, period_ns):  # of a pause
+                yield part_s[0] + (time_ns - first_ns) * 1e-9, absent
+            yield part_s[0] + (row.time_ns - first_ns) * 1e-9, row.values
+            next_ns = row.time_ns + period_ns
+
     with BagReader(bag, [source.config for source in intake.sources], topics, part_s) as reader:
-        for ready in _aligned(reader, intake):
-            first_ns = first_ns or max(source.newest_ns or 0 for source in intake.sources)
-            rows += len(ready)
-            for released in glitches.push(ready):
-                yield part_s[0] + (released.time_ns - first_ns) * 1e-9, released.values
+        for ready in _aligned(reader, intake, settings):
+            first_ns = first_ns or _newest_ns(intake)
+            if not len(ready):
+                continue
+            if aligned_ns and ready.times[0, TIME] > aligned_ns + period_ns:
+                yield from timed(glitches.flush())
+                glitches.clear()
+            aligned_ns = ready.times[-1, TIME]
+            yield from timed(glitches.push(ready))
         reader.warn()
-    if not rows:
+    if not aligned_ns:
         raise BagError(f"{bag}: no usable message")
     for account in intake.accounts:
         if account.remedy and account.used < account.received / 2:
             raise BagError(f"{bag}: {account.remedy}")
-    for released in glitches.flush():
-        yield part_s[0] + (released.time_ns - first_ns) * 1e-9, released.values
+    yield from timed(glitches.flush())
 
 
-def _aligned(reader: BagReader, intake: Intake) -> Iterator[Rows]:
-    """Rows as messages release them.
+def _aligned(reader: BagReader, intake: Intake, settings: Settings) -> Iterator[Rows]:
+    """Rows as messages release them; none of a pause.
 
     Raises:
-        BagError: the stamps jump.
+        BagError: the clock was set.
     """
+    newest_ns = logged_ns = 0
     for block in reader.blocks():
         taken = 0
         while taken < len(block):
             before, (ready, taken) = taken, intake.push_block(block, taken)
             if taken == before:
+                message = block.message(taken)
                 try:
-                    ready = intake.push(*block.message(taken)).rows
+                    ready = intake.push(*message).rows
                 except ClockJump as error:
-                    raise BagError(f"{reader.path}: not one recording: {error}") from None
+                    intake.restart()
+                    ready = intake.push(*message).rows
+                    if not _is_pause(_newest_ns(intake) - newest_ns, message[2] - logged_ns, settings):
+                        raise BagError(
+                            f"{reader.path}: not one recording: {error}; "
+                            "choose a part with --from and --to"
+                        ) from None
                 taken += 1
+            if (now_ns := _newest_ns(intake)) > newest_ns:
+                newest_ns, logged_ns = now_ns, int(block.received_ns[taken - 1])
             yield ready
             intake.let_go()
+
+
+def _newest_ns(intake: Intake) -> int:
+    return max(source.newest_ns or 0 for source in intake.sources)
+
+
+def _is_pause(moved_ns: int, logged_ns: int, settings: Settings) -> bool:
+    """Whether nothing came for a while, as the log says too; else a clock was set."""
+    within_ns = settings.clock_jump_s * 1e9
+    return 0 < moved_ns <= LONGEST_PAUSE_S * 1e9 and abs(moved_ns - logged_ns) <= within_ns
 
 
 def measured_rate_hz(
@@ -140,10 +177,10 @@ def measured_rate_hz(
         for index, log_ns, data in islice(reader.messages(), _STAMPS):
             with suppress(DecodeError):
                 stamps[index].append(sources[index].decode(data, log_ns).stamp_ns or log_ns)
-    steps = [np.diff(np.unique(of)) for of in stamps if len(set(of)) > 1]
-    if not steps:
+    rate_hz = max(map(usual_rate_hz, stamps))
+    if not rate_hz:
         raise BagError(f"{bag}: no source has two stamps, so no rate: say --rate-hz")
-    return 1e9 / min(float(np.median(of)) for of in steps)
+    return rate_hz
 
 
 def spans_in(bag: Path, times_s: NDArray[np.float64]) -> tuple[Span, ...]:

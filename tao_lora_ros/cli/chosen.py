@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from argparse import Namespace
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tao_lora_ros.bags.discover import discover, grid_rate_hz
-from tao_lora_ros.bags.reader import WHOLE, BagReader, bag_topics
+from tao_lora_ros.bags.reader import WHOLE, BagError, BagReader, bag_topics
 from tao_lora_ros.bags.replay import Chosen
 from tao_lora_ros.cli.arguments import part_of
 from tao_lora_ros.detection.analyzer_state import ALARMS_PER_HOUR
@@ -18,6 +19,8 @@ from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifac
 from tao_lora_ros.training.calibrate import detection_only, recalibrate
 
 CALIBRATION_S = 60.0  # of a bag, at most, where nobody gave a calibration
+LEAST_S = 20.0  # less says too little to give up a calibration for
+_NEXT = "next: tao-lora calibrate STEADY_BAG... --out MODEL, then --model MODEL"
 
 
 def choose(options: Namespace, bag: Path) -> Chosen:
@@ -35,7 +38,7 @@ def choose(options: Namespace, bag: Path) -> Chosen:
         artifact = load_artifact(asked)
         if not options.params_file:
             settings = sources_of_model(settings, artifact)
-        return Chosen(replace(settings, model=str(asked)), topics, artifact)
+        return Chosen(replace(settings, model=str(asked)), topics, artifact, asked=True)
     if not options.params_file:
         found = discover(bag, settings, topics)
         settings, topics = found.settings, found.topics
@@ -48,15 +51,17 @@ def choose(options: Namespace, bag: Path) -> Chosen:
 
 
 def ready(options: Namespace, bag: Path) -> Chosen:
-    """As `choose`, and calibrated on the bag itself where that is all there is to do.
+    """As `choose`, and calibrated on the bag itself where nobody asked for a model.
 
-    A network that nobody calibrated classifies without: a node with it does no more.
+    The model that ships keeps its own calibration where the bag will not do for one. A network that
+    nobody calibrated classifies without, where it was asked for: a node with it does no more.
 
     Raises:
-        CalibrationError: the bag is too short for that.
+        CalibrationError: the bag is too short, and no model ships for its channels.
     """
     chosen = choose(options, bag)
-    if chosen.artifact.calibration.has_thresholds or chosen.artifact.model:
+    known = chosen.artifact.calibration.has_thresholds or chosen.artifact.model
+    if chosen.asked and known:
         return chosen
     artifact, notices = calibrated_on_itself(chosen, bag, part_of(options))
     return replace(chosen, artifact=artifact, notices=notices)
@@ -71,27 +76,46 @@ def calibrated_on_itself(
         The artifact, and what to say of it.
 
     Raises:
-        CalibrationError: the bag is too short.
+        CalibrationError: the bag is too short, and the artifact not calibrated.
     """
     with BagReader(bag, source_configs(chosen.settings), chosen.topics, part_s) as reader:
         duration_s = min(reader.duration_s, part_s[1]) - part_s[0]
+        is_stored_event = any(True for _ in reader.router_states())
     seconds = min(CALIBRATION_S, duration_s / 2)
-    part_s = part_s[0], part_s[0] + seconds
-    lines = []
-    try:
-        made = recalibrate(
-            chosen.artifact, [bag], chosen.settings, chosen.topics, ALARMS_PER_HOUR, part_s
-        )
-    except CalibrationError as error:
-        lines.append(f"the calibration is a poor one: {error}")
-        made = recalibrate(
-            chosen.artifact, [bag], chosen.settings, chosen.topics, ALARMS_PER_HOUR, part_s, True
-        )
-    left_out_s = made.findings.left_out_s
-    lines.insert(
-        0,
-        f"detection only, calibrated on {seconds:.0f} s of this bag from {part_s[0]:g} s on, "
-        f"taken for steady ({left_out_s:.1f} s left out); "
-        "next: tao-lora calibrate STEADY_BAG... --out MODEL, then --model MODEL",
+    first_s = part_s[0], part_s[0] + seconds
+    known = chosen.artifact.calibration.has_thresholds
+    if known and (is_stored_event or seconds < LEAST_S):
+        return chosen.artifact, [] if is_stored_event else [_foreign(chosen, "it is short")]
+    make = partial(
+        recalibrate, chosen.artifact, [bag], chosen.settings, chosen.topics, ALARMS_PER_HOUR, first_s
     )
-    return made.artifact, [*lines, *made.contacts]
+    poor = []
+    try:
+        made = make()
+    except (BagError, CalibrationError) as error:
+        if known:
+            return chosen.artifact, [_foreign(chosen, str(error))]
+        if isinstance(error, BagError):
+            raise
+        poor = [f"the calibration is a poor one: {error}"]
+        try:
+            made = make(force=True)
+        except CalibrationError as error:
+            raise CalibrationError(
+                f"{bag}: no model was asked for, and the first {seconds:.1f} s do not calibrate "
+                f"one: {error}; give a longer bag, or --model"
+            ) from None
+    what = "names by the model that ships" if known else "detection only"
+    said = (
+        f"{what}, calibrated on {seconds:.0f} s of this bag from {part_s[0]:g} s on, taken for "
+        f"steady ({made.findings.left_out_s:.1f} s left out); {_NEXT}"
+    )
+    return made.artifact, [said, *poor, *made.contacts]
+
+
+def _foreign(chosen: Chosen, reason: str) -> str:
+    model = chosen.artifact.model_id
+    return (
+        f"by the model that ships, {model}, with the thresholds of a simulated arm, as this bag "
+        f"does not calibrate others: {reason}; {_NEXT}"
+    )

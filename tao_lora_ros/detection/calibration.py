@@ -169,7 +169,7 @@ def _steady(
         values = statistics(kept, known)
         if last or not any((part > -np.inf).any() for part in values):
             break
-        found = moments.moments(tail.rarity(values, rate_hz)[1], recordings, rate_hz)
+        found = moments.moments(values, recordings, rate_hz)
         if not found:
             break
         spans = moments.merged([*spans, *found])

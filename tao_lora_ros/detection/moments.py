@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.detection.tail import cluster_rows, join, peaks, wanted_peaks
+from tao_lora_ros.detection.tail import cluster_rows, join, peaks, rarity, wanted_peaks
 
 Array = NDArray[np.float64]
 
@@ -65,25 +65,38 @@ def outlying(largest: Array) -> int:
 
 
 def moments(
-    rare: Sequence[Array], recordings: Sequence[Array], rate_hz: float
+    statistics: Sequence[Array], recordings: Sequence[Array], rate_hz: float
 ) -> list[tuple[int, int, int]]:
     """Recording, first row and end of what is too rare to belong to the others, in order.
 
+    It is looked for in each statistic by itself, as the tail of another, of a slow source say, may
+    be so heavy that nothing in it is rare, and in their rarity, where several agree.
+
     Args:
-        rare: rarity of each recording's rows, see `tail.rarity`.
+        statistics: of each recording's rows, [n, k], -inf where a row has none.
         recordings: the rows, each [n, C].
         rate_hz: of the rows.
     """
-    joined = join(rare, rate_hz)
+    tails, rare = rarity(statistics, rate_hz)
+    alive = [k for k, tail in enumerate(tails) if tail.varies]
+    views = [rare, *([one[:, k] for one in statistics] for k in alive)]
+    return merged(span for view in views for span in _outlying_spans(view, recordings, rate_hz))
+
+
+def _outlying_spans(
+    values: Sequence[Array], recordings: Sequence[Array], rate_hz: float
+) -> list[tuple[int, int, int]]:
+    """As `moments`, by the values [n] of each recording's rows."""
+    joined = join(values, rate_hz)
     seconds = np.count_nonzero(joined > -np.inf) / rate_hz
     at = peaks(joined, cluster_rows(rate_hz), wanted_peaks(seconds) + 1)
     outside = outlying(joined[at]) if len(at) > 2 else 0
     at, belongs = at[:outside], joined[at[outside]] if outside else np.inf
     starts = np.cumsum([0, *(len(rows) + cluster_rows(rate_hz) for rows in recordings)])
     found = []
-    for row in np.sort(at):
+    for row in at:
         recording = int(np.searchsorted(starts, row, side="right")) - 1
-        above = np.flatnonzero(rare[recording] > belongs)
+        above = np.flatnonzero(values[recording] > belongs)
         first, end = _extent(above, int(row - starts[recording]), cluster_rows(rate_hz))
         found.append(
             (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tao_lora_ros.signal.compiled import compiled
@@ -12,6 +14,7 @@ USUAL_PERIODS = 2.5
 SLOWEST_NS = 500_000_000
 # Newest stamps that a period is measured on, and fewest: a hole may be among their steps.
 PACE, LEAST_PACE = 9, 4
+_IN_TURN = 16  # times, of which a rate is the median
 
 
 @compiled
@@ -19,6 +22,19 @@ def period_ns(stamps):
     """Median step between stamps (ns), int64 [n]; 0 for fewer than two."""
     steps = np.sort(stamps[1:] - stamps[:-1])
     return steps[len(steps) // 2] if len(steps) else 0
+
+
+def usual_rate_hz(times_ns: Sequence[int]) -> float:
+    """Rate (Hz) by the median time of several in turn; 0 for fewer than two times.
+
+    So pauses do not matter, nor bursts of times that are nearly one.
+    """
+    times = np.sort(np.array(times_ns, np.int64))
+    in_turn = min(_IN_TURN, len(times) - 1)
+    if in_turn < 1 or times[-1] == times[0]:
+        return 0.0
+    span_ns = float(np.median(times[in_turn:] - times[:-in_turn]))
+    return in_turn * 1e9 / span_ns if span_ns else 0.0
 
 
 @compiled

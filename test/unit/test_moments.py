@@ -48,9 +48,23 @@ def test_a_gap_has_to_be_wider_than_chance_has_it() -> None:
 def test_a_moment_reaches_as_far_as_what_is_rare_and_a_little_further() -> None:
     rare = np.random.default_rng(1).normal(-8.0, 1.0, 6000)
     rare[3000:3010] = 300.0
-    assert moments(
-        [np.full(50, -9.0), rare], [np.zeros((50, 1)), np.zeros((6000, 1))], RATE_HZ
-    ) == [(1, 2995, 3040)]
+    statistics = [np.full((50, 1), -9.0), rare[:, None]]
+    recordings = [np.zeros((50, 1)), np.zeros((6000, 1))]
+    assert moments(statistics, recordings, RATE_HZ) == [(1, 2995, 3040)]
+
+
+def test_a_statistic_with_a_heavy_tail_hides_nothing_in_another() -> None:
+    rng = np.random.default_rng(2)
+    statistics = np.stack([rng.normal(0.0, 0.1, 6000), rng.exponential(1.0, 6000) ** 2], axis=1)
+    rows = np.array([1000, 2500, 4000, 5500])  # more than are censored
+    statistics[rows, 0] = 3.0
+    found = moments([statistics], [np.zeros((6000, 1))], RATE_HZ)
+    assert [first + 5 for _, first, _ in found] == rows.tolist()
+
+
+def test_what_never_varies_has_no_moments() -> None:
+    statistics = np.stack([np.zeros(6000), np.full(6000, 2.0)], axis=1)
+    assert moments([statistics], [np.zeros((6000, 1))], RATE_HZ) == []
 
 
 def test_spans_that_touch_become_one() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from recordings import PERIOD_NS, SECOND, START_NS, Message, imu, motion, wrench, write_ros2
 
 from tao_lora_ros.bags.reader import BagError
-from tao_lora_ros.bags.rows import FREE, Run, read_run, spans_of
+from tao_lora_ros.bags.rows import FREE, Run, read_rows, read_run, spans_of
 from tao_lora_ros.engine.settings import Settings
 
 MESSAGES = motion(1.0)
@@ -117,10 +117,30 @@ def test_a_bag_without_a_usable_message_is_refused(tmp_path: Path) -> None:
         read_run(bag, Settings(), 500.0)
 
 
-def test_a_bag_whose_clock_jumps_is_refused(tmp_path: Path) -> None:
-    later = [Message(0, START_NS + SECOND + i, imu(START_NS + (100 + i) * SECOND)) for i in (0, 1)]
+def test_the_rows_of_a_pause_are_absent(tmp_path: Path) -> None:
+    stamps = [START_NS + 7 * SECOND + i * PERIOD_NS for i in range(500)]
+    later = [
+        message
+        for stamp_ns in stamps
+        for message in (Message(0, stamp_ns, imu(stamp_ns)), Message(1, stamp_ns, wrench(stamp_ns)))
+    ]
     bag = write_ros2(tmp_path / "run", [*MESSAGES, *later])
-    with pytest.raises(BagError, match=f"{bag}: not one recording: imu: stamps moved"):
+    found = list(read_rows(bag, Settings(), 500.0))
+    times_s = np.array([time_s for time_s, _ in found])
+    values = np.array([values for _, values in found])
+    assert np.allclose(np.diff(times_s), 0.002)
+    absent = np.isnan(values[:, 0])
+    assert times_s[absent].min() > 0.99
+    assert times_s[absent].max() < 7.01
+    assert absent.sum() == pytest.approx(3000, abs=5)
+
+
+@pytest.mark.parametrize("moved_s", [-100, 100])
+def test_a_bag_whose_clock_jumps_is_refused(tmp_path: Path, moved_s: int) -> None:
+    moved = [START_NS + (moved_s + i) * SECOND for i in (0, 1)]
+    later = [Message(0, START_NS + SECOND + i, imu(moved[i])) for i in (0, 1)]
+    bag = write_ros2(tmp_path / "run", [*MESSAGES, *later])
+    with pytest.raises(BagError, match=f"{bag}: not one recording: imu: stamps moved.*--from"):
         read_run(bag, Settings(), 500.0)
 
 
