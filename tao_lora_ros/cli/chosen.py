@@ -86,9 +86,8 @@ def calibrated_on_itself(
     known = chosen.artifact.calibration.has_thresholds
     if known and (is_stored_event or seconds < LEAST_S):
         return chosen.artifact, [] if is_stored_event else [_foreign(chosen, "it is short")]
-    make = partial(
-        recalibrate, chosen.artifact, [bag], chosen.settings, chosen.topics, ALARMS_PER_HOUR, first_s
-    )
+    reading = chosen.settings, chosen.topics
+    make = partial(recalibrate, chosen.artifact, [bag], *reading, ALARMS_PER_HOUR, first_s)
     poor = []
     try:
         made = make()

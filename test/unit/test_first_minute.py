@@ -56,6 +56,23 @@ def test_a_replay_needs_nothing_but_the_bag(name: str, tmp_path: Path, capsys) -
     assert "next: tao-lora calibrate" in said
 
 
+def test_an_arm_that_nobody_knows_is_calibrated_too(tmp_path: Path, capsys) -> None:
+    """An IMU of 100 Hz and a wrench of 10: the model that ships is of another arm."""
+    blows_s = (12.0, 17.0, 23.0, 28.0, 33.0, 38.0, 41.0)  # four of them in the calibration
+    imus, wrenches = motion(44.0, impacts_s=blows_s)[::2], motion(44.0, seed=1)[1::2]
+    messages = sorted([*imus[::5], *wrenches[::50]], key=lambda message: message.stamp_ns)
+    bag = write_ros2(tmp_path / "bag", messages, [("/imu", IMU), ("/wrench", WRENCH)])
+    run("replay", bag, "--json", tmp_path / "r.json")
+    assert onsets(tmp_path / "r.json") == pytest.approx(blows_s, abs=0.03)
+    assert "names by the model that ships, calibrated on 22 s" in capsys.readouterr().out
+
+
+def test_a_short_bag_keeps_the_calibration_of_the_model_that_ships(tmp_path: Path, capsys) -> None:
+    bag = write_ros2(tmp_path / "bag", MESSAGES, [("/imu", IMU), ("/wrench", WRENCH)])
+    run("replay", bag)
+    assert "with the thresholds of a simulated arm" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", BAGS)
 def test_calibrate_alone_makes_a_model_that_replay_takes(name: str, tmp_path: Path, capsys) -> None:
     bag = write_ros2(tmp_path / "bag", *BAGS[name])
