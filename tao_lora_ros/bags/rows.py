@@ -141,7 +141,8 @@ def _aligned(reader: BagReader, intake: Intake, settings: Settings) -> Iterator[
                 except ClockJump as error:
                     intake.restart()
                     ready = intake.push(*message).rows
-                    if not _is_pause(_newest_ns(intake) - newest_ns, message[2] - logged_ns, settings):
+                    moved_ns = _newest_ns(intake) - newest_ns
+                    if not _is_pause(moved_ns, message[2] - logged_ns, settings):
                         raise BagError(
                             f"{reader.path}: not one recording: {error}; "
                             "choose a part with --from and --to"
