@@ -15,9 +15,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tao_lora_ros.fleet.errors import FleetError
+from tao_lora_ros.messages.files import read_regular
 
 _FILES = (".bag", ".mcap", ".db3")
 _PIECE = 1 << 20  # bytes read at once
+_MOST_LIST = 1 << 28  # bytes of a list of bags
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,14 @@ def find_bags(names: Sequence[str], robot: str = "") -> list[Bag]:
     return [_bag(place, robot) for place in found.values()]
 
 
-def _places(name: str) -> Iterator[str]:
+def _places(name: str, within: tuple[str, ...] = ()) -> Iterator[str]:
     if "://" in name:
         yield from _remote_places(name)
     elif name.endswith(".txt"):
-        lines = Path(name).read_text().splitlines()
-        for line in filter(None, map(str.strip, lines)):
-            yield from _places(line)
+        if name in within:
+            raise FleetError(f"{name}: this list of bags names itself")
+        for line in _lines(Path(name)):
+            yield from _places(line, (*within, name))
     elif glob.has_magic(name) and not os.path.exists(name):
         matches = sorted(glob.glob(name, recursive=True))
         if not matches:
@@ -73,6 +76,17 @@ def _places(name: str) -> Iterator[str]:
         if not places and os.path.isdir(name):
             raise FleetError(f"{name}: no bag in this folder")
         yield from places or [name]  # a missing bag is a row with its reason
+
+
+def _lines(file: Path) -> list[str]:
+    """Of a list of bags, but blank ones."""
+    try:
+        text = read_regular(file, _MOST_LIST).decode()
+    except UnicodeDecodeError as error:
+        raise FleetError(f"{file}: no list of bags: {error}") from None
+    if "\0" in text:
+        raise FleetError(f"{file}: no list of bags: it holds a zero byte")
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _inside(path: Path, above: tuple[str, ...] = ()) -> Iterator[str]:

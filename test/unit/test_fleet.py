@@ -290,6 +290,16 @@ def test_bags_are_found_by_folder_pattern_list_and_url(made: Path, tmp_path: Pat
     assert {bag.name.removeprefix("file://"): bag.size for bag in found} == local
 
 
+@pytest.mark.parametrize("content", [b"a\0b\n", b"\xff\xfe/\0b", b"bags.txt\n", b"./bags.txt\n"])
+def test_what_is_no_list_of_bags_is_said(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bags.txt").write_bytes(content)
+    with pytest.raises(FleetError, match=r"bags.txt: (no list of bags|this list of bags names)"):
+        find_bags(["bags.txt"])
+
+
 def test_bags_at_urls_give_the_same_events(made: Path, table: Path, tmp_path: Path) -> None:
     pytest.importorskip("fsspec")
     told = replay_all(find_bags([f"file://{made}"]), HOW, tmp_path / "t", Here.opened)
