@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tao_lora_ros.cli.arguments import UsageError
 from tao_lora_ros.cli.fleet import status_of
 from tao_lora_ros.cli.outputs import add_force, add_json, add_output, tell, written
 from tao_lora_ros.cli.training_data import add_model_arguments, opened, windowed
@@ -14,13 +15,17 @@ from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifac
 from tao_lora_ros.model.card import CARD, read_card
 from tao_lora_ros.model.conversion import mixer_of
 from tao_lora_ros.model.describe import describe
+from tao_lora_ros.model.network import Network
 from tao_lora_ros.report.score_tables import HELD_OUT, score_text, write_scores
+from tao_lora_ros.runtime.choice import driver_finds_gpu
 from tao_lora_ros.training.cross_validation import scores_of_runs
 from tao_lora_ros.training.dataset import label_names
+from tao_lora_ros.training.evaluate import WindowModel
 from tao_lora_ros.training.event_scores import score_lines
 from tao_lora_ros.training.held_out import hop_of, run_outputs
 from tao_lora_ros.training.name_events import evaluate_events
 from tao_lora_ros.training.recordings import Reading
+from tao_lora_ros.training.runtime_model import RuntimeModel
 from tao_lora_ros.training.steps import evaluate_step
 from tao_lora_ros.training.teacher import FILE, load_teacher
 
@@ -31,6 +36,12 @@ def add_score_parsers(subparsers: Any) -> None:
     evaluate.set_defaults(run=_evaluate)
     add_model_arguments(evaluate, writes=False)
     evaluate.add_argument("--adapter", default="", help="named adapter instead of the model's own")
+    evaluate.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="of the model: cuda runs many windows a launch, as nodes on a GPU do",
+    )
     _add_html(evaluate)
 
     info = subparsers.add_parser("info")
@@ -67,14 +78,23 @@ def _window_scores(
     folder = training_folder(options.model)
     teacher = load_teacher(folder, data.sizes) if (folder / FILE).exists() else None
     student = mixer_of(artifact.network)
-    found: dict[str, Any] = evaluate_step(student, teacher, data)
+    run = _on_gpu(artifact.network) if options.device == "cuda" else student
+    found: dict[str, Any] = evaluate_step(student, teacher, data, run)
     if not artifact.labels or not label_names(runs):
         return found
-    outputs = run_outputs(student, list(enumerate(runs)), artifact.labels)
+    outputs = run_outputs(run, list(enumerate(runs)), artifact.labels)
     hop_s = hop_of(artifact.window) / artifact.rate_hz
     told = f"{len(runs)} bags, by {options.model} as it is, every half window, transient path"
     by = artifact.label_filter
     return found | {HELD_OUT: scores_of_runs(outputs, artifact.labels, by, hop_s, told)}
+
+
+def _on_gpu(model: Network) -> WindowModel:
+    if not driver_finds_gpu():
+        raise UsageError("--device cuda: no NVIDIA driver finds a GPU here; take --device cpu")
+    from tao_lora_ros.runtime.gpu import GpuRuntime
+
+    return RuntimeModel(model, GpuRuntime)
 
 
 def _info(options: Namespace) -> None:

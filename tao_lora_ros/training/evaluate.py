@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,10 +12,20 @@ from torch import Tensor
 
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.training.dataset import UNKNOWN, Batch
 from tao_lora_ros.training.fit import forecast_target
 
 _CHUNK = 512  # windows at once
+
+
+class WindowModel(Protocol):
+    """What is scored: a `Mixer`, or a `RuntimeModel`."""
+
+    config: MixerConfig
+
+    def __call__(self, windows: Tensor, path: Route) -> tuple[Tensor | None, Tensor]:
+        """Logits [B, L] (None without classes) and forecast [B, H, C] of windows [B, T, C]."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,7 @@ class Outputs:
 
 
 @torch.no_grad()
-def outputs(model: Mixer, windows: Tensor, path: Route) -> Outputs:
+def outputs(model: WindowModel, windows: Tensor, path: Route) -> Outputs:
     """Run a model on raw windows, [B, T, C]."""
     parts = [model(chunk, path) for chunk in windows.split(_CHUNK)]
     forecast = torch.cat([forecast for _, forecast in parts])
@@ -40,7 +51,7 @@ def outputs(model: Mixer, windows: Tensor, path: Route) -> Outputs:
     return Outputs(torch.cat(logits) if logits else None, forecast)
 
 
-def evaluate(model: Mixer, teacher: Mixer, batch: Batch, path: Route) -> dict[str, float]:
+def evaluate(model: WindowModel, teacher: Mixer, batch: Batch, path: Route) -> dict[str, float]:
     """Scores of one path of a model on windows."""
     reference = outputs(teacher, batch.windows, Route.TRANSIENT)
     return scores(outputs(model, batch.windows, path), reference, batch, teacher)

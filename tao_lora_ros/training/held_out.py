@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from tao_lora_ros.messages.route import Route
-from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.training.dataset import WindowSet
-from tao_lora_ros.training.evaluate import outputs
+from tao_lora_ros.training.evaluate import WindowModel, outputs
 from tao_lora_ros.training.folds import Part
 from tao_lora_ros.training.run_scores import RunScore, confusion_of
 
@@ -42,7 +41,10 @@ class RunOutputs:
 
 
 def run_outputs(
-    model: Mixer, parts: Sequence[Part], labels: tuple[str, ...], path: Route = Route.TRANSIENT
+    model: WindowModel,
+    parts: Sequence[Part],
+    labels: tuple[str, ...],
+    path: Route = Route.TRANSIENT,
 ) -> list[RunOutputs]:
     """What a model with classes says of runs; those shorter than a window are left out."""
     sizes = model.config

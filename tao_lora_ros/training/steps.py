@@ -15,7 +15,7 @@ from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.training.adapt import adapt, fidelity, task
 from tao_lora_ros.training.augment import NONE, augment
 from tao_lora_ros.training.dataset import Batch, WindowSet
-from tao_lora_ros.training.evaluate import evaluate
+from tao_lora_ros.training.evaluate import WindowModel, evaluate
 from tao_lora_ros.training.finetune_codes import finetune
 from tao_lora_ros.training.progress import progress_bar
 from tao_lora_ros.training.quantize import ROUNDINGS, fit_branches, observe, quantize
@@ -97,17 +97,20 @@ def impact_draws(
 
 
 def evaluate_step(
-    student: Mixer, teacher: Mixer | None, data: TrainingData
+    student: Mixer, teacher: Mixer | None, data: TrainingData, run: WindowModel | None = None
 ) -> dict[str, dict[str, float]]:
     """Scores of both paths and, with a teacher, of full precision.
 
     On held-out windows; where there are none, on those trained on, without what these cannot tell.
+
+    `run` is what runs the student, where it does not run itself.
     """
     batch = (data.held_out or data.training).spaced(VALIDATION_WINDOWS)
     exact = teacher or student
     found = {"fp32": evaluate(teacher, teacher, batch, Route.TRANSIENT)} if teacher else {}
     found |= {
-        f"{route.name.lower()}_path": evaluate(student, exact, batch, route) for route in Route
+        f"{route.name.lower()}_path": evaluate(run or student, exact, batch, route)
+        for route in Route
     }
     if data.held_out is not None:
         return found
