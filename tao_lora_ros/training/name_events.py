@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tao_lora_ros.detection.findings import UNCALIBRATED
 from tao_lora_ros.model.artifact import Artifact
-from tao_lora_ros.training.event_names import NamedEvent, fit_event_head
+from tao_lora_ros.training.event_names import EventNameError, NamedEvent, fit_event_head
 from tao_lora_ros.training.event_scores import event_scores, scores_held_out
 from tao_lora_ros.training.event_truth import events_in, lasting_touches
 from tao_lora_ros.training.progress import tracked
@@ -26,8 +27,10 @@ def name_events(artifact: Artifact, bags: Sequence[Path], how: Reading) -> Artif
 
     Raises:
         BagError: no bag or none of the labels can be read.
-        EventNameError: there are too few events, or all have one name.
+        EventNameError: there are too few events, all have one name, or the artifact finds none.
     """
+    if not artifact.calibration.has_thresholds:
+        raise EventNameError(f"model {artifact.model_id}: {UNCALIBRATED}")
     detector = replace(artifact, model=None, labels=(), event_head=None)
     work = partial(_to_learn, detector=detector, how=how)
     shown = tracked(how.pool.map(work, bags), "finding events", len(bags))

@@ -80,8 +80,10 @@ def with_scales(
 
     Args:
         artifact: just trained.
-        recordings: of the kind that `calibrate` is given, rows [n, C].
+        recordings: of the kind that `calibrate` is given, rows [n, C]; without any, whose scale
+            that is cannot be told.
         windows: of the training, [B, T, C].
     """
     known = Known.of(artifact.network, windows)
-    return replace(artifact, scales=scales_of(recordings, artifact.channels), known=known)
+    scales = scales_of(recordings, artifact.channels) if recordings else {}
+    return replace(artifact, scales=scales, known=known)

@@ -22,7 +22,7 @@ from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.report.loss_plot import plot_losses
 from tao_lora_ros.report.score_tables import write_scores
 from tao_lora_ros.training import inventory
-from tao_lora_ros.training.dataset import WindowSet, label_names, windows_of
+from tao_lora_ros.training.dataset import label_names, windows_of
 from tao_lora_ros.training.distributed import Workers
 from tao_lora_ros.training.event_names import EventNameError
 from tao_lora_ros.training.fit import fit
@@ -107,7 +107,7 @@ def train(
     if config.hold_out and parted.folds:
         kept = parted.folds[-1]
     training = windows_of(runs_in(kept.training), labels, sizes)
-    made = _calibrated(steady_runs, training, how, config)
+    made = _calibrated(steady_runs, bool(labels), how, config)
     data = TrainingData(
         how.channels,
         labels,
@@ -174,7 +174,7 @@ def train(
 
 
 def _calibrated(
-    steady: Sequence[Run], training: WindowSet, how: Reading, config: TrainingConfig
+    steady: Sequence[Run], labelled: bool, how: Reading, config: TrainingConfig
 ) -> Calibrated:
     """On the steady runs, before hours are spent; without any, all that is known without.
 
@@ -183,13 +183,12 @@ def _calibrated(
     """
     router = uncalibrated(how.channels, how.rate_hz)
     if not steady:
-        windows = training.spaced(WINDOWS).windows.numpy().astype(np.float64)
-        return Calibrated(router, Findings([], (), 0.0, 0.0, 0.0), list(windows), (), [])
+        return Calibrated(router, Findings([], (), 0.0, 0.0, 0.0), [], (), [])
     rows = [np.asarray(run.values, np.float64) for run in steady]
     try:
         return calibrated_on(rows, router, how.channels, how.rate_hz, config.alarms_per_hour)
     except CalibrationError as error:
-        remedy = "; or leave --steady out where only classes matter" * bool(len(training.counts()))
+        remedy = "; or leave --steady out where only classes matter" * labelled
         others = f" and {len(steady) - 1} more" * (len(steady) > 1)
         raise CalibrationError(f"--steady {steady[0].name}{others}: {error}{remedy}") from None
 
@@ -228,9 +227,6 @@ def _with_names(
     """With an event head where the bags are labelled; why there is none goes to provenance."""
     if not artifact.labels:
         return artifact
-    if not artifact.calibration.has_thresholds:
-        told = {PROVENANCE_KEY: "none: not calibrated, so no event is found to be named"}
-        return replace(artifact, provenance=artifact.provenance | told)
     try:
         named = name_events(artifact, training, how)
     except EventNameError as error:

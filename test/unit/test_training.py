@@ -159,6 +159,8 @@ def test_mixed_bags_without_a_steady_one_make_a_model_that_classifies(
     assert all(f"left out: {bag}: " in told.err for bag in left_out)
     artifact = load_artifact(out)
     assert not artifact.calibration.has_thresholds
+    assert artifact.scales == {}  # nobody knows the robot's own in steady motion
+    assert "not calibrated" in artifact.provenance["named_events"]
     assert set(artifact.provenance["left_out"]) == left_out
     file = tmp_path / "found.json"
     assert main(["replay", str(mixed / "run_0"), "--model", str(out), "--json", str(file)]) == 0
@@ -169,6 +171,12 @@ def test_mixed_bags_without_a_steady_one_make_a_model_that_classifies(
     steady = ["--calibrate", str(bags / "steady"), "--json", str(file), "--force"]
     assert main(["replay", str(mixed / "run_0"), "--model", str(out), *steady]) == 0
     assert len(json.loads(file.read_text())["events"]) == len(IMPACTS_S)
+    words = ["calibrate", str(bags / "steady"), "--model", str(out), "--out", str(out)]
+    assert main(words) == 0
+    calibrated = load_artifact(out)
+    assert calibrated.calibration.has_thresholds
+    for name, tensor in artifact.network.tensors.items():
+        np.testing.assert_array_equal(calibrated.network.tensors[name], tensor)
 
 
 def test_training_leaves_its_losses_and_its_teacher(trained: Path) -> None:
