@@ -1,4 +1,4 @@
-"""Signs that a sensor's values are not what REP-103 wants: other units, no gyro, coarse steps."""
+"""Signs that values are not what REP-103 wants: other units, no gyro, coarse steps, stuck axes."""
 
 from __future__ import annotations
 
@@ -38,13 +38,18 @@ class UnitCheck:
         self._accel = found.get(f"{config.name}.accel")
         self._gyro = found.get(f"{config.name}.gyro")
         self._coarse_ones: set[str] = set()
+        self._moved = np.zeros(len(config.channels), bool)
         # Of gravity's turning as seen and as the gyro has it: seen · had, had², seen².
         self._turning = np.zeros(3)
 
     def look(self, values: Array, period_s: float) -> list[str]:
         """What is wrong with some samples, [`SAMPLES`, channels], `period_s` apart, in words."""
         with np.errstate(divide="ignore", invalid="ignore"):  # what is absent or all 0
-            return [*self._motion(values, period_s), *self._coarse(values)]
+            return [
+                *self._motion(values, period_s),
+                *self._coarse(values),
+                *self._stuck(values),
+            ]
 
     def _motion(self, values: Array, period_s: float) -> Iterator[str]:
         accel = None if self._accel is None else values[:, self._accel]
@@ -93,6 +98,15 @@ class UnitCheck:
             if times >= _COARSE and np.allclose(steps / step, np.round(steps / step), atol=0.01):
                 self._coarse_ones.add(name)
                 yield f"{name} moves in steps of {step:.3g}, {times:.0f} times its usual change"
+
+    def _stuck(self, values: Array) -> Iterator[str]:
+        """Channels that once changed at most samples and do no more: the last is repeated, say."""
+        changing = (np.abs(np.diff(values, axis=0)) > 0.0).mean(axis=0)  # of an absent one 0
+        absent = np.isnan(values).any(axis=0)
+        still = (changing == 0.0) & ~absent & self._moved
+        if stuck := [self._channels[i] for i in np.flatnonzero(still)]:
+            yield (f"no longer changes: {', '.join(stuck)}, in {SAMPLES} samples: stuck?")
+        self._moved |= changing > 0.5
 
 
 def _means(values: Array) -> Array:

@@ -99,6 +99,19 @@ def test_coarse_steps_are_told_of_by_channel_once(step: float, told: bool) -> No
     assert [text.partition(" moves")[0] for text in found] == (["s.force_y"] if told else [])
 
 
+def test_an_axis_that_no_longer_changes_is_told_of() -> None:
+    values = arm()
+    values[SAMPLES:, :3] = values[SAMPLES, :3]  # a driver that repeats the last acceleration
+    (text,) = warnings(values)
+    assert text.startswith("no longer changes: s.accel_x, s.accel_y, s.accel_z, in 256 samples")
+
+
+def test_an_axis_that_never_changed_is_not_stuck() -> None:
+    load = np.random.default_rng(1).normal(0, 0.2, (4 * SAMPLES, 6))
+    load[:, 5] = 0.25
+    assert warnings(load, WRENCH) == []
+
+
 def test_an_impact_among_zeros_is_no_coarse_step() -> None:
     load = np.zeros((SAMPLES, 6))
     load[100:110, 2] = 30 * np.exp(-np.arange(10) / 3)
