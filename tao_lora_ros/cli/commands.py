@@ -154,6 +154,8 @@ def demo_command(options: Namespace) -> int:
 
 def watch_command(options: Namespace) -> None:
     """`tao-lora watch`."""
+    if not options.web and (options.port or options.open):
+        raise UsageError("--port and --open are of the page: add --web")
     with _needs_ros():
         from tao_lora_ros.cli.watch import watch
     watch(options)

@@ -10,7 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tao_lora_ros.cli.arguments import DIFFERENT, UsageError, add_part_arguments, add_topic_argument
+from tao_lora_ros.bags.reader import bag_topics
+from tao_lora_ros.cli.arguments import (
+    DIFFERENT,
+    UsageError,
+    add_part_arguments,
+    add_topic_argument,
+    expression,
+)
 from tao_lora_ros.cli.fleet import add_workers_arguments, replay_into
 from tao_lora_ros.cli.outputs import add_force, add_json, tell
 from tao_lora_ros.fleet.compare import Comparison, Difference, compare
@@ -35,7 +42,9 @@ def add_compare_parser(subparsers: Any) -> None:
     add_json(parser)
     add_force(parser)
     parser.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
-    parser.add_argument("--robot", default="", metavar="REGEX", help="as of replay")
+    parser.add_argument(
+        "--robot", type=expression, default="", metavar="REGEX", help="as of replay"
+    )
     add_topic_argument(parser)
     add_part_arguments(parser)
     add_workers_arguments(parser)
@@ -49,6 +58,7 @@ def compare_command(options: Namespace) -> int:
     if any(models) != bool(options.bags):
         raise UsageError("two artifacts are compared on bags, two tables without")
     if all(models):
+        bag_topics(options.topic)
         with TemporaryDirectory() if not options.table else nullcontext(options.table) as folder:
             tables = [Path(folder) / name for name in ("old", "new")]
             for model, table in zip((options.old, options.new), tables, strict=True):
@@ -61,6 +71,8 @@ def compare_command(options: Namespace) -> int:
     else:
         found = compare(options.old, options.new)
         reports = _reports(options.old, options.new)
+    if not (found.bags or found.failing or found.only_old or found.only_new):
+        raise UsageError("no bag that both could replay: nothing was compared")
     lines = [*_lines(found), *([f"reports: {reports}"] if found.differences else [])]
     tell(options, _as_json(found), (shown(line, MOST_LINE) for line in lines))
     return DIFFERENT if found.differences or found.failing else 0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from tao_lora_ros.cli.arguments import UsageError, part_of, whole
+from tao_lora_ros.cli.arguments import UsageError, expression, part_of, whole
 from tao_lora_ros.cli.chosen import ready
 from tao_lora_ros.cli.outputs import add_output, tell
 from tao_lora_ros.engine.settings import Settings, read_settings
@@ -74,6 +74,7 @@ def add_table_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--robot",
+        type=expression,
         default="",
         metavar="REGEX",
         help="the robot is this expression's first group in a bag's path (default: its folder)",

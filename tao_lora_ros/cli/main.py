@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -59,14 +58,15 @@ def main(arguments: list[str] | None = None) -> int:
         argcomplete.autocomplete(parser)
         options = parser.parse_args(arguments)
         check_outputs(options)
-        with announced(partial(print, file=sys.stderr)):
+        with announced(_say_on_terminal):
             return int(options.run(options) or 0)
     except TaoLoraError as error:
         print(f"tao-lora: error: {shown(error, MOST_LINE)}", file=sys.stderr)
         return 1
     except ImportError as error:  # torch or another library, not there or broken
         what = shown(" ".join(str(error).split()), MOST_LINE)
-        print(f"tao-lora: error: cannot be loaded: {what}", file=sys.stderr)
+        remedy = ": pip install torch" if error.name == "torch" else ""
+        print(f"tao-lora: error: cannot be loaded: {what}{remedy}", file=sys.stderr)
         return 1
     except MemoryError:
         print("tao-lora: error: out of memory", file=sys.stderr)
@@ -80,6 +80,11 @@ def main(arguments: list[str] | None = None) -> int:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         print(f"tao-lora: error: {shown(what, MOST_LINE)}", file=sys.stderr)
         return 1
+
+
+def _say_on_terminal(line: str) -> None:
+    if sys.stderr.isatty():
+        print(f"tao-lora: {line}", file=sys.stderr)
 
 
 def _command(arguments: list[str]) -> str:

@@ -10,7 +10,9 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from threading import Thread
 
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
+from rclpy.validate_full_topic_name import validate_full_topic_name
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +20,7 @@ from rich.text import Text
 from tao_lora_ros.cli.arguments import UsageError
 from tao_lora_ros.cli.graph import ros_node
 from tao_lora_ros.cli.live import view_of
+from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.report.watch_server import WatchServer
 from tao_lora_ros.ros.presence import pipelines
 from tao_lora_ros.ros.signal_watcher import SignalWatcher
@@ -90,6 +93,12 @@ def _pipeline(node: Node, console: Console, asked: str | None) -> str:
     found = pipelines(node)
     if asked:
         name = f"/{asked.strip('/')}"
+        try:
+            validate_full_topic_name(name)
+        except InvalidTopicNameException:
+            raise UsageError(
+                f"'{shown(asked)}' is no name of a node, such as /arm/tao_lora"
+            ) from None
         inside = [other for other in found if other.startswith(f"{name}/")]
         return inside[0] if name not in found and len(inside) == 1 else name
     if not found:
