@@ -22,9 +22,20 @@ def _parser() -> ArgumentParser:
     events.add_argument("--quick", action="store_true", help="about a tenth of it")
     events.add_argument(
         "--part",
-        choices=("sim", "real", "learning", "touchdowns", "presses", "sizes", "names", "labels"),
+        choices=(
+            "sim",
+            "real",
+            "learning",
+            "touchdowns",
+            "presses",
+            "sizes",
+            "names",
+            "unknown",
+            "labels",
+        ),
         help="simulated and KUKA scenes, terrain, learning while running on it, feet, lasting "
-        "contacts, how hard, what events are called, or what labels bring, alone (default: all)",
+        "contacts, how hard, what events are called, which are unlike all names, or what labels "
+        "bring, alone (default: all)",
     )
 
     latency = _add(parts, "latency", _latency, "time of one inference, host to host")
@@ -77,6 +88,8 @@ def _events(options: Namespace) -> None:
         rows += _presses(options.quick, say)
     if options.part in (None, "names"):
         rows += _names(options.quick, say)
+    if options.part in (None, "unknown"):
+        rows += _unknown(options.quick, say)
     if options.part in (None, "labels"):
         rows += _labels(options.quick, say)
     if options.part in (None, "touchdowns"):
@@ -133,6 +146,16 @@ def _labels(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
         say("cases labels-*: left out, MuJoCo is not installed; pip install mujoco")
         return []
     return list(bench_labels(quick, default_cache(), say))
+
+
+def _unknown(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
+    from benchmark.events import default_cache
+    from benchmark.unknown import bench_unknown
+
+    if find_spec("mujoco") is None:
+        say("cases unknown-*: left out, MuJoCo is not installed; pip install mujoco")
+        return []
+    return list(bench_unknown(quick, default_cache(), say))
 
 
 def _names(quick: bool, say: Callable[[str], None]) -> list[Measurement]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import channels_of, source_configs
 from tao_lora_ros.messages.results import Kind, Phase
+from tao_lora_ros.model.event_head import EventHead
 from tao_lora_ros.training.calibrate import detection_only, recalibrate
 
 Rows = NDArray[np.float64]
@@ -90,8 +91,8 @@ def read_walks(data: Path) -> Iterator[Walk]:
     yield Walk("ATLAS_01ground_1kHz", table[:, :12], 1000.0, air, ~air)
 
 
-def replayed(walk: Walk, folder: Path) -> tuple[Replay, Pipeline]:
-    """A recording replayed by a pipeline that is calibrated on its standing."""
+def replayed(walk: Walk, folder: Path, head: EventHead | None = None) -> tuple[Replay, Pipeline]:
+    """A recording replayed by a pipeline calibrated on its standing; a head names events."""
     steady = [
         _bag(rows, walk.rate_hz, folder, f"standing{i}") for i, rows in enumerate(walk.standing)
     ]
@@ -99,7 +100,7 @@ def replayed(walk: Walk, folder: Path) -> tuple[Replay, Pipeline]:
     settings = Settings()
     start = detection_only(channels_of(settings), walk.rate_hz)
     artifact = recalibrate(start, steady, settings, {}, 1.0).artifact
-    pipeline = Pipeline(settings, artifact)
+    pipeline = Pipeline(settings, replace(artifact, event_head=head))
     with BagReader(whole, source_configs(settings)) as reader:
         return replay(reader, pipeline), pipeline
 
