@@ -112,16 +112,18 @@ def _meanings() -> dict[str, str]:
     from tao_lora_ros.detection.analyzer_state import Calibration
     from tao_lora_ros.model.event_head import EventHead
     from tao_lora_ros.model.label_filter import LabelFilter
+    from tao_lora_ros.model.likeness import Likeness
     from tao_lora_ros.model.mixer_config import MixerConfig
 
     found = {}
-    for part, of in {
-        "config": MixerConfig,
-        "contacts": ContactModel,
-        "event_head": EventHead,
-        "label_filter": LabelFilter,
-        "router": Calibration,
-    }.items():
+    for part, of in (
+        ("config", MixerConfig),
+        ("contacts", ContactModel),
+        ("event_head", Likeness),
+        ("event_head", EventHead),
+        ("label_filter", LabelFilter),
+        ("router", Calibration),
+    ):
         text = inspect.getdoc(of) or ""
         found[part] = text.splitlines()[0]
         found |= {f"{part}.{name}": " ".join(is_.split()) for name, is_ in ARGUMENT.findall(text)}
