@@ -30,6 +30,13 @@ def tao_lora(*words: str | Path) -> list[str]:
     return [str(Path(sys.executable).parent / "tao-lora"), *map(str, words)]
 
 
+def chromium() -> str:
+    """The browser of this machine."""
+    if program := next(filter(None, map(shutil.which, BROWSERS)), None):
+        return program
+    sys.exit(f"no browser here: none of {', '.join(BROWSERS)}")
+
+
 def take(browser: Any, address: str, picture: str, height: int) -> None:
     """Write the top of a page as `docs/PICTURE`."""
     page = browser.new_page(viewport={"width": WIDTH, "height": height}, color_scheme="light")
@@ -42,9 +49,7 @@ def take(browser: Any, address: str, picture: str, height: int) -> None:
 
 def main() -> None:
     """Calibrate, replay, and take the pages."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        sys.exit(f"no browser here: none of {', '.join(BROWSERS)}")
+    program = chromium()
     if not DATA.is_dir():
         sys.exit(f"no recordings: {DATA} does not exist; set TAO_LORA_DATA")
     with TemporaryDirectory() as folder, sync_playwright() as driver:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -88,7 +89,7 @@ class RunRecord:
         stamps = [signal.stamps_ns[-1] for signal in self.signals.values() if len(signal.stamps_ns)]
         return self.seconds(int(max(stamps))) if stamps else 0.0
 
-    @property
+    @cached_property
     def final_events(self) -> list[Event]:
         """The last word on each event; one still open at the end is an ONSET.
 
@@ -101,7 +102,7 @@ class RunRecord:
         end_s = self.seconds(event.end_ns) if event.end_ns else self.duration_s
         return self.seconds(event.onset_ns), end_s
 
-    @property
+    @cached_property
     def touches(self) -> list[LabelSpan]:
         """Contacts that follow on each other without a break (impact, then slide) joined."""
         joined: list[LabelSpan] = []
@@ -114,19 +115,28 @@ class RunRecord:
 
     def outcome(self, touch: LabelSpan) -> Outcome:
         """Found by an onset of its own, covered by an event already open, or missed."""
-        spans = [self.span_s(event) for event in self.final_events]
-        if any(abs(onset - touch.start_s) <= TOLERANCE_S for onset, _ in spans):
+        onsets, ends = self._spans_s
+        if (np.abs(onsets - touch.start_s) <= TOLERANCE_S).any():
             return "found"
-        inside = any(onset <= touch.start_s <= end for onset, end in spans)
+        inside = ((onsets <= touch.start_s) & (touch.start_s <= ends)).any()
         return "covered" if inside else "missed"
+
+    @cached_property
+    def _spans_s(self) -> NDArray[np.float64]:
+        """Onsets and ends of the final events, [2, n]: thousands are held against thousands."""
+        return np.array([self.span_s(event) for event in self.final_events]).reshape(-1, 2).T
 
     def touched(self, event: Event) -> bool:
         """Whether there was contact at some time in the event, give or take the tolerance."""
         onset, end = self.span_s(event)
-        return any(
-            onset - TOLERANCE_S <= contact.end_s and contact.start_s <= end + TOLERANCE_S
-            for contact in self.contacts
-        )
+        starts, ends = self._contacts_s
+        return bool(((onset - TOLERANCE_S <= ends) & (starts <= end + TOLERANCE_S)).any())
+
+    @cached_property
+    def _contacts_s(self) -> NDArray[np.float64]:
+        """Starts and ends of the contacts, [2, n]."""
+        spans = [(contact.start_s, contact.end_s) for contact in self.contacts]
+        return np.array(spans, np.float64).reshape(-1, 2).T
 
     @property
     def true_names(self) -> list[tuple[str, str]]:
@@ -141,11 +151,20 @@ class RunRecord:
 
         A contact begins, or one that lasted ends: letting go shakes the tool as well.
         """
-        onset = self.seconds(event.onset_ns)
-        happened = [(contact.label, onset - contact.start_s) for contact in self.contacts]
+        names, times = self._happened
+        if not names:
+            return None
+        later = self.seconds(event.onset_ns) - times
+        nearest = int(np.abs(later).argmin())
+        return names[nearest], float(later[nearest])
+
+    @cached_property
+    def _happened(self) -> tuple[list[str], NDArray[np.float64]]:
+        """What happened, and when, in seconds."""
         lasting = [touch for touch in self.touches if touch.end_s - touch.start_s > 2 * TOLERANCE_S]
-        happened += [("end of contact", onset - touch.end_s) for touch in lasting]
-        return min(happened, key=lambda item: abs(item[1]), default=None)
+        found = [(contact.label, contact.start_s) for contact in self.contacts]
+        found += [("end of contact", touch.end_s) for touch in lasting]
+        return [name for name, _ in found], np.array([at_s for _, at_s in found])
 
 
 def _join(first: LabelSpan, second: LabelSpan) -> LabelSpan:
