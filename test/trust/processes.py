@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trust.live import Live, node
 from trust.table import Row
-from wire import TIMEOUT_S, Process, Wire, node_command
+from wire import START_S, TIMEOUT_S, Process, Wire, node_command
 
 from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.preservation.event_catalogue import read_entries
@@ -189,7 +189,7 @@ def two_nodes_on_a_store(wire: Wire, folder: Path) -> Row:
         command = [*node_command([store, _QUICK]), "-r", "__node:=second"]
         second = Process(folder / "second.log", command)
         try:
-            wire.until(lambda: "reading /imu" in second.log, "the second node")
+            wire.until(lambda: "reading /imu" in second.log, "the second node", START_S)
             wire.spin_for(1.0)
             live.strike(2.0, (1.0,))
             said = "another process writes to this store"
@@ -218,7 +218,7 @@ def two_robots(wire: Wire, folder: Path) -> Row:
         f"/{robot}/tao_lora: {part}" for robot in ("left", "right") for part in ("imu", "events")
     }
     try:
-        wire.until(lambda: names <= watch.names, "reports of both")
+        wire.until(lambda: names <= watch.names, "reports of both", START_S)
         row.said = ", ".join(sorted(names))
         row.used = 2
         for robot in robots:
