@@ -51,7 +51,13 @@ class Table(NamedTuple):
 
 
 def table_files(source: Path) -> list[Path]:
-    """The file itself, or each CSV file of a folder but labels."""
+    """The file itself, or each CSV file of a folder but labels.
+
+    Raises:
+        BagError: it is not there.
+    """
+    if not source.exists():
+        raise BagError(f"{source}: No such file or directory")
     files = sorted(source.glob("*.csv")) if source.is_dir() else [source]
     return [file for file in files if not file.name.endswith(LABELS)]
 
