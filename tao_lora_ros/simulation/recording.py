@@ -18,7 +18,7 @@ from tao_lora_ros.signal.cdr import WRENCH
 from . import sensors
 from .kinematics import JOINTS, Kinematics
 from .motion import Planner
-from .physics import World
+from .physics import Trace, Vector, World
 from .scene import TIME_STEP_S, Tool, load_model
 from .truth import ContactInterval, Contacts
 
@@ -171,31 +171,38 @@ class _Course:
             else planner.plan(config.duration_s, config.contacts)
         )
         steps = round(config.duration_s / TIME_STEP_S)
-        told = (lambda step: progress(step / steps)) if progress else None
         world = World(model)
         vibration = sensors.Vibration(JOINTS, noise)
         wrench = sensors.Sensor(sensors.WRENCH, level, config.wrench_rate_hz, 0.0, noise)
         imu = sensors.Sensor(sensors.IMU, level, config.imu_rate_hz, config.imu_lag_s, noise)
+        told = (lambda step: progress(step / steps)) if progress else None
         for part in _parts(steps, math.lcm(imu.every, wrench.every)):
             trace = world.run(script, part, told)
-            shake = level * vibration.of(script.targets(part, TIME_STEP_S))
-            imu_shake, wrench_shake = sensors.shaken(shake, self._tool.mass_kg)
-            loads = _dated(*wrench.record(trace.wrench + wrench_shake))
-            motions = _dated(*imu.record(trace.imu + imu_shake))
-            touched = loads[0], sensors.sample(trace.contact, wrench.every, len(loads[0]))
-            self._contacts.add(trace)
-            self._count += len(part)
-            square_n2 = float(np.mean(wrench_shake[:, :3] ** 2))
-            self._square_n2 += (square_n2 - self._square_n2) * (len(part) / self._count)
-            if part.start == 0:
-                self._origin_s = (min(motions[0][0], loads[0][0]) - START_NS) * 1e-9
-            yield (
-                SourceRecording("/imu", "sensor_msgs/msg/Imu", "imu_link", *motions),
-                SourceRecording("/wrench", WRENCH, "ft_sensor", *loads),
-                SourceRecording("/contact_wrench", WRENCH, "ft_sensor", *touched),
-            )
+            targets = script.targets(part, TIME_STEP_S)
+            yield self._record(trace, level * vibration.of(targets), imu, wrench, part.start == 0)
+            del trace  # before the next one is made
         if progress:
             progress(1.0)
+
+    def _record(
+        self, trace: Trace, shake: Vector, imu: sensors.Sensor, wrench: sensors.Sensor, first: bool
+    ) -> Part:
+        """What the sensors make of one part, which is taken in."""
+        imu_shake, wrench_shake = sensors.shaken(shake, self._tool.mass_kg)
+        loads = _dated(*wrench.record(trace.wrench + wrench_shake))
+        motions = _dated(*imu.record(trace.imu + imu_shake))
+        touched = loads[0], sensors.sample(trace.contact, wrench.every, len(loads[0]))
+        self._contacts.add(trace)
+        self._count += len(shake)
+        square_n2 = float(np.mean(wrench_shake[:, :3] ** 2))
+        self._square_n2 += (square_n2 - self._square_n2) * (len(shake) / self._count)
+        if first:
+            self._origin_s = (min(motions[0][0], loads[0][0]) - START_NS) * 1e-9
+        return (
+            SourceRecording("/imu", "sensor_msgs/msg/Imu", "imu_link", *motions),
+            SourceRecording("/wrench", WRENCH, "ft_sensor", *loads),
+            SourceRecording("/contact_wrench", WRENCH, "ft_sensor", *touched),
+        )
 
     def contacts(self) -> list[ContactInterval]:
         """Every contact between tool and world so far."""
