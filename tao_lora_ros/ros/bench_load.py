@@ -32,7 +32,7 @@ from tao_lora_ros.ros.inputs import MESSAGE_TYPES
 
 _WARM_S = 3.0
 _SETTLE_S = 2.5  # diagnostics come once a second
-_MATCH_S = 60.0
+_MATCH_S = 300.0  # a node may compile its loops first
 _POLL_S = 0.01
 
 

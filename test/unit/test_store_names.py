@@ -13,7 +13,7 @@ from models import small_artifact
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.results import Phase
-from tao_lora_ros.model.artifact import load_artifact, save_artifact
+from tao_lora_ros.model.artifact import default_artifact, load_artifact, save_artifact
 from tao_lora_ros.model.event_features import event_features
 from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
 from tao_lora_ros.preservation.event_labels import label_event
@@ -68,6 +68,17 @@ def test_the_least_sure_is_to_be_labelled_next(store: Path) -> None:
     assert sorted(number for number, *_ in found.next) == list(range(13, 19))
     assert margins == sorted(margins)
     assert any("event 5 is labelled push, and looks like tap" in line for line in found.lines())
+
+
+def test_names_that_nobody_labels_are_kept_or_it_is_said_that_they_are_not(store: Path) -> None:
+    shipped = load_artifact(default_artifact()).event_head
+    found = learn_names(store, replace(small_artifact(), event_head=shipped), Settings())
+    assert {*shipped.names, "push", "tap"} == {*found.artifact.event_head.names}
+    assert f"kept as they were, without labels: {', '.join(shipped.names)}" in found.lines()
+    old = replace(shipped, likeness=None)
+    found = learn_names(store, replace(small_artifact(), event_head=old), Settings())
+    assert found.artifact.event_head.names == ("push", "tap")
+    assert any(f"forgotten: {', '.join(shipped.names)}" in line for line in found.lines())
 
 
 def test_lags_are_taken_off(store: Path) -> None:
