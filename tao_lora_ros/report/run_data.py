@@ -31,7 +31,7 @@ KINDS = {
 }
 INFERENCES = "inferences"  # the source of what the model says
 _BUCKETS = 4000  # two a pixel of a wide screen
-_ENVELOPE_BYTES, _SAMPLE_BYTES = 1_600_000, 9_000_000  # a third more as text
+_ENVELOPE_BYTES, _SAMPLE_BYTES = 1_600_000, 8_000_000  # a third more as text
 _BEFORE_S, _AFTER_S = 0.1, 0.25  # of an event, every sample
 
 
