@@ -18,8 +18,8 @@ class Contact:
     """A lasting contact as far as it is known.
 
     Times are grid times in ns. `wrench` is its number among the models; `shares` is float64 [C] of
-    all channels, non-negative, sum 1; `mean_load` and `peak_load` are of the contact force in N,
-    averaged as `level_test` says; `peak_score` is 1 at the threshold. `end_ns` is the last row that
+    all channels, non-negative, sum 1; `mean_load` is of the contact force in N, averaged as
+    `level_test` says; `peak_score` is 1 at the threshold. `end_ns` is the last row that
     the load was not yet below half of the threshold, 0 while it goes on.
     """
 
@@ -29,7 +29,6 @@ class Contact:
     peak_score: float
     shares: NDArray[np.float64]
     mean_load: float
-    peak_load: float
     end_ns: int = 0
 
 
@@ -153,6 +152,5 @@ class Contacts:
             float(now["peak_score"]),
             shares / shares.sum(),
             float(now["held_sum"] / now["held"]),
-            float(now["peak_force"]),
             int(now["last_ns"]) if ended else 0,
         )

@@ -56,7 +56,6 @@ _NOW = np.dtype(
         ("peak_ns", np.int64),
         ("last_ns", np.int64),  # newest row at `OFF` or above
         ("peak_score", np.float64),
-        ("peak_force", np.float64),
         ("sum", np.float64),  # of the force since the onset
         ("held_sum", np.float64),  # the same up to `last_ns`
         ("held", np.int64),  # rows of that
@@ -259,7 +258,7 @@ def _look_for_onset(state, w, time_ns):
         now.above = 0
         return
     if now.above == 0:
-        now.onset_ns, now.peak_score, now.peak_force = time_ns, 0.0, 0.0
+        now.onset_ns, now.peak_score = time_ns, 0.0
         now.sum, now.lasted, now.below = 0.0, 0, 0
         now.shares[:] = 0.0
     now.above += 1
@@ -278,7 +277,6 @@ def _go_on(state, w, time_ns):
         now.last_ns, now.held_sum, now.held = time_ns, now.sum, now.lasted
     if now.score > now.peak_score:
         now.peak_score, now.peak_ns = now.score, time_ns
-    now.peak_force = max(now.peak_force, now.force)
     for axis in range(6):
         threshold = now.force_threshold if axis < 3 else now.torque_threshold
         if not np.isnan(now.level[axis]):

@@ -48,7 +48,7 @@ class EventDescriber:
         labels: the model's labels.
         head: what names events; without one, the model's labels do.
         pre_roll_s: raw samples before the onset, in seconds.
-        stored_pre_roll_s: messages to be kept from before the onset, as much or more.
+        store_pre_roll_s: messages to be kept from before the onset, as much or more.
         longest_s: of a longer event the beginning and the end are kept, so long each.
         post_roll_s: messages to be kept after the end.
         state_before: what is to be kept of the time before an onset.
@@ -64,7 +64,7 @@ class EventDescriber:
         labels: tuple[str, ...],
         head: EventHead | None,
         pre_roll_s: float,
-        stored_pre_roll_s: float,
+        store_pre_roll_s: float,
         longest_s: float,
         post_roll_s: float,
         state_before: Callable[[int], RouterState | None] = lambda _: None,
@@ -75,7 +75,7 @@ class EventDescriber:
         self._source_of = [s for s in intake.sources for _ in s.config.channels]
         self._labels, self._head = labels, head
         self._pre_roll_ns = round(pre_roll_s * 1e9)
-        self._stored_pre_roll_ns = round(stored_pre_roll_s * 1e9)
+        self._store_pre_roll_ns = round(store_pre_roll_s * 1e9)
         self._longest_ns = round(longest_s * 1e9)
         self._post_roll_ns = round(post_roll_s * 1e9)
         self._state_before = state_before
@@ -200,13 +200,13 @@ class EventDescriber:
             if not opened.heads and opened.head_ns <= time_ns < inf:
                 head_ns = int(opened.head_ns)
                 onset_ns = head_ns - self._longest_ns
-                for pre_roll_ns in (self._pre_roll_ns, self._stored_pre_roll_ns):
+                for pre_roll_ns in (self._pre_roll_ns, self._store_pre_roll_ns):
                     cut = self._cut_buffers(onset_ns - pre_roll_ns, head_ns)
                     opened.heads[pre_roll_ns] = cut
         while self._waiting and self._waiting[0][0] <= time_ns:
             until_ns, event, opened = self._waiting.popleft()
-            cuts = self._cut(opened, event.onset_ns, until_ns, self._stored_pre_roll_ns)
-            spans = self._spans(opened, event.onset_ns - self._stored_pre_roll_ns, until_ns)
+            cuts = self._cut(opened, event.onset_ns, until_ns, self._store_pre_roll_ns)
+            spans = self._spans(opened, event.onset_ns - self._store_pre_roll_ns, until_ns)
             yield Kept(event, tuple(messages for _, messages in cuts), opened.state, spans)
 
     def _cut(self, opened: _Open, onset_ns: int, until_ns: int, pre_roll_ns: int) -> _Cut:

@@ -64,7 +64,7 @@ class Intake:
             for config in configs
         ]
         self._checks = [UnitCheck(config) for config in configs]
-        event_s = settings.stored_pre_roll_s + settings.max_transient_s + settings.post_roll_s
+        event_s = settings.store_pre_roll_s + settings.max_transient_s + settings.post_roll_s
         keep_s = event_s + settings.source_timeout_s + _MARGIN_S
         self.buffers = [PreRollBuffer(config, keep_s) for config in configs]
         self.channels = [name for config in configs for name in config.channels]

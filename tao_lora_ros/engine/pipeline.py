@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from math import inf
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tao_lora_ros.contact.contact_model import ContactModel, wrenches_of
-from tao_lora_ros.contact.contacts import Contact, Contacts
+from tao_lora_ros.contact.contacts import Contacts
 from tao_lora_ros.contact.level_test import START_S
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import SteadyRows
@@ -22,30 +20,24 @@ from tao_lora_ros.detection.findings import report_lines
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.detection.learner import Learner
 from tao_lora_ros.detection.learning import learning_config
-from tao_lora_ros.detection.router import Change, RouterConfig
-from tao_lora_ros.detection.transients import Transient
+from tao_lora_ros.detection.router import RouterConfig
 from tao_lora_ros.engine.calibration import Calibrated, calibrated_on
 from tao_lora_ros.engine.checkpoints import Checkpoints
 from tao_lora_ros.engine.contact_events import ContactEvents
 from tao_lora_ros.engine.counts import Counts
-from tao_lora_ros.engine.describer import EventDescriber
-from tao_lora_ros.engine.due import DueWindows
-from tao_lora_ros.engine.following import Follower
 from tao_lora_ros.engine.inferrer import Inferrer, NoInferrer
 from tao_lora_ros.engine.intake import Intake
 from tao_lora_ros.engine.schedule import HopSchedule
 from tao_lora_ros.engine.settings import Settings, SettingsError
 from tao_lora_ros.engine.sources import check_channels, check_successor
-from tao_lora_ros.engine.states import States
+from tao_lora_ros.engine.tracking import Signals, Tracking
 from tao_lora_ros.messages.errors import TaoLoraError
-from tao_lora_ros.messages.results import Event, Phase, Result
+from tao_lora_ros.messages.results import Result
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.runtime.choice import ChosenRuntime, NoRuntime
-from tao_lora_ros.signal.align import AFTER_GLITCH, EMPTY, FLAGS, MESSAGE, STAMP, TIME, Rows
 from tao_lora_ros.signal.block import Block
 from tao_lora_ros.signal.source import ClockJump, unit_of
-from tao_lora_ros.signal.window import SlidingWindow
 
 LOADS = ("N", "Nm")
 MOST_REASON = 1000  # characters that are kept of it
@@ -67,7 +59,7 @@ def router_config(settings: Settings, rate_hz: float) -> RouterConfig:
 def scene_settings(settings: Settings, artifact: Artifact) -> Settings:
     """Settings by which a stored event holds enough of its past to be found again in a replay."""
     rows = max(artifact.window, artifact.calibration.warm_rows)
-    least_s = max(rows / artifact.rate_hz, START_S)
+    least_s = max(rows / artifact.rate_hz, START_S, settings.pre_roll_s)
     return replace(settings, store_pre_roll_s=max(settings.store_pre_roll_s, least_s))
 
 
@@ -130,15 +122,17 @@ class Pipeline:
         load_rows = 0
         if settings.contact_wrench_hz:
             load_rows = max(round(artifact.rate_hz / settings.contact_wrench_hz), 1)
-        self._contact_events = ContactEvents(
+        contact_events = ContactEvents(
             self._contacts, self._detector, self.intake, self.counts, load_rows
         )
         self._steady = SteadyRows(artifact.rate_hz, len(channels))
         self._glitches = GlitchFilter(channels, artifact.rate_hz)
         self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
+        self._signals = Signals(
+            self._detector, self._contacts, contact_events, self._steady, self._schedule
+        )
         self._adopt(artifact, *self._runner(artifact))
         self._restart()
-        self._follower = Follower(self._detector, self._contacts)
 
     def _runner(self, artifact: Artifact) -> _Runner:
         """What runs a model."""
@@ -156,22 +150,9 @@ class Pipeline:
         """Make anew what depends on the model."""
         self.runtime, self._inferrer = runtime, inferrer
         self.artifact = artifact
-        self._window = SlidingWindow(artifact.window, len(artifact.channels))
-        self._states = States(artifact)
-        self.checkpoints = Checkpoints(artifact)
-        self._describer = EventDescriber(
-            self.intake,
-            self._contacts,
-            artifact.labels,
-            artifact.event_head,
-            self._settings.pre_roll_s,
-            self._settings.stored_pre_roll_s,
-            self._settings.max_transient_s,
-            self._settings.post_roll_s,
-            self.checkpoints.before,
-            self.counts.events,
+        self._tracking = Tracking(
+            artifact, inferrer, self._signals, self.intake, self._settings, self.counts
         )
-        self._due = DueWindows(inferrer, self._describer, self._states, self.counts)
 
     def warm(self) -> None:
         """Have the model's first calls behind us: they allocate and are slow."""
@@ -238,7 +219,7 @@ class Pipeline:
             results = self.reset()
             rows, refusal = self.intake.push(source, data, received_ns)
         released = self._glitches.push(rows)
-        return Pushed(results + self._follow(released), len(released), refusal)
+        return Pushed(results + self._tracking.follow(released), len(released), refusal)
 
     def push_block(self, block: Block) -> list[Result]:
         """Take many messages, in the order of their arrival; what each alone would have given.
@@ -254,7 +235,7 @@ class Pipeline:
                 taken += 1
                 continue
             self.counts.messages += taken - before
-            results += self._follow(self._glitches.push(rows))
+            results += self._tracking.follow(self._glitches.push(rows))
             self.intake.let_go()
         return results
 
@@ -274,16 +255,11 @@ class Pipeline:
 
         Post-rolls end here too.
         """
-        results = self._follow(self._glitches.flush())
-        if transient := self._detector.stop():
-            results.append(self._describer.describe(Phase.END, transient, self._last_ns))
-        for contact in self._contacts.stop():
-            results.append(self._describer.describe(Phase.END, contact, self._last_ns))
-        return results + self.end_post_rolls()
+        return self._tracking.follow(self._glitches.flush()) + self._tracking.stop()
 
     def end_post_rolls(self) -> list[Result]:
         """Give out the events that wait for their post-roll: no more of it will come."""
-        return list(self._describer.kept(inf))
+        return self._tracking.end_post_rolls()
 
     def calibrate(self, done_by: Callable[[Work], Calibrated] = lambda work: work()) -> list[str]:
         """Calibrate on the motion since the last reset, its newest ten minutes at most.
@@ -318,10 +294,10 @@ class Pipeline:
         """
         if self._detector.path is Route.TRANSIENT:
             raise TareError("cannot tare: a transient is going on")
-        if not self._window.full:
+        if (window := self._tracking.window) is None:
             raise TareError("cannot tare: the window is not full yet")
         loads = np.array([unit_of(name) in LOADS for name in self.artifact.channels])
-        level = np.where(loads, self._window.values.mean(axis=0), 0.0)
+        level = np.where(loads, window.mean(axis=0), 0.0)
         self.intake.tare(np.nan_to_num(level))
         self._detector.forget_loads()
         return self.reset()
@@ -332,11 +308,15 @@ class Pipeline:
         Raises:
             TriggerError: no row has come yet.
         """
-        if not self._last_ns:
+        if not self._tracking.newest_ns:
             raise TriggerError("cannot keep the scene: no source has sent anything yet")
-        self.counts.events += 1
         reason = reason[:MOST_REASON].encode(errors="replace").decode()
-        return list(self._describer.wish(self._last_ns, reason))
+        return self._tracking.wish(reason)
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """What router and contacts remembered, and what they are to take on."""
+        return self._tracking.checkpoints
 
     @property
     def contact_models(self) -> dict[str, ContactModel | None]:
@@ -377,127 +357,5 @@ class Pipeline:
 
     def _restart(self) -> None:
         self.intake.restart()
-        self._steady.clear()
-        for signals in (self._glitches, self._window, self._detector, self._contacts):
-            signals.clear()
-        for results in (self._schedule, self._inferrer, self._due, self._states, self._describer):
-            results.clear()
-        self.checkpoints.clear()
-        self._last_ns = 0
-
-    def _follow(self, rows: Rows) -> list[Result]:
-        """All that rows give, piece by piece."""
-        count, done = len(rows), 0
-        if not count:
-            return []
-        results: list[Result] = []
-        while done < count:
-            end = self._end_of_piece(rows, done) if done + 1 < count else count
-            done += self._follow_piece(rows.part(done, end), results)
-        return results + self._infer()
-
-    def _end_of_piece(self, rows: Rows, begin: int) -> int:
-        """Up to which row nothing is due but inferences, that one included."""
-        if self._contacts.waits:
-            return begin + 1
-        times = rows.times[begin + 1 :]
-        after_glitch = np.flatnonzero(times[:, FLAGS] & AFTER_GLITCH)
-        due_ns = min(self._describer.due_ns, self.checkpoints.due_ns)
-        due = int(np.searchsorted(rows.times[begin:, TIME], due_ns)) + 1
-        ahead = *after_glitch[:1].tolist(), due - 1, self._contact_events.due_rows - 1
-        return begin + 1 + min(ahead)
-
-    def _follow_piece(self, rows: Rows, results: list[Result]) -> int:
-        """Follow rows up to the first that changes something; how many those are."""
-        if rows.times[0, FLAGS] & AFTER_GLITCH:
-            self._detector.interrupt()
-        contacts = self._contacts
-        steps, change, followed, touched = self._follower.follow(rows)
-        rows = rows.part(0, len(steps))
-        self._collect(rows, steps, change)
-        time_ns, message = self._last_ns, int(rows.times[-1, MESSAGE])
-        if change is not Change.NONE:
-            self._look_at(message, results)
-            results += self._changes(change, time_ns)
-        if not followed:
-            touched = contacts.follow(time_ns, rows.values[-1])
-        if touched or contacts.waits:
-            for changed, contact in self._contact_events.among(contacts.changes()):
-                self._look_at(message, results)
-                results.append(self._changed(changed, contact, time_ns))
-        if loads := self._contact_events.loads(time_ns):
-            results += [*self._infer(), *loads]
-        if self._describer.due_ns <= time_ns:
-            self._look_at(message, results)
-            results += self._describer.kept(time_ns)
-        if self.checkpoints.due_ns <= time_ns:
-            if state := self.checkpoints.due(time_ns):
-                self._look_at(message, results)
-                results += self._resume(state, time_ns)
-            self.checkpoints.take(time_ns, self._detector, self._contacts)
-        return len(rows)
-
-    def _look_at(self, message: int, results: list[Result]) -> None:
-        """Have all known of what came up to a message of the block, before an event is told."""
-        results += self._infer()
-        self.intake.look_at(message)
-
-    def _collect(self, rows: Rows, steps: NDArray, change: Change) -> None:
-        """Count rows, and collect the windows that are due."""
-        counts, window, times = self.counts, self._window, rows.times
-        before = counts.rows
-        counts.rows += len(rows)
-        counts.transient_rows += int(np.count_nonzero(steps["transient"]))
-        self._last_ns = int(times[-1, TIME])
-        self._steady.extend(rows.values)
-        full = self.artifact.window - window.count - 1  # the first row whose window is full
-        window.extend(times[:, TIME], rows.values)
-        for i, (flags, (score, transient)) in enumerate(
-            zip(times[:, FLAGS].tolist(), steps.tolist(), strict=True)
-        ):
-            if flags & EMPTY:
-                self._due.miss()
-            if i < full or flags & EMPTY:
-                continue
-            counts.windows += 1
-            last, path = i == len(rows) - 1, _PATHS[transient]
-            if self._schedule.due(path, onset=last and change is Change.ONSET):
-                row, ago = before + i + 1, len(rows) - 1 - i
-                self._due.add(int(times[i, STAMP]), path, score, row, *window.ago(ago))
-
-    def _infer(self) -> list[Result]:
-        return self._due.infer(self.intake.sources[0].frame_id)
-
-    def _changes(self, change: Change, time_ns: int) -> Iterator[Event]:
-        """A transient that begins or ends, and with it contacts of a robot that walks."""
-        transient = self._detector.transient
-        yield self._changed(change, transient, time_ns)
-        if transient.touchdown:
-            for contact in self._contact_events.end_those_of_walking():
-                yield self._changed(Change.END, contact, time_ns)
-
-    def _resume(self, state: bytes, time_ns: int) -> Iterator[Event]:
-        """Take on what router and contacts remembered, with the events that went on then."""
-        before = self._going_on()
-        if not self.checkpoints.restore(state, self._detector, self._contacts):
-            return
-        after = self._going_on()
-        for key in before.keys() - after.keys():
-            yield self._changed(Change.END, replace(before[key], end_ns=time_ns), time_ns)
-        for key in after.keys() - before.keys():
-            yield self._changed(Change.ONSET, replace(after[key], end_ns=0), time_ns)
-
-    def _going_on(self) -> dict[int, Transient | Contact]:
-        """The contacts that go on, by their wrench, and the transient, by -1."""
-        found: dict[int, Transient | Contact] = {c.wrench: c for c in self._contacts.going_on}
-        if self._detector.path is Route.TRANSIENT:
-            found[-1] = self._detector.transient
-        return found
-
-    def _changed(self, change: Change, found: Transient | Contact, time_ns: int) -> Event:
-        if change is Change.ONSET:
-            self.counts.events += 1
-            return self._describer.describe(Phase.ONSET, found, time_ns)
-        accepted = change is Change.ACCEPTED
-        self.counts.regime_changes += accepted
-        return self._describer.describe(Phase.END, found, time_ns, accepted)
+        for one in (self._glitches, self._signals, self._tracking):
+            one.clear()

@@ -199,11 +199,6 @@ class Settings:
                 raise SettingsError(f"parameter '{name}' is {found}: no such home") from None
 
     @property
-    def stored_pre_roll_s(self) -> float:
-        """What the event store keeps from before an onset, with what is published."""
-        return max(self.store_pre_roll_s, self.pre_roll_s)
-
-    @property
     def longest_wait_s(self) -> float:
         """How long an event waits for its post-roll after the last message of all."""
         return self.post_roll_s + self.source_timeout_s

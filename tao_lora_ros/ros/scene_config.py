@@ -66,7 +66,7 @@ def scene_of(
     return SceneConfig(
         node.get_fully_qualified_name(),
         tuple(topics.items()),
-        settings.stored_pre_roll_s,
+        settings.store_pre_roll_s,
         settings.max_transient_s,
         settings.post_roll_s,
         settings.store_topics_mb << 20,

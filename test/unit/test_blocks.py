@@ -16,6 +16,7 @@ from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.results import Kept, Result
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
+from tao_lora_ros.model.label_filter import LabelFilter
 from tao_lora_ros.signal.block import Block
 
 SIZES = (1, 2, 3, 63, 64, 65, 1000, 100_000)
@@ -162,6 +163,12 @@ def test_glitches_within_and_across_blocks() -> None:
 def test_lasting_contacts_their_loads_and_learning() -> None:
     settings = Settings(backend="cpu", contact_wrench_hz=50.0)
     assert_alike(messages_of(handled()), (1, 300, 100_000), settings, swung_artifact())
+
+
+def test_labels_that_hold_over_time() -> None:
+    artifact = replace(shipped(), label_filter=LabelFilter(2.0, 10.0, 1.5))
+    assert any(row.startswith("State(") for row in alone(struck(), Settings(), artifact))
+    assert_alike(struck(), (7, 100_000), artifact=artifact)
 
 
 def test_lags_that_are_taken_off() -> None:

@@ -52,7 +52,6 @@ def test_a_press_is_found_with_its_onset_end_and_loads() -> None:
     assert 5.0 * S <= end.end_ns / 5_000_000 <= 5.05 * S
     assert over_at <= 5.3 * S
     assert end.mean_load == pytest.approx(8.0, abs=0.2)
-    assert end.peak_load == pytest.approx(8.0, abs=0.1)
     assert end.peak_score == pytest.approx(4.0, abs=0.1)
     assert end.onset_ns <= end.peak_ns <= end.end_ns
     assert end.shares[0] > 0.9

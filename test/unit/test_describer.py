@@ -27,7 +27,7 @@ def describer(
     for source, frame in zip(intake.sources, ("imu_link", "ft_link"), strict=True):
         source.frame_id = frame
     contacts = Contacts((), 12, 500.0, 60.0)
-    rolls = dict(pre_roll_s=0.02, stored_pre_roll_s=0.03, longest_s=0.1, post_roll_s=0.04)
+    rolls = dict(pre_roll_s=0.02, store_pre_roll_s=0.03, longest_s=0.1, post_roll_s=0.04)
     return EventDescriber(intake, contacts, labels, head, **rolls)
 
 
@@ -129,7 +129,7 @@ def test_at_the_end_all_are_given_out_in_their_order() -> None:
 
 
 def contact(end_ms: int = 0) -> Contact:
-    return Contact(0, 100 * MS, 105 * MS, 2.5, SHARES, 8.0, 12.0, end_ms * MS)
+    return Contact(0, 100 * MS, 105 * MS, 2.5, SHARES, 8.0, end_ms * MS)
 
 
 def test_blows_and_contacts_overlap_each_with_its_own_number_kind_and_label() -> None:

@@ -274,9 +274,9 @@ def test_its_settings_keep_as_much_past_as_the_model_needs() -> None:
     """Whoever keeps further topics around an event goes by them, as the sources' buffers do."""
     subject = pipeline(store_pre_roll_s=0.0)
     rows = max(subject.artifact.window, subject.artifact.calibration.warm_rows)
-    assert subject.settings.stored_pre_roll_s >= rows / subject.artifact.rate_hz
+    assert subject.settings.store_pre_roll_s >= rows / subject.artifact.rate_hz
     subject.apply(replace(subject.settings, store_pre_roll_s=0.0))
-    assert subject.settings.stored_pre_roll_s >= rows / subject.artifact.rate_hz
+    assert subject.settings.store_pre_roll_s >= rows / subject.artifact.rate_hz
 
 
 def test_a_lasting_change_is_accepted_after_the_longest_transient() -> None:
@@ -298,7 +298,7 @@ def test_a_lasting_change_is_accepted_after_the_longest_transient() -> None:
 def assert_kept(settings: Settings, kept: Kept, sent: Sequence[Message]) -> None:
     """Both sources' messages from the pre-roll to the end of the post-roll, each once."""
     decided_ns = max(raw.stamps_ns[-1] for raw in kept.event.raw)
-    first_ns = kept.event.onset_ns - round(settings.stored_pre_roll_s * 1e9)
+    first_ns = kept.event.onset_ns - round(settings.store_pre_roll_s * 1e9)
     last_ns = max(kept.event.end_ns + round(settings.post_roll_s * 1e9), decided_ns)
     for source, messages in enumerate(kept.received):
         there = [m for m in sent if m.source == source and first_ns <= m.stamp_ns <= last_ns]
