@@ -36,7 +36,7 @@ def test_what_was_packed_is_restored_and_scores_alike(used: Pipeline) -> None:
     restore(other._detector.memory, packed(memory), _RING)
     rows = np.random.default_rng(0).normal(size=(200, len(used.artifact.channels)))
     for at, row in enumerate(rows):
-        time_ns = used._last_ns + 2_000_000 * (at + 1)
+        time_ns = used._tracking.newest_ns + 2_000_000 * (at + 1)
         assert other._detector.push(time_ns, row) == used._detector.push(time_ns, row)
 
 
