@@ -6,10 +6,10 @@ matrix, of products in float32, and from the largest penalty down only as long a
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import dsymm
-from scipy.linalg.lapack import dpotrf, dpotri
 
 PENALTIES = np.logspace(3, -3, 10)  # aeon's
 
@@ -45,9 +45,9 @@ def _solved(
     The intercept is not penalised: the share of the constant's direction, whose product is 0, is
     taken out of the inverse.
     """
-    rows = len(gram)
-    factor, _ = dpotrf(gram + penalty * np.eye(rows), lower=True, overwrite_a=True)
-    inverse, _ = dpotri(factor, lower=True, overwrite_c=True)
+    rows, linalg = len(gram), import_module("scipy.linalg")
+    factor, _ = linalg.lapack.dpotrf(gram + penalty * np.eye(rows), lower=True, overwrite_a=True)
+    inverse, _ = linalg.lapack.dpotri(factor, lower=True, overwrite_c=True)
     diagonal = inverse.diagonal() - 1 / (rows * penalty)
-    dual = dsymm(1.0, inverse, targets, lower=True)
+    dual = linalg.blas.dsymm(1.0, inverse, targets, lower=True)
     return dual, float(np.square(dual / diagonal[:, None]).mean())

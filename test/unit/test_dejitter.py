@@ -70,11 +70,11 @@ def test_times_rise_and_stay_near_their_stamps(
     assert (np.abs(times - stamps) <= 0.63 * PERIOD_NS + count).all()
 
 
-@pytest.mark.parametrize("every", [0.125, 0.25, 0.5, 1.0, 2.0, 3.0, 1.9, 0.7])
+@pytest.mark.parametrize("every", [0.125, 0.25, 0.5, 1.0, 2.0, 3.0, 1.967, 0.7])
 @pytest.mark.parametrize("phase", [0.0, 0.4375])
 def test_regular_stamps_are_left_as_they_are(every: float, phase: float) -> None:
     stamps = stamps_of(300, phase * min(every, 1.0), every=every)
-    if every in (1.9, 0.7):  # has no phase on this grid
+    if every in (1.967, 0.7):  # has no phase on this grid
         assert (moved(stamps)[NEWEST:] == stamps[NEWEST:]).all()
     else:
         assert (moved(stamps) == stamps).all()
@@ -97,3 +97,9 @@ def test_several_samples_a_row_stay_as_many() -> None:
     stamps = stamps_of(2000, 0.0, 0.01, every=0.25)
     per_row = np.bincount(-(-(moved(stamps) - stamps[0]) // PERIOD_NS))
     assert (per_row[20:-1] == 4).all()
+
+
+def test_bursts_are_on_no_lattice() -> None:
+    """Eight samples at once, every eight rows: another place spreads them."""
+    stamps = np.concatenate([10**18 + (8 * k) * PERIOD_NS + 3000 * np.arange(8) for k in range(40)])
+    assert (moved(stamps) == stamps).all()

