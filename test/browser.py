@@ -31,6 +31,8 @@ def check_size(page: Any, width: int, scheme: str) -> None:
     """At this width and in this scheme no part runs over, no plot is empty, the paper is right."""
     page.set_viewport_size({"width": width, "height": 844})
     page.emulate_media(color_scheme=scheme)
+    # Laid out anew, and seen by the page's observer of sizes, which is told between two frames.
+    page.evaluate("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
     page.wait_for_function("() => plots && plots.width === plots.place.clientWidth")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     over = "[...document.querySelectorAll('main *')].filter(e => e.getClientRects().length && "
