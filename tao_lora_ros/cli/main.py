@@ -29,6 +29,7 @@ from tao_lora_ros.cli.export import add_export_parser
 from tao_lora_ros.cli.fleet import add_pool_arguments, add_table_arguments
 from tao_lora_ros.cli.fleet_page import add_fleet_parser
 from tao_lora_ros.cli.importing import add_import_parser
+from tao_lora_ros.cli.info import add_info_parser
 from tao_lora_ros.cli.outputs import add_force, add_json, add_output, check_outputs
 from tao_lora_ros.cli.review import add_review_parser
 from tao_lora_ros.messages.errors import TaoLoraError
@@ -45,7 +46,6 @@ _WITH_TORCH = {
     "adapt": "tune the low-rank branches, or add named ones",
     "name": "learn what events are called, from labelled bags",
     "evaluate": "score a model on labelled bags",
-    "info": "layers, bits, bytes, calibration of a model",
     "bench": "what model and node cost here",
 }
 
@@ -237,6 +237,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     add_review_parser(subparsers)
     add_import_parser(subparsers)
     add_export_parser(subparsers)
+    add_info_parser(subparsers)
 
     parameters = subparsers.add_parser("parameters", help="print the table of parameters")
     parameters.set_defaults(run=commands.parameters_command)

@@ -9,8 +9,8 @@ from typing import Any
 
 from tao_lora_ros.cli.arguments import MOST_STEPS, UsageError, whole
 from tao_lora_ros.cli.fleet import status_of
+from tao_lora_ros.cli.info import tell_model
 from tao_lora_ros.cli.outputs import writing
-from tao_lora_ros.cli.scores import tell_model
 from tao_lora_ros.cli.training_data import add_model_arguments, loaded, opened
 from tao_lora_ros.model.artifact import Artifact, load_artifact, save_artifact, training_folder
 from tao_lora_ros.model.conversion import mixer_of, network_of

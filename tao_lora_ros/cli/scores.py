@@ -1,27 +1,24 @@
-"""`tao-lora evaluate` and `info`: what a model is, and how good."""
+"""`tao-lora evaluate`: how good a model is on bags."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 from tao_lora_ros.cli.arguments import UsageError
 from tao_lora_ros.cli.fleet import status_of
-from tao_lora_ros.cli.outputs import add_force, add_json, add_output, tell, written
+from tao_lora_ros.cli.info import add_html
+from tao_lora_ros.cli.outputs import tell, written
 from tao_lora_ros.cli.training_data import add_model_arguments, opened, windowed
-from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, training_folder
-from tao_lora_ros.model.card import CARD, read_card
+from tao_lora_ros.model.artifact import Artifact, training_folder
 from tao_lora_ros.model.conversion import mixer_of
-from tao_lora_ros.model.describe import describe
 from tao_lora_ros.model.network import Network
 from tao_lora_ros.report.score_tables import HELD_OUT, score_text, write_scores
 from tao_lora_ros.runtime.choice import driver_finds_gpu
 from tao_lora_ros.training.cross_validation import scores_of_runs
 from tao_lora_ros.training.dataset import label_names
 from tao_lora_ros.training.evaluate import WindowModel
-from tao_lora_ros.training.event_scores import score_lines
 from tao_lora_ros.training.held_out import hop_of, run_outputs
 from tao_lora_ros.training.name_events import evaluate_events
 from tao_lora_ros.training.recordings import Reading
@@ -30,8 +27,8 @@ from tao_lora_ros.training.steps import evaluate_step
 from tao_lora_ros.training.teacher import FILE, load_teacher
 
 
-def add_score_parsers(subparsers: Any) -> None:
-    """Add the commands to the subparsers of `tao-lora`."""
+def add_evaluate_parser(subparsers: Any) -> None:
+    """Add the command to the subparsers of `tao-lora`."""
     evaluate = subparsers.add_parser("evaluate")
     evaluate.set_defaults(run=_evaluate)
     add_model_arguments(evaluate, writes=False)
@@ -42,18 +39,7 @@ def add_score_parsers(subparsers: Any) -> None:
         default="cpu",
         help="of the model: cuda runs many windows a launch, as nodes on a GPU do",
     )
-    _add_html(evaluate)
-
-    info = subparsers.add_parser("info")
-    info.set_defaults(run=_info)
-    add_json(info)
-    add_force(info)
-    info.add_argument("model", type=Path, nargs="?", help="artifact folder (default: ours)")
-    _add_html(info)
-
-
-def _add_html(parser: ArgumentParser) -> None:
-    add_output(parser, "--html", metavar="FILE", help="write the tables as HTML")
+    add_html(evaluate)
 
 
 def _evaluate(options: Namespace) -> int:
@@ -62,7 +48,7 @@ def _evaluate(options: Namespace) -> int:
     if artifact.model:
         found = _window_scores(options, artifact, how, bags)
     found["events"] = evaluate_events(artifact, bags, how)
-    tell(options, found | {"failed": how.pool.failed}, _score_lines(found))
+    tell(options, found | {"failed": how.pool.failed}, [score_text(found)])
     if options.html:
         with written(options.html) as page:
             about = f"{artifact.model_id} on {len(how.pool.good(bags))} bags"
@@ -95,22 +81,3 @@ def _on_gpu(model: Network) -> WindowModel:
     from tao_lora_ros.runtime.gpu import GpuRuntime
 
     return RuntimeModel(model, GpuRuntime)
-
-
-def _info(options: Namespace) -> None:
-    folder = options.model or default_artifact()
-    artifact = load_artifact(folder)
-    tell_model(options, artifact, folder)
-    if options.html:
-        with written(options.html) as page:
-            write_scores(artifact.metrics, artifact.model_id, page)
-
-
-def tell_model(options: Namespace, artifact: Artifact, folder: Path) -> None:
-    """What a model is that was written, or its card as JSON."""
-    tell(options, read_card(folder / CARD), [describe(artifact), *_score_lines(artifact.metrics)])
-
-
-def _score_lines(metrics: Mapping[str, Any]) -> list[str]:
-    events = score_lines(metrics["events"]) if "events" in metrics else []
-    return [*filter(None, [score_text(metrics)]), *events]

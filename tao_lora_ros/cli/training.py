@@ -21,9 +21,10 @@ from tao_lora_ros.cli.arguments import (
 )
 from tao_lora_ros.cli.commands import bags_in
 from tao_lora_ros.cli.fleet import status_of
+from tao_lora_ros.cli.info import tell_model
 from tao_lora_ros.cli.model_steps import add_settle_steps, add_step_parsers
 from tao_lora_ros.cli.outputs import add_force, add_json, add_output, tell, writing
-from tao_lora_ros.cli.scores import add_score_parsers, tell_model
+from tao_lora_ros.cli.scores import add_evaluate_parser
 from tao_lora_ros.cli.training_data import (
     add_data_arguments,
     reading_of,
@@ -62,7 +63,7 @@ def add_training_parsers(subparsers: Any) -> None:
     """Add the commands to the subparsers of `tao-lora`."""
     _add_train(subparsers)
     add_step_parsers(subparsers)
-    add_score_parsers(subparsers)
+    add_evaluate_parser(subparsers)
 
 
 def _add_train(subparsers: Any) -> None:

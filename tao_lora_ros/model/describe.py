@@ -61,6 +61,8 @@ def _pairs(name: str, values: Mapping[str, Any], margin: str = "  ") -> Iterator
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _pairs(key, value, margin + "  ")
+        elif isinstance(value, list) and any(isinstance(part, Mapping) for part in value):
+            yield from _pairs(key, {f"{n}": part for n, part in enumerate(value, 1)}, margin + "  ")
         else:
             yield f"{margin}  {key}: {_text(value)}"
 

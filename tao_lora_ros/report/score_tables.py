@@ -54,9 +54,13 @@ def score_parts(metrics: Scores) -> Iterator[Table | Text]:
             [path, *(_number(of.get(name), ".3g") for name in names)] for path, of in paths.items()
         )
         yield _table("by precision", ["", *names], rows)
-    if HELD_OUT not in metrics:
-        return
-    found = metrics[HELD_OUT]
+    if HELD_OUT in metrics:
+        yield from _held_out(metrics[HELD_OUT])
+    if "events" in metrics:
+        yield from _events(metrics["events"])
+
+
+def _held_out(found: Scores) -> Iterator[Table | Text]:
     yield Text(shown(found["how"], MOST_LINE))
     tables = {name: found[key] for key, name in _TABLES.items() if key in found}
     yield _overview(tables)
@@ -70,6 +74,16 @@ def score_parts(metrics: Scores) -> Iterator[Table | Text]:
     yield _runs(tables)
     for note in found["notes"]:
         yield Text(shown(note, MOST_LINE))
+
+
+def _events(scores: Scores) -> Iterator[Table | Text]:
+    """Shares, and a table of what was said by what it was."""
+    numbers = {name: value for name, value in scores.items() if name != "confusion"}
+    yield Text("events: " + "  ".join(f"{name} {_number(v, '.4g')}" for name, v in numbers.items()))
+    if confusion := scores.get("confusion"):
+        said = sorted({name for row in confusion.values() for name in row})
+        rows = ([was, *(str(row.get(name, 0)) for name in said)] for was, row in confusion.items())
+        yield _table("events by what they were (rows) and were called", ["", *said], rows)
 
 
 def _overview(tables: Mapping[str, Scores]) -> Table:

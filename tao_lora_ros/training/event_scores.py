@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -92,17 +92,3 @@ def calibration_error(said: Sequence[tuple[float, bool]]) -> float:
             for i in np.unique(bins)
         )
     )
-
-
-def score_lines(scores: Mapping[str, Any]) -> Iterator[str]:
-    """The scores for the terminal, with a table of what was said by what it was."""
-    if not scores["events"]:
-        yield f"events          none with a name, {scores['without_name']} without"
-        return
-    numbers = {name: value for name, value in scores.items() if name != "confusion"}
-    yield f"{'events':16}" + "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
-    said = sorted({name for row in scores["confusion"].values() for name in row})
-    width = max(map(len, (*said, *scores["confusion"]))) + 2
-    yield f"{'was / said':{width}}" + "".join(f"{name:>{width}}" for name in said)
-    for name, row in scores["confusion"].items():
-        yield f"{name:{width}}" + "".join(f"{row.get(other, 0):{width}}" for other in said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -54,6 +55,12 @@ def test_doctor_without_torch(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "driver_finds_gpu", lambda: True)
     assert main(["doctor", "--backend", "cpu"]) == 0
     assert "cannot be loaded" in capsys.readouterr().out
+
+
+def test_info_without_torch() -> None:
+    program = "import sys; sys.modules['torch'] = None; from tao_lora_ros.cli.main import main; "
+    command = [sys.executable, "-c", f"{program} sys.exit(main(['info']))"]
+    assert "event names: " in subprocess.check_output(command, text=True)
 
 
 def test_a_missing_bag(capsys, tmp_path: Path) -> None:
