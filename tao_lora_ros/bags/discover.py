@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -15,15 +15,12 @@ from rosbags.highlevel import AnyReader
 from tao_lora_ros.bags.opening import BagError, open_bag
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import default_sources, with_sources
-from tao_lora_ros.signal.cadence import usual_rate_hz
 from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, JOINT_STATE, WRENCH
 from tao_lora_ros.signal.source import WRENCH_TYPES
 
 # A Vector3Stamped may be anything; one of these in its topic says that it is a force.
 _FORCE_WORDS = ("force", "wrench", "ft_")
 _LOOK = 50  # messages of a JointState in which an effort shows
-HIGHEST_RATE_HZ = 500.0
-_PACED = 1000  # messages that a rate is measured on
 _DEFAULT_NAMES = {IMU: "imu", JOINT_STATE: "joint_states"}
 _SOURCE_NAMES = {"imu", "wrench", "joint_states"}
 _NAME_OF_TYPE = {msgtype: name for name, msgtype in WRENCH_TYPES.items()}
@@ -85,17 +82,6 @@ def sources_in(bag: Path, params_file: Path | None, topics: Mapping[str, str]) -
     if default_sources(settings):
         return discover(bag, settings, topics)
     return Discovery(settings, dict(topics))
-
-
-def grid_rate_hz(bag: Path, topics: Sequence[str]) -> float:
-    """Rate of a grid that holds what the fastest of some topics measures, 500 Hz at the most.
-
-    Raises:
-        BagError: the bag cannot be read.
-    """
-    with closing(open_bag(bag)) as reader:
-        fastest = max(_rate_hz(reader, topic) for topic in topics)
-    return float(min(max(round(fastest), 1), HIGHEST_RATE_HZ))
 
 
 def _chosen(bag: Path, reader: AnyReader, topics: Mapping[str, str]) -> dict[str, str]:
@@ -163,11 +149,6 @@ def _joints(reader: AnyReader, topic: str) -> list[str]:
                 if effort and "." not in name and "," not in name
             }
     return sorted(found)
-
-
-def _rate_hz(reader: AnyReader, topic: str) -> float:
-    connections = [c for c in reader.connections if c.topic == topic]
-    return usual_rate_hz([log_ns for _, log_ns, _ in islice(reader.messages(connections), _PACED)])
 
 
 def _names(chosen: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:

@@ -26,6 +26,7 @@ from tao_lora_ros.signal.source import ClockJump
 LEAST_LABEL_S = 0.06
 # A recording that pauses for longer is not one: its missing rows would be as many as its rows.
 LONGEST_PAUSE_S = 600.0
+HIGHEST_RATE_HZ = 500.0  # of a grid that nobody asked for
 _STAMPS = 5000  # messages by whose stamps a rate is told
 
 
@@ -180,8 +181,13 @@ def measured_rate_hz(
                 stamps[index].append(sources[index].decode(data, log_ns).stamp_ns or log_ns)
     rate_hz = max(map(usual_rate_hz, stamps))
     if not rate_hz:
-        raise BagError(f"{bag}: no source has two stamps, so no rate: say --rate-hz")
+        raise BagError(f"{bag}: no source has two stamps, so no rate")
     return rate_hz
+
+
+def grid_rate_hz(measured_hz: float) -> float:
+    """Rate of a grid that holds what is measured so often: whole, 500 Hz at the most."""
+    return float(min(max(round(measured_hz), 1), HIGHEST_RATE_HZ))
 
 
 def spans_in(bag: Path, times_s: NDArray[np.float64]) -> tuple[Span, ...]:

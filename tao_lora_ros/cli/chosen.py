@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tao_lora_ros.bags.discover import discover, grid_rate_hz
-from tao_lora_ros.bags.reader import WHOLE, BagError, BagReader, bag_topics
+from tao_lora_ros.bags.discover import discover
+from tao_lora_ros.bags.reader import BagError, BagReader, bag_topics
 from tao_lora_ros.bags.replay import Chosen
+from tao_lora_ros.bags.rows import grid_rate_hz, measured_rate_hz
 from tao_lora_ros.cli.arguments import part_of
 from tao_lora_ros.detection.analyzer_state import ALARMS_PER_HOUR
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import channels_of, source_configs, sources_of_model
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
-from tao_lora_ros.training.calibrate import detection_only, recalibrate
+from tao_lora_ros.training.calibrate import Recalibration, detection_only, recalibrate
 
 CALIBRATION_S = 60.0  # of a bag, at most, where nobody gave a calibration
 LEAST_S = 20.0  # less says too little to give up a calibration for
@@ -44,8 +46,7 @@ def choose(options: Namespace, bag: Path) -> Chosen:
         settings, topics = found.settings, found.topics
     artifact = load_artifact(default_artifact())
     if channels_of(settings) != artifact.channels:
-        with BagReader(bag, source_configs(settings), topics) as reader:
-            rate_hz = grid_rate_hz(bag, list(reader.topics.values()))
+        rate_hz = grid_rate_hz(measured_rate_hz(bag, settings, topics))
         artifact = detection_only(channels_of(settings), rate_hz)
     return Chosen(settings, topics, artifact)
 
@@ -63,12 +64,12 @@ def ready(options: Namespace, bag: Path) -> Chosen:
     known = chosen.artifact.calibration.has_thresholds or chosen.artifact.model
     if chosen.asked and known:
         return chosen
-    artifact, notices = calibrated_on_itself(chosen, bag, part_of(options))
+    artifact, notices = _calibrated_on_itself(chosen, bag, part_of(options))
     return replace(chosen, artifact=artifact, notices=notices)
 
 
-def calibrated_on_itself(
-    chosen: Chosen, bag: Path, part_s: tuple[float, float] = WHOLE
+def _calibrated_on_itself(
+    chosen: Chosen, bag: Path, part_s: tuple[float, float]
 ) -> tuple[Artifact, list[str]]:
     """An artifact calibrated on a bag's first minute, or on the first half of a shorter one.
 
@@ -88,28 +89,34 @@ def calibrated_on_itself(
         return chosen.artifact, [] if is_stored_event else [_foreign(chosen, "it is short")]
     reading = chosen.settings, chosen.topics
     make = partial(recalibrate, chosen.artifact, [bag], *reading, ALARMS_PER_HOUR, first_s)
-    poor = []
+    poor: list[str] = []
     try:
         made = make()
     except (BagError, CalibrationError) as error:
         if known:
             return chosen.artifact, [_foreign(chosen, str(error))]
-        if isinstance(error, BagError):
-            raise
+        made = _poorly(make, f"{bag}: no model was asked for, and the first {seconds:.1f} s")
         poor = [f"the calibration is a poor one: {error}"]
-        try:
-            made = make(force=True)
-        except CalibrationError as error:
-            raise CalibrationError(
-                f"{bag}: no model was asked for, and the first {seconds:.1f} s do not calibrate "
-                f"one: {error}; give a longer bag, or --model"
-            ) from None
     what = "names by the model that ships" if known else "detection only"
     said = (
         f"{what}, calibrated on {seconds:.0f} s of this bag from {part_s[0]:g} s on, taken for "
         f"steady ({made.findings.left_out_s:.1f} s left out); {_NEXT}"
     )
     return made.artifact, [said, *poor, *made.contacts]
+
+
+def _poorly(make: Callable[..., Recalibration], what: str) -> Recalibration:
+    """The same of motion that is mostly not steady.
+
+    Raises:
+        CalibrationError: there is too little even for that.
+    """
+    try:
+        return make(force=True)
+    except CalibrationError as error:
+        raise CalibrationError(
+            f"{what} do not calibrate one: {error}; give a longer bag, or --model"
+        ) from None
 
 
 def _foreign(chosen: Chosen, reason: str) -> str:

@@ -17,7 +17,7 @@ from rich.progress import Progress
 from tao_lora_ros.bags.labels import read_contacts
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.cli.children import ENDINGS, Child, ChildError, Family
-from tao_lora_ros.cli.chosen import calibrated_on_itself, choose
+from tao_lora_ros.cli.chosen import choose, ready
 from tao_lora_ros.cli.graph import ros_node
 from tao_lora_ros.cli.live import View, progress, view_of
 from tao_lora_ros.engine.sources import source_configs
@@ -91,18 +91,18 @@ def _simulated(path: Path, console: Console) -> Path:
 
 def _demo(options: Namespace, bag: Path, console: Console) -> None:
     out, rate = options.out, options.rate
-    chosen = choose(options, bag)
+    # The model that ships is calibrated for the simulated arm.
+    chosen = ready(options, bag) if options.bag else choose(options, bag)
     sources = source_configs(chosen.settings)
     with BagReader(bag, sources, chosen.topics) as reader:
         messages, duration_s = reader.message_count, reader.duration_s
     contacts = read_contacts(bag)
     _say(console, f"{bag}: {messages} messages, {duration_s:.1f} s")
     parameters = ["--ros-args", "-p", f"store:={(out / 'events').resolve()}"]
-    if options.bag and not chosen.asked:  # the model that ships is calibrated for the simulated arm
-        artifact, said = calibrated_on_itself(chosen, bag)
-        save_artifact(artifact, out / "model")
+    if options.bag:
+        save_artifact(chosen.artifact, out / "model")
         parameters += ["-p", f"model:={(out / 'model').resolve()}"]
-        _say(console, "\n".join(said))
+        _say(console, "\n".join(chosen.notices))
     with ros_node("tao_lora_demo") as ros, Family(out) as family:
         node = family.start("node", "tao_lora_ros.ros.run", *parameters)
         recorder = Recorder(ros, sources, NODE)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import argcomplete
 
+from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.cli import commands
 from tao_lora_ros.cli.arguments import (
     MOST_S,
@@ -156,6 +157,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
 
     demo = subparsers.add_parser("demo", help="node, player and live view on a recording")
     demo.set_defaults(run=commands.demo_command, model=None, params_file=None)
+    demo.set_defaults(from_s=WHOLE[0], to_s=WHOLE[1])
     add_topic_argument(demo)
     demo.add_argument("bag", type=Path, nargs="?", help="bag to play; without one, simulate")
     demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the results")

@@ -71,8 +71,12 @@ def _window_scores(
     outputs = run_outputs(run, list(enumerate(runs)), artifact.labels)
     hop_s = hop_of(artifact.window) / artifact.rate_hz
     told = f"{len(runs)} bags, by {options.model} as it is, every half window, transient path"
-    by = artifact.label_filter
-    return found | {HELD_OUT: scores_of_runs(outputs, artifact.labels, by, hop_s, told)}
+    seen = set(artifact.provenance.get("training_runs", ()))
+    known = sum(run.name in seen for run in runs)
+    scores = scores_of_runs(
+        outputs, artifact.labels, artifact.label_filter, hop_s, told, trained_on=known
+    )
+    return found | {HELD_OUT: scores}
 
 
 def _on_gpu(model: Network) -> WindowModel:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.bags.discover import HIGHEST_RATE_HZ
+from tao_lora_ros.bags.rows import HIGHEST_RATE_HZ
 from tao_lora_ros.cli.arguments import (
     MOST_BATCH,
     MOST_SEED,

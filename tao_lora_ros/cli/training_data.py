@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from tao_lora_ros.bags.discover import HIGHEST_RATE_HZ, discover
+from tao_lora_ros.bags.discover import discover
 from tao_lora_ros.bags.reader import WHOLE, bag_topics
-from tao_lora_ros.bags.rows import Run, measured_rate_hz
+from tao_lora_ros.bags.rows import Run, grid_rate_hz, measured_rate_hz
 from tao_lora_ros.cli.arguments import (
     MOST_RATE_HZ,
     UsageError,
@@ -158,7 +158,7 @@ def stamped_rate_hz(bags: Sequence[Path], how: Reading) -> float:
     """
     look = partial(measured_rate_hz, settings=how.settings, topics=how.topics)
     rates = [rate_hz for _, rate_hz in how.pool.map(look, bags)]
-    chosen = float(min(max(round(median(rates)), 1), HIGHEST_RATE_HZ))
+    chosen = grid_rate_hz(median(rates))
     print(
         f"--rate-hz auto: {chosen:g} (of {len(rates)} bags {min(rates):.4g} to {max(rates):.4g})",
         file=sys.stderr,

@@ -63,8 +63,10 @@ def score_parts(metrics: Scores) -> Iterator[Table | Text]:
 def _held_out(found: Scores) -> Iterator[Table | Text]:
     yield Text(shown(found["how"], MOST_LINE))
     tables = {name: found[key] for key, name in _TABLES.items() if key in found}
-    yield _overview(tables)
-    yield from (_surely(name, table["of_runs"]) for name, table in tables.items())
+    known = found.get("trained_on", 0)
+    yield _overview(tables, f"runs, {known} of them trained on" if known else "runs held out")
+    if not known:
+        yield from (_surely(name, table["of_runs"]) for name, table in tables.items())
     if other := found.get("other_order"):
         accuracy, macro_f1 = (_plus_minus(other[key]) for key in ("accuracy", "macro_f1"))
         yield Text(f"over time, stretches in random order: {accuracy}, macro-F1 {macro_f1}")
@@ -86,7 +88,7 @@ def _events(scores: Scores) -> Iterator[Table | Text]:
         yield _table("events by what they were (rows) and were called", ["", *said], rows)
 
 
-def _overview(tables: Mapping[str, Scores]) -> Table:
+def _overview(tables: Mapping[str, Scores], runs: str) -> Table:
     scores = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
     head = ["", *scores.values(), *(f"{name}, one run a label" for name in scores.values())]
     rows = (
@@ -100,7 +102,7 @@ def _overview(tables: Mapping[str, Scores]) -> Table:
         ]
         for name, table in tables.items()
     )
-    return _table("runs held out: mean and standard deviation", head, rows)
+    return _table(f"{runs}: mean and standard deviation", head, rows)
 
 
 def _surely(name: str, of: Scores) -> Text:

@@ -64,9 +64,12 @@ def scores_of_runs(
     label_filter: LabelFilter | None,
     hop_s: float,
     how: str,
+    trained_on: int = 0,
 ) -> dict[str, Any]:
-    """The same tables of a model that is as it is, on labelled runs."""
-    found = {"how": how, "notes": [], "by_window": _by_window([runs], labels)}
+    """The same tables of a model that is as it is, on labelled runs, some of which it may know."""
+    found: dict[str, Any] = {"how": how, "notes": [], "by_window": _by_window([runs], labels)}
+    if trained_on:
+        found |= {"trained_on": trained_on}
     if label_filter:
         states = [[filtered(run, label_filter, hop_s) for run in runs]]
         found["over_time"] = score_table(states, labels)

@@ -18,8 +18,9 @@ from recordings import (
     write_ros2,
 )
 
-from tao_lora_ros.bags.discover import Discovery, discover, grid_rate_hz
+from tao_lora_ros.bags.discover import Discovery, discover
 from tao_lora_ros.bags.reader import BagError, BagReader
+from tao_lora_ros.bags.rows import grid_rate_hz, measured_rate_hz
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.signal.cdr import FORCE, IMU, JOINT_STATE, WRENCH
@@ -46,7 +47,7 @@ def test_an_imu_and_a_wrench_have_the_default_names(tmp_path: Path) -> None:
     found = found_in(bag)
     assert found.settings == Settings()
     assert found.topics == {"imu": "/imu", "wrench": "/wrench"}
-    assert grid_rate_hz(bag, list(found.topics.values())) == 500.0
+    assert grid_rate_hz(measured_rate_hz(bag, found.settings, found.topics)) == 500.0
 
 
 @pytest.mark.parametrize("write", [write_ros1, write_ros2])
@@ -86,7 +87,7 @@ def test_efforts_alone_and_only_those_that_are_measured(tmp_path: Path) -> None:
     bag = write_ros2(tmp_path / "bag", states, [("/joint_states", JOINT_STATE)])
     found = found_in(bag)
     assert channels(found) == ["joint_states.effort_elbow"]
-    assert grid_rate_hz(bag, list(found.topics.values())) == pytest.approx(200.0, abs=3.0)
+    assert grid_rate_hz(measured_rate_hz(bag, found.settings, found.topics)) == 200.0
 
 
 def test_beside_an_imu_efforts_are_left_out(tmp_path: Path) -> None:

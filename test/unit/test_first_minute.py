@@ -12,8 +12,9 @@ from recordings import Message, force, motion, write_ros2
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import channels_of, default_sources, source_configs, sources_of
-from tao_lora_ros.model.artifact import load_artifact
+from tao_lora_ros.model.artifact import load_artifact, save_artifact
 from tao_lora_ros.signal.cdr import FORCE, IMU, WRENCH, decode_wrench
+from tao_lora_ros.training.calibrate import detection_only
 
 MESSAGES = motion(12.0, impacts_s=(9.0, 10.5))
 IMUS = [message for message in MESSAGES if message.source == 0]
@@ -84,6 +85,18 @@ def test_calibrate_alone_makes_a_model_that_replay_takes(name: str, tmp_path: Pa
     assert "detection only, calibrated" not in capsys.readouterr().out
     run("info", tmp_path / "model")
     assert "detection only" in capsys.readouterr().out
+
+
+def test_a_model_for_detection_that_nobody_calibrated_is_calibrated_first(
+    tmp_path: Path, capsys
+) -> None:
+    """The demo takes the same, by `ready`."""
+    bag = write_ros2(tmp_path / "bag", *BAGS["an Imu alone"])
+    imu = Settings(wrenches=("",))
+    save_artifact(detection_only(channels_of(imu), 500.0), tmp_path / "model")
+    run("replay", bag, "--model", tmp_path / "model", "--json", tmp_path / "r.json")
+    assert onsets(tmp_path / "r.json") == pytest.approx([9.0, 10.5], abs=0.01)
+    assert "detection only, calibrated on 6 s" in capsys.readouterr().out
 
 
 def test_a_model_that_was_asked_for_and_does_not_fit_is_the_reason(tmp_path: Path, capsys) -> None:

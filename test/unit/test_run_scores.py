@@ -119,7 +119,17 @@ def test_a_model_as_it_is_has_no_spread_over_folds_and_says_so() -> None:
     found = scores_of_runs([outputs(k, k) for k in range(3)], LABELS, None, 0.64, "three bags")
     assert "over_time" not in found
     assert np.isnan(found["by_window"]["accuracy"]["spread"])
-    assert "± -" in text_of({HELD_OUT: without_nan(found)})
+    text = text_of({HELD_OUT: without_nan(found)})
+    assert "± -" in text
+    assert "runs held out" in text
+
+
+def test_runs_that_the_model_was_trained_on_are_not_called_held_out() -> None:
+    runs = [outputs(k, k) for k in range(3)]
+    text = text_of({HELD_OUT: without_nan(scores_of_runs(runs, LABELS, None, 0.64, "", 2))})
+    assert "runs, 2 of them trained on" in text
+    assert "held out" not in text
+    assert "a run never seen" not in text
 
 
 def test_nothing_labelled_gives_tables_without_numbers() -> None:
