@@ -78,7 +78,7 @@ def sources_in(bag: Path, params_file: Path | None, topics: Mapping[str, str]) -
         BagError: as `discover`.
         SettingsError: the parameter file is wrong.
     """
-    settings = read_settings(params_file) if params_file else Settings()
+    settings = read_settings(params_file)
     if default_sources(settings):
         return discover(bag, settings, topics)
     return Discovery(settings, dict(topics))

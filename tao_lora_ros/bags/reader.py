@@ -8,7 +8,6 @@ from functools import cache
 from itertools import islice
 from math import inf
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from rosbags.typesys import Stores, get_typestore
@@ -252,10 +251,5 @@ class BagReader:
     def __enter__(self) -> BagReader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._reader.close()

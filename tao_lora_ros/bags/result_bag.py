@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tao_lora_ros.bags.reader import BagError
@@ -89,12 +88,7 @@ class ResultBag:
     def __enter__(self) -> ResultBag:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._writer.close()
         if kind is not None:
             shutil.rmtree(self._path, ignore_errors=True)

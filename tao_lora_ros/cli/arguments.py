@@ -6,6 +6,7 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, _ActionsContainer
 from collections.abc import Callable
 from math import inf
+from pathlib import Path
 
 from tao_lora_ros.messages.errors import TaoLoraError
 
@@ -95,6 +96,11 @@ def add_topic_argument(parser: _ActionsContainer) -> None:
         metavar="SOURCE=TOPIC",
         help="bag topic of a source, such as imu=/imu/data_raw",
     )
+
+
+def add_params_file(parser: _ActionsContainer) -> None:
+    """`--params-file`."""
+    parser.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
 
 
 def add_part_arguments(parser: ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tao_lora_ros.benchmarks.results import OURS, Measurement, read_results, results, table
 from tao_lora_ros.cli.arguments import MOST_S, UsageError, number
-from tao_lora_ros.cli.outputs import add_force, add_json, check_outputs, tell
+from tao_lora_ros.cli.outputs import add_json_and_force, check_outputs, tell
 
 
 def add_bench_parser(subparsers: Any) -> None:
@@ -44,8 +44,7 @@ def _add_command(
 ) -> ArgumentParser:
     parser: ArgumentParser = commands.add_parser(name, help=what)
     parser.set_defaults(run=run)
-    add_json(parser)
-    add_force(parser)
+    add_json_and_force(parser)
     return parser
 
 

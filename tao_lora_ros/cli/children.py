@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STOP_S = 10.0
@@ -91,12 +90,7 @@ class Family:
     def __enter__(self) -> Family:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for child in reversed(self._children):
             child.end()
 

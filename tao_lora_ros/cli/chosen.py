@@ -15,7 +15,7 @@ from tao_lora_ros.bags.rows import grid_rate_hz, measured_rate_hz
 from tao_lora_ros.cli.arguments import part_of
 from tao_lora_ros.detection.analyzer_state import ALARMS_PER_HOUR
 from tao_lora_ros.detection.calibration import CalibrationError
-from tao_lora_ros.engine.settings import Settings, read_settings
+from tao_lora_ros.engine.settings import read_settings
 from tao_lora_ros.engine.sources import channels_of, source_configs, sources_of_model
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.training.calibrate import Recalibration, detection_only, recalibrate
@@ -34,7 +34,7 @@ def choose(options: Namespace, bag: Path) -> Chosen:
         ArtifactError: the model cannot be used.
     """
     topics = bag_topics(options.topic)
-    settings = read_settings(options.params_file) if options.params_file else Settings()
+    settings = read_settings(options.params_file)
     asked = options.model or (Path(settings.model) if settings.model else None)
     if asked:
         artifact = load_artifact(asked)

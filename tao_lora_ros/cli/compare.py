@@ -14,12 +14,13 @@ from tao_lora_ros.bags.reader import bag_topics
 from tao_lora_ros.cli.arguments import (
     DIFFERENT,
     UsageError,
+    add_params_file,
     add_part_arguments,
     add_topic_argument,
     expression,
 )
 from tao_lora_ros.cli.fleet import add_workers_arguments, replay_into
-from tao_lora_ros.cli.outputs import add_force, add_json, tell
+from tao_lora_ros.cli.outputs import add_json_and_force, tell
 from tao_lora_ros.fleet.compare import Comparison, Difference, compare
 from tao_lora_ros.messages.results import Size
 from tao_lora_ros.messages.texts import MOST_LINE, shown
@@ -39,9 +40,8 @@ def add_compare_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--table", type=Path, metavar="FOLDER", help="of artifacts: keep both tables here"
     )
-    add_json(parser)
-    add_force(parser)
-    parser.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
+    add_json_and_force(parser)
+    add_params_file(parser)
     parser.add_argument(
         "--robot", type=expression, default="", metavar="REGEX", help="as of replay"
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.cli.outputs import add_force, add_json, tell
+from tao_lora_ros.cli.outputs import add_json_and_force, tell
 from tao_lora_ros.hardware.device import Facts, advice, facts
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
@@ -22,8 +22,7 @@ def add_doctor_parser(subparsers: Any) -> None:
     doctor = subparsers.add_parser("doctor", help="the machine, the backend, and what to change")
     doctor.set_defaults(run=_doctor)
     doctor.add_argument("--backend", choices=BACKENDS, default="auto", help="as the parameter")
-    add_json(doctor)
-    add_force(doctor)
+    add_json_and_force(doctor)
     doctor.add_argument("--model", type=Path, metavar="DIR", help="artifact folder")
     doctor.add_argument("--store", type=Path, metavar="DIR", help="event store folder")
     doctor.add_argument(

@@ -14,7 +14,7 @@ import numpy as np
 
 from tao_lora_ros.cli.arguments import UsageError, event_number
 from tao_lora_ros.cli.event_export import add_export_arguments, export_events
-from tao_lora_ros.cli.outputs import add_force, add_json, add_output, tell, written
+from tao_lora_ros.cli.outputs import add_json_and_force, add_output, tell, written
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Kind, Size, name_text
 from tao_lora_ros.messages.stamps import split
@@ -81,8 +81,7 @@ def _add(
     parser.add_argument(
         "--store", type=Path, default=default_store(), metavar="DIR", help="folder of the events"
     )
-    add_json(parser)
-    add_force(parser)
+    add_json_and_force(parser)
     return parser
 
 

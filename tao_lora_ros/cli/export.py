@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.cli.outputs import add_force, add_json, add_output, tell, written
+from tao_lora_ros.cli.outputs import add_json_and_force, add_output, tell, written
 from tao_lora_ros.model.artifact import load_artifact
 from tao_lora_ros.model.onnx_graph import onnx_model
 
@@ -24,8 +24,7 @@ def add_export_parser(subparsers: Any) -> None:
     parser.add_argument("--adapter", default="", help="named adapter instead of the model's own")
     what = "file to write: FP32, the weights as transients use them, dequantised"
     add_output(parser, "--onnx", needs="onnx", required=True, metavar="FILE", help=what)
-    add_json(parser)
-    add_force(parser)
+    add_json_and_force(parser)
 
 
 def _export(options: Namespace) -> None:

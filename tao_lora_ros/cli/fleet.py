@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from tao_lora_ros.cli.arguments import UsageError, expression, part_of, whole
 from tao_lora_ros.cli.chosen import ready
 from tao_lora_ros.cli.outputs import add_output, tell
-from tao_lora_ros.engine.settings import Settings, read_settings
+from tao_lora_ros.engine.settings import read_settings
 from tao_lora_ros.fleet.find import Bag, find_bags
 from tao_lora_ros.fleet.pool import Pool
 from tao_lora_ros.fleet.run import Run, replay_all
@@ -109,7 +109,7 @@ def how_of(options: Namespace) -> How:
     Raises:
         TaoLoraError: the parameter file or the model will not do.
     """
-    settings = read_settings(options.params_file) if options.params_file else Settings()
+    settings = read_settings(options.params_file)
     model = options.model or settings.model or default_artifact()
     said = [asdict(settings) | {"model": ""}, bool(options.params_file), options.topic]
     said.append(artifact_sha256(load_artifact(Path(model))))

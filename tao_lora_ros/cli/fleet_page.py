@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import webbrowser
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tao_lora_ros.bags.reader import WHOLE
-from tao_lora_ros.cli.arguments import UsageError, add_topic_argument, whole
+from tao_lora_ros.cli.arguments import add_topic_argument
 from tao_lora_ros.cli.chosen import ready
+from tao_lora_ros.cli.page import add_page_arguments, served
 from tao_lora_ros.fleet.page_server import FleetServer
 
 
@@ -24,18 +24,11 @@ def add_fleet_parser(subparsers: Any) -> None:
     parser.add_argument("--model", type=Path, metavar="DIR", help="for reports, as of replay")
     parser.add_argument("--params-file", type=Path, metavar="YAML", help="the same")
     add_topic_argument(parser)
-    parser.add_argument("--port", type=whole(0, 65_535), default=0, help="default: a free one")
-    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    add_page_arguments(parser)
 
 
 def fleet(options: Namespace) -> None:
     """`tao-lora fleet`."""
-    try:
-        server = FleetServer(options.table, partial(ready, options), options.port, options.old)
-    except OSError as error:
-        raise UsageError(f"port {options.port}: {error}") from None
-    with server:
-        print(f"{server.url}\nCtrl-C ends", flush=True)
-        if options.open:
-            webbrowser.open(server.url)
-        server.serve_forever()
+    server = partial(FleetServer, options.table, partial(ready, options), old=options.old)
+    with served(server, options, "Ctrl-C ends") as page:
+        page.serve_forever()

@@ -12,7 +12,7 @@ from tao_lora_ros.bags.import_layout import FILE, Layout, load_layout, save_layo
 from tao_lora_ros.bags.importing import import_tables
 from tao_lora_ros.cli.arguments import MOST_RATE_HZ, number
 from tao_lora_ros.cli.fleet import add_pool_arguments, pool_of, status_of
-from tao_lora_ros.cli.outputs import add_force, add_json, tell
+from tao_lora_ros.cli.outputs import add_json_and_force, tell
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 
 
@@ -39,8 +39,7 @@ def add_import_parser(subparsers: Any) -> None:
         help="of accel, gyro, force, torque or effort, such as accel=g, or SI units a count",
     )
     add_pool_arguments(parser)
-    add_json(parser)
-    add_force(parser)
+    add_json_and_force(parser)
     parser.add_argument("--time-unit", choices=FACTORS["time"], help="of the column of times")
     rates = number(above=0.0, most=MOST_RATE_HZ)
     parser.add_argument("--rate-hz", type=rates, help="of the rows, where there are no times")

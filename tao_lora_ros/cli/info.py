@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.cli.outputs import add_force, add_json, add_output, tell, written
+from tao_lora_ros.cli.outputs import add_json_and_force, add_output, tell, written
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.model.card import CARD, read_card
 from tao_lora_ros.model.describe import describe
@@ -17,8 +17,7 @@ def add_info_parser(subparsers: Any) -> None:
     """Add the command to the subparsers of `tao-lora`."""
     info = subparsers.add_parser("info", help="layers, bits, bytes, calibration of a model")
     info.set_defaults(run=_info)
-    add_json(info)
-    add_force(info)
+    add_json_and_force(info)
     info.add_argument("model", type=Path, nargs="?", help="artifact folder (default: ours)")
     add_html(info)
 

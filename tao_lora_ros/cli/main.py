@@ -16,6 +16,7 @@ from tao_lora_ros.cli import commands
 from tao_lora_ros.cli.arguments import (
     MOST_S,
     MOST_SEED,
+    add_params_file,
     add_part_arguments,
     add_topic_argument,
     number,
@@ -31,7 +32,8 @@ from tao_lora_ros.cli.fleet import add_pool_arguments, add_table_arguments
 from tao_lora_ros.cli.fleet_page import add_fleet_parser
 from tao_lora_ros.cli.importing import add_import_parser
 from tao_lora_ros.cli.info import add_info_parser
-from tao_lora_ros.cli.outputs import add_force, add_json, add_output, check_outputs
+from tao_lora_ros.cli.outputs import add_json_and_force, add_output, check_outputs
+from tao_lora_ros.cli.page import add_page_arguments
 from tao_lora_ros.cli.review import add_review_parser
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.texts import MOST_LINE, shown
@@ -138,8 +140,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     add_topic_argument(replay)
     add_part_arguments(replay)
     add_table_arguments(replay)
-    add_json(replay)
-    add_force(replay)
+    add_json_and_force(replay)
     replay.add_argument(
         "--expect", type=Path, metavar="FILE", help="status 3 where the events are not FILE's"
     )
@@ -147,7 +148,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     what = "write a recording for Rerun's viewer"
     add_output(replay, "--rerun", needs="rerun", metavar="FILE", help=what)
     replay.add_argument("--model", type=Path, metavar="DIR", help="artifact folder")
-    replay.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
+    add_params_file(replay)
     replay.add_argument(
         "--calibrate", type=Path, nargs="+", metavar="BAG", help="thresholds from steady bags"
     )
@@ -169,23 +170,20 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
         "node", nargs="?", help="its full name, or its namespace; default: the one that runs"
     )
     watch.add_argument("--web", action="store_true", help="as a page on loopback that grows")
-    watch.add_argument("--port", type=whole(0, 65_535), default=0, help="of --web; default: any")
-    watch.add_argument("--open", action="store_true", help="open the page in the browser")
+    add_page_arguments(watch, "of --web; default: any")
 
     play = subparsers.add_parser("play", help="play a bag's IMU and wrench topics onto ROS 2")
     play.set_defaults(run=commands.play_command)
     _bag_arguments(play)
     play.add_argument("--rate", type=speed, default=1.0, help="playing speed")
-    add_json(play)
-    add_force(play)
+    add_json_and_force(play)
     play.add_argument("--clock", action="store_true", help="publish the bag's time on /clock")
-    play.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
+    add_params_file(play)
 
     simulate = subparsers.add_parser("simulate", help="simulate recordings of an arm (MuJoCo)")
     simulate.set_defaults(run=commands.simulate_command)
     simulate.add_argument("out", type=Path, help="bag folder, or folder of bags with --runs")
-    add_json(simulate)
-    add_force(simulate)
+    add_json_and_force(simulate)
     lasting = number(above=0.0, most=MOST_S)
     simulate.add_argument("--duration", type=lasting, default=60.0, help="s of each recording")
     seed = whole(0, MOST_SEED)
@@ -209,8 +207,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     calibrate.add_argument(
         "--model", type=Path, metavar="DIR", help="artifact folder to start from"
     )
-    add_json(calibrate)
-    add_force(calibrate)
+    add_json_and_force(calibrate)
     what = "artifact folder to write"
     add_output(calibrate, "--out", model=True, required=True, metavar="DIR", help=what)
     calibrate.add_argument(
@@ -230,7 +227,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
         help="of the channels, to the robot's own: set beside the thresholds (default), keep the "
         "model's, or set alone, from motion that need not be steady",
     )
-    calibrate.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
+    add_params_file(calibrate)
 
     add_events_parser(subparsers)
     add_compare_parser(subparsers)
@@ -244,8 +241,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     parameters = subparsers.add_parser("parameters", help="print the table of parameters")
     parameters.set_defaults(run=commands.parameters_command)
     parameters.add_argument("--yaml", action="store_true", help="as a ROS parameter file")
-    add_json(parameters)
-    add_force(parameters)
+    add_json_and_force(parameters)
     if command in ("bench", None):
         from tao_lora_ros.cli.bench import add_bench_parser
 

@@ -46,15 +46,11 @@ def add_output(
     parser.set_defaults(outputs=(*known, (action.dest, folder or model, model, needs)))
 
 
-def add_force(parser: ArgumentParser) -> None:
-    """`--force`."""
-    parser.add_argument("--force", action="store_true", help="write over what is there")
-
-
-def add_json(parser: ArgumentParser) -> None:
-    """`--json [FILE]` for what `tell` is given."""
+def add_json_and_force(parser: ArgumentParser) -> None:
+    """`--json [FILE]` for what `tell` is given, and `--force`."""
     what = "what was found as JSON, to FILE or instead of the text"
     add_output(parser, "--json", nargs="?", const=_STDOUT, metavar="FILE", help=what)
+    parser.add_argument("--force", action="store_true", help="write over what is there")
 
 
 def check_outputs(options: Namespace) -> None:

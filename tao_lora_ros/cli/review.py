@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import webbrowser
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.cli.arguments import UsageError, whole
+from tao_lora_ros.cli.page import add_page_arguments, served
 from tao_lora_ros.preservation.event_catalogue import default_store
 from tao_lora_ros.report.review_server import ReviewServer
 
@@ -19,19 +19,11 @@ def add_review_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--store", type=Path, default=default_store(), metavar="DIR", help="default: %(default)s"
     )
-    port = whole(0, 65_535)
-    parser.add_argument("--port", type=port, default=0, help="0: a free one (the default)")
-    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    add_page_arguments(parser, "0: a free one (the default)")
 
 
 def review(options: Namespace) -> None:
     """`tao-lora review`."""
-    try:
-        server = ReviewServer(options.store, options.port)
-    except OSError as error:
-        raise UsageError(f"port {options.port}: {error}") from None
-    with server:
-        print(f"{server.url}\nlabels go to {options.store}; Ctrl-C ends", flush=True)
-        if options.open:
-            webbrowser.open(server.url)
-        server.serve_forever()
+    server = partial(ReviewServer, options.store)
+    with served(server, options, f"labels go to {options.store}; Ctrl-C ends") as page:
+        page.serve_forever()

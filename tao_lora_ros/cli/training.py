@@ -23,7 +23,7 @@ from tao_lora_ros.cli.commands import bags_in
 from tao_lora_ros.cli.fleet import status_of
 from tao_lora_ros.cli.info import tell_model
 from tao_lora_ros.cli.model_steps import add_settle_steps, add_step_parsers
-from tao_lora_ros.cli.outputs import add_force, add_json, add_output, tell, writing
+from tao_lora_ros.cli.outputs import add_json_and_force, add_output, tell, writing
 from tao_lora_ros.cli.scores import add_evaluate_parser
 from tao_lora_ros.cli.training_data import (
     add_data_arguments,
@@ -88,8 +88,7 @@ def _add_train(subparsers: Any) -> None:
     add_part_arguments(parser)
     what = "artifact folder to write; an interrupted training goes on in its own"
     add_output(parser, "--out", model=True, required=True, metavar="DIR", help=what)
-    add_json(parser)
-    add_force(parser)
+    add_json_and_force(parser)
     parser.add_argument("--model-id", help="name of the model (default: the folder's)")
     fitted = parser.add_argument_group("model and fit")
     fitted.add_argument("--size", choices=SIZES, default="base", help="of the model")
@@ -194,7 +193,7 @@ def _train_names(options: Namespace) -> None:
     if options.bags or options.steady:
         raise UsageError("--store learns from labelled events alone, not from bags")
     artifact = load_artifact(options.model or default_artifact())
-    settings = read_settings(options.params_file) if options.params_file else Settings()
+    settings = read_settings(options.params_file)
     found = learn_names(options.store, artifact, settings)
     with writing(options.out):
         save_artifact(found.artifact, options.out)

@@ -16,6 +16,7 @@ from tao_lora_ros.bags.rows import Run, grid_rate_hz, measured_rate_hz
 from tao_lora_ros.cli.arguments import (
     MOST_RATE_HZ,
     UsageError,
+    add_params_file,
     add_topic_argument,
     expression,
     number,
@@ -23,7 +24,7 @@ from tao_lora_ros.cli.arguments import (
 )
 from tao_lora_ros.cli.commands import bags_in
 from tao_lora_ros.cli.fleet import add_pool_arguments, pool_of
-from tao_lora_ros.cli.outputs import add_force, add_json, add_output
+from tao_lora_ros.cli.outputs import add_json_and_force, add_output
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import sources_of_model
 from tao_lora_ros.model.artifact import Artifact, load_artifact
@@ -53,7 +54,7 @@ def add_data_arguments(
         metavar="TOPIC",
         help="a topic of strings, each the label from there on",
     )
-    data.add_argument("--params-file", type=Path, metavar="YAML", help="ROS parameter file")
+    add_params_file(data)
     data.add_argument(
         "--cache", type=Path, default=default_cache(), metavar="DIR", help="for aligned rows"
     )
@@ -71,8 +72,7 @@ def add_model_arguments(parser: ArgumentParser, writes: bool = True) -> None:
     """A trained model and the bags for it; where it `writes`, also the folder."""
     parser.add_argument("model", type=Path, help="artifact folder that `train` wrote")
     add_data_arguments(parser)
-    add_json(parser)
-    add_force(parser)
+    add_json_and_force(parser)
     if writes:
         what = "artifact folder to write (default: the same)"
         add_output(parser, "--out", model=True, metavar="DIR", help=what)

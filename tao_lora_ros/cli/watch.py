@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-import webbrowser
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
+from functools import partial
 from threading import Thread
 
 from rclpy.exceptions import InvalidTopicNameException
@@ -20,6 +20,7 @@ from rich.text import Text
 from tao_lora_ros.cli.arguments import UsageError
 from tao_lora_ros.cli.graph import ros_node
 from tao_lora_ros.cli.live import view_of
+from tao_lora_ros.cli.page import served
 from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.report.watch_server import WatchServer
 from tao_lora_ros.ros.presence import pipelines
@@ -53,15 +54,9 @@ def watch(options: Namespace) -> None:
 def _serve(node: Node, watcher: Watcher, options: Namespace) -> None:
     """The report's page of what goes on, until Ctrl-C."""
     signals = SignalWatcher(node, watcher)
-    try:
-        server = WatchServer(signals.run, watcher.pipeline, options.port)
-    except (OSError, OverflowError) as error:
-        raise UsageError(f"port {options.port}: {error}") from None
-    with server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        print(f"{server.url}\nof {watcher.pipeline}; Ctrl-C ends", flush=True)
-        if options.open:
-            webbrowser.open(server.url)
+    server = partial(WatchServer, signals.run, watcher.pipeline)
+    with served(server, options, f"of {watcher.pipeline}; Ctrl-C ends") as page:
+        Thread(target=page.serve_forever, daemon=True).start()
         while True:
             time.sleep(_STEP_S)
             signals.poll()

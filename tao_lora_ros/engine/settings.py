@@ -268,12 +268,14 @@ def _problem(name: str, value: Any) -> str | None:
     return f"unknown parameter '{shown(name)}'{did_you_mean(name, _BY_NAME)}"
 
 
-def read_settings(file: Path) -> Settings:
-    """Settings of a ROS parameter file; what is ROS's own in it is left to ROS.
+def read_settings(file: Path | None) -> Settings:
+    """Settings of a ROS parameter file, or the defaults; what is ROS's own in it is left to ROS.
 
     Raises:
         SettingsError: the file is not such a file, or a parameter in it is wrong.
     """
+    if file is None:
+        return Settings()
     given = parameters_for(file, NODE_NAME)
     ours = {name: row for name, row in given.items() if is_ours(name)}
     for name, (value, line) in ours.items():

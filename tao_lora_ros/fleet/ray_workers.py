@@ -6,7 +6,6 @@ import logging
 import re
 import socket
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from tao_lora_ros.fleet.errors import FleetError
@@ -89,12 +88,7 @@ class RayWorkers:
     def __enter__(self) -> RayWorkers:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ray.shutdown()
 
 
