@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -138,6 +139,21 @@ def _on_one_line(numbers: re.Match[str]) -> str:
     return f"[{' '.join(numbers.group()[1:-1].split())}]"
 
 
+@contextmanager
+def _panics_as_errors() -> Iterator[None]:
+    """Raise a panic of Rust's code (safetensors, rpds), which is no `Exception`, as an error.
+
+    Without memory they panic; no callback that goes on after any `Exception` would go on.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of a module that cannot be imported
+            raise
+        raise RuntimeError(f"out of memory, or a fault of a library: {error}") from error
+
+
+@_panics_as_errors()
 def load_artifact(folder: Path, adapter: str = "") -> Artifact:
     """Read and check an artifact.
 

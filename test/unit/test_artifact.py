@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save
 from tao_lora_ros.detection.analyzer_state import new_analyzer
 from tao_lora_ros.kernels.int4_linear import STEADY_MAX
 from tao_lora_ros.messages.route import Route
+from tao_lora_ros.model import tensor_file
 from tao_lora_ros.model.adapter import adapter_of
 from tao_lora_ros.model.artifact import (
     CARD,
@@ -483,6 +484,18 @@ def test_a_tensor_too_many_is_refused(folder: Path) -> None:
     tensors = load_file(folder / TENSORS)
     put_tensors(folder, save(tensors | {"extra": torch.zeros(1)}))
     assert "extra" in refusal(folder)
+
+
+def test_a_panic_of_a_library_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):  # pyo3's own is made when Rust panics, as without memory
+        pass
+
+    def panic(content: bytes) -> NoReturn:
+        raise PanicException("PyObject pointer is null")
+
+    monkeypatch.setattr(tensor_file, "load", panic)
+    with pytest.raises(RuntimeError, match="PyObject pointer is null"):
+        load_artifact(folder)
 
 
 def test_a_pickle_is_refused_and_never_run(folder: Path, tmp_path: Path) -> None:
