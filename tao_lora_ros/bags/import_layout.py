@@ -13,7 +13,7 @@ import yaml
 
 from tao_lora_ros.bags.foreign_units import FACTORS, factor_of
 from tao_lora_ros.bags.reader import BagError
-from tao_lora_ros.messages.files import read_regular, replace_file
+from tao_lora_ros.messages.files import naming, read_regular, replace_file
 from tao_lora_ros.messages.texts import shown
 
 FILE = "import.yaml"
@@ -130,11 +130,11 @@ def load_layout(file: Path) -> Layout:
     Raises:
         BagError: the file cannot be read, or a field will not do.
     """
+    with naming(BagError, file):
+        content = read_regular(file, _MOST_BYTES)
     try:
         # All scalars stay the texts that they are: `0`, `on` and `1e3` may be labels.
-        found = yaml.load(read_regular(file, _MOST_BYTES), Loader=yaml.BaseLoader) or {}
-    except OSError as error:
-        raise BagError(f"{file}: {error.strerror}") from None
+        found = yaml.load(content, Loader=yaml.BaseLoader) or {}
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise BagError(f"{file}: not YAML: {shown(' '.join(str(error).split()))}") from None
     fields = asdict(Layout())

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.bags.reader import BagError
-from tao_lora_ros.messages.files import refuse_existing
+from tao_lora_ros.messages.files import naming, refuse_existing
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Event
 from tao_lora_ros.preservation.event_record import StoreError
@@ -66,10 +66,8 @@ def export_lerobot(events: Iterable[tuple[Row, Event]], folder: Path) -> tuple[i
     channels = _channels([event for _, event in found])
     fps = max(round(1e9 / _period_ns(raw)) for raw in found[0][1].raw if len(raw.stamps_ns) > 1)
     episodes = [_episode(row, event, channels, max(fps, 1)) for row, event in found]
-    try:
+    with naming(StoreError, folder):
         _write(episodes, channels, max(fps, 1), folder)
-    except OSError as error:
-        raise StoreError(f"{error.filename or folder}: {error.strerror or error}") from None
     return len(episodes), sum(len(episode.times_ns) for episode in episodes)
 
 

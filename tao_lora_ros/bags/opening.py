@@ -9,7 +9,7 @@ from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.typesys import Stores, get_typestore
 
 from tao_lora_ros.messages.errors import TaoLoraError
-from tao_lora_ros.messages.texts import MOST_LINE, shown
+from tao_lora_ros.messages.texts import error_line
 
 _EXPECTED = "expected a ROS 2 bag's folder, an .mcap or .db3 file, or a ROS 1 .bag file"
 METADATA = "metadata.yaml"
@@ -70,7 +70,7 @@ def damage(path: Path, what: str, error: Exception) -> str:
 
     rosbags reports a damaged file by whatever its parsing stumbled on.
     """
-    said = _one_line(error)
+    said = error_line(error)
     remedy = f"ros2 bag reindex {path}" if path.is_dir() and "metadata" in said else mending(path)
     return f"{path}: {what}: {said}; {f'to mend it: {remedy}' if remedy else _EXPECTED}"
 
@@ -101,7 +101,3 @@ def _check_metadata(reader: AnyReader) -> None:
         for value in values:
             if type(value) is not kind:
                 raise ValueError(f"its metadata say {value!r}, expected {expected}")
-
-
-def _one_line(error: BaseException) -> str:
-    return shown(" ".join(str(error).split()) or type(error).__name__, MOST_LINE)

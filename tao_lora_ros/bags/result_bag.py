@@ -12,7 +12,7 @@ from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import load_topics
 from tao_lora_ros.messages.event_bytes import event_bytes, samples_bytes
-from tao_lora_ros.messages.files import refuse_existing
+from tao_lora_ros.messages.files import naming, refuse_existing
 from tao_lora_ros.messages.inference_bytes import InferencePacker
 from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Result, State
 from tao_lora_ros.messages.wrench_bytes import wrench_bytes
@@ -49,10 +49,8 @@ class ResultBag:
         self._path = path
         self._packer = InferencePacker(artifact.model_id, artifact.version, artifact.labels)
         self._writer = bag_writer(path)
-        try:
+        with naming(BagError, path):
             self._writer.open()
-        except OSError as error:
-            raise BagError(f"{path}: {error.strerror}") from None
         added = partial(add_topic, self._writer)
         self._inputs = [added(topic) for topic in inputs]
         self._inference, self._state = map(added, (_INFERENCE, _STATE))

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.text_files import csv_rows
-from tao_lora_ros.messages.files import open_regular
-from tao_lora_ros.messages.texts import MOST_LINE, shown
+from tao_lora_ros.messages.files import naming, open_regular
+from tao_lora_ros.messages.texts import MOST_LINE, error_line, shown
 
 Numbers = NDArray[np.longdouble]
 LABELS = ".labels.csv"
@@ -91,8 +91,7 @@ def _arrays(source: Path, columns: Sequence[str]) -> Iterator[Table]:
     except OSError as error:
         raise BagError(f"{source}: {error.strerror or shown(error, MOST_LINE)}") from None
     except Exception as error:
-        reason = shown(" ".join(str(error).split()) or type(error).__name__, MOST_LINE)
-        raise BagError(f"{source}: not a readable NPZ file: {reason}") from None
+        raise BagError(f"{source}: not a readable NPZ file: {error_line(error)}") from None
 
 
 def _array(source: Path, name: str, array: NDArray[Any], columns: Sequence[str]) -> Table:
@@ -148,11 +147,8 @@ def _csv_texts(file: Path, delimiter: str, head: int, at: int) -> list[str]:
 
 def _delimiter(file: Path) -> str:
     """What parts the fields: what is in all of some rows behind those before the header."""
-    try:
-        with open_regular(file) as content:
-            data = content.read(_LOOK_BYTES)
-    except OSError as error:
-        raise BagError(f"{file}: {error.strerror}") from None
+    with naming(BagError, file), open_regular(file) as content:
+        data = content.read(_LOOK_BYTES)
     lines = [line.strip() for line in data.decode(errors="replace").splitlines()]
     rows = [line for line in lines[:-1] or lines if line][-_LOOK:]
     return next((d for d in DELIMITERS if rows and all(d in row for row in rows)), ",")

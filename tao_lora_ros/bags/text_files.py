@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tao_lora_ros.bags.reader import BagError
-from tao_lora_ros.messages.files import open_regular
+from tao_lora_ros.messages.files import naming, open_regular
 from tao_lora_ros.messages.texts import shown
 
 _MOST_LINE_BYTES = 1 << 20
@@ -25,7 +25,7 @@ def csv_rows(file: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]
     """
     line = 1
     try:
-        with open_regular(file) as content:
+        with naming(BagError, file), open_regular(file) as content:
             rows = csv.reader(
                 _lines(content), delimiter=delimiter, skipinitialspace=True, strict=True
             )
@@ -33,8 +33,6 @@ def csv_rows(file: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]
                 if any(cell.strip() for cell in row):
                     yield line, row
                 line = rows.line_num + 1
-    except OSError as error:
-        raise BagError(f"{file}: {error.strerror}") from None
     except (_NoText, csv.Error) as error:
         where = error.line if isinstance(error, _NoText) else line
         raise BagError(f"{file}: line {where}: {shown(error)}, expected CSV in UTF-8") from None

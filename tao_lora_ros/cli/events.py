@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from datetime import datetime, timezone
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from tao_lora_ros.cli.event_export import add_export_arguments, export_events
 from tao_lora_ros.cli.outputs import add_json_and_force, add_output, tell, written
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Kind, Size, name_text
-from tao_lora_ros.messages.stamps import split
+from tao_lora_ros.messages.stamps import moment_of
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.preservation.event_catalogue import (
     EVENTS,
@@ -242,9 +241,7 @@ def _channels(entry: Entry, most: int | None = None) -> str:
 
 
 def _time(stamp_ns: int) -> str:
-    seconds, rest = split(stamp_ns)
-    moment = datetime.fromtimestamp(seconds, timezone.utc)
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{rest // 1_000_000:03d}"
+    return f"{moment_of(stamp_ns):%Y-%m-%d %H:%M:%S}.{stamp_ns // 1_000_000 % 1000:03d}"
 
 
 def _seconds(ns: int) -> float:

@@ -36,7 +36,7 @@ from tao_lora_ros.cli.outputs import add_json_and_force, add_output, check_outpu
 from tao_lora_ros.cli.page import add_page_arguments
 from tao_lora_ros.cli.review import add_review_parser
 from tao_lora_ros.messages.errors import TaoLoraError
-from tao_lora_ros.messages.texts import MOST_LINE, shown
+from tao_lora_ros.messages.texts import MOST_LINE, error_line, shown
 from tao_lora_ros.signal.compiled import announced
 
 _EXIT = """exit status: 0 done, 1 an input will not do or damage was found, 2 the arguments will not
@@ -67,9 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"tao-lora: error: {shown(error, MOST_LINE)}", file=sys.stderr)
         return 1
     except ImportError as error:  # torch or another library, not there or broken
-        what = shown(" ".join(str(error).split()), MOST_LINE)
         remedy = ": pip install torch" if error.name == "torch" else ""
-        print(f"tao-lora: error: cannot be loaded: {what}{remedy}", file=sys.stderr)
+        print(f"tao-lora: error: cannot be loaded: {error_line(error)}{remedy}", file=sys.stderr)
         return 1
     except MemoryError:
         print("tao-lora: error: out of memory", file=sys.stderr)

@@ -17,6 +17,7 @@ from tao_lora_ros.cli.arguments import UsageError
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.model.artifact import training_folder
 from tao_lora_ros.model.card import CARD, without_nan
+from tao_lora_ros.preservation.durable import discard
 
 EXTRAS = {"mujoco": "simulate", "onnx": "onnx", "pyarrow": "export", "rerun": "rerun"}
 _STDOUT = Path("-")
@@ -116,7 +117,7 @@ def written(path: Path) -> Iterator[Path]:
         aside = Path(mkdtemp(prefix=".tao-lora-", dir=path.parent))
         yield aside / path.name
         for made in aside.iterdir():
-            _remove(path.with_name(made.name))
+            discard(path.with_name(made.name))
             made.replace(path.with_name(made.name))
     except TaoLoraError as error:
         raise type(error)(str(error).replace(str(aside), str(path.parent))) from None
@@ -161,10 +162,3 @@ def _is_there(path: Path) -> bool:
 def _is_stream(path: Path) -> bool:
     """A device or a pipe: written to as it is."""
     return path.exists() and not (path.is_file() or path.is_dir())
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

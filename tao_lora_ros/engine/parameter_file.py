@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from tao_lora_ros.engine.parameter import SettingsError
-from tao_lora_ros.messages.files import read_regular
+from tao_lora_ros.messages.files import naming, read_regular
 from tao_lora_ros.messages.texts import shown
 
 _KEY = "ros__parameters"
@@ -51,16 +51,16 @@ def parameters_for(file: Path, node: str) -> dict[str, Given]:
     Raises:
         SettingsError: the file cannot be read, is no such file, or has no section for the node.
     """
+    with naming(SettingsError, file):
+        content = read_regular(file, _MOST_BYTES)
     try:
-        sections = dict(_sections(_root(file), ""))
+        sections = dict(_sections(yaml.compose(content.decode(), Loader=_Loader), ""))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: not YAML: {shown(' '.join(str(error).split()))}") from None
     except RecursionError:
         raise SettingsError(f"{file}: nested too deeply") from None
     except _Unfit as error:
         raise SettingsError(f"{file}: {error}") from None
-    except OSError as error:
-        raise SettingsError(f"{file}: {error.strerror}") from None
     if not sections:
         raise SettingsError(f"{file}: expected one node with '{_KEY}'")
     meant = [name for name in sections if name.rpartition("/")[2] in (node, "*", "**")]
@@ -98,11 +98,6 @@ class _Loader(yaml.BaseLoader):
             event = self.peek_event()
             raise yaml.MarkedYAMLError(None, None, "ROS has no aliases", event.start_mark)
         return super().compose_node(parent, index)
-
-
-def _root(file: Path) -> yaml.Node | None:
-    text = read_regular(file, _MOST_BYTES).decode()
-    return yaml.compose(text, Loader=_Loader)
 
 
 def _pairs(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from tao_lora_ros.messages.texts import MOST_LINE, shown
+from tao_lora_ros.messages.texts import error_line
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -37,8 +37,8 @@ def starting(program: str, least_mib: int, status: int) -> Iterator[None]:
     try:
         yield
     except (ImportError, MemoryError, OSError) as error:
-        what = shown(" ".join(str(error).split()) or type(error).__name__, MOST_LINE)
-        _say(program, f"cannot start: {what}" + (f"; there are {limited}" if limited else ""))
+        there = f"; there are {limited}" if limited else ""
+        _say(program, f"cannot start: {error_line(error)}{there}")
         sys.exit(1)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +25,21 @@ def refuse_existing(path: Path, error: type[TaoLoraError]) -> None:
     """
     if os.path.lexists(path):
         raise error(f"{path}: exists already; --force writes over it")
+
+
+@contextmanager
+def naming(error: type[TaoLoraError], path: Path) -> Iterator[None]:
+    """Have what the disk refuses within be an error of ours, which names the path and the reason.
+
+    Args:
+        error: what is raised.
+        path: what to name where the disk names nothing.
+    """
+    try:
+        yield
+    except OSError as failed:
+        reason = failed.strerror or str(failed) or type(failed).__name__
+        raise error(f"{failed.filename or path}: {reason}") from failed
 
 
 def open_regular(file: Path, links: bool = True) -> BinaryIO:

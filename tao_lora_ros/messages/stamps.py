@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,11 @@ def split_all(stamps_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[
 def joined(seconds: int, nanoseconds: int) -> int:
     """The stamp of these seconds and nanoseconds."""
     return int(seconds) * SECOND_NS + int(nanoseconds)
+
+
+def moment_of(stamp_ns: int) -> datetime:
+    """The second that a stamp is in, UTC."""
+    return datetime.fromtimestamp(stamp_ns // SECOND_NS, timezone.utc)
 
 
 def stamp_of(time: Any) -> int:

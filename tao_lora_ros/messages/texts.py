@@ -33,6 +33,11 @@ def _printable(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
+def error_line(error: BaseException) -> str:
+    """What a foreign error says, on one line; its type where it says nothing."""
+    return shown(" ".join(str(error).split()) or type(error).__name__, MOST_LINE)
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """The rest of an error about an unknown name: the known one nearest to it, if one is near.
 

@@ -15,7 +15,7 @@ import numpy as np
 from tao_lora_ros.contact.contact_model import DYNAMIC, STATIC, imus_of, wrenches_of
 from tao_lora_ros.detection.innovation import LAGS, prior
 from tao_lora_ros.messages.errors import TaoLoraError
-from tao_lora_ros.messages.files import read_regular
+from tao_lora_ros.messages.files import naming, read_regular
 from tao_lora_ros.messages.texts import MOST_LINE, MOST_SHOWN, encodable, shown
 from tao_lora_ros.model.mixer_config import features_of
 from tao_lora_ros.signal.channels import quantities
@@ -45,10 +45,10 @@ def read_card(file: Path) -> dict[str, Any]:
     Raises:
         ArtifactError: the file cannot be read, or a field is not as it should be.
     """
+    with naming(ArtifactError, file):
+        content = read_regular(file, MOST_BYTES)
     try:
-        return _checked(_parse(read_regular(file, MOST_BYTES)))
-    except OSError as error:
-        raise ArtifactError(f"{file}: {error.strerror}") from None
+        return _checked(_parse(content))
     except RecursionError:
         raise ArtifactError(f"{file}: nested too deeply") from None
     except ValueError as error:

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from tao_lora_ros.messages.files import read_regular
+from tao_lora_ros.messages.files import naming, read_regular
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.card import CARD, ArtifactError
 from tao_lora_ros.model.network import Kind, Tensor
@@ -44,10 +44,8 @@ def load_tensors(file: Path, digest: str, bound: Mapping[str, Kind]) -> dict[str
         ArtifactError: the file cannot be read, is larger, has another SHA-256, or is no such file.
     """
     most = sum(kind.bytes for kind in bound.values())
-    try:
+    with naming(ArtifactError, file):
         content = read_regular(file, most + _HEADER_BYTES)
-    except OSError as error:
-        raise ArtifactError(f"{file}: {error.strerror}") from None
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
         raise ArtifactError(f"{file}: SHA-256 is {found}, {CARD} says {digest}")

@@ -15,6 +15,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 
 from tao_lora_ros.messages.from_message import event_from
 from tao_lora_ros.messages.raw_data import RawMessages
+from tao_lora_ros.messages.texts import error_line
 from tao_lora_ros.preservation.event_record import (
     EVENT_SAMPLES,
     OWN_TYPES,
@@ -141,8 +142,7 @@ def count_and_read(folder: Path) -> tuple[int, EventRecord]:
         received = tuple((topics[id], _messages(rows)) for id, rows in found.items())
         return count, EventRecord(event, tuple(published), received)
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise StoreError(f"{folder}: not readable: {reason}") from error
+        raise StoreError(f"{folder}: not readable: {error_line(error)}") from error
 
 
 def _messages(rows: list[_Timed]) -> RawMessages:

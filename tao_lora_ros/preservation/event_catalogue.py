@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from tao_lora_ros.messages.files import open_regular, read_regular
+from tao_lora_ros.messages.files import naming, open_regular, read_regular
 from tao_lora_ros.preservation.event_bag import read_bag
 from tao_lora_ros.preservation.event_entry import Entry, number_in
 from tao_lora_ros.preservation.event_index import Index
@@ -139,10 +139,8 @@ def check_regular(folder: Path) -> None:
     Raises:
         StoreError: it holds such a thing, or cannot be read.
     """
-    try:
+    with naming(StoreError, folder):
         odd = [path for path in folder.iterdir() if not stat.S_ISREG(path.lstat().st_mode)]
-    except OSError as error:
-        raise StoreError(f"{error.filename or folder}: {error.strerror}") from error
     if odd:
         raise StoreError(f"{odd[0]}: not a regular file")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tao_lora_ros.messages.files import refuse_existing
+from tao_lora_ros.messages.files import naming, refuse_existing
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.texts import file_name
 from tao_lora_ros.preservation.event_bag import write_bag
@@ -27,10 +27,8 @@ def export_bag(records: Sequence[EventRecord], out: Path) -> int:
         StoreError: `out` exists or cannot be written.
     """
     refuse_existing(out, StoreError)
-    try:
+    with naming(StoreError, out):
         return write_bag(records, out)
-    except OSError as error:
-        raise StoreError(f"{error.filename or out}: {error.strerror}") from error
 
 
 def export_csv(records: Sequence[EventRecord], folder: Path) -> list[Path]:
@@ -45,14 +43,12 @@ def export_csv(records: Sequence[EventRecord], folder: Path) -> list[Path]:
         StoreError: a file cannot be written.
     """
     files: list[Path] = []
-    try:
+    with naming(StoreError, folder):
         folder.mkdir(parents=True, exist_ok=True)
         for raw in merged([raw for record in records for raw in record.event.raw]):
             name = f"{file_name(raw.source.strip('/'))}.csv"
             files.append(_free_name(folder / name, files))
             _write(raw, files[-1])
-    except OSError as error:
-        raise StoreError(f"{error.filename or folder}: {error.strerror}") from error
     return files
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.messages.files import read_regular
+from tao_lora_ros.messages.files import naming, read_regular
 from tao_lora_ros.messages.texts import encodable, shown
 from tao_lora_ros.preservation.durable import append_durably, sync
 from tao_lora_ros.preservation.event_catalogue import EVENTS
@@ -113,11 +113,9 @@ def _append(store: Path, entry: Entry, said: dict[str, Any], who: str) -> None:
     # What a crash left unfinished stays a line of its own.
     begin = "\n" if read_history(store, entry).torn else ""
     file = _file(store, entry)
-    try:
+    with naming(StoreError, file):
         append_durably(file, f"{begin}{json.dumps(row)}\n")
         sync(file.parent)  # the first line makes the file
-    except OSError as error:
-        raise StoreError(f"{file}: {error.strerror}") from None
 
 
 def _take(steps: list[Label], row: Any) -> None:

@@ -17,13 +17,12 @@ import os
 import shutil
 from contextlib import suppress
 from dataclasses import asdict, fields
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
-from tao_lora_ros.messages.files import regular_descriptor
+from tao_lora_ros.messages.files import naming, regular_descriptor
 from tao_lora_ros.messages.results import Event
-from tao_lora_ros.messages.stamps import split
+from tao_lora_ros.messages.stamps import moment_of
 from tao_lora_ros.preservation.durable import (
     discard,
     own_folder,
@@ -62,18 +61,16 @@ class EventStore:
         self.min_free_bytes = min_free_bytes
         self._events = folder / EVENTS
         self._writing = folder / "writing"
-        try:
+        with naming(StoreError, folder):
             with suppress(FileExistsError):
                 folder.mkdir(mode=0o700, parents=True)
             own_folder(self._events)
             self._lock = self._take_lock()
-        except OSError as error:
-            raise StoreError(_reason(folder, error)) from error
-        try:
-            self._repair()
-        except OSError as error:
-            self.close()
-            raise StoreError(_reason(folder, error)) from error
+            try:
+                self._repair()
+            except OSError:
+                self.close()
+                raise
 
     @property
     def entries(self) -> list[Entry]:
@@ -108,12 +105,11 @@ class EventStore:
         if self.gone:
             raise StoreError(f"{self.folder}: deleted or replaced while in use")
         try:
-            discard(self._writing)
-            own_folder(self._writing)
-            self._make_room(largest_size(record), record)
-            return self._write(record)
-        except OSError as error:
-            raise StoreError(_reason(self.folder, error)) from error
+            with naming(StoreError, self.folder):
+                discard(self._writing)
+                own_folder(self._writing)
+                self._make_room(largest_size(record), record)
+                return self._write(record)
         finally:
             with suppress(OSError):
                 discard(self._writing)
@@ -191,8 +187,7 @@ class EventStore:
 
     def _write(self, record: EventRecord) -> Entry:
         number, event = self._index.next, record.event
-        onset = datetime.fromtimestamp(split(event.onset_ns)[0], timezone.utc)
-        name = f"{number:06d}_{onset:%Y%m%dT%H%M%SZ}"
+        name = f"{number:06d}_{moment_of(event.onset_ns):%Y%m%dT%H%M%SZ}"
         folder = self._writing / name
         messages = write_bag([record], folder)
         mcap = folder / f"{name}.mcap"
@@ -225,7 +220,3 @@ def disk_use(folder: Path) -> int:
     """Bytes that a folder and its files take on the disk, in whole blocks where it says so."""
     stats = [path.lstat() for path in (folder, *folder.iterdir())]
     return sum(max(stat.st_size, stat.st_blocks * 512) for stat in stats)
-
-
-def _reason(folder: Path, error: OSError) -> str:
-    return f"{error.filename or folder}: {error.strerror or error or type(error).__name__}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.messages.files import replace_file
+from tao_lora_ros.messages.files import naming, replace_file
 from tao_lora_ros.preservation.event_record import StoreError
 
 NEEDS_PYARROW = "this needs pyarrow: pip install tao_lora_ros[export]"
@@ -101,7 +101,5 @@ def write_parquet(table: Any, file: Path) -> None:
     """
     out = io.BytesIO()
     arrow().parquet.write_table(table, out, compression=_COMPRESSION)
-    try:
+    with naming(StoreError, file):
         replace_file(file, out.getvalue())
-    except OSError as error:
-        raise StoreError(f"{file}: {error.strerror or error}") from None

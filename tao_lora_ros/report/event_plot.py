@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from tao_lora_ros.messages.files import naming
 from tao_lora_ros.messages.results import Event
 from tao_lora_ros.preservation.event_record import StoreError
 from tao_lora_ros.report.provenance import of_software
@@ -29,10 +30,8 @@ def plot_event(event: Event, title: str, store: Path, file: Path) -> None:
     provenance = {"store": f"{store}", "onset": f"{event.onset_ns} ns"} | of_software()
     record = replace(event_run(event), title=title, provenance=provenance)
     frames = ", ".join(f"{raw.source} in {raw.frame_id}" for raw in event.raw)
-    try:
+    with naming(StoreError, file):
         file.write_text(run_page(record, f"0 s is the onset; {frames}", [], []), "utf-8")
-    except OSError as error:
-        raise StoreError(f"{file}: {error.strerror or error}") from error
 
 
 def event_run(event: Event) -> RunRecord:
@@ -42,12 +41,5 @@ def event_run(event: Event) -> RunRecord:
         start_ns=event.onset_ns,
         channels=tuple(name for raw in event.raw for name in raw.channels),
         signals={raw.source: Signal(raw.stamps_ns, raw.values) for raw in event.raw},
-        lags_s={},
-        inferences=[],
         events=[event],
-        labels=(),
-        model_id="",
-        model_version="",
-        rejected={},
-        contacts=[],
     )

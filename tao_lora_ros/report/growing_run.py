@@ -204,14 +204,11 @@ class GrowingRun:
             start_ns=self._start_ns,
             channels=(),
             signals={"": newest},
-            lags_s={},
-            inferences=list(self._inferences),
             events=list(self._events.values()),
+            inferences=list(self._inferences),
             labels=self._labels,
             model_id=self._model[0],
             model_version=self._model[1],
-            rejected={},
-            contacts=[],
         )
 
     def _seconds(self, stamps_ns: NDArray[np.int64]) -> Seconds:

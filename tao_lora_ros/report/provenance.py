@@ -14,7 +14,7 @@ from typing import Any
 
 from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.messages.stamps import split
+from tao_lora_ros.messages.stamps import SECOND_NS, moment_of
 from tao_lora_ros.model.artifact import TENSORS, Artifact, default_artifact
 
 
@@ -22,8 +22,7 @@ def of_recording(
     path: Path, start_ns: int, topics: Mapping[str, str], part_s: tuple[float, float] = WHOLE
 ) -> dict[str, str]:
     """The recording: its path, first stamp, topics by source, and the part that was run."""
-    seconds, rest = split(start_ns)
-    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    moment, rest = moment_of(start_ns), start_ns % SECOND_NS
     said = {
         "recording": f"{path}",
         "first stamp": f"{moment:%Y-%m-%d %H:%M:%S}.{rest:09d} UTC ({start_ns} ns)",

@@ -46,9 +46,9 @@ class RunRecord:
         start_ns: stamp of the first message; all seconds count from it.
         channels: channel names of all sources, in the order of `signals`.
         signals: samples by source name.
+        events: both phases of all events, in order.
         lags_s: by source name, how much later than the others it stamps the same instant.
         inferences: all inferences, in order.
-        events: both phases of all events, in order.
         labels: names of the inferences' probabilities.
         model_id: name of the model.
         model_version: its version.
@@ -66,14 +66,14 @@ class RunRecord:
     start_ns: int
     channels: tuple[str, ...]
     signals: dict[str, Signal]
-    lags_s: dict[str, float]
-    inferences: list[Inference]
     events: list[Event]
-    labels: tuple[str, ...]
-    model_id: str
-    model_version: str
-    rejected: Mapping[str, int]
-    contacts: list[LabelSpan]
+    lags_s: dict[str, float] = field(default_factory=dict)
+    inferences: list[Inference] = field(default_factory=list)
+    labels: tuple[str, ...] = ()
+    model_id: str = ""
+    model_version: str = ""
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    contacts: list[LabelSpan] = field(default_factory=list)
     inference_latencies_s: list[float] = field(default_factory=list)
     onset_latencies_s: dict[int, float] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ import traceback
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-from tao_lora_ros.messages.texts import MOST_LINE, shown
+from tao_lora_ros.messages.texts import MOST_LINE, error_line, shown
 
 _MOST_LINES = 200
 
@@ -20,8 +20,7 @@ class Failures:
 
     def report(self, doing: str, error: Exception) -> str:
         """Log what was raised; returns it as a line, for whoever asked."""
-        said = shown(" ".join(str(error).split()), MOST_LINE)
-        line = f"cannot {doing}: {type(error).__name__}: {said}"
+        line = f"cannot {doing}: {type(error).__name__}: {error_line(error)}"
         kind = doing, type(error)
         if kind in self._traced:
             self._logger.error(line, throttle_duration_sec=1.0)

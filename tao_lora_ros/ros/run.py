@@ -9,7 +9,7 @@ from types import FrameType
 
 from tao_lora_ros.engine.parameter import NODE_NAME
 from tao_lora_ros.hardware.starting import SIGNALS, leaving, starting
-from tao_lora_ros.messages.texts import MOST_LINE, shown
+from tao_lora_ros.messages.texts import error_line
 
 _LEAST_MIB = 1536
 
@@ -33,8 +33,7 @@ def main() -> int:
         # RuntimeError: that of rcl, which rclpy does not export, for a bad file or argument.
         *(RuntimeError, OSError, ImportError, MemoryError),
     ) as error:
-        said = shown(" ".join(str(error).split()), MOST_LINE)
-        print(f"{NODE_NAME}: {said}", file=sys.stderr)
+        print(f"{NODE_NAME}: {error_line(error)}", file=sys.stderr)
         rclpy.try_shutdown()
         return 1
     status = _run(node)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -15,7 +14,7 @@ from rclpy.serialization import deserialize_message
 
 from tao_lora_ros.messages.from_message import event_from, inference_from
 from tao_lora_ros.messages.results import Event, Inference
-from tao_lora_ros.messages.stamps import split
+from tao_lora_ros.messages.stamps import moment_of
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.ros.presence import Presence
@@ -103,9 +102,7 @@ class Watcher:
 
     def when(self, stamp_ns: int) -> str:
         """The time of day of a stamp, UTC."""
-        seconds, rest = split(stamp_ns)
-        moment = datetime.fromtimestamp(seconds, timezone.utc)
-        return f"{moment:%H:%M:%S}.{rest // 1_000_000:03d}Z"
+        return f"{moment_of(stamp_ns):%H:%M:%S}.{stamp_ns // 1_000_000 % 1000:03d}Z"
 
     def poll(self) -> list[Inference | Event]:
         """Take all that has come; returns what is new of inferences and events, in order."""
