@@ -10,6 +10,7 @@ import numpy as np
 from geometry_msgs.msg import Vector3Stamped, Wrench, WrenchStamped
 from rclpy.clock import ROSClock
 from rclpy.lifecycle import LifecycleNode
+from rclpy.node import Node
 from rclpy.qos import (
     HistoryPolicy,
     QoSCompatibility,
@@ -24,6 +25,7 @@ from sensor_msgs.msg import Imu, JointState
 
 from tao_lora_ros.engine.parameter import SettingsError
 from tao_lora_ros.preservation.event_record import Topic
+from tao_lora_ros.ros.other_participant import OtherParticipant
 from tao_lora_ros.ros.topics import offered
 from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, JOINT_STATE, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
@@ -46,6 +48,12 @@ class Input:
     A message is given as its time of arrival (ns, steady clock), the node clock's time then, which
     becomes the stamp of what has none, and its bytes.
 
+    Args:
+        node: whose topic and clock it is.
+        config: the source.
+        depth: of the queue, in messages.
+        other: where to subscribe when DDS lets the node itself hear nothing.
+
     Attributes:
         subscription: what rclpy knows of it.
         received: messages so far.
@@ -59,10 +67,14 @@ class Input:
         SettingsError: an override of its QoS is none.
     """
 
-    def __init__(self, node: LifecycleNode, config: SourceConfig, depth: int) -> None:
+    def __init__(
+        self, node: LifecycleNode, config: SourceConfig, depth: int, other: OtherParticipant
+    ) -> None:
         self.received = self.lost = self.lost_anew = self._fill = 0
         self.depth = depth
         self._node = node
+        self._host: Node = node  # who has the subscription
+        self._other = other
         self._config = config
         self._log = node.get_logger().get_child(config.name)
         self._arrivals_ns: list[int] = []  # since the last report, and the one before, steady clock
@@ -85,7 +97,6 @@ class Input:
             history=HistoryPolicy.KEEP_LAST,
             reliability=ReliabilityPolicy.BEST_EFFORT,
         )
-        # What was declared for a topic at first stays with the node.
         overriding = QoSOverridingOptions.with_default_policies()
         try:
             return self._node.create_subscription(
@@ -171,7 +182,8 @@ class Input:
         """Why nothing comes, in words; empty where something does. What is new is logged.
 
         Where a publisher is there and nothing comes for `RENEW_S`, be it that it sends nothing or
-        that DDS has lost us, the subscription is made anew, and again after ever longer times.
+        that DDS has lost us, the subscription is made anew, and again after ever longer times, then
+        on another participant.
         The time is that of calls, one each `period_s`: a process that was stopped makes none, and
         what waits for it outside comes a little after it goes on.
         """
@@ -203,12 +215,18 @@ class Input:
         self._waited_s += period_s
         if self._waited_s < self._renew_s:
             return ""
-        old, self.subscription = self.subscription, self._subscribe()
-        self._node.destroy_subscription(old)
-        self._anew = True
-        self._log.warning(f"nothing came for {self._renew_s:g} s: subscribed anew")
+        how, host = "subscribed anew", self._host
+        if self._renew_s > RENEW_S:  # the subscription is not all that DDS has lost
+            how, host = f"{how} as another participant", self._other.node
+        old = self.subscription
+        self.subscription = host.create_subscription(
+            old.msg_type, old.topic_name, _unserved, old.qos_profile, raw=True
+        )
+        self._host.destroy_subscription(old)
+        self._host, self._anew = host, True
+        self._log.warning(f"nothing came for {self._renew_s:g} s: {how}")
         self._waited_s, self._renew_s = 0.0, min(2.0 * self._renew_s, LONGEST_RENEW_S)
-        return ", subscribed anew"
+        return f", {how}"
 
     def queue(self) -> dict[str, int]:
         """Depth of the queue, and the most messages that a poll found since the last call."""
@@ -229,7 +247,7 @@ class Input:
 
     def close(self) -> None:
         """Unsubscribe."""
-        self._node.destroy_subscription(self.subscription)
+        self._host.destroy_subscription(self.subscription)
 
 
 def _unserved(_: bytes) -> None:

@@ -27,6 +27,7 @@ from tao_lora_ros.ros import garbage
 from tao_lora_ros.ros.diagnostics import Diagnostics
 from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.inputs import Input
+from tao_lora_ros.ros.other_participant import OtherParticipant
 from tao_lora_ros.ros.outputs import Outputs
 from tao_lora_ros.ros.pace import Pace
 from tao_lora_ros.ros.services import Services
@@ -70,7 +71,9 @@ class Session:
         self.inputs: list[Input] = []
         self._pace = Pace(IDLE_S)
         self._last_message_s = 0.0  # when messages last came, steady clock
+        self._other = OtherParticipant(node)
         with ExitStack() as parts:  # what is there is given up where a later one cannot be made
+            parts.callback(self._other.close)
             self._outputs = Outputs(node, artifact, settings)
             parts.callback(self._outputs.close)
             services = Services(
@@ -93,8 +96,9 @@ class Session:
 
     def open(self) -> None:
         """Subscribe to the sources, and start keeping events."""
+        depth = self._settings.queue_depth
         for config in source_configs(self._settings):
-            self.inputs.append(Input(self._node, config, self._settings.queue_depth))
+            self.inputs.append(Input(self._node, config, depth, self._other))
         self._outputs.open_store(self._pipeline.settings, self.inputs)
         artifact = self._pipeline.artifact
         self._pace = Pace(1.0 / artifact.rate_hz)

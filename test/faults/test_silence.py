@@ -49,10 +49,12 @@ class Topic:
 
     def __init__(self, wire) -> None:
         from tao_lora_ros.ros.inputs import Input
+        from tao_lora_ros.ros.other_participant import OtherParticipant
         from tao_lora_ros.signal.cdr import IMU
         from tao_lora_ros.signal.source import SourceConfig
 
-        self.wire, self.input = wire, Input(wire.node, SourceConfig("/alone", IMU), 1000)
+        other = OtherParticipant(wire.node)
+        self.wire, self.input = wire, Input(wire.node, SourceConfig("/alone", IMU), 1000, other)
         self.sent, self.data = 0, motion(0.002)[0].data
 
     def publisher(self):

@@ -111,10 +111,10 @@ class Live:
         """Play a good stretch in which the arm is struck at these times."""
         self.play(self.good(seconds, times), seconds)
 
-    def recovered_s(self, seconds: float = 1.0) -> float | None:
-        """Play a good stretch; how long until an inference of it comes."""
+    def recovered_s(self, seconds: float = 1.0, times: Iterable[float] = ()) -> float | None:
+        """Play a good stretch, struck at these times; how long until an inference of it comes."""
         begun, first_ns = time.monotonic(), self.now_ns
-        self.play(self.good(seconds), seconds)
+        self.strike(seconds, times)
         self.wire.settle()
         came = (at for at, ns in self._came if first_ns <= ns < self.now_ns)
         return next((at - begun for at in came), None)

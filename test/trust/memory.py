@@ -17,6 +17,7 @@ from dataclasses import replace
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,9 @@ from tao_lora_ros.engine.sources import sources_of
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
+
+if TYPE_CHECKING:
+    from wire import Watch, Wire
 
 FULL_S = 660.0  # ten minutes of rows are kept to calibrate on, and a minute to settle
 # What is learned while running grows by the root of time until it is a day's: by a MiB in the first
@@ -110,13 +114,15 @@ def live(
 
     Both are sampled at 500 Hz, as the rows of the model are, and played at `rate` times that.
     """
-    from wire import LOSSLESS, Process, node_command, open_wire
+    from wire import Process, node_command, open_wire
 
     os.environ["ROS_HOME"] = str(folder)
     wire = open_wire()
-    process = Process(folder / "node.log", node_command([*LOSSLESS, "store_max_mb:=64"]))
+    process = Process(folder / "node.log", node_command(["store_max_mb:=64"]))
     try:
+        watch = wire.watch()
         wire.until_listening(process)
+        fill_queues(wire, watch)
         begun = time.monotonic()
         for second in count(0, 5):
             if time.monotonic() - begun >= seconds:
@@ -132,6 +138,24 @@ def live(
     finally:
         process.kill()
         wire.close()
+
+
+def fill_queues(wire: Wire, watch: Watch) -> None:
+    """Send more than they hold while the node loads its model: queues keep what that took."""
+    from std_srvs.srv import Trigger
+
+    def filled(name: str) -> bool:
+        return any(int(r["queue_fill"]) >= Settings().queue_depth for r in watch.of(name))
+
+    old = motion(0.002)
+    while not (filled("imu") and filled("wrench")):
+        loaded = wire.ask(Trigger, "reload", Trigger.Request())
+        while not loaded.done():
+            for message in old * 500:
+                wire.publishers[message.source].publish(message.data)
+            wire.spin_for(0.0)
+        wire.spin_for(2.0)
+    wire.node.destroy_subscription(watch.subscription)
 
 
 def rows(seconds: float) -> Iterator[Row]:

@@ -26,11 +26,12 @@ def _reader(pipe: Connection, depth: int) -> None:
     from rclpy.parameter import Parameter
 
     from tao_lora_ros.ros.inputs import Input
+    from tao_lora_ros.ros.other_participant import OtherParticipant
 
     rclpy.init()
     reliable = Parameter("qos_overrides./imu.subscription.reliability", value="reliable")
     node = LifecycleNode("reader", parameter_overrides=[reliable])
-    input = Input(node, SourceConfig("imu", IMU), depth)
+    input = Input(node, SourceConfig("imu", IMU), depth, OtherParticipant(node))
     pipe.send(None)
     pipe.recv()
     before = anonymous_mib(os.getpid())

@@ -33,13 +33,12 @@ from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
 
 Family = Callable[[Wire, Path, float], Iterable[Row]]
-KILL_S = 12.0  # a kill of the node and its new start take about so long
 FAMILIES: dict[str, Family] = {
     "samples": lambda wire, folder, _: samples.rows(wire, folder),
     "graph": lambda wire, folder, _: graph.rows(wire, folder),
-    "kills": lambda wire, folder, seconds: [
-        processes.kill_node(wire, folder, max(2, round(seconds / KILL_S)))
-    ],
+    "kills": lambda wire, folder, seconds: processes.kills(
+        *(wire, folder), max(2, round(seconds / 12)), max(4, round(seconds / 4))
+    ),
     "processes": processes.rows,
     "resources": resources.rows,
     "lifecycle": lifecycle.rows,
@@ -56,10 +55,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("families", nargs="*", metavar="FAMILY", help=", ".join(FAMILIES))
     parser.add_argument("--seconds", type=float, default=30.0, help="of what has no end of its own")
-    parser.add_argument("--kills", type=int, help="kill the node so often, and no more")
+    parser.add_argument("--kills", type=int, help="node and writer, so often each, and no more")
     options = parser.parse_args()
-    if options.kills:
-        options.families, options.seconds = ["kills"], options.kills * KILL_S
+    families = FAMILIES
+    if kills := options.kills:
+        families = {"kills": lambda wire, folder, _: processes.kills(wire, folder, kills, kills)}
     folder = Path("out/trust").resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -67,10 +67,10 @@ def main() -> int:
     Pipeline(Settings(), load_artifact(default_artifact())).warm()
     begun, failures = time.monotonic(), 0
     print(*HEAD, sep="\n", flush=True)
-    for name in options.families or FAMILIES:
+    for name in options.families or families:
         wire = open_wire()
         try:
-            failures += show(FAMILIES[name](wire, folder, options.seconds))
+            failures += show(families[name](wire, folder, options.seconds))
         except Exception as error:
             print(f"    WRONG: {name}: {type(error).__name__}: {error}", flush=True)
             failures += 1

@@ -1,0 +1,49 @@
+"""Another participant of DDS for the node's subscriptions, where DDS leaves its first one deaf.
+
+Its publishers are known and nothing of them comes. A second participant has ports of its own
+(`dead_ports.py` tells of one way to become deaf, and is before this one).
+"""
+
+from __future__ import annotations
+
+import rclpy
+from rclpy.context import Context
+from rclpy.node import Node
+
+from tao_lora_ros.ros.dead_ports import dead_ports_left
+
+
+class OtherParticipant:
+    """Made when first asked for, and kept.
+
+    Args:
+        node: whose domain and name it has, the name with `_other` after it.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._first = node
+        self._made: Node | None = None
+
+    @property
+    def node(self) -> Node:
+        """A node on it, which offers nothing and knows topics by their full names."""
+        if self._made is None:
+            context = Context()
+            # The process's own arguments: an enclave is named there.
+            rclpy.init(context=context, domain_id=self._first.context.get_domain_id())
+            with dead_ports_left():
+                self._made = Node(
+                    f"{self._first.get_name()}_other",
+                    namespace=self._first.get_namespace(),
+                    context=context,
+                    use_global_arguments=False,
+                    enable_rosout=False,
+                    start_parameter_services=False,
+                )
+        return self._made
+
+    def close(self) -> None:
+        """Leave the graph."""
+        if self._made is not None:
+            self._made.destroy_node()
+            self._made.context.try_shutdown()
