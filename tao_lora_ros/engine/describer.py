@@ -88,6 +88,11 @@ class EventDescriber:
         self._open: dict[int, _Open] = {}
         self._waiting: deque[tuple[int, Event, _Open]] = deque()  # and until when
 
+    @property
+    def going_on(self) -> set[int]:
+        """Numbers of the events that have begun and not ended."""
+        return {opened.sequence for opened in self._open.values()}
+
     def add(self, probabilities: tuple[float, ...], transient: bool) -> None:
         """Take what an inference said, within the transient or not."""
         if transient:

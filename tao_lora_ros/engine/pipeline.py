@@ -158,14 +158,18 @@ class Pipeline:
         """Have the model's first calls behind us: they allocate and are slow."""
         self._inferrer.warm()
 
-    def use(self, artifact: Artifact) -> list[Result]:
+    def use(self, artifact: Artifact, give_out: Callable[[list[Result]], object]) -> None:
         """Go on with another model between two rows; the open event is closed, nothing is lost.
 
         The new model's window begins with the next row; the router's past stays.
 
+        Args:
+            artifact: the model.
+            give_out: gets what closing the event gives, before anything else can fail.
+
         Raises:
             SettingsError: it reads other channels, works at another rate or on other time scales,
-                which takes a new pipeline, or it cannot run.
+                which takes a new pipeline, or it cannot run. The event stays open.
         """
         check_channels(self._settings, artifact)
         check_successor(self.artifact, artifact)
@@ -174,15 +178,14 @@ class Pipeline:
             inferrer.warm()
         except RuntimeError as error:
             raise SettingsError(f"model {artifact.model_id} cannot run: {error}") from error
-        closed = self.flush()
         before = self.artifact, self.runtime, self._inferrer, self.calibrated
         try:
+            give_out(self.flush())
             self._go_on_with(artifact, runtime, inferrer, artifact)
         except Exception:  # half of both would be neither
             self._go_on_with(*before)
             self.forget()
             raise
-        return closed
 
     def _go_on_with(
         self,
@@ -249,6 +252,11 @@ class Pipeline:
         """Forget all signals as they are, the open event without an end."""
         self.counts.resets += 1
         self._restart()
+
+    @property
+    def going_on(self) -> set[int]:
+        """Numbers of the events that have begun and not ended."""
+        return self._tracking.events_going_on
 
     def flush(self) -> list[Result]:
         """Settle what is held back at the end of the input, and close the open event.

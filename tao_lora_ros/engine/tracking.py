@@ -117,6 +117,11 @@ class Tracking:
         """The newest rows, [T, C]; None before there are so many."""
         return self._window.values if self._window.full else None
 
+    @property
+    def events_going_on(self) -> set[int]:
+        """Numbers of the events that have begun and not ended."""
+        return self._describer.going_on
+
     def stop(self) -> list[Result]:
         """Close what goes on at the newest row; post-rolls end here too."""
         results: list[Result] = []

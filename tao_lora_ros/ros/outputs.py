@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 
 from geometry_msgs.msg import WrenchStamped
@@ -69,6 +70,7 @@ class Outputs:
         self.latencies_ns: list[int] = []
         self.writer: EventWriter | None = None
         self._way = Way(_LATEST_S)
+        self._open: dict[int, Event] = {}  # whose end was not published, as they began
         self._inputs: Sequence[Input] = ()
         self._inferences = node.create_lifecycle_publisher(InferenceMessage, "~/inference", 100)
         self._states = node.create_lifecycle_publisher(InferenceMessage, "~/state", _STATE_QOS)
@@ -145,12 +147,24 @@ class Outputs:
             elif isinstance(result, Kept):
                 self._keep(result, arrived_ns)
             else:
+                if result.phase is Phase.ONSET:
+                    self._open[result.sequence] = result
+                else:
+                    self._open.pop(result.sequence, None)
                 self._events.publish(event_bytes(result))
                 self._samples.publish(samples_bytes(result))
                 self._markers.publish(event_markers(result))
                 if self._cloud is not None and result.phase is Phase.END:
                     self._cloud.add(result)
                 self._log(result)
+
+    def unended(self, going_on: Set[int]) -> list[Event]:
+        """Ends, as far as is known, of events that go on for who listens and no longer do."""
+        return [
+            replace(event, phase=Phase.END, end_ns=max(event.onset_ns, event.peak_ns))
+            for number, event in self._open.items()
+            if number not in going_on
+        ]
 
     def _publish_state(self, state: State, arrived_ns: int) -> None:
         latency_ns = time.monotonic_ns() - arrived_ns

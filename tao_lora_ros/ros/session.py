@@ -38,6 +38,7 @@ _HELD = (
     "kept for the next start"
 )
 IDLE_S = 0.1  # from poll to poll without inputs
+_LOOK_S = 1.0  # from look to look for forgotten events
 
 
 class Session:
@@ -70,7 +71,7 @@ class Session:
         self._loggers = [node.get_logger().get_child(name) for name in names]
         self.inputs: list[Input] = []
         self._pace = Pace(IDLE_S)
-        self._last_message_s = 0.0  # when messages last came, steady clock
+        self._last_message_s = self._looked_s = 0.0  # when messages last came, steady clock
         self._other = OtherParticipant(node)
         with ExitStack() as parts:  # what is there is given up where a later one cannot be made
             parts.callback(self._other.close)
@@ -111,6 +112,7 @@ class Session:
         """Deal with what came, close the open event, unsubscribe."""
         self.take()
         self._give_out("close the open event", self._pipeline.reset)
+        self._end_forgotten()
         self._outputs.close_store()
         self._unsubscribe()
 
@@ -147,6 +149,17 @@ class Session:
         elif now_s > self._last_message_s + self._settings.longest_wait_s:
             self._give_out("end post-rolls", self._pipeline.end_post_rolls)
         self._pace.polled(now_s, bool(waiting) and self._push(waiting))
+        if now_s > self._looked_s + _LOOK_S:
+            self._looked_s = now_s
+            self._end_forgotten()
+
+    def _end_forgotten(self) -> None:
+        """Who listens gets an end to each event, also to one that a fault had us forget."""
+        for event in self._outputs.unended(self._pipeline.going_on):
+            self._node.get_logger().error(
+                f"event {event.sequence} was forgotten before its end: it is not kept"
+            )
+            self._publish([event], time.monotonic_ns())
 
     def _give_out(self, doing: str, made: Callable[[], Sequence[Result]]) -> None:
         try:
@@ -191,7 +204,7 @@ class Session:
     def _reload(self) -> str:
         """Load the artifact that parameter `model` names now; what comes meanwhile waits."""
         artifact = self._load(self._settings)
-        self._publish(self._pipeline.use(artifact), time.monotonic_ns())
+        self._pipeline.use(artifact, lambda ends: self._publish(ends, time.monotonic_ns()))
         self._outputs.use(artifact, self._settings)
         garbage.unfreeze()
         garbage.freeze()

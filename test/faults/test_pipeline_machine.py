@@ -101,7 +101,7 @@ class PipelineMachine(RuleBasedStateMachine):
 
     @rule(factor=st.sampled_from((0.5, 1.0, 2.0)))
     def another_model(self, factor: float) -> None:
-        self.take(self.pipeline.use(with_thresholds(small_artifact(), factor)))
+        self.pipeline.use(with_thresholds(small_artifact(), factor), self.take)
 
     @rule()
     def reset(self) -> None:

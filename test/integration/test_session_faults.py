@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from recordings import START_NS, motion
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytest.importorskip("tao_lora_ros.msg", reason="the messages are not built")
@@ -60,9 +61,45 @@ def test_an_event_that_cannot_be_closed_does_not_keep_store_and_topics_open() ->
     closed: list[str] = []
     session._pipeline.reset = fails
     session._outputs.close_store = lambda: closed.append("store")
+    session._end_forgotten = lambda: closed.append("event")  # type: ignore[method-assign]
     session.inputs = [SimpleNamespace(close=lambda: closed.append("topic"))]
     session.take = lambda: None  # type: ignore[method-assign]
     session.stop()
-    assert closed == ["store", "topic"]
+    assert closed == ["event", "store", "topic"]
     assert reports.lines == ["close the open event; all signals are forgotten: no such time"]
     assert forgot == ["signals"]
+
+
+@pytest.mark.ros
+def test_an_event_that_a_fault_had_forgotten_ends_for_who_listens(
+    wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rclpy.parameter import Parameter
+
+    from tao_lora_ros.ros.node import PipelineNode
+
+    node = PipelineNode("tao_lora", parameter_overrides=[Parameter("store_max_mb", value=0)])
+    try:
+        assert node.start()
+        wire.until(lambda: node.count_subscribers("/tao_lora/events"), "us")
+        wire.spin_for(0.5)
+        session = node._session
+        messages = [
+            (0, m.source, 0, m.data)
+            for m in motion(3.0, [2.5])
+            if m.stamp_ns < START_NS + 2_510_000_000
+        ]
+        session._push(messages)
+        assert session._pipeline.going_on == {0}
+        with monkeypatch.context() as patch:
+            patch.setattr(session._pipeline, "push", fails)
+            session._push(messages[-1:])
+        assert session._pipeline.going_on == set()
+        node.take()
+        wire.until(lambda: len(wire.events) == 2, "both phases")
+        onset, end = wire.events
+        assert (onset.phase, end.phase, end.sequence) == (onset.ONSET, end.END, onset.sequence)
+        assert end.onset == onset.onset
+        node.trigger_shutdown()
+    finally:
+        node.destroy_node()

@@ -226,7 +226,7 @@ def test_a_model_without_expected_loads_after_a_calibration_in_a_contact_ends_it
     subject = pipeline()
     found = results(subject, messages[:cut], flush=False)
     subject.calibrate()
-    found += subject.use(replace(subject.artifact, contacts=()))
+    subject.use(replace(subject.artifact, contacts=()), found.extend)
     found += results(subject, messages[cut:])
     number = events(found, Kind.LASTING_CONTACT)[0].sequence
     assert phases(found) == [(Phase.ONSET, number), (Phase.END, number)]

@@ -64,7 +64,7 @@ def test_the_runtime_says_that_there_is_none() -> None:
 
 def test_a_network_can_be_taken_on_while_running() -> None:
     pipeline = Pipeline(Settings(), bare())
-    pipeline.use(small_artifact(SMALL))
+    pipeline.use(small_artifact(SMALL), list)
     assert pipeline.runtime.name != "none"
 
 

@@ -228,7 +228,7 @@ def test_a_model_of_another_structure_is_refused(change: dict[str, Any], words: 
     if "rate_hz" not in change:
         change = {"calibration": replace(other.calibration, **change)}
     with pytest.raises(SettingsError, match=re.escape(words)):
-        subject.use(replace(other, **change))
+        subject.use(replace(other, **change), list)
 
 
 @pytest.mark.parametrize("broken_part", ["ChosenRuntime", "Inferrer.warm"])
@@ -245,7 +245,7 @@ def test_a_model_that_cannot_run_leaves_the_open_event_open(
     with monkeypatch.context() as patch:
         patch.setattr(f"tao_lora_ros.engine.pipeline.{broken_part}", broken)
         with pytest.raises(SettingsError, match="cannot run: no memory left"):
-            subject.use(subject.artifact)
+            subject.use(subject.artifact, list)
     (end,) = events(results(subject, STRUCK[cut:]))
     assert (end.phase, end.sequence, end.onset_ns) == (Phase.END, 0, onset.onset_ns)
 
@@ -262,8 +262,13 @@ def test_a_model_that_fails_half_way_leaves_the_one_before(monkeypatch: pytest.M
 
     old, runtime = subject.artifact, subject.runtime
     monkeypatch.setattr(Contacts, "recalibrate", fails_once)
+    results(subject, STRUCK[: sum(m.stamp_ns < IMPACT_NS + 15 * MS for m in STRUCK)], flush=False)
+    given: list[Result] = []
+    assert subject.going_on == {0}
     with pytest.raises(MemoryError):
-        subject.use(replace(old, version="2"))
+        subject.use(replace(old, version="2"), given.extend)
+    assert [(event.phase, event.sequence) for event in events(given)] == [(Phase.END, 0)]
+    assert subject.going_on == set()
     assert subject.artifact is old
     assert subject.runtime is runtime
     assert subject.calibration == old.calibration
