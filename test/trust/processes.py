@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from trust.live import Live, node
@@ -20,12 +21,6 @@ _POST_ROLL_S = 0.1
 _HANDED_OVER_S = _POST_ROLL_S + 0.4  # after the event's end was heard of, at the latest
 _QUICK = f"post_roll_s:={_POST_ROLL_S}"
 _KILLS_A_STORE = 20  # then a fresh one: every event is checked after every kill
-
-
-def kills(wire: Wire, folder: Path, of_node: int, of_writer: int) -> Iterator[Row]:
-    """Kills of both, so many."""
-    yield kill_node(wire, folder, of_node)
-    yield kill_writer(wire, folder, of_writer)
 
 
 def rows(wire: Wire, folder: Path, _: float) -> Iterator[Row]:
@@ -108,6 +103,14 @@ def _is_writer(path: Path, parent: int) -> bool:
         return False
 
 
+def _writer_killed(process: Process) -> bool:
+    """Kill it where there is one: after a kill the next begins with the next event."""
+    with suppress(ProcessLookupError):
+        os.kill(writer_of(process), signal.SIGKILL)
+        return True
+    return False
+
+
 def kill_writer(wire: Wire, folder: Path, kills: int) -> Row:
     """SIGKILL of the process that writes events, at random after an event's end."""
     row, store = Row("kill -9 of the event writer", injected=kills), folder / "killed_writer"
@@ -116,7 +119,7 @@ def kill_writer(wire: Wire, folder: Path, kills: int) -> Row:
         for _ in range(kills):
             live.strike(1.0, (0.5,))
             wire.spin_for(live.random.uniform(0.0, 0.3))
-            os.kill(writer_of(live.process), signal.SIGKILL)
+            wire.until(lambda: _writer_killed(live.process), "a writer to kill")
         live.strike(1.0, (0.5,))
         row.said = live.until_said("it is started anew", before, log_from)
         _all_kept(row, live, store)

@@ -36,9 +36,12 @@ Family = Callable[[Wire, Path, float], Iterable[Row]]
 FAMILIES: dict[str, Family] = {
     "samples": lambda wire, folder, _: samples.rows(wire, folder),
     "graph": lambda wire, folder, _: graph.rows(wire, folder),
-    "kills": lambda wire, folder, seconds: processes.kills(
-        *(wire, folder), max(2, round(seconds / 12)), max(4, round(seconds / 4))
-    ),
+    "node_kills": lambda wire, folder, seconds: [
+        processes.kill_node(wire, folder, max(2, round(seconds / 12)))
+    ],
+    "writer_kills": lambda wire, folder, seconds: [
+        processes.kill_writer(wire, folder, max(4, round(seconds / 4)))
+    ],
     "processes": processes.rows,
     "resources": resources.rows,
     "lifecycle": lifecycle.rows,
@@ -59,7 +62,10 @@ def main() -> int:
     options = parser.parse_args()
     families = FAMILIES
     if kills := options.kills:
-        families = {"kills": lambda wire, folder, _: processes.kills(wire, folder, kills, kills)}
+        families = {
+            "node_kills": lambda wire, folder, _: [processes.kill_node(wire, folder, kills)],
+            "writer_kills": lambda wire, folder, _: [processes.kill_writer(wire, folder, kills)],
+        }
     folder = Path("out/trust").resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
