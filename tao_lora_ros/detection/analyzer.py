@@ -42,12 +42,15 @@ def analyze(state, values, frozen):
     now = state.now[0]
     now.score, now.scale, now.energy_ratio = 0.0, state.scales[-1].rows, 0.0
     now.landed = False
-    present = take_in(state.before, values, state.changes, state.deviations, state.covariance)
+    signals = state.changes, state.deviations, state.covariance
+    present = take_in(state.before, state.still, values, *signals, now.start_rows)
     if present == 0:  # nothing to learn from; the past stays as it is
         return
     whiten(state.covariance, state.changes, state.white)
-    energy, surprise = mean_squares(state.white, len(values), present)
-    recent = _usual(state.means[:, 0]) + ENERGY_FLOOR
+    usual = _usual(state.means[:, 0])
+    recent = usual + ENERGY_FLOOR
+    missing = max(now.moving - present, 0) if ready(state) else 0
+    energy, surprise = mean_squares(state.white, len(values), present, missing, usual)
     _push(state, energy)
     load = touchdown(state.bearings, state.forces, values)
     if ready(state):
@@ -86,12 +89,23 @@ def _push(state, energy):
     state.now[0].rows += 1
     for s in range(len(state.scales)):
         scale = state.scales[s]
-        if np.isnan(energies[scale.energy]):  # none of its channels changed: all as usual
-            energies[scale.energy] = _usual(state.means[:, s])
+        if scale.energy:
+            count = state.counts[scale.energy - 1]
+            energies[scale.energy] = _completed(state, s, energies[scale.energy], count)
         total = 0.0
         for back in range(scale.rows):
             total += state.energies[(newest - back) % longest, scale.energy]
         scale.fast = total / scale.rows
+
+
+@compiled
+def _completed(state, s, energy, count):
+    """Energy of a level of which `count` channels changed: those that lack are as usual."""
+    usual = _usual(state.means[:, s])
+    if count == 0:
+        return usual
+    missing = max(state.scales[s].channels - count, 0) if ready(state) else 0
+    return (count * energy + missing * usual) / (count + missing)
 
 
 @compiled

@@ -96,6 +96,7 @@ _NOW = np.dtype(
     [
         ("start_rows", np.int64),
         ("level_rows", np.int64),
+        ("moving", np.int64),  # channels that changed in the calibration
         ("leak", np.float64),  # most that a frozen baseline rises by in a row
         ("rows", np.int64),  # seen
         ("learned", np.int64),  # rows that the baseline holds
@@ -110,6 +111,7 @@ _SCALE = np.dtype(
     [
         ("rows", np.int64),
         ("energy", np.int64),  # that it is of: 0 that of the whole row, else of a level
+        ("channels", np.int64),  # of a level, those that changed in the calibration
         ("share", np.float64),  # of the recent mean in what it is held against
         ("threshold", np.float64),
         ("fast", np.float64),  # mean energy of the newest rows
@@ -135,6 +137,7 @@ class AnalyzerState(NamedTuple):
     scales: NDArray
     covariance: CovarianceState
     before: Array  # the row before, [C]
+    still: NDArray[np.int64]  # rows for which each channel has not changed, [C]
     changes: Array  # the newest LAGS + 1, oldest first, [(LAGS + 1) C]
     white: Array  # the same in units of what is usual: the last C are the innovation
     deviations: Array
@@ -163,6 +166,7 @@ def new_analyzer(calibration: Calibration) -> AnalyzerState:
             calibration.covariance_rows, prior(calibration.autocovariance, calibration.floors)
         ),
         before=np.full(channels, np.nan),
+        still=np.zeros(channels, np.int64),
         changes=np.full(stacked, np.nan),
         white=np.zeros(stacked),
         deviations=np.zeros(channels),
@@ -188,6 +192,10 @@ def new_analyzer(calibration: Calibration) -> AnalyzerState:
 
 def set_thresholds(state: AnalyzerState, calibration: Calibration) -> None:
     """Take the thresholds of another calibration alone."""
+    moving = np.diag(np.array(calibration.autocovariance[0])) > 0.0
+    state.now["moving"] = np.count_nonzero(moving)
+    levels = calibration.level_channels
+    state.scales["channels"][len(calibration.scales) :] = [moving[list(c)].sum() for c in levels]
     off = (np.inf,) * len(calibration.level_channels)
     state.scales["threshold"] = calibration.thresholds + (calibration.level_thresholds or off)
     state.bearings["load"] = calibration.borne_loads or (0.0,) * len(calibration.load_channels)

@@ -164,7 +164,7 @@ class Detector:
         belongs to what."""
         analyzer = self._state.analyzer
         _, *covariance = analyzer.covariance
-        signals = analyzer.now, analyzer.scales, analyzer.before, analyzer.changes
+        signals = analyzer.now, analyzer.scales, analyzer.before, analyzer.still, analyzer.changes
         energies = analyzer.means, analyzer.energies, analyzer.filters, analyzer.waiting
         route = analyzer.bearings, self._state.route, *self._state.tracker
         return [*signals, *covariance, *energies, *route]

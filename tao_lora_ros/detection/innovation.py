@@ -71,20 +71,28 @@ def prior(autocovariance: Sequence[Sequence[Sequence[float]]], floors: Sequence[
 
 
 @compiled
-def take_in(before, values, changes, deviations, covariance):
+def take_in(before, still, values, changes, deviations, covariance, stuck_rows):
     """Shift the changes [(LAGS + 1) C] by those of a row [C]; how many channels have one.
 
-    Also writes the new changes in usual standard deviations, and the row itself to `before`, [C].
+    A channel that has not changed for `stuck_rows` while others do is stuck, and has none.
+    Also writes the new changes in usual standard deviations, the row itself to `before`, [C], and
+    for how long each channel has not changed to `still`, [C].
     """
     older = len(changes) - len(values)
     for i in range(older):
         changes[i] = changes[i + len(values)]
+    moves = False
+    for c in range(len(values)):
+        changes[older + c] = values[c] - before[c]
+        before[c] = values[c]
+        still[c] = still[c] + 1 if changes[older + c] == 0.0 else 0
+        moves |= abs(changes[older + c]) > 0.0
     present = 0
     for c in range(len(values)):
-        change = values[c] - before[c]
-        before[c] = values[c]
         i = older + c
-        changes[i] = change
+        if moves and still[c] >= stuck_rows:
+            changes[i] = np.nan
+        change = changes[i]
         deviations[c] = 0.0
         if not np.isnan(change):
             present += 1
@@ -94,14 +102,18 @@ def take_in(before, values, changes, deviations, covariance):
 
 
 @compiled
-def mean_squares(white, channels, present):
+def mean_squares(white, channels, present, missing, usual):
     """Energy of a row, and the larger of it and of the mean over the changes before it too.
 
     An outlier stays among the changes for `LAGS` rows more, in which it may be well predicted.
+    Channels that are `missing` have the `usual` energy: a mean of fewer varies more, and would
+    alarm more often than it did in the calibration.
     """
     total, energy = 0.0, 0.0
     for i in range(len(white)):
         total += white[i] * white[i]
         if i >= len(white) - channels:
             energy += white[i] * white[i]
-    return energy / present, max(energy, total / (LAGS + 1)) / present
+    energy += missing * usual
+    count = present + missing
+    return energy / count, max(energy, total / (LAGS + 1) + missing * usual) / count

@@ -197,3 +197,23 @@ def test_a_long_past_leaves_no_trace() -> None:
     scores = together(old, rows, times_ns(len(rows)))[0][-5000:]
     late = together(young, rows[-150_000:], times_ns(150_000))[0][-5000:]
     np.testing.assert_allclose(scores, late, atol=1e-8)
+
+
+@pytest.mark.parametrize("how", ["absent", "stuck"])
+@pytest.mark.parametrize("left", [[0, 1, 2], [1, 2, 3, 4, 5], [4]])
+def test_channels_that_are_left_alarm_no_more_often_and_find_blows(left, how) -> None:
+    calibration, _ = calibrated(
+        uncalibrated(CHANNELS, RATE_HZ), [noise(50_000, seed=5)], RATE_HZ, alarms_per_hour=60.0
+    )
+    rows, blows = noise(100_000, seed=6), range(52_000, 100_000, 6_000)  # 200 s
+    gone = [c for c in range(len(CHANNELS)) if c not in left]
+
+    def onsets() -> int:
+        changes = Detector(calibration, CONFIG).run(times_ns(len(rows)), rows)
+        return sum(change is Change.ONSET for _, change, _ in changes)
+
+    rows[50_000:, gone] = np.nan if how == "absent" else rows[50_000, gone]
+    assert (steady := onsets()) <= 9  # of 3.3 that are aimed at; once in 200 of Poisson's
+    for blow in blows:
+        rows[blow : blow + 4, left[0]] += 2.0 * BLOW * STD[left[0]]
+    assert onsets() >= len(blows) + steady - 2
