@@ -7,7 +7,8 @@ import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from dataclasses import asdict
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tao_lora_ros.cli.chosen import ready
 from tao_lora_ros.cli.outputs import add_output, tell
 from tao_lora_ros.engine.settings import read_settings
 from tao_lora_ros.fleet.find import Bag, find_bags
+from tao_lora_ros.fleet.gpu import check_gpu, gpu_process
 from tao_lora_ros.fleet.pool import Pool
 from tao_lora_ros.fleet.run import Run, replay_all
 from tao_lora_ros.fleet.table import check_folder
@@ -27,7 +29,7 @@ from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
 
 _ONE_BAG = ("report", "rerun", "out", "store", "expect", "calibrate")
-_MANY_BAGS = ("workers", "ray", "robot", "strict")
+_MANY_BAGS = ("workers", "ray", "robot", "strict", "device")
 _IN_TABLE = Path("-")
 _COUNT = whole(1, 1024)  # of processes
 _SAY_S = 30.0  # between lines of progress where nobody sees a bar
@@ -89,6 +91,11 @@ def add_table_arguments(parser: ArgumentParser) -> None:
         help="write a row a window as Parquet, to FILE or, with --table, into a table of them",
     )
     _add_strict(parser)
+    parser.add_argument(
+        "--device",
+        choices=("cuda",),
+        help="with --table: run the model on a GPU, on windows of all bags together",
+    )
     add_workers_arguments(parser)
 
 
@@ -103,6 +110,16 @@ def workers_of(options: Namespace) -> Open:
     return partial(LocalWorkers, count=count)
 
 
+def _gpu_of(options: Namespace) -> AbstractContextManager[str]:
+    """Opens the GPU that was asked for; gives its address, empty without one."""
+    if not options.device:
+        return nullcontext("")
+    if options.ray:
+        raise UsageError("--device cuda is of this machine, it does not go with --ray")
+    check_gpu()
+    return gpu_process()
+
+
 def how_of(options: Namespace) -> How:
     """How the options say that each bag is replayed.
 
@@ -112,7 +129,7 @@ def how_of(options: Namespace) -> How:
     settings = read_settings(options.params_file)
     model = options.model or settings.model or default_artifact()
     said = [asdict(settings) | {"model": ""}, bool(options.params_file), options.topic]
-    said.append(artifact_sha256(load_artifact(Path(model))))
+    said += [artifact_sha256(load_artifact(Path(model))), options.device]
     names = ("topic", "params_file", "model", "from_s", "to_s")
     asked = Namespace(**{name: getattr(options, name) for name in names})
     return How(
@@ -153,10 +170,10 @@ def replay_into_table(options: Namespace) -> int:
 def replay_into(table: Path, options: Namespace) -> Run:
     """Replay the bags that the options name into a table, and tell how far it is."""
     check_folder(table)
-    workers, how = workers_of(options), how_of(options)
+    gpu, workers, how = _gpu_of(options), workers_of(options), how_of(options)
     bags = find_bags(options.bags, options.robot)  # last: it may take long
-    with _Shown() as shown_run:
-        return replay_all(bags, how, table, workers, shown_run.tell)
+    with gpu as address, _Shown() as shown_run:
+        return replay_all(bags, replace(how, gpu=address), table, workers, shown_run.tell)
 
 
 class _Shown:

@@ -11,6 +11,7 @@ from tao_lora_ros.cli.fleet import status_of
 from tao_lora_ros.cli.info import add_html
 from tao_lora_ros.cli.outputs import tell, written
 from tao_lora_ros.cli.training_data import add_model_arguments, opened, windowed
+from tao_lora_ros.fleet.gpu import on_gpu
 from tao_lora_ros.model.artifact import Artifact, training_folder
 from tao_lora_ros.model.conversion import mixer_of
 from tao_lora_ros.model.network import Network
@@ -82,6 +83,4 @@ def _window_scores(
 def _on_gpu(model: Network) -> WindowModel:
     if not driver_finds_gpu():
         raise UsageError("--device cuda: no NVIDIA driver finds a GPU here; take --device cpu")
-    from tao_lora_ros.runtime.gpu import GpuRuntime
-
-    return RuntimeModel(model, GpuRuntime)
+    return RuntimeModel(model, on_gpu)

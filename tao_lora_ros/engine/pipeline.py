@@ -35,7 +35,9 @@ from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.results import Result
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact
+from tao_lora_ros.model.network import Network
 from tao_lora_ros.runtime.choice import ChosenRuntime, NoRuntime
+from tao_lora_ros.runtime.runtime import RuntimeOfPipeline
 from tao_lora_ros.signal.block import Block
 from tao_lora_ros.signal.source import ClockJump, unit_of
 
@@ -44,7 +46,7 @@ MOST_REASON = 1000  # characters that are kept of it
 _PATHS = Route.STEADY, Route.TRANSIENT
 Work = Callable[[], Calibrated]
 
-_Runner = tuple[ChosenRuntime | NoRuntime, Inferrer | NoInferrer]
+_Runner = tuple[RuntimeOfPipeline | NoRuntime, Inferrer | NoInferrer]
 
 
 def router_config(settings: Settings, rate_hz: float) -> RouterConfig:
@@ -92,6 +94,7 @@ class Pipeline:
         settings: the parameters.
         artifact: the model and its calibration.
         now_ns: the clock that stamps are held against where the settings want it; none in replays.
+        run: makes what runs a model; None: as parameter `backend` says.
 
     `runtime` is what runs the model, warm already, and says why it is that one.
 
@@ -100,13 +103,18 @@ class Pipeline:
     """
 
     def __init__(
-        self, settings: Settings, artifact: Artifact, now_ns: Callable[[], int] | None = None
+        self,
+        settings: Settings,
+        artifact: Artifact,
+        now_ns: Callable[[], int] | None = None,
+        run: Callable[[Network], RuntimeOfPipeline] | None = None,
     ) -> None:
         check_channels(settings, artifact)
         settings = scene_settings(settings, artifact)
         self.counts = Counts()
         self.intake = Intake(settings, artifact.rate_hz, now_ns)
         self._settings = settings
+        self._run = run or partial(ChosenRuntime, backend=settings.backend)
         self.artifact = artifact
         calibration, channels = artifact.calibration, artifact.channels
         rolls_s = settings.pre_roll_s, settings.post_roll_s
@@ -138,13 +146,13 @@ class Pipeline:
         """What runs a model."""
         if artifact.model is None:
             return NoRuntime(), NoInferrer()
-        runtime = ChosenRuntime(artifact.model, self._settings.backend)
+        runtime = self._run(artifact.model)
         return runtime, Inferrer(runtime, artifact.model)
 
     def _adopt(
         self,
         artifact: Artifact,
-        runtime: ChosenRuntime | NoRuntime,
+        runtime: RuntimeOfPipeline | NoRuntime,
         inferrer: Inferrer | NoInferrer,
     ) -> None:
         """Make anew what depends on the model."""
@@ -190,7 +198,7 @@ class Pipeline:
     def _go_on_with(
         self,
         artifact: Artifact,
-        runtime: ChosenRuntime | NoRuntime,
+        runtime: RuntimeOfPipeline | NoRuntime,
         inferrer: Inferrer | NoInferrer,
         calibrated: Artifact,
     ) -> None:

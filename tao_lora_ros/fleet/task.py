@@ -8,7 +8,8 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.fleet.columns import EVENTS, WINDOWS, WindowRows, event_row
 from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.find import Bag, at_hand, content_sha256, files_of
+from tao_lora_ros.fleet.gpu import GpuError, SharedGpu
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.results import Event, Inference, Phase, Result
 from tao_lora_ros.messages.texts import MOST_LINE, shown
@@ -37,6 +39,7 @@ class How:
         inputs: digest of all that `choose` goes by besides the bag.
         part_s: from when to when of each bag, in seconds.
         windows: whether to make a row a window too.
+        gpu: address of the process that has the GPU; empty: a bag's settings say what runs models.
         code: digest of the package's code here; a worker with another one refuses.
     """
 
@@ -44,6 +47,7 @@ class How:
     inputs: str
     part_s: tuple[float, float]
     windows: bool = False
+    gpu: str = ""
     code: str = field(default_factory=lambda: digest(REPLAY))
 
     def key(self, bag: Bag, content: str) -> str:
@@ -106,7 +110,7 @@ def replay_bag(how: How, task: Task) -> Outcome:
     """Replay a bag; what cannot be replayed is a row with the reason.
 
     Raises:
-        FleetError: this process runs other code than the one that asks.
+        FleetError: this process runs other code than the one that asks, or the GPU does not work.
     """
     if digest(REPLAY) != how.code:
         raise FleetError("a worker runs another version of tao_lora_ros than this process")
@@ -122,9 +126,13 @@ def replay_bag(how: How, task: Task) -> Outcome:
                     return Outcome(bag, key)
                 found, files = _replayed(how, bag, path, content)
                 return Outcome(bag, key, row | found | {"seconds": _since(begun)}, files)
+            except GpuError:
+                raise
             except TaoLoraError as error:
                 last = str(error).replace(str(path), bag.name)
                 key = how.key(bag, content) if content else ""
+    except GpuError:  # of all bags
+        raise
     except Exception as error:  # of one bag among thousands: the others go on
         last, key = f"{type(error).__name__}: {error}", ""
     reason = shown(" ".join(last.split()), MOST_LINE)
@@ -150,8 +158,10 @@ def _since(begun: float) -> float:
 
 def _replayed(how: How, bag: Bag, path: Path, content: str) -> tuple[Row, dict[str, bytes]]:
     chosen = how.choose(path)
-    settings, artifact = chosen.settings.repeatable, chosen.artifact
-    pipeline = Pipeline(settings, artifact)
+    settings, artifact, run = chosen.settings, chosen.artifact, None
+    if how.gpu:
+        settings, run = replace(settings, backend="cuda"), partial(SharedGpu, how.gpu)
+    pipeline = Pipeline(settings.repeatable, artifact, run=run)
     rows = _Rows(bag, content, how.windows, artifact.labels)
     with BagReader(path, source_configs(settings), chosen.topics, how.part_s) as reader:
         replay(reader, pipeline, result=rows)
@@ -169,7 +179,7 @@ def _replayed(how: How, bag: Bag, path: Path, content: str) -> tuple[Row, dict[s
         "inferences": rows.counts["inferences"],
         "events": rows.counts["events"],
         "notices": [*chosen.notices, *notices_of(rows, pipeline)],
-        "settings_sha256": settings_sha256(chosen.settings, chosen.topics),
+        "settings_sha256": settings_sha256(settings, chosen.topics),
         "artifact_sha256": artifact_sha256(artifact),
         "model": f"{artifact.model_id} {artifact.version}",
     }

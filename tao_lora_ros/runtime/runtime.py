@@ -50,3 +50,11 @@ class Runtime(Protocol):
 
         Each part of the output has the windows first, such as logits [B, L].
         """
+
+
+class RuntimeOfPipeline(Runtime, Protocol):
+    """A runtime that was chosen among others."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is that one."""

@@ -20,7 +20,7 @@ ROWS = ("messages", "signal", "detection", "contact", "engine", "bags")
 # What makes events of bags.
 REPLAY = (
     *(*ROWS, "model", "preservation", "runtime", "training/calibrate.py"),
-    *("fleet/columns.py", "fleet/task.py"),
+    *("fleet/columns.py", "fleet/gpu.py", "fleet/task.py"),
 )
 
 

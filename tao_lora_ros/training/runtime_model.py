@@ -11,8 +11,9 @@ from torch import Tensor
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.network import Network
 from tao_lora_ros.runtime.runtime import Runtime
+from tao_lora_ros.runtime.together import in_launches
 
-BATCH = 512  # windows of every launch: a GPU prepares one for each number of windows
+BATCH = 512  # windows of every launch
 
 
 class RuntimeModel:
@@ -29,14 +30,7 @@ class RuntimeModel:
 
     def __call__(self, windows: Tensor, path: Route) -> tuple[Tensor | None, Tensor]:
         """Logits [B, L] (None without classes) and forecast [B, H, C] of windows [B, T, C]."""
-        parts = [self._run(part, path) for part in windows.split(BATCH)]
-        logits, forecast = (torch.cat(of_all) for of_all in zip(*parts, strict=True))
+        paths = np.full(len(windows), path, np.int32)
+        found = in_launches(self._runtime, windows.numpy(), paths, BATCH)
+        logits, forecast = map(torch.from_numpy, (found.logits, found.forecast))
         return logits if self.config.classes else None, forecast
-
-    def _run(self, windows: Tensor, path: Route) -> tuple[Tensor, Tensor]:
-        full = np.zeros((BATCH, *windows.shape[1:]), np.float32)
-        full[: len(windows)] = windows.numpy()
-        found = self._runtime.infer_batch(full, np.full(BATCH, path, np.int32))
-        parts = found.logits, found.forecast
-        logits, forecast = (torch.from_numpy(part[: len(windows)].copy()) for part in parts)
-        return logits, forecast
