@@ -9,16 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.bags.columns import (
-    AXES,
-    EFFORT,
-    LABEL,
-    TIME,
-    Column,
-    columns_of,
-    listed,
-    unit_of,
-)
+from tao_lora_ros.bags.columns import AXES, EFFORT, LABEL, TIME, Column, columns_of, listed, unit_of
 from tao_lora_ros.bags.foreign_units import FACTORS, factor_of
 from tao_lora_ros.bags.import_layout import Layout
 from tao_lora_ros.bags.reader import BagError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rosbags.highlevel import AnyReader, AnyReaderError
@@ -55,6 +55,11 @@ def within(folder: Path) -> list[Path]:
     if not folder.is_dir() or _is_bag(folder):
         return []
     return [e for e in sorted(folder.iterdir()) if e.is_dir() or e.suffix == ".bag"]
+
+
+def bags_in(paths: Iterable[Path]) -> list[Path]:
+    """The bags themselves, and those in folders that are not bags."""
+    return [bag for path in paths for bag in within(path) or [path]]
 
 
 def _is_bag(path: Path) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tao_lora_ros.bags.opening import bags_in
 from tao_lora_ros.bags.rows import HIGHEST_RATE_HZ
 from tao_lora_ros.cli.arguments import (
     MOST_BATCH,
@@ -19,7 +20,6 @@ from tao_lora_ros.cli.arguments import (
     per_hour,
     whole,
 )
-from tao_lora_ros.cli.commands import bags_in
 from tao_lora_ros.cli.fleet import status_of
 from tao_lora_ros.cli.info import tell_model
 from tao_lora_ros.cli.model_steps import add_settle_steps, add_step_parsers

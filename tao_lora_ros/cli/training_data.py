@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from tao_lora_ros.bags.discover import discover
+from tao_lora_ros.bags.opening import bags_in
 from tao_lora_ros.bags.reader import WHOLE, bag_topics
 from tao_lora_ros.bags.rows import Run, grid_rate_hz, measured_rate_hz
 from tao_lora_ros.cli.arguments import (
@@ -22,7 +23,6 @@ from tao_lora_ros.cli.arguments import (
     number,
     or_auto,
 )
-from tao_lora_ros.cli.commands import bags_in
 from tao_lora_ros.cli.fleet import add_pool_arguments, pool_of
 from tao_lora_ros.cli.outputs import add_json_and_force, add_output
 from tao_lora_ros.engine.settings import Settings, read_settings

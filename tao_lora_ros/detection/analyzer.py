@@ -13,10 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from tao_lora_ros.detection.bearing import touchdown
-from tao_lora_ros.detection.covariance import (
-    learn,
-    whiten,
-)
+from tao_lora_ros.detection.covariance import learn, whiten
 from tao_lora_ros.detection.innovation import LAGS, mean_squares, take_in
 from tao_lora_ros.detection.level import level_energies
 from tao_lora_ros.signal.compiled import compiled

@@ -10,13 +10,7 @@ from typing import Any
 
 import yaml
 
-from tao_lora_ros.engine.parameter import (
-    NODE_NAME,
-    Parameter,
-    SettingsError,
-    is_ours,
-    parameter,
-)
+from tao_lora_ros.engine.parameter import NODE_NAME, Parameter, SettingsError, is_ours, parameter
 from tao_lora_ros.engine.parameter_file import parameters_for
 from tao_lora_ros.messages.texts import did_you_mean, shown
 from tao_lora_ros.runtime.choice import BACKENDS

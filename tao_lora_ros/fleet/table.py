@@ -26,13 +26,7 @@ from tao_lora_ros.fleet.columns import BAGS, TABLES
 from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.task import Outcome
 from tao_lora_ros.messages.files import replace_file
-from tao_lora_ros.preservation.parquet import (
-    SCHEMA_VERSION,
-    Row,
-    arrow,
-    arrow_table,
-    write_parquet,
-)
+from tao_lora_ros.preservation.parquet import SCHEMA_VERSION, Row, arrow, arrow_table, write_parquet
 
 _MADE_OF = b"tao_lora_made_of"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

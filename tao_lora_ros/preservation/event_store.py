@@ -23,12 +23,7 @@ from typing import IO, Any
 from tao_lora_ros.messages.files import naming, regular_descriptor
 from tao_lora_ros.messages.results import Event
 from tao_lora_ros.messages.stamps import moment_of
-from tao_lora_ros.preservation.durable import (
-    discard,
-    own_folder,
-    sync,
-    write_durably,
-)
+from tao_lora_ros.preservation.durable import discard, own_folder, sync, write_durably
 from tao_lora_ros.preservation.event_bag import largest_size, write_bag
 from tao_lora_ros.preservation.event_catalogue import ENTRY_FILE, EVENTS, catalogue, sha256_of
 from tao_lora_ros.preservation.event_entry import Entry

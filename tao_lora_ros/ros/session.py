@@ -18,11 +18,7 @@ from tao_lora_ros.messages.results import Result
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.model.card import ArtifactError
-from tao_lora_ros.model.kept_calibration import (
-    calibrated_here,
-    keep_calibrated,
-    load_kept,
-)
+from tao_lora_ros.model.kept_calibration import calibrated_here, keep_calibrated, load_kept
 from tao_lora_ros.ros import garbage
 from tao_lora_ros.ros.diagnostics import Diagnostics
 from tao_lora_ros.ros.failures import Failures

@@ -9,14 +9,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.model.label_filter import (
-    Array,
-    LabelFilter,
-    forward,
-    held,
-    ignorance,
-    tempered,
-)
+from tao_lora_ros.model.label_filter import Array, LabelFilter, forward, held, ignorance, tempered
 from tao_lora_ros.training.dataset import UNKNOWN
 from tao_lora_ros.training.held_out import RunOutputs
 from tao_lora_ros.training.run_scores import RunScore, scores_of

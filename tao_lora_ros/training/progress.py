@@ -22,6 +22,12 @@ def bar_on_terminal(shown: bool = True) -> Progress:
     return Progress(console=Console(stderr=True), transient=True, disable=silent)
 
 
+def line_of(bar: Progress, what: str, total: float | None) -> Callable[[float], None]:
+    """A bar of its own among others; what it gives takes how much of the total is done."""
+    task = bar.add_task(what, total=total)
+    return lambda done: bar.update(task, completed=done)
+
+
 def tracked(items: Iterable[Item], what: str, count: int) -> Iterator[Item]:
     """The items, with progress that says how many are done."""
     with _progress(what, count) as show:

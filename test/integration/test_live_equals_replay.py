@@ -26,12 +26,7 @@ from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.from_message import event_from
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import ContactLoad, Event, Inference, Kind, Phase
-from tao_lora_ros.model.artifact import (
-    Artifact,
-    default_artifact,
-    load_artifact,
-    save_artifact,
-)
+from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
 from tao_lora_ros.model.label_filter import LabelFilter
 from tao_lora_ros.signal.cdr import FORCE, WRENCH, decode_wrench
 

@@ -59,7 +59,7 @@ def test_ctrl_c_leaves_no_half_bag(places, tmp_path: Path, monkeypatch) -> None:
         begun.extend(out.parent.iterdir())
         signal.raise_signal(signal.SIGALRM)
 
-    monkeypatch.setattr("tao_lora_ros.cli.commands._show", lambda *_: interrupt(0))
+    monkeypatch.setattr("rich.progress.Progress.update", lambda *_, **__: interrupt(0))
     try:
         assert main(["replay", str(bag), "--model", str(places["MODEL"]), "--out", str(out)]) == 130
     finally:

@@ -13,13 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tao_lora_ros.runtime import pinned_mailbox
-from tao_lora_ros.runtime.pinned_mailbox import (
-    INCOMPLETE,
-    NOTHING_CAME,
-    call,
-    collect,
-    hand_over,
-)
+from tao_lora_ros.runtime.pinned_mailbox import INCOMPLETE, NOTHING_CAME, call, collect, hand_over
 
 LEAD = 16
 
