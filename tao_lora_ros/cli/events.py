@@ -206,7 +206,8 @@ def _source_lines(raw: RawSamples, onset_ns: int) -> Iterator[str]:
     if not len(raw.stamps_ns):
         yield "          no samples"
         return
-    first, last = (_seconds(int(stamp) - onset_ns) for stamp in raw.stamps_ns[[0, -1]])
+    since_ns = raw.stamps_ns[[0, -1]] - raw.lag_ns - onset_ns
+    first, last = (_seconds(int(ns)) for ns in since_ns)
     yield f"          {len(raw.stamps_ns)} samples, {first:.4f} to {last:.4f} s from the onset"
     for name, column in zip(raw.channels, raw.values.T, strict=True):
         seen = column[np.isfinite(column)]

@@ -31,7 +31,7 @@ from tao_lora_ros.cli.training_data import (
     sources_of_most,
     stamped_rate_hz,
 )
-from tao_lora_ros.engine.settings import Settings, read_settings
+from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import default_artifact, load_artifact, save_artifact
 from tao_lora_ros.training.fit_config import FitConfig
@@ -190,11 +190,10 @@ def _train(options: Namespace) -> int:
 
 
 def _train_names(options: Namespace) -> None:
-    if options.bags or options.steady:
-        raise UsageError("--store learns from labelled events alone, not from bags")
+    if options.bags or options.steady or options.params_file:
+        raise UsageError("--store learns from labelled events alone: no bags, no --params-file")
     artifact = load_artifact(options.model or default_artifact())
-    settings = read_settings(options.params_file)
-    found = learn_names(options.store, artifact, settings)
+    found = learn_names(options.store, artifact)
     with writing(options.out):
         save_artifact(found.artifact, options.out)
     lines = [shown(line, MOST_LINE) for line in found.lines()]

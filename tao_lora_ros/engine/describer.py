@@ -120,7 +120,7 @@ class EventDescriber:
         shares = [(self._intake.channels[i], float(found.shares[i])) for i in order]
         cuts = self._cut(opened, found.onset_ns, until_ns, self._pre_roll_ns)
         raw = tuple(samples for samples, _ in cuts)
-        timed = without_lags(raw, self._intake.lags_ns)
+        timed = without_lags(raw)
         label, probability = self._name(phase, found, timed, opened)
         event = Event(
             phase=phase,
@@ -250,6 +250,7 @@ def _joined(
         last.channels,
         np.concatenate((first.stamps_ns, last.stamps_ns)),
         np.concatenate((first.values, last.values)),
+        last.lag_ns,
     )
     times_ns = np.concatenate((before.times_ns, after.times_ns[new]))
     return samples, RawMessages(times_ns, (*before.data, *(after.data[i] for i in new)))

@@ -263,11 +263,6 @@ class Intake:
         self.sources[source].refuse("other_clock", off)
         return False
 
-    @property
-    def lags_ns(self) -> list[int]:
-        """What is taken off the stamps of each source."""
-        return self._lags_ns
-
     def restart(self) -> None:
         """Forget all samples, clocks and frames; counts and offsets stay."""
         self._aligner.clear()

@@ -11,13 +11,18 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class RawSamples:
-    """A stretch of one source's samples: stamps int64 [n], values float64 [n, channels]."""
+    """A stretch of one source's samples: stamps int64 [n], values float64 [n, channels].
+
+    `lag_ns` is how much later than the others the source stamps the same instant; events are on the
+    time of stamps less that. No message has it, but the bag of a stored event does.
+    """
 
     source: str
     frame_id: str
     channels: tuple[str, ...]
     stamps_ns: NDArray[np.int64]
     values: NDArray[np.float64]
+    lag_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,8 @@ class RawMessages:
     data: tuple[bytes, ...]
 
 
-def without_lags(raw: Sequence[RawSamples], lags_ns: Sequence[int]) -> tuple[RawSamples, ...]:
+def without_lags(raw: Sequence[RawSamples]) -> tuple[RawSamples, ...]:
     """The samples of each source on the time of events: stamps less the source's lag."""
     return tuple(
-        replace(samples, stamps_ns=samples.stamps_ns - lag_ns) if lag_ns else samples
-        for samples, lag_ns in zip(raw, lags_ns, strict=True)
+        replace(s, stamps_ns=s.stamps_ns - s.lag_ns, lag_ns=0) if s.lag_ns else s for s in raw
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 
 from tao_lora_ros.messages.from_message import event_from
-from tao_lora_ros.messages.raw_data import RawMessages
+from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
 from tao_lora_ros.messages.texts import error_line
 from tao_lora_ros.preservation.event_record import (
     EVENT_SAMPLES,
@@ -29,6 +30,9 @@ from tao_lora_ros.preservation.message_types import message_types
 _FRAMING_BYTES = 64  # a message's mcap record and index entry, rounded up
 _TOPIC_BYTES = 1024  # a topic, and each offered QoS: twice in an mcap and once in the metadata
 _FIXED_BYTES = 96 * 1024  # definitions (twice in an mcap), metadata, the folder, rounding to blocks
+
+# Of metadata.yaml's custom data: by how many ns a source's stamps are late. A lag is a day at most.
+_LAG, _MOST_LAG_NS = "tao_lora_lag_ns/", 86_400 * 10**9
 
 _Timed = tuple[int, bytes]  # log time in ns, CDR
 
@@ -46,6 +50,8 @@ def write_bag(records: Sequence[EventRecord], folder: Path) -> int:
         OSError: the folder cannot be written.
     """
     writer = bag_writer(folder)
+    for raw in (raw for record in records for raw in record.event.raw if raw.lag_ns):
+        writer.set_custom_data(_LAG + raw.source, str(raw.lag_ns))
     rows = []
     with writer:
         for topic, messages in _by_topic(records):
@@ -138,11 +144,31 @@ def count_and_read(folder: Path) -> tuple[int, EventRecord]:
             said: dict[str, Any] = {
                 topic.msgtype: reader.deserialize(data, topic.msgtype) for topic, data in published
             }
+            custom = _custom_data(reader)
         event = event_from(said[TRANSIENT_EVENT], said.get(EVENT_SAMPLES))
+        event = replace(event, raw=tuple(replace(r, lag_ns=_lag_ns(custom, r)) for r in event.raw))
         received = tuple((topics[id], _messages(rows)) for id, rows in found.items())
         return count, EventRecord(event, tuple(published), received)
     except Exception as error:
         raise StoreError(f"{folder}: not readable: {error_line(error)}") from error
+
+
+def _custom_data(reader: AnyReader) -> Mapping[str, str]:
+    """What metadata.yaml says beyond what every bag's does."""
+    first = reader.readers[0]
+    return (first.storage.metadata.custom or {}) if isinstance(first, Reader) else {}
+
+
+def _lag_ns(custom: Mapping[str, str], raw: RawSamples) -> int:
+    """What `write_bag` said of a source's lag; an earlier version said nothing.
+
+    Raises:
+        ValueError: it is no lag.
+    """
+    lag_ns = int(custom.get(_LAG + raw.source, 0))
+    if abs(lag_ns) > _MOST_LAG_NS:
+        raise ValueError(f"a lag of {raw.source} of {lag_ns} ns")
+    return lag_ns
 
 
 def _messages(rows: list[_Timed]) -> RawMessages:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def _union(raws: list[RawSamples]) -> RawSamples:
     bits = np.column_stack((stamps, values.view(np.int64)))  # a NaN equals itself so
     _, kept = np.unique(bits, axis=0, return_index=True)
     kept = kept[np.argsort(stamps[kept], kind="stable")]
-    return RawSamples(first.source, first.frame_id, first.channels, stamps[kept], values[kept])
+    return replace(first, stamps_ns=stamps[kept], values=values[kept])
 
 
 def _free_name(file: Path, taken: list[Path]) -> Path:

@@ -161,6 +161,7 @@ class PreRollBuffer:
             self._config.channels,
             stamps[known],
             self._values[kept][known],
+            self._lag_ns,
         )
         # A refused message's place may be ahead of the samples after it, whose stamps rise; and a
         # source that stamps early may have none before the first second.

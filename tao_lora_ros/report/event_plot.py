@@ -41,5 +41,6 @@ def event_run(event: Event) -> RunRecord:
         start_ns=event.onset_ns,
         channels=tuple(name for raw in event.raw for name in raw.channels),
         signals={raw.source: Signal(raw.stamps_ns, raw.values) for raw in event.raw},
+        lags_s={raw.source: raw.lag_ns * 1e-9 for raw in event.raw},
         events=[event],
     )

@@ -56,7 +56,6 @@ def events_in(bag: Path, artifact: Artifact, how: Reading) -> list[Found]:
     with BagReader(bag, sources, how.topics, how.part_s) as reader:
         result = replay(reader, pipeline)
         reader.warn()
-    lags_ns = pipeline.intake.lags_ns
     onsets = {e.sequence: e for e in result.events if e.phase is Phase.ONSET}
     found = []
     for end in result.events:
@@ -64,7 +63,7 @@ def events_in(bag: Path, artifact: Artifact, how: Reading) -> list[Found]:
             continue
         onset = onsets[end.sequence]
         name, sigma = true_name(end, result.first_stamp_ns, touches)
-        raw, seen = (without_lags(event.raw, lags_ns) for event in (end, onset))
+        raw, seen = (without_lags(event.raw) for event in (end, onset))
         known_ns = max((int(s.stamps_ns[-1]) for s in seen if len(s.stamps_ns)), default=0)
         event = NamedEvent(raw, end.onset_ns, end.end_ns, name, bag.name, known_ns, sigma)
         found.append(Found(event, onset, end))
@@ -101,7 +100,7 @@ def lasting_touches(bag: Path, how: Reading) -> list[NamedEvent]:
                 ]
                 name = longest_in(first_s, last_s, touch)
                 known_ns = onset_ns + round(_FOUND_S * 1e9)
-                raw = without_lags(cuts, intake.lags_ns)
+                raw = without_lags(cuts)
                 found.append(NamedEvent(raw, onset_ns, end_ns, name, bag.name, known_ns))
     return found
 

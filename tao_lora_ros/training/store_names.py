@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.raw_data import RawSamples, without_lags
 from tao_lora_ros.messages.results import Kind, Phase
 from tao_lora_ros.model.artifact import Artifact
@@ -81,7 +79,7 @@ class StoreNames:
         return said
 
 
-def learn_names(store: Path, artifact: Artifact, settings: Settings) -> StoreNames:
+def learn_names(store: Path, artifact: Artifact) -> StoreNames:
     """Fit an event head on the labelled events of a store, from the artifact's own on.
 
     Events between two starts of the node are a session: those of one are held out together.
@@ -89,7 +87,6 @@ def learn_names(store: Path, artifact: Artifact, settings: Settings) -> StoreNam
     Args:
         store: the store.
         artifact: what to give the head to.
-        settings: for the lags of the sources.
 
     Raises:
         StoreError: there is no store, or an event cannot be read.
@@ -100,7 +97,7 @@ def learn_names(store: Path, artifact: Artifact, settings: Settings) -> StoreNam
     named, kept, others, features = [], [], [], []
     sessions = _sessions(entries)
     for entry in tracked(entries, "reading events", len(entries)):
-        raw = _on_time(read_record(store, entry).event.raw, settings)
+        raw = without_lags(read_record(store, entry).event.raw)
         if entry.number in labels:
             named.append(_named(entry, raw, labels[entry.number].name, sessions[entry.number]))
             kept.append(entry.number)
@@ -118,11 +115,6 @@ def learn_names(store: Path, artifact: Artifact, settings: Settings) -> StoreNam
         _next(others, fit.head, np.reshape(features, (-1, FEATURES))),
         tuple(name for name in known if name not in fit.head.names),
     )
-
-
-def _on_time(raw: Sequence[RawSamples], settings: Settings) -> tuple[RawSamples, ...]:
-    lags_s = {config.name: config.lag_s for config in source_configs(settings)}
-    return without_lags(raw, [round(lags_s.get(r.source, 0.0) * 1e9) for r in raw])
 
 
 def _sessions(entries: Sequence[Entry]) -> dict[int, str]:

@@ -60,7 +60,7 @@ def bench_labels(quick: bool, cache: Path, say: Callable[[str], None]) -> Iterat
     for mounting, other in pairwise(mountings):
         with TemporaryDirectory() as folder:
             names = _store(Path(folder), shipped, runs[mounting][:4])
-            own = learn_names(Path(folder), shipped, Settings()).artifact
+            own = learn_names(Path(folder), shipped).artifact
         say(f"labels: mounting {mounting}, {LABELS} each of {', '.join(names)}")
         for case, bags in (("own", runs[mounting][4:]), ("other", runs[other][4:])):
             for subject, artifact in ((SHIPPED, shipped), (OURS, own)):

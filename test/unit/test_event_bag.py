@@ -39,8 +39,16 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from tao_lora_ros.messages.raw_data import RawMessages
 from tao_lora_ros.messages.results import Size
 from tao_lora_ros.preservation.event_bag import largest_size, read_bag, write_bag
-from tao_lora_ros.preservation.event_record import OWN_TYPES, TRANSIENT_EVENT, StoreError, Topic
+from tao_lora_ros.preservation.event_record import (
+    OWN_TYPES,
+    TRANSIENT_EVENT,
+    EventRecord,
+    StoreError,
+    Topic,
+)
 from tao_lora_ros.preservation.message_types import message_types
+from tao_lora_ros.report.event_plot import event_run
+from tao_lora_ros.report.run_data import signal_series
 from tao_lora_ros.signal.cdr import IMU
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -240,3 +248,30 @@ def test_a_bag_of_an_earlier_version_is_read_by_its_own_definition(tmp_path, def
         writer.write(topic, T0, store.serialize_cdr(kind(**values), TRANSIENT_EVENT))
     expected = replace(record.event, size=Size(mean_load=mean_load))
     assert_same_event(read_bag(tmp_path / "old").event, expected)
+
+
+def _late(lag_ns: int) -> EventRecord:
+    """An event whose wrench stamps late, by as much as is known."""
+    imu, wrench = event().event.raw
+    late = replace(wrench, stamps_ns=wrench.stamps_ns + lag_ns, lag_ns=lag_ns)
+    return event(sources=(imu, late))
+
+
+def test_lags_come_back_and_signals_are_drawn_on_the_time_of_the_event(tmp_path):
+    write_bag([_late(100 * MS)], tmp_path / "bag")
+    kept = read_bag(tmp_path / "bag").event
+    assert [raw.lag_ns for raw in kept.raw] == [0, 100 * MS]
+    late, in_time = (signal_series(event_run(one), "wrench") for one in (kept, event().event))
+    np.testing.assert_allclose(late.times, in_time.times, atol=1e-9)
+
+
+@pytest.mark.parametrize("lag", ["soon", str(10**15), None, {}])
+def test_a_forged_lag_is_refused(tmp_path, lag):
+    write_bag([_late(100 * MS)], tmp_path / "bag")
+    file = tmp_path / "bag" / "metadata.yaml"
+    metadata = yaml.safe_load(file.read_text())
+    (name,) = metadata["rosbag2_bagfile_information"]["custom_data"]
+    metadata["rosbag2_bagfile_information"]["custom_data"] = {name: lag}
+    file.write_text(yaml.safe_dump(metadata))
+    with pytest.raises(StoreError, match="not readable"):
+        read_bag(tmp_path / "bag")

@@ -11,25 +11,31 @@ from event_records import MS, T0, event, raw
 from models import small_artifact
 
 from tao_lora_ros.cli.main import main
-from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.results import Phase
 from tao_lora_ros.model.artifact import default_artifact, load_artifact, save_artifact
 from tao_lora_ros.model.event_features import event_features
 from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
 from tao_lora_ros.preservation.event_labels import label_event
+from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_store import EventStore
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.training.event_names import EventNameError
 from tao_lora_ros.training.store_names import learn_names
 
 
-def record(sequence: int, onset_ns: int, push: float, length: int):
-    """An event whose force is `push` for `length` samples from its onset on."""
+def record(
+    sequence: int, onset_ns: int, push: float, length: int, late_ns: int = 0, lag_ns: int = 0
+) -> EventRecord:
+    """An event whose force is `push` for `length` samples from its onset on.
+
+    Its wrench stamps late, and is known to be by `lag_ns`.
+    """
     stamps = onset_ns - 250 * MS + np.arange(600) * MS
     sources = [
         raw(name, kind, stamps, sequence) for name, kind in (("imu", IMU), ("wrench", WRENCH))
     ]
     sources[1].values[250 : 250 + length, 2] += push
+    sources[1] = replace(sources[1], stamps_ns=stamps + late_ns, lag_ns=lag_ns)
     return event(sequence, onset_ns=onset_ns, end_ns=onset_ns + length * MS, sources=sources)
 
 
@@ -50,7 +56,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_was_labelled_is_learned(store: Path) -> None:
-    found = learn_names(store, small_artifact(), Settings())
+    found = learn_names(store, small_artifact())
     assert found.counts == {"push": 7, "tap": 5}
     assert (5, "push", "tap") in [doubt[:3] for doubt in found.doubts]
     assert len(found.doubts) < 4
@@ -63,7 +69,7 @@ def test_what_was_labelled_is_learned(store: Path) -> None:
 
 
 def test_the_least_sure_is_to_be_labelled_next(store: Path) -> None:
-    found = learn_names(store, small_artifact(), Settings())
+    found = learn_names(store, small_artifact())
     margins = [margin for *_, margin in found.next]
     assert sorted(number for number, *_ in found.next) == list(range(13, 19))
     assert margins == sorted(margins)
@@ -72,20 +78,29 @@ def test_the_least_sure_is_to_be_labelled_next(store: Path) -> None:
 
 def test_names_that_nobody_labels_are_kept_or_it_is_said_that_they_are_not(store: Path) -> None:
     shipped = load_artifact(default_artifact()).event_head
-    found = learn_names(store, replace(small_artifact(), event_head=shipped), Settings())
+    found = learn_names(store, replace(small_artifact(), event_head=shipped))
     assert {*shipped.names, "push", "tap"} == {*found.artifact.event_head.names}
     assert f"kept as they were, without labels: {', '.join(shipped.names)}" in found.lines()
     old = replace(shipped, likeness=None)
-    found = learn_names(store, replace(small_artifact(), event_head=old), Settings())
+    found = learn_names(store, replace(small_artifact(), event_head=old))
     assert found.artifact.event_head.names == ("push", "tap")
     assert any(f"forgotten: {', '.join(shipped.names)}" in line for line in found.lines())
 
 
-def test_lags_are_taken_off(store: Path) -> None:
-    plain = learn_names(store, small_artifact(), Settings()).artifact.event_head
-    late = Settings(wrench_lags_s=(0.1,))
-    other = learn_names(store, small_artifact(), late).artifact.event_head
-    assert not np.allclose(plain.weights, other.weights)
+def test_lags_are_taken_off(tmp_path: Path) -> None:
+    """A wrench that is known to stamp late teaches what one does that stamps in time."""
+    heads = []
+    for late_ns, lag_ns in ((0, 0), (100 * MS, 100 * MS), (100 * MS, 0)):
+        folder = tmp_path / f"{late_ns} {lag_ns}"
+        with EventStore(folder, 2**30, 0) as opened:
+            for n in range(8):
+                shape = SHAPES[("tap", "push")[n % 2]]
+                opened.append(record(n, T0 + n * 2000 * MS, *shape, late_ns, lag_ns))
+        for entry, name in zip(read_entries(folder), [*SHAPES] * 4, strict=True):
+            label_event(folder, entry, name)
+        heads.append(learn_names(folder, small_artifact()).artifact.event_head)
+    np.testing.assert_allclose(heads[1].weights, heads[0].weights)
+    assert not np.allclose(heads[2].weights, heads[0].weights)
 
 
 def test_the_command(store: Path, tmp_path: Path, capsys) -> None:
@@ -112,4 +127,4 @@ def test_one_name_is_refused(tmp_path: Path) -> None:
     for entry in read_entries(tmp_path):
         label_event(tmp_path, entry, "tap")
     with pytest.raises(EventNameError, match="tap 3; expected two names"):
-        learn_names(tmp_path, small_artifact(), Settings())
+        learn_names(tmp_path, small_artifact())
