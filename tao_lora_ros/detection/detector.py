@@ -79,8 +79,7 @@ class Detector:
         self._collected = self._new_collected()
         self._steps = np.zeros(1, STEP)
         self._state = self._new_state()
-        self.push(0, np.full(len(calibration.floors), np.nan))  # compiles, if nobody did before
-        self.clear()
+        self.interrupt()  # compiles, if nobody did before
 
     def clear(self) -> None:
         """Forget all signals and go back to steady; sequence numbers and what was learned stay."""

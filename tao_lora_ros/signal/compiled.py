@@ -15,6 +15,7 @@ from numba.core import config as numba_config
 from numba.core import event
 
 from tao_lora_ros.signal.code_digest import COMPILED, digest
+from tao_lora_ros.signal.loop_cache import LoopCache
 
 Function = TypeVar("Function", bound=Callable)
 
@@ -31,15 +32,16 @@ def compiled(function: Function | None = None, **options: Any) -> Any:
     if function is None:
         return partial(compiled, **options)
     config: Any = numba_config
-    jit: Any = numba.njit
+    loop: Any = numba.njit(**options)(function)
     before = config.CACHE_DIR
     config.CACHE_DIR = str(_folder(before))
     try:
-        return jit(cache=True, **options)(function)
+        loop._cache = LoopCache(function)
     except RuntimeError:  # no folder can be written
-        return jit(**options)(function)
+        pass
     finally:
         config.CACHE_DIR = before
+    return loop
 
 
 def entry(function: Any, *arguments: Any) -> Callable[..., Any]:

@@ -58,6 +58,7 @@ class StampOrder:
         self._refuse = refuse
         self.recent: deque[int] = deque(maxlen=_RECENT)
         self._overtaken: deque[int] = deque(maxlen=_RECENT)
+        usual_hole_ns(np.zeros(1, np.int64), STRAY_NS)  # compiles, if nobody did before
         self.clear()
 
     def clear(self) -> None:
