@@ -12,8 +12,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from .motion import Press, Script, Strike
 from .scene import BALL_RADIUS_M, PARKED_M, TIME_STEP_S, TOOL_LENGTH_M, TOOL_RADIUS_M
+from .script import Press, Script, Strike
 
 Vector = NDArray[np.float64]
 

@@ -17,8 +17,8 @@ from tao_lora_ros.signal.cdr import WRENCH
 
 from . import sensors
 from .kinematics import JOINTS, Kinematics
-from .motion import Planner
 from .physics import Trace, Vector, World
+from .planner import Planner
 from .scene import TIME_STEP_S, Tool, load_model
 from .truth import ContactInterval, Contacts
 

@@ -17,9 +17,10 @@ from rosbags.highlevel import AnyReader
 
 from tao_lora_ros.simulation import Recording, SimulationConfig, record, simulate
 from tao_lora_ros.simulation.kinematics import Kinematics
-from tao_lora_ros.simulation.motion import HOME, Planner, Script, Segment, Strike
 from tao_lora_ros.simulation.physics import Trace, World
+from tao_lora_ros.simulation.planner import HOME, Planner
 from tao_lora_ros.simulation.scene import GRAVITY, TIME_STEP_S, Tool, load_model
+from tao_lora_ros.simulation.script import Script, Segment, Strike
 
 STRIKE = Strike(
     time_s=0.05,
