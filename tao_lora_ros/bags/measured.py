@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from tao_lora_ros.bags.columns import AXES, EFFORT, LABEL, TIME, Column, columns
 from tao_lora_ros.bags.foreign_units import FACTORS, factor_of
 from tao_lora_ros.bags.import_layout import Layout
 from tao_lora_ros.bags.reader import BagError
+from tao_lora_ros.bags.rows import spans_of
 from tao_lora_ros.bags.tables import Table
 from tao_lora_ros.messages.label_span import LabelSpan
 
@@ -73,12 +73,10 @@ class Measured:
         if not self.labels:
             return
         half_s = float(np.median(np.diff(self.times_s))) / 2 if len(self.times_s) > 1 else 0.0
-        named = np.array(self.labels)
-        bounds = [0, *(np.flatnonzero(named[1:] != named[:-1]) + 1), len(named)]
-        for first, end in pairwise(bounds):
-            if named[first]:
-                begin_s, end_s = map(float, self.times_s[[first, end - 1]] - start_s)
-                yield LabelSpan(max(0.0, begin_s - half_s), end_s + half_s, str(named[first]))
+        for span in spans_of(self.labels):
+            if span.label:
+                begin_s, end_s = map(float, self.times_s[[span.first, span.end - 1]] - start_s)
+                yield LabelSpan(max(0.0, begin_s - half_s), end_s + half_s, span.label)
 
 
 def measured(table: Table, layout: Layout) -> Measured | None:

@@ -1,4 +1,4 @@
-"""What another process has used, by proc(5)."""
+"""What a process has used, by proc(5)."""
 
 from __future__ import annotations
 
@@ -35,6 +35,15 @@ def usage(pid: int) -> Usage:
     # of proc(5)'s fields, from the third on, 24 is rss
     resident = sum(int(stat[21]) for stat in family) * _PAGE_BYTES / (1 << 20)
     return Usage(sum(map(_cpu_s, family)), resident, _cpu_s(stats[pid]))
+
+
+def resident_mib() -> float:
+    """Resident memory of this process in MiB (statm); NaN where there is no /proc."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return float("nan")
+    return pages * _PAGE_BYTES / (1 << 20)
 
 
 def _cpu_s(stat: list[str]) -> float:

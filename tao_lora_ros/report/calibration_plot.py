@@ -12,7 +12,7 @@ from tao_lora_ros.detection import tail
 from tao_lora_ros.detection.findings import Findings
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.report.charts import chart, line, mark, write_charts
-from tao_lora_ros.report.traces import AXES
+from tao_lora_ros.report.panels import AXES
 
 
 def plot_calibration(

@@ -14,18 +14,16 @@ from numpy.typing import NDArray
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Event, Inference, Phase
 from tao_lora_ros.report.envelope import Seconds, envelope
-from tao_lora_ros.report.record import RunRecord, Signal
-from tao_lora_ros.report.run_data import (
+from tao_lora_ros.report.panels import (
     INFERENCES,
-    event_row,
     inference_panels,
     inference_series,
     label_color,
-    lanes,
-    packed,
     panel_row,
     signal_panels,
 )
+from tao_lora_ros.report.record import RunRecord, Signal
+from tao_lora_ros.report.run_data import event_row, lanes, packed
 from tao_lora_ros.signal.cdr import Sample
 
 KEPT_S = 600

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tao_lora_ros.report.charts import Chart, chart, line, write_charts
-from tao_lora_ros.report.traces import AXES
+from tao_lora_ros.report.panels import AXES
 
 Losses = Mapping[int, float]  # by step
 

@@ -12,8 +12,9 @@ import numpy as np
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.report.charts import Chart, histogram
 from tao_lora_ros.report.page import asset, page
+from tao_lora_ros.report.panels import LABELS
 from tao_lora_ros.report.record import RunRecord, Signal
-from tao_lora_ros.report.run_data import EVENT, LABELS, TRANSIENT, run_data
+from tao_lora_ros.report.run_data import EVENT, TRANSIENT, run_data
 
 Tile = tuple[str, str, str]
 

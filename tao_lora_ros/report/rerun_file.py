@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tao_lora_ros.report.panels import INFERENCES, Series, inference_series, signal_series
 from tao_lora_ros.report.record import RunRecord
-from tao_lora_ros.report.run_data import INFERENCES, Series, inference_series, signal_series
 
 
 def write_rerun(record: RunRecord, file: Path) -> None:

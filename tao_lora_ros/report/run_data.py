@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from itertools import cycle
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.messages.results import Event, Inference, Kind, name_text
+from tao_lora_ros.messages.results import Event, Kind, name_text
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.report.envelope import Seconds, Span, bucket_edges, envelope, spans_within
+from tao_lora_ros.report.panels import (
+    INFERENCES,
+    Series,
+    inference_series,
+    label_color,
+    names_in,
+    panel_row,
+    signal_series,
+)
 from tao_lora_ros.report.record import TOLERANCE_S, RunRecord
-from tao_lora_ros.report.traces import AXES, title_of
-from tao_lora_ros.signal.source import axis_of, quantities
 
-LABELS = ("#8292a8", "#d9480f", "#1c7ed6", "#7048e8", "#0ca678", "#c77700", "#c2255c", "#5c940d")
 EVENT, TRUTH, TRANSIENT = "#f59f00", "#12897d", "#7c3aed"
 KINDS = {
     Kind.BLOW: EVENT,
@@ -29,36 +34,9 @@ KINDS = {
     Kind.TOUCHDOWN: "#16a34a",
     Kind.MANUAL: "#64748b",
 }
-INFERENCES = "inferences"  # the source of what the model says
 _BUCKETS = 4000  # two a pixel of a wide screen
 _ENVELOPE_BYTES, _SAMPLE_BYTES = 1_600_000, 8_000_000  # a third more as text
 _BEFORE_S, _AFTER_S = 0.1, 0.25  # of an event, every sample
-
-
-class Channel(NamedTuple):
-    """A line of a panel: its full name, what the panel calls it, its colour, its column."""
-
-    name: str
-    axis: str
-    color: str
-    column: int
-
-
-class Panel(NamedTuple):
-    """One quantity: title, channels, and where known the least range of its axis, or a level."""
-
-    title: str
-    channels: list[Channel]
-    range: tuple[float, float] | None = None
-    level: float | None = None
-
-
-class Series(NamedTuple):
-    """Times in seconds, ascending [n], and values [n, C] of one source with its panels."""
-
-    times: Seconds
-    values: NDArray[np.float64]
-    panels: list[Panel]
 
 
 def run_data(record: RunRecord) -> dict[str, Any]:
@@ -75,7 +53,7 @@ def run_data(record: RunRecord) -> dict[str, Any]:
         **drawn(series, wanted),
         "lanes": lanes(record),
         "events": [event_row(record, event) for event in record.final_events],
-        "labels": {name: label_color(record, name) for name in _names(record)},
+        "labels": {name: label_color(record, name) for name in names_in(record)},
     }
 
 
@@ -127,16 +105,6 @@ def _source(
     return source, panels
 
 
-def panel_row(source: str, panel: Panel) -> dict[str, Any]:
-    """A panel without what it draws."""
-    lines = [
-        {"channel": name, "name": axis, "color": color, "column": column}
-        for name, axis, color, column in panel.channels
-    ]
-    row = {"source": source, "title": panel.title, "lines": lines}
-    return row | {"range": panel.range, "level": panel.level}
-
-
 def packed(values: NDArray[Any]) -> str:
     """Numbers as the page unpacks them: little-endian bytes in base64."""
     little = values.astype(values.dtype.newbyteorder("<"), copy=False)
@@ -146,72 +114,6 @@ def packed(values: NDArray[Any]) -> str:
 def _rate(times: Seconds) -> float | None:
     steps = np.diff(times)
     return round(1.0 / float(np.median(steps)), 1) if steps.size and np.median(steps) > 0 else None
-
-
-def signal_series(record: RunRecord, source: str) -> Series:
-    """A source's samples with the lag taken off, a row of NaN in every hole."""
-    stamps, values = record.signals[source]
-    times = (stamps - record.start_ns) * 1e-9 - record.lags_s.get(source, 0.0)
-    own = tuple(name for name in record.channels if name.rpartition(".")[0] == source)
-    panels = [
-        panel
-        for panel in signal_panels(own)
-        if np.isfinite(values[:, [channel.column for channel in panel.channels]]).any()
-    ]
-    return _with_holes(times, values, panels)
-
-
-def signal_panels(channels: Sequence[str]) -> list[Panel]:
-    """A panel for each quantity of a source."""
-    return [
-        Panel(
-            title_of(channels[columns.start]),
-            [
-                Channel(channels[column], axis_of(channels[column]), color, column)
-                for column, color in zip(range(len(channels))[columns], cycle(AXES), strict=False)
-            ],
-        )
-        for columns in quantities(channels).values()
-    ]
-
-
-def _with_holes(
-    times: NDArray[np.floating], values: NDArray[np.float64], panels: list[Panel]
-) -> Series:
-    steps = np.diff(times)
-    limit = max(5 * np.median(steps), 0.02) if steps.size else np.inf
-    holes = np.flatnonzero(steps > limit) + 1
-    # Midway: no bucket and no sample is there twice.
-    middles = (times[holes - 1] + times[holes]) / 2
-    return Series(
-        np.insert(times, holes, middles), np.insert(values, holes, np.nan, axis=0), panels
-    )
-
-
-def inference_series(record: RunRecord, inferences: Sequence[Inference]) -> Series:
-    """Score, probabilities and error of the forecast, by the end of the window."""
-    times = np.array([record.seconds(i.window_end_ns) for i in inferences])
-    scores = np.array([(i.score, i.forecast_error) for i in inferences]).reshape(-1, 2)
-    classes = np.array([i.probabilities for i in inferences], np.float64)
-    classes = classes.reshape(len(times), len(record.labels))
-    return Series(times, np.hstack([scores, classes]), inference_panels(record))
-
-
-def inference_panels(record: RunRecord) -> list[Panel]:
-    """The panels of `inference_series`."""
-    panels = [
-        Panel("Router score (1 is the threshold)", [_line("score", 0)], (0.0, 1.2), 1.0),
-        Panel("Anomaly score (error of the forecast)", [_line("error", 1)]),
-    ]
-    if record.labels:
-        named = enumerate(record.labels, start=2)
-        shown = [Channel(name, name, label_color(record, name), at) for at, name in named]
-        panels.insert(1, Panel("Class probabilities", shown, (0.0, 1.0)))
-    return panels
-
-
-def _line(name: str, column: int) -> Channel:
-    return Channel(name, name, "#64748b", column)
 
 
 def lanes(record: RunRecord) -> list[dict[str, Any]]:
@@ -272,15 +174,3 @@ def event_row(record: RunRecord, event: Event) -> dict[str, Any]:
 
 def _known(value: float) -> float | None:
     return None if value != value else round(value, 3)
-
-
-def _names(record: RunRecord) -> list[str]:
-    """All labels: the model's, then what else events are called."""
-    found = {event.label for event in record.events} - {*record.labels, ""}
-    return [*record.labels, *sorted(found)]
-
-
-def label_color(record: RunRecord, label: str) -> str:
-    """The colour of a label, the same in table, lanes and lines."""
-    known = _names(record)
-    return LABELS[known.index(label) % len(LABELS)] if label in known else LABELS[0]

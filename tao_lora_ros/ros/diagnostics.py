@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from tao_lora_ros.detection.findings import UNCALIBRATED
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.hardware.device import facts
+from tao_lora_ros.hardware.process import resident_mib
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.ros import garbage
 from tao_lora_ros.ros.failures import Failures
@@ -33,7 +32,6 @@ from tao_lora_ros.signal.source import Source
 PERIOD_S = 1.0
 _FULL = 0.8  # of a queue: the next stall loses messages
 _HOPELESS = 0.5  # of the inferences late: the computer does not keep up
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
@@ -320,12 +318,3 @@ def _levels(calibration: Calibration) -> str:
 
 def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else shown(value)
-
-
-def resident_mib() -> float:
-    """Resident memory of this process in MiB (proc(5), statm); NaN where there is no /proc."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return float("nan")
-    return pages * PAGE_BYTES / (1 << 20)
