@@ -15,6 +15,7 @@ from rich.text import Text
 
 from tao_lora_ros.messages.results import Event, Inference, Phase, name_text
 from tao_lora_ros.messages.route import Route
+from tao_lora_ros.messages.texts import shown
 
 _ROWS = 12
 _COLORS = ("bright_black", "red", "blue", "magenta", "green", "yellow")
@@ -87,7 +88,8 @@ class PlainView(View):
                 self._shown.add(which)
                 line = "  ".join(cell for cell in _cells(self._run, event) if cell)
                 before = "earlier " * (which in self._run.earlier)
-                self._console.print(f"{before}event {line}", highlight=False, soft_wrap=True)
+                said = Text(f"{before}event {line}")
+                self._console.print(said, highlight=False, soft_wrap=True)
 
 
 class LiveView(View):
@@ -103,7 +105,8 @@ class LiveView(View):
     def _screen(self, status: str) -> Panel:
         name, version = self._run.model
         parts = [self._head(status), self._now(), self._events()]
-        return Panel(Group(*parts), title=f"tao-lora {name} {version}".strip(), title_align="left")
+        title = Text(f"tao-lora {shown(name)} {shown(version)}".strip())
+        return Panel(Group(*parts), title=title, title_align="left")
 
     def _now(self) -> Table:
         grid = Table.grid(padding=(0, 2))
@@ -124,7 +127,9 @@ class LiveView(View):
             zip(self._run.labels, newest.probabilities, strict=True)
         ):
             color = _COLORS[number % len(_COLORS)]
-            classes.append(f"{label} ").append(_bar(share, 10), color).append(f" {share:4.0%}   ")
+            classes.append(f"{shown(label)} ").append(_bar(share, 10), color).append(
+                f" {share:4.0%}   "
+            )
         grid.add_row("classes", classes)
         grid.add_row("inferences", self._run.counted)
         return grid
@@ -141,7 +146,7 @@ class LiveView(View):
         for key, event in list(latest.items())[-_ROWS:]:
             style = "bold dark_orange3" if event.phase is Phase.ONSET else ""
             style = "dim" if key in self._run.earlier else style
-            table.add_row(*_cells(self._run, event), style=style)
+            table.add_row(*map(Text, _cells(self._run, event)), style=style)
         return table
 
     def __enter__(self) -> LiveView:
@@ -159,13 +164,13 @@ def _cells(run: Run, event: Event) -> list[str]:
     return [
         f"{event.sequence}",
         run.when(event.onset_ns),
-        name_text(event.label, event.probability) or "-",
+        name_text(shown(event.label), event.probability) or "-",
         event.kind.text,
         event.size.text,
         f"{event.peak_score:.2f}",
         lasts,
         *([] if not run.onset_latencies_s else [_ms(latency_s)]),
-        ", ".join(f"{name} {share:.0%}" for name, share in event.channels[:3]),
+        ", ".join(f"{shown(name)} {share:.0%}" for name, share in event.channels[:3]),
     ]
 
 
@@ -174,5 +179,5 @@ def _ms(seconds: float | None) -> str:
 
 
 def _bar(share: float, width: int = 20) -> str:
-    full = round(min(max(share, 0.0), 1.0) * width)
+    full = round(min(max(0.0, share), 1.0) * width)  # a NaN is none
     return "█" * full + "·" * (width - full)

@@ -21,7 +21,7 @@ from tao_lora_ros.cli.arguments import UsageError
 from tao_lora_ros.cli.graph import ros_node
 from tao_lora_ros.cli.live import view_of
 from tao_lora_ros.cli.page import served
-from tao_lora_ros.messages.texts import shown
+from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.report.watch_server import WatchServer
 from tao_lora_ros.ros.presence import pipelines
 from tao_lora_ros.ros.signal_watcher import SignalWatcher
@@ -115,6 +115,8 @@ def head(watcher: Watcher, status: str) -> RenderableType:
     if not watcher.statuses:
         grid.add_row("", "", "waiting for diagnostics")
     for name, level, text in watcher.tiles:
-        grid.add_row(Text(f"  {name}"), Text(level, _STYLES[level]), Text(text))
+        said = shown(text, MOST_LINE)
+        grid.add_row(Text(f"  {shown(name)}"), Text(level, _STYLES[level]), Text(said))
     untold = f"{watcher.untold} more events are not here: tao-lora events list has what was kept"
-    return Group(Text(status), grid, *[Text(untold)] * bool(watcher.untold))
+    more = [untold] * bool(watcher.untold) + [watcher.unread.text] * bool(watcher.unread.text)
+    return Group(Text(status), grid, *map(Text, more))

@@ -63,9 +63,11 @@ def _run(node) -> int:
     while started and not node.stopping.is_set():
         try:
             executor.spin_once(timeout_sec=node.rest_s())
+            node.take()
         except ExternalShutdownException:
             break
-        node.take()
+        except Exception as error:  # rclpy's own callbacks raise too, as for a /clock before 1970
+            node.failures.report("serve what came", error)
     with suppress(RuntimeError):  # rclpy's, where the service has shut the node down already
         node.trigger_shutdown()
     executor.shutdown()

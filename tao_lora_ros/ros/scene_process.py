@@ -29,8 +29,10 @@ from tao_lora_ros.preservation.event_process import Answer, Keeper, be_modest, s
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.scene_buffer import SceneBuffer, Span
 from tao_lora_ros.ros.dead_ports import dead_ports_left
+from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.scene_config import SceneConfig
 from tao_lora_ros.ros.scene_topic import SceneTopic
+from tao_lora_ros.ros.taking import Unread
 from tao_lora_ros.ros.topics import EVENTS_QOS
 
 _POLL_S = 0.005
@@ -56,7 +58,8 @@ class Scene:
         self._lock = threading.Lock()
         self._begun_ns = time.time_ns()
         self._said: dict[str, str] = {}
-        self._dropped = 0
+        self._dropped, self._look_s = 0, 0.0
+        self._unread = Unread()
         self._events = self._node.create_subscription(
             TransientEvent, f"{config.node}/events", lambda _: None, EVENTS_QOS, raw=True
         )
@@ -64,21 +67,29 @@ class Scene:
         threading.Thread(target=self._work, name="scene_topics", daemon=True).start()
 
     def _work(self) -> None:
-        look_s = 0.0
+        failures = Failures(self._log)
         while True:
-            with self._lock:
-                if time.monotonic() >= look_s:
-                    look_s = time.monotonic() + _LOOK_S
-                    for topic in self._topics:
-                        topic.look()
-                    self._report()
-                self._take()
+            try:
+                with self._lock:
+                    self._look()
+                    self._take()
+            except Exception as error:  # the thread is all that receives
+                failures.report("keep further topics", error)
             time.sleep(_POLL_S)
+
+    def _look(self) -> None:
+        if time.monotonic() < self._look_s:
+            return
+        self._look_s = time.monotonic() + _LOOK_S
+        for topic in self._topics:
+            topic.look()
+        self._report()
 
     def _take(self) -> None:
         while taken := self._events.handle.take_message(TransientEvent, True):
             data, info = taken
-            self._hold(deserialize_message(data, TransientEvent), info["source_timestamp"])
+            with self._unread.passed_over(self._events.topic_name):
+                self._hold(deserialize_message(data, TransientEvent), info["source_timestamp"])
         for topic in self._topics:
             for time_ns, data in topic.take():
                 if topic.latched:
@@ -155,7 +166,7 @@ class Scene:
             if not self._dropped:
                 self._warn(f"store_topics: {found[-1]}")
         self._dropped = dropped
-        self._publish(found)
+        self._publish([*found, *[self._unread.text] * bool(self._unread.text)])
 
     def _trouble(self, topic: SceneTopic) -> str:
         silent = time.time_ns() - self._begun_ns > _SILENT_S * 1e9 and not topic.received

@@ -56,14 +56,15 @@ class SignalWatcher:
                 self.run.add_inference(result, self._watcher.labels, self._watcher.model)
         self._subscribe()
         for index, published_ns, data, number in take_all(self._subscriptions):
-            if index:
-                source = self._sources[index - 1]
-                self._count(index - 1, number or 0)
-                for sample in samples_of(source, data, published_ns):
-                    self.run.add_sample(source.config.name, sample)
-            else:
-                message: Any = deserialize_message(data, EventSamples)
-                self.run.add_raw(Phase(message.phase), [raw_from(raw) for raw in message.raw])
+            with self._watcher.unread.passed_over(self._subscriptions[index].topic_name):
+                if index:
+                    source = self._sources[index - 1]
+                    self._count(index - 1, number or 0)
+                    for sample in samples_of(source, data, published_ns):
+                        self.run.add_sample(source.config.name, sample)
+                else:
+                    message: Any = deserialize_message(data, EventSamples)
+                    self.run.add_raw(Phase(message.phase), [raw_from(raw) for raw in message.raw])
         if self._watcher.newest is not None and time.monotonic() >= self._due_s:
             self._due_s = time.monotonic() + _PIECE_S
             tiles = [("node", "", self._watcher.presence.text), *self._watcher.tiles]

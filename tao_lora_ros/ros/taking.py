@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
+
+from tao_lora_ros.messages.texts import MOST_LINE, error_line, shown
 
 
 class Taken(NamedTuple):
@@ -13,6 +16,28 @@ class Taken(NamedTuple):
     published_ns: int
     data: bytes
     number: int | None
+
+
+class Unread:
+    """Counts messages that say nothing: any process may publish on any topic."""
+
+    def __init__(self) -> None:
+        self._count, self._last = 0, ""
+
+    @contextmanager
+    def passed_over(self, topic: str) -> Iterator[None]:
+        """Pass over the message that is read meanwhile, where that fails."""
+        try:
+            yield
+        except Exception as error:  # whatever foreign bytes bring
+            self._count += 1
+            self._last = f"{topic}: {type(error).__name__}: {error_line(error)}"
+
+    @property
+    def text(self) -> str:
+        """How many, and why the last of them; empty where there was none."""
+        said = f"{self._count} messages passed over, the last on {self._last}"
+        return shown(said, MOST_LINE) if self._count else ""
 
 
 def take_all(subscriptions: Sequence[Any]) -> list[Taken]:

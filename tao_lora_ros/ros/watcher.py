@@ -18,7 +18,7 @@ from tao_lora_ros.messages.stamps import moment_of
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.ros.presence import Presence
-from tao_lora_ros.ros.taking import ignored, take_all
+from tao_lora_ros.ros.taking import Unread, ignored, take_all
 from tao_lora_ros.ros.topics import EVENTS_QOS
 
 _QOS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -31,20 +31,22 @@ _LEVELS = ("OK", "WARN", "ERROR", "STALE")
 class Status:
     """One part's state in the diagnostics: OK, WARN, ERROR or STALE, why, and numbers by name.
 
-    `used` is the share of what the part received since the report before, None where nothing came.
+    `used` is the share of what the part received since the report before, None where nothing came;
+    `numbers` is what a glance is for.
     """
 
     level: str
     text: str
     values: dict[str, str]
-    used: float | None = None
+    used: float | None
+    numbers: tuple[str, ...]
 
 
 class Watcher:
     """Listens to a node; holds its newest inference and its last thousand events.
 
     `earlier` are the events of before, by onset and sequence, which the node told late joiners;
-    `untold` counts those of before and since that did not come here.
+    `untold` counts those of before and since that did not come here, `unread` what says nothing.
 
     Args:
         node: a node to subscribe with.
@@ -62,6 +64,7 @@ class Watcher:
         self._events: OrderedDict[tuple[int, int], Event] = OrderedDict()
         self.earlier: set[tuple[int, int]] = set()
         self.untold = self._next = 0
+        self.unread = Unread()
         self._began_ns, self._heard_s = time.time_ns(), time.monotonic()
         topics: list[tuple[Any, str, QoSProfile]] = [
             (InferenceMessage, f"{pipeline}/inference", _QOS),
@@ -94,10 +97,9 @@ class Watcher:
             (
                 name,
                 "STALE" if stale else status.level,
-                ", ".join([f"{quiet_s:.0f} s ago: {status.text}" if stale else status.text, *more]),
+                ", ".join([f"{quiet_s:.0f} s ago: " * stale + status.text, *status.numbers]),
             )
             for name, status in self.statuses.items()
-            for more in [_numbers(status)]
         ]
 
     def when(self, stamp_ns: int) -> str:
@@ -108,18 +110,26 @@ class Watcher:
         """Take all that has come; returns what is new of inferences and events, in order."""
         found: list[Inference | Event] = []
         for index, published_ns, data, _ in take_all(self._subscriptions):
-            message: Any = deserialize_message(data, self._subscriptions[index].msg_type)
-            if isinstance(message, InferenceMessage):
-                self.labels = tuple(message.labels)
-                self.model = (message.model_id, message.model_version)
-                self.newest = inference_from(message)
-                found.append(self.newest)
-            elif isinstance(message, TransientEvent):
-                found.append(event := event_from(message))
-                self._keep(event, published_ns)
-            else:
-                self._hear(message)
+            subscription = self._subscriptions[index]
+            with self.unread.passed_over(subscription.topic_name):
+                message: Any = deserialize_message(data, subscription.msg_type)
+                if isinstance(message, DiagnosticArray):
+                    self._hear(message)
+                elif isinstance(message, TransientEvent):
+                    event = event_from(message)
+                    self._keep(event, published_ns)
+                    found.append(event)
+                else:
+                    found.append(self._look(message))
         return found
+
+    def _look(self, message: Any) -> Inference:
+        newest, labels = inference_from(message), tuple(message.labels)
+        if len(labels) != len(newest.probabilities):
+            raise ValueError(f"{len(newest.probabilities)} probabilities of {len(labels)} labels")
+        self.model = (message.model_id, message.model_version)
+        self.newest, self.labels = newest, labels
+        return newest
 
     def _keep(self, event: Event, published_ns: int) -> None:
         key = event.onset_ns, event.sequence
@@ -141,7 +151,8 @@ class Watcher:
                 values = {pair.key: pair.value for pair in status.values}
                 level = _LEVELS[int.from_bytes(status.level, "little")]
                 used = _used(values, self.statuses[part].values if part in self.statuses else {})
-                self.statuses[part] = Status(level, status.message, values, used)
+                numbers = tuple(_numbers(values, used))
+                self.statuses[part] = Status(level, status.message, values, used, numbers)
                 self._heard_s = time.monotonic()
 
 
@@ -155,13 +166,12 @@ def _used(now: dict[str, str], before: dict[str, str]) -> float | None:
     return min((used - earlier_used) / (received - earlier), 1.0) if received > earlier else None
 
 
-def _numbers(status: Status) -> list[str]:
+def _numbers(values: dict[str, str], used: float | None) -> list[str]:
     """What a glance is for: rate, share used, latency, load."""
-    values = status.values
     shown = {"rate_hz": "{} Hz", "latency_p99_ms": "p99 {} ms", "rss_mib": "{} MiB"}
     found = [text.format(values[name]) for name, text in shown.items() if name in values]
-    if status.used is not None:
-        found.append(f"{status.used:.0%} used")
+    if used is not None:
+        found.append(f"{used:.0%} used")
     if received := int(values.get("received", 0)):
         whole = f"{int(values['used']) / received:.1%}"
         found += [f"{whole} since the start"] * (whole != "100.0%")

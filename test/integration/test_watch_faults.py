@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from math import nan
 from time import monotonic, sleep
 from typing import Any
 
@@ -129,3 +130,44 @@ def test_a_node_that_says_nothing_more_is_stale_and_one_anew_is_said(context, mo
     until(watcher, lambda: watcher.presence.text.startswith(f"{NAME}, began anew at "))
     pipeline = other
     assert tell(10, 10)[0][2] == "so, 200 Hz, 100% used"
+
+
+HOSTILE = "[/red]\n\x1b[2J"
+
+
+def test_what_says_nothing_is_counted_and_no_text_reaches_the_terminal_as_it_is(context) -> None:
+    pipeline = Pipeline(context)
+    watcher = Watcher(Node("watch", context=context), NAME)
+    broken = [
+        (pipeline.events, b"\0\1\0\0\xff"),
+        (pipeline.events, TransientEvent(kind=99)),
+        (pipeline.events, TransientEvent(channels=["a"])),
+        (pipeline.inference, Inference(path=77)),
+        (pipeline.inference, Inference(labels=["a", "b"], probabilities=[1.0])),
+        (pipeline.diagnostics, diagnostics(received="x")),
+        (pipeline.diagnostics, diagnostics(received="9")),
+        (pipeline.diagnostics, diagnostics(b"\x09")),
+    ]
+    time_s = monotonic() + 1.0
+    until(watcher, lambda: monotonic() > time_s)  # it is known to the publishers
+    for publisher, message in broken:
+        publisher.publish(message)
+    until(watcher, lambda: watcher.unread.text.startswith(f"{len(broken)} messages passed over"))
+    pipeline.inference.publish(
+        Inference(model_id=HOSTILE, labels=[HOSTILE], probabilities=[nan], score=nan)
+    )
+    event = TransientEvent(phase=TransientEvent.END, label=HOSTILE, probability=nan)
+    event.channels, event.shares = [HOSTILE], [nan]
+    pipeline.events.publish(event)
+    pipeline.diagnostics.publish(diagnostics(rate_hz=HOSTILE))
+    until(watcher, lambda: watcher.newest and watcher.events and watcher.statuses)
+    assert "8 messages passed over" in shown(watcher, True)
+    for terminal in (False, True):
+        assert "\x1b[2J" not in shown(watcher, terminal)
+        assert "[/red]\\n\\x1b[2J" in shown(watcher, terminal)
+
+
+def diagnostics(level: bytes = DiagnosticStatus.OK, **values: str) -> DiagnosticArray:
+    pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
+    status = DiagnosticStatus(name=f"{NAME}: imu", level=level, message=HOSTILE, values=pairs)
+    return DiagnosticArray(status=[status])
