@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -223,7 +223,7 @@ def draw_event(options: Namespace) -> None:
     title = f"Event {entry.number}, {_time(entry.onset_ns)} UTC, score {entry.peak_score:.2f}"
     title = ", ".join(filter(None, (title, entry.label, record.event.size.text)))
     with written(options.out) as file:
-        plot_event(record.event, title, options.store, file)
+        plot_event(replace(record.event, sequence=entry.number), title, options.store, file)
     tell(options, {"plot": str(options.out)}, [str(options.out)])
 
 

@@ -48,23 +48,28 @@ def _lines(artifact: Artifact) -> Iterator[str]:
         )
     if artifact.calibration.has_thresholds:
         numbers = {k: v for k, v in vars(artifact.calibration).items() if k not in _LARGE}
-        yield from _pairs("router", numbers)
+        yield told({"router": numbers}, "  ")
     else:
         yield f"  router: {UNCALIBRATED}"
     yield f"  adapters: {', '.join(artifact.adapters) or 'its own alone'}"
-    yield from _pairs("provenance", artifact.provenance)
+    yield told({"provenance": artifact.provenance}, "  ")
 
 
-def _pairs(name: str, values: Mapping[str, Any], margin: str = "  ") -> Iterator[str]:
-    """A name, and below it its parts, a line each."""
-    yield f"{margin}{name}:"
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _pairs(key, value, margin + "  ")
-        elif isinstance(value, list) and any(isinstance(part, Mapping) for part in value):
-            yield from _pairs(key, {f"{n}": part for n, part in enumerate(value, 1)}, margin + "  ")
+def told(values: Mapping[str, Any], margin: str = "") -> str:
+    """Values by name, a line each; what has parts of its own, above them."""
+    return "\n".join(_pairs(values, margin))
+
+
+def _pairs(values: Mapping[str, Any], margin: str) -> Iterator[str]:
+    for name, value in values.items():
+        parts = value
+        if isinstance(value, list) and any(isinstance(part, Mapping) for part in value):
+            parts = {f"{number}": part for number, part in enumerate(value, 1)}
+        if isinstance(parts, Mapping):
+            yield f"{margin}{name}:"
+            yield from _pairs(parts, margin + "  ")
         else:
-            yield f"{margin}  {key}: {_text(value)}"
+            yield f"{margin}{name}: {_text(value)}"
 
 
 def _text(value: Any) -> str:

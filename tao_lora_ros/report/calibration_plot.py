@@ -30,7 +30,7 @@ def plot_calibration(
         OSError: the file cannot be written.
     """
     calibration, rate_hz = artifact.calibration, artifact.rate_hz
-    names = [f"{rows} rows" for rows in calibration.scales]
+    names = [f"change over {rows} row{'s' * (rows > 1)}" for rows in calibration.scales]
     names += [
         f"level of {artifact.channels[level[0]].rpartition('_')[0]}"
         for level in calibration.level_channels

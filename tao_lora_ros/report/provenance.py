@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.stamps import SECOND_NS, moment_of
 from tao_lora_ros.model.artifact import TENSORS, Artifact, default_artifact
+from tao_lora_ros.model.describe import told
 
 
 def of_recording(
@@ -46,15 +45,15 @@ def of_model(settings: Settings, artifact: Artifact) -> dict[str, str]:
     thresholds = ", ".join(f"{value:.4g}" for value in artifact.calibration.all_thresholds)
     said["thresholds"] = thresholds
     if artifact.provenance:
-        said["trained with"] = _lines(artifact.provenance.items())
+        said["trained with"] = told(artifact.provenance)
     return said
 
 
 def of_settings(settings: Settings) -> dict[str, str]:
     """The parameters that differ from their defaults."""
     usual = asdict(Settings())
-    changed = ((name, of) for name, of in asdict(settings).items() if of != usual[name])
-    return {"settings": _lines(changed) or "as they come"}
+    changed = {name: of for name, of in asdict(settings).items() if of != usual[name]}
+    return {"settings": told(changed) or "as they come"}
 
 
 def of_software() -> dict[str, str]:
@@ -68,7 +67,3 @@ def of_software() -> dict[str, str]:
         "made by": f"tao_lora_ros {ours}, Python {platform.python_version()}, {platform.machine()}",
         "made on": f"{made:%Y-%m-%d %H:%M:%S} UTC",
     }
-
-
-def _lines(items: Iterable[tuple[str, Any]]) -> str:
-    return "\n".join(f"{name}: {json.dumps(value, default=str)}" for name, value in items)

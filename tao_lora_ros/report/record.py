@@ -215,9 +215,9 @@ def _notes(pipeline: Pipeline) -> dict[str, str]:
     """What was used of each source, and what a user should know of it."""
     notes = {}
     for source, account in zip(pipeline.intake.sources, pipeline.intake.accounts, strict=True):
-        used = f"{account.used} of {account.received} messages"
+        used = f"{account.used} of {account.received}"
         known = [account.remedy, *source.notices]
-        notes[f"{account.name}, used"] = "; ".join([used, *filter(None, known)])
+        notes[f"{account.name}, messages used"] = "; ".join([used, *filter(None, known)])
     return notes
 
 

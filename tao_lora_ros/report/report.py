@@ -74,7 +74,10 @@ def tiles(record: RunRecord) -> list[Tile]:
             found.append((name, f"{p50:.2f} ms", f"p50; p99 {p99:.2f}, max {most:.2f} ms"))
     kinds = ", ".join(f"{kind.replace('_', ' ')} {n}" for kind, n in record.rejected.items())
     found.append(("Messages refused", f"{sum(record.rejected.values())}", kinds or "none"))
-    return found + [(name, value, "") for name, value in record.notes.items()]
+    for name, text in record.notes.items():
+        value, _, more = text.partition("; ")
+        found.append((name, value, more))
+    return found
 
 
 def _truth_tiles(record: RunRecord) -> list[Tile]:

@@ -67,7 +67,7 @@ class SignalWatcher:
                     self.run.add_raw(Phase(message.phase), [raw_from(raw) for raw in message.raw])
         if self._watcher.newest is not None and time.monotonic() >= self._due_s:
             self._due_s = time.monotonic() + _PIECE_S
-            tiles = [("node", "", self._watcher.presence.text), *self._watcher.tiles]
+            tiles = [("node", self._watcher.presence.text, ""), *self._watcher.tiles]
             if undrawn := self._undrawn():
                 tiles.append(("not drawn here", "WARN", undrawn))
             self.run.cut(self._watcher.newest.window_end_ns, tiles)

@@ -19,8 +19,9 @@ function chart(place, {title, x, y, log, series, marks = []}) {
     bars: {paths: uPlot.paths.bars({size: [1, Infinity], gap: 0}), points: {show: false}},
     line: {points: {show: false}},
   };
+  const alone = () => place.children.length === 1, height = () => alone() ? 400 : 240;
   const plot = new uPlot({
-    width: Math.max(figure.clientWidth, 200), height: 240, legend: {show: false}, cursor: {drag: {x: true, y: false}},
+    width: Math.max(figure.clientWidth, 200), height: height(), legend: {show: false}, cursor: {drag: {x: true, y: false}},
     scales: {x: {time: false}, y: {distr: log ? 3 : 1}},
     axes: [{...axis, label: x, labelSize: 18, size: 34}, {...axis, label: y, labelSize: 18, size: 54}],
     series: [{}, ...series.map(s => ({stroke: s.color, fill: s.mode === "bars" ? s.color + "99" : undefined, width: 1.5, spanGaps: true, ...kinds[s.mode]}))],
@@ -36,9 +37,9 @@ function chart(place, {title, x, y, log, series, marks = []}) {
       g.restore();
     }]},
   }, [all, ...columns], figure);
-  const fit = (width = figure.clientWidth) => plot.setSize({width, height: 240});
+  const fit = (width = figure.clientWidth) => plot.setSize({width, height: height()});
   new ResizeObserver(() => figure.clientWidth > 50 && fit()).observe(figure);
-  addEventListener("beforeprint", () => { document.documentElement.dataset.paper = ""; fit(330); });
+  addEventListener("beforeprint", () => { document.documentElement.dataset.paper = ""; fit(alone() ? PAPER : PAPER / 2 - 6); });
   addEventListener("afterprint", () => { delete document.documentElement.dataset.paper; fit(); });
   return plot;
 }

@@ -2,7 +2,8 @@
 // Signals over one time axis. Where few enough samples are in sight each one is drawn; elsewhere a
 // block from the least to the greatest of a bucket of time, as wide as the bucket: no more is known.
 const MOST_ROWS = 12000;  // samples of a source in sight
-const AXIS = 54, HEIGHT = 130;
+const AXIS = 54, HEIGHT = 130, TIMES = 26;
+const PAPER = 690;  // what fits within the margins of A4
 
 // The stretches of [a, b] that a source is drawn by: {rows: [i, j]} of samples, or {from, to} of buckets.
 function stretches(run, source, a, b) {
@@ -104,9 +105,9 @@ class Panel {
       legend: {show: false},
       cursor: {sync: {key: this.plots.key, setSeries: false}, drag: {x: true, y: false, setScale: false}, y: false},
       scales: {x: {time: false, range: () => this.plots.view}, y: {range: () => this.seen.limits}},
-      axes: [{...axis, size: this.xAxis ? 34 : 8, values: this.xAxis ? undefined : () => []},
+      axes: [{...axis, space: 80, size: this.xAxis ? 8 + TIMES : 8, values: (u, ticks) => this.xAxis ? ticks.map(t => `${Number(t.toFixed(9))} s`) : []},
         {...axis, size: AXIS, space: 22, ...this.yAxis}],
-      padding: [6, 8, 0, 0],
+      padding: [6, 24, 0, 0],
       series: [{}, ...this.lines().map(line => ({stroke: line.color, width: 1, points: {size: 4}}))],
       hooks: {
         drawAxes: [u => this.background(u)],
@@ -252,6 +253,7 @@ class Plots {
     this.view = [...this.whole];
     this.width = Math.max(place.clientWidth, 200);
     this.panels = [...(lanes ? [new Lanes(this)] : []), ...run.panels.map(panel => new Panel(this, panel))];
+    Object.assign(this.panels[this.panels.length - 1] ?? {}, {xAxis: true, height: HEIGHT + TIMES});
     this.closing = new AbortController();
     const {signal} = this.closing, seen = new IntersectionObserver(entries => {
       for (const {target, isIntersecting} of entries) {
@@ -266,7 +268,7 @@ class Plots {
     signal.addEventListener("abort", () => { seen.disconnect(); sized.disconnect(); });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.show(...this.view), {signal});
     // Paper is light, and has a width of its own.
-    addEventListener("beforeprint", () => { document.documentElement.dataset.paper = ""; this.resize(680, true); }, {signal});
+    addEventListener("beforeprint", () => { document.documentElement.dataset.paper = ""; this.resize(PAPER, true); }, {signal});
     addEventListener("afterprint", () => { delete document.documentElement.dataset.paper; this.resize(place.clientWidth, true); }, {signal});
     this.touch();
   }

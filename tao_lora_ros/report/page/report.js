@@ -10,19 +10,20 @@ function begin(data) {
   known = run.events.some(e => e.truth !== null);
   for (const [name, wanted] of [["reported after", reported], ["nearest truth", known]])
     if (!wanted) document.querySelector(`th[data-name="${name}"]`).remove();
+  const full = {events: true, latency: run.charts.length, origin: Object.keys(run.provenance).length};
+  for (const [id, any] of Object.entries(full)) at(id).hidden = !any;
   plots = new Plots(at("plots"), run, {
     chosen: ([from, , , , number]) => open(run.events.find(e => e.number === number && e.from === from)),
     pointed: x => { at("pointed").textContent = `${x.toFixed(4)} s`; },
     changed: () => tellView(),
   });
   tiles(); provenance(); picker(); tellSamples(); choices(); filter(); tellView();
-  for (const id of ["from", "to"]) at(id).placeholder = plots.whole[id === "from" ? 0 : 1].toFixed(0);
-  if (run.charts.length) run.charts.forEach(one => chart(at("charts"), one)); else at("latency").remove();
+  run.charts.forEach(one => chart(at("charts"), one));
   if (/^#event-\d+$/.test(location.hash)) open(run.events.find(e => `#event-${e.number}` === location.hash));
 }
+const told = (x, a, b) => x.toFixed(b - a < 1 ? 4 : b - a < 60 ? 2 : 0);  // as the stretch from a to b wants it
 function tellView() {
-  const [a, b] = plots.view, digits = b - a < 1 ? 4 : b - a < 60 ? 2 : 0;
-  at("range").textContent = `${a.toFixed(digits)} to ${b.toFixed(digits)} s`;
+  at("range").textContent = plots.view.map(x => told(x, ...plots.view)).join(" to ") + " s";
 }
 function tiles() {
   at("tiles").replaceChildren(...run.tiles.map(([name, value, more]) => {
@@ -56,6 +57,7 @@ function choices() {
   const options = (values, all) => [["", all], ...values.map(v => ["=" + v, v])].map(([value, text]) => make("option", text, {value}));
   at("label").replaceChildren(...options([...new Set(run.events.map(e => e.label ?? "unknown"))].sort(), "all"));
   at("kind").replaceChildren(...options([...new Set(run.events.map(e => e.kind))].sort(), "all"));
+  for (const [i, id] of ["from", "to"].entries()) at(id).placeholder = told(plots.whole[i], ...plots.whole);
   [at("label").value, at("kind").value] = before.map(value => value || "");
 }
 const value = id => at(id).value && Number(at(id).value);
@@ -107,6 +109,7 @@ const sparks = new IntersectionObserver(entries => entries.forEach(({target, isI
   sparks.unobserve(target);
   spark(target, target.closest("tr").event);
 }), {rootMargin: "300px"});
+addEventListener("beforeprint", () => { for (const tr of at("rows").children) spark(tr.querySelector("canvas"), tr.event); });
 function spark(canvas, e) {
   const name = e.channels[0]?.[0], panel = run.panels.find(p => p.lines.some(line => line.channel === name));
   if (!panel) return;
@@ -117,6 +120,7 @@ function spark(canvas, e) {
   if (points.length < 2) return;
   const [low, high] = [Math.min(...points.map(p => p[1])), Math.max(...points.map(p => p[1]))];
   const g = canvas.getContext("2d"), X = t => (t - a) / (b - a) * 220, Y = y => 45 - 42 * (y - low) / (high - low || 1);
+  g.clearRect(0, 0, 220, 48);
   g.globalAlpha = 0.18; g.fillStyle = e.color; g.fillRect(X(e.from), 0, Math.max(X(e.to) - X(e.from), 2), 48);
   g.globalAlpha = 1; g.strokeStyle = line.color; g.lineWidth = 1.5; g.beginPath();
   points.forEach(([t, y], i) => i ? g.lineTo(X(t), Y(y)) : g.moveTo(X(t), Y(y)));
