@@ -13,6 +13,7 @@ from tao_lora_ros.messages.texts import error_line
 
 _EXPECTED = "expected a ROS 2 bag's folder, an .mcap or .db3 file, or a ROS 1 .bag file"
 METADATA = "metadata.yaml"
+_MOST_METADATA = 16 << 20  # bytes: it is read whole, a line or two a message type and file
 _DATA = ("*.db3", "*.mcap")  # of a ROS 2 bag's folder
 
 
@@ -35,9 +36,12 @@ def open_bag(path: Path) -> AnyReader:
     for file in path.iterdir() if path.is_dir() else [path]:
         if file.exists() and not (file.is_file() or file.is_dir()):  # a FIFO would be waited for
             raise BagError(f"{file}: not a regular file")
+    metadata = path / METADATA
+    if metadata.is_file() and (size := metadata.stat().st_size) > _MOST_METADATA:
+        raise BagError(f"{metadata}: {size} bytes, expected {_MOST_METADATA} at most")
     files = _data_files(path)
     try:
-        if len(files) == 1 and not (path / METADATA).exists():
+        if len(files) == 1 and not metadata.exists():
             return _opened(files)
         try:
             return _opened([path])

@@ -44,7 +44,6 @@ class History:
 
     steps: tuple[Label, ...] = ()
     damaged: int = 0
-    torn: bool = False
 
     @property
     def label(self) -> Label | None:
@@ -68,7 +67,7 @@ def read_history(store: Path, entry: Entry) -> History:
         except ValueError:
             damaged += bool(line)
     torn = not content.endswith(b"\n") and bool(content)
-    return History(tuple(steps), damaged + torn, torn)
+    return History(tuple(steps), damaged + torn)
 
 
 def read_labels(store: Path, entries: Iterable[Entry]) -> dict[int, Label]:
@@ -110,11 +109,15 @@ def undo_label(store: Path, entry: Entry, who: str = "") -> None:
 
 def _append(store: Path, entry: Entry, said: dict[str, Any], who: str) -> None:
     row = said | {"who": who or _user(), "time_ns": time.time_ns()}
-    # What a crash left unfinished stays a line of its own.
-    begin = "\n" if read_history(store, entry).torn else ""
     file = _file(store, entry)
     with naming(StoreError, file):
-        append_durably(file, f"{begin}{json.dumps(row)}\n")
+        content = read_regular(file, _MOST_BYTES, links=False) if os.path.lexists(file) else b""
+        # What a crash left unfinished stays a line of its own.
+        begin = "\n" if content and not content.endswith(b"\n") else ""
+        line = f"{begin}{json.dumps(row)}\n"
+        if len(content) + len(line) > _MOST_BYTES:  # nobody could read the others any more
+            raise StoreError(f"{file}: full, it has {_MOST_BYTES} bytes at most")
+        append_durably(file, line)
         sync(file.parent)  # the first line makes the file
 
 

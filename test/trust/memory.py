@@ -3,7 +3,7 @@
     python -m trust.memory --seconds 3600 [--rate 2 --impact-every 2 | --channels 48]
 
 Live, a node and its event writer for so long, at the robot's rate or another, or with `--channels`
-a pipeline in this process for so many seconds of robot time.
+a pipeline in this process for so many seconds of robot time, by which both report.
 """
 
 from __future__ import annotations
@@ -110,9 +110,10 @@ def _points(*load: float) -> list[tuple[float, float]]:
 def live(
     folder: Path, seconds: float, rate: float, impact_every_s: float
 ) -> Iterator[tuple[float, float]]:
-    """Run a node over DDS with an Imu, a wrench and impacts; as `in_process`, but in wall time.
+    """Run a node over DDS with an Imu, a wrench and impacts; as `in_process`.
 
-    Both are sampled at 500 Hz, as the rows of the model are, and played at `rate` times that.
+    Both are sampled at 500 Hz, as the rows of the model are, and played at `rate` times that, or as
+    fast as the machine lets them. It ends after so many seconds of the wall's.
     """
     from wire import Process, node_command, open_wire
 
@@ -131,7 +132,7 @@ def live(
             start_ns = START_NS + second * SECOND
             chunk = motion(5.0, impacts, second, start_ns)
             wire.play(chunk, rate)
-            yield time.monotonic() - begun, anonymous_mib(process.child.pid)
+            yield second + 5.0, anonymous_mib(process.child.pid)
             for kept in (wire.inferences, wire.events, wire.samples):
                 kept.clear()
         assert process.stop() == 0, process.log
@@ -169,10 +170,10 @@ def rows(seconds: float) -> Iterator[Row]:
     yield row
 
 
-def report(points: list[tuple[float, float]], full_s: float = FULL_S) -> tuple[str, float, float]:
+def report(points: list[tuple[float, float]]) -> tuple[str, float, float]:
     """The slope of what came after all was full: in words, and in MiB an hour, with its half."""
     times_s, mib = np.array(points).T
-    flat = times_s > full_s
+    flat = times_s > FULL_S
     rise, half = slope(times_s[flat] / 3600, mib[flat])
     words = (
         f"{mib[flat][0]:.1f} MiB when full, {mib[-1]:.1f} MiB after {times_s[-1] / 3600:.2f} h: "
@@ -203,7 +204,7 @@ def main() -> int:
         points.append((at_s, mib))
         if at_s % 60.0 < 5.0:
             print(f"{at_s:7.0f} s  {mib:7.1f} MiB", flush=True)
-    print(report(points, FULL_S / options.rate)[0])
+    print(report(points)[0])
     return 0
 
 

@@ -135,6 +135,18 @@ def test_no_foreign_thing_is_followed(store, tmp_path, kind):
     assert target.read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("size", [2**20 - 50, 2**40])
+def test_a_label_that_nobody_could_read_is_refused(store, size):
+    file, entry = file_of(store, 1), find_entry(store, 1)
+    label_event(store, entry, "slip")
+    os.truncate(file, size)
+    before = read_history(store, entry)
+    with pytest.raises(StoreError, match="1048576"):
+        label_event(store, entry, "press")
+    assert read_history(store, entry) == before
+    assert file.stat().st_size == size
+
+
 @pytest.mark.parametrize("name", ["a" * 65, "two\nlines", "\x1b[2J", "\ud800"])
 def test_a_name_that_will_not_do(store, name):
     with pytest.raises(StoreError, match="expected at most 64 printable"):

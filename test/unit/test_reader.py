@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,12 @@ def test_a_truncated_bag_is_refused(tmp_path: Path, kind: str, kept: float) -> N
     file.write_bytes(data[: int(len(data) * kept)])
     message = refusal(bag)
     assert message.startswith((f"{bag}: not a readable bag: ", f"{bag}: damaged bag: "))
+
+
+def test_endless_metadata_is_refused_unread(tmp_path: Path) -> None:
+    bag = write_ros2(tmp_path / "bag", MESSAGES)
+    os.truncate(bag / "metadata.yaml", 1 << 40)
+    assert refusal(bag) == f"{bag}/metadata.yaml: {1 << 40} bytes, expected {1 << 24} at most"
 
 
 @pytest.mark.parametrize("text", ["", "not: a bag", "{", "rosbag2_bagfile_information: 5"])
