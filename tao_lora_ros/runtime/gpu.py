@@ -19,7 +19,7 @@ from tao_lora_ros.kernels.mixer_tensors import MixerTensors, Sizes, sizes_of
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.network import Network
 from tao_lora_ros.runtime.cuda_graph import CudaGraph, shared_stream, wait
-from tao_lora_ros.runtime.gpu_tensors import mixer_tensors
+from tao_lora_ros.runtime.gpu_tensors import Parts, mixer_tensors
 from tao_lora_ros.runtime.launch_tuning import tuning
 from tao_lora_ros.runtime.pinned_mailbox import LOST, call, hand_over
 from tao_lora_ros.runtime.runtime import Array, Output, check_window
@@ -55,7 +55,7 @@ class GpuRuntime:
     def __init__(self, model: Network) -> None:
         self._model = _DeviceModel(mixer_tensors(model))
         self._plan = functools.lru_cache(_MOST_PLANS)(functools.partial(_Plan, self._model))
-        self._sizes = sizes_of(self._model.tensors, 1)
+        self._parts = Parts(sizes_of(self._model.tensors, 1))
         self._shape = model.config.window, model.config.channels
         blank = np.zeros(self._shape, np.float32)
         for path in Route:
@@ -74,15 +74,6 @@ class GpuRuntime:
         count = len(windows)
         check_window(windows.shape[1:], windows.dtype, self._shape)
         return self._parts(self._plan(count).run(windows, paths).reshape(count, -1))
-
-    def _parts(self, results: Array) -> Output:
-        sizes = self._sizes
-        forecast = results[..., sizes.labels : sizes.results]
-        return Output(
-            results[..., : sizes.labels],
-            forecast.reshape(*results.shape[:-1], -1, sizes.channels),
-            results[..., sizes.padded_results : sizes.padded_results + sizes.channels],
-        )
 
 
 class _DeviceModel:

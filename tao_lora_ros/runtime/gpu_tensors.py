@@ -1,13 +1,14 @@
-"""A quantised model as the plain tensors that the kernels' buffers are made from."""
+"""A quantised model as the plain tensors that the kernels' buffers are made from; their results."""
 
 from __future__ import annotations
 
 import torch
 
-from tao_lora_ros.kernels.mixer_tensors import BlockTensors, Linear, MixerTensors, Norm
+from tao_lora_ros.kernels.mixer_tensors import BlockTensors, Linear, MixerTensors, Norm, Sizes
 from tao_lora_ros.model.heads import HEADS
 from tao_lora_ros.model.network import Network, layers_of
 from tao_lora_ros.model.spectrum import spectral_basis
+from tao_lora_ros.runtime.runtime import Array, Output
 
 
 def mixer_tensors(network: Network) -> MixerTensors:
@@ -51,3 +52,27 @@ def mixer_tensors(network: Network) -> MixerTensors:
         heads=[linear(head.name) for head in HEADS if head.name in layers],
         basis=torch.from_numpy(spectral_basis(window, segment)) if segment else None,
     )
+
+
+class Parts:
+    """Finds the parts of outputs among a kernel's results.
+
+    Args:
+        sizes: of the model.
+    """
+
+    def __init__(self, sizes: Sizes) -> None:
+        level = sizes.padded_results
+        self._logits = slice(sizes.labels)
+        self._forecast = slice(sizes.labels, sizes.results)
+        self._level = slice(level, level + sizes.channels)
+        self._rows = -1, sizes.channels
+
+    def __call__(self, results: Array) -> Output:
+        """Of results [..., padded results + padded channels]."""
+        forecast = results[..., self._forecast]
+        return Output(
+            results[..., self._logits],
+            forecast.reshape(*results.shape[:-1], *self._rows),
+            results[..., self._level],
+        )
