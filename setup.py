@@ -35,7 +35,7 @@ setup(
             *("**/*.html", "**/*.json", "model/artifacts/**/*.safetensors"),
             *("report/page/*.css", "report/page/*.js", "report/page/*.LICENSE"),
         ],
-        "tao_lora_ros.kernels": ["**/*.json"],
+        "tao_lora_ros.kernels": ["**/*.json", "*.cu"],
     },
     # And what this file itself reads, so that a source archive holds it too.
     data_files=[

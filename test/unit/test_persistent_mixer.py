@@ -1,0 +1,110 @@
+"""The kernel that stays, compiled for this processor with its warps emulated; how a model is laid
+out for it. On a GPU it is in test_gpu_runtime.py."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from models import SMALL, full_precision, quantized, windows
+from torch import Tensor
+
+from tao_lora_ros.kernels.arrival import LEAD, record_size
+from tao_lora_ros.kernels.fragments import fragments
+from tao_lora_ros.messages.route import Route
+from tao_lora_ros.model.conversion import network_of
+from tao_lora_ros.model.mixer import Mixer
+from tao_lora_ros.runtime.gpu_tensors import Parts, mixer_tensors
+from tao_lora_ros.runtime.runtime import Output
+
+TESTS = Path(__file__).resolve().parents[1]
+NUMBER = 23  # of the order
+KERNEL = TESTS.parent / "kernels" / "persistent_mixer.cu"
+
+
+def model_of(**change: object) -> Mixer:
+    sizes = {"window": 128, "width": 128, "rank": 8, "blocks": 1} | change
+    config = replace(SMALL, **sizes)  # type: ignore[arg-type]
+    return quantized(full_precision(config, 1), windows(config=config))
+
+
+def records(inputs: Tensor, path: Route) -> Tensor:
+    """Windows behind their orders, as the host hands them over."""
+    values = inputs[0].numel()
+    made = torch.zeros(len(inputs), record_size(values))
+    made[:, LEAD.value : LEAD.value + values] = inputs.flatten(1)
+    made.view(torch.int64)[:, 0] = path | NUMBER << 32
+    return made
+
+
+@torch.inference_mode()
+def error(output: Output, model: Mixer, inputs: Tensor, path: Route) -> float:
+    """The largest ‖found - expected‖ / ‖expected‖ of logits, forecast and level."""
+    logits, forecast = model(inputs, path)
+    expected = zip(output, (logits, forecast, model.level(inputs)[:, 0]), strict=True)
+    return max(
+        float(np.linalg.norm(found - part.numpy()) / part.norm())
+        for found, part in expected
+        if part is not None
+    )
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="no compiler")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"segment": 32, "blocks": 2},
+        {"window": 32, "patch": 2, "segment": 16, "width": 64, "channels": 5, "rank": 12},
+        {"classes": 0, "rank": 0},
+    ],
+    ids=str,
+)
+def test_the_kernel_agrees_with_the_plain_model(change: dict, tmp_path: Path) -> None:
+    model = model_of(**change)
+    laid_out = fragments(mixer_tensors(network_of(model)))
+    source = tmp_path / "kernel.cpp"
+    of = laid_out.constants
+    names = "".join(f"constexpr int {name} = {of[name]};\n" for name in of if name != "WARPS")
+    headers = [f'\n#include "emulated_{name}.h"\n' for name in ("warps", "block")]
+    source.write_text(headers[0] + names + KERNEL.read_text() + headers[1])
+    program = [
+        "g++",
+        f"-DWARPS={of['WARPS']}",
+        "-O1",
+        "-std=c++20",
+        "-pthread",
+        f"-I{TESTS}",
+        source,
+        "-o",
+        tmp_path / "run",
+    ]
+    subprocess.run(program, check=True, capture_output=True, text=True)
+
+    inputs = windows(seed=3, count=2, config=model.config)
+    inputs[1, 3:9, 2] = inputs[1, :, 1] = torch.nan
+    inputs[1, 20:] *= 30
+    laid_out.image.numpy().tofile(tmp_path / "image")
+    paths = list(Route)
+    asked = torch.cat([records(inputs, path) for path in paths])
+    asked.numpy().tofile(tmp_path / "records")
+    files = [tmp_path / name for name in ("image", "records", "out")]
+    subprocess.run([tmp_path / "run", *files[:2], str(len(asked)), files[2]], check=True)
+    words = np.fromfile(tmp_path / "out", np.int64).reshape(len(asked), -1)
+    assert (words >> 32 == NUMBER).all()
+    values = words.astype(np.int32).view(np.float32)
+    for path, found in zip(paths, np.split(values, len(paths)), strict=True):
+        assert error(Parts(laid_out.sizes)(found), model, inputs, path) < 2e-3
+
+
+def test_a_model_that_cannot_be_laid_out_is_refused_by_name() -> None:
+    for change, reason in (
+        ({"patch": 4}, "takes tokens from 16 to 16, not 32"),
+        ({"width": 32}, "takes width from 64 to 256, not 32"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            fragments(mixer_tensors(network_of(model_of(**change))))
