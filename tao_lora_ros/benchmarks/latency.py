@@ -34,6 +34,8 @@ _INPUTS = 8  # different windows that a case goes round
 _ROUNDS = 10
 LOOP = "cpu-loop"
 AUTO = "tao-lora-auto"
+STAYS = "tao-lora-persistent"
+_ENDED_S = 0.5  # longer than the kernel that stays waits for a window
 _LOOP_NS = 50_000
 # name, level, and calls at least
 _PERCENTILES = (("p50_us", 50, 1), ("p99_us", 99, 200), ("p999_us", 99.9, 2000))
@@ -78,6 +80,7 @@ def bench_latency(
     builds: dict[str, Build] = {LOOP: _cpu_loop, OURS: ours, **peers}
     if device == "cuda":
         builds[AUTO] = _ours_by_choice
+        builds[STAYS] = _ours_that_stays
     builds = {name: build for name, build in builds.items() if not only or name in only}
     prefix = "cpu-" if device == "cpu" else ""
     rows: list[Measurement] = []
@@ -152,6 +155,12 @@ def _ours_by_choice(model: Reference, batch: int) -> Call:
     return _ours(ChosenRuntime(network_of(model.dual)), batch)
 
 
+def _ours_that_stays(model: Reference, batch: int) -> Call:
+    from tao_lora_ros.runtime.persistent import PersistentRuntime
+
+    return _ours(PersistentRuntime(network_of(model.dual)), batch)
+
+
 def _ours(runtime: Runtime, batch: int) -> Call:
     if batch > 1:
         return runtime.infer_batch
@@ -186,6 +195,8 @@ def _times(
     try:
         for _, name in product(range(_ROUNDS), calls):
             times[name] += _round(calls[name], inputs, paths, size, pause_s)
+            if name == STAYS and pause_s:
+                time.sleep(_ENDED_S)  # while its kernel is there the GPU does not go to sleep
     finally:
         gc.enable()
     return times

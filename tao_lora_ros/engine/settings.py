@@ -43,7 +43,8 @@ class Settings:
     backend: str = parameter(
         "auto",
         "",
-        "what runs the model: auto (the faster of GPU and CPU, while running), cpu, cuda",
+        "what runs the model: auto (the faster of GPU and CPU, while running), cpu, cuda, or "
+        "cuda_persistent (a kernel that stays on one of a GPU's multiprocessors)",
     )
     autostart: bool = parameter(
         True, "", "configure and activate at the start; false: a lifecycle manager does"

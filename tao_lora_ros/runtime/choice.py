@@ -16,7 +16,8 @@ from tao_lora_ros.runtime.faster import FasterRuntime
 from tao_lora_ros.runtime.gpu_return import GpuReturn
 from tao_lora_ros.runtime.runtime import Array, Output, Runtime
 
-BACKENDS = ("auto", "cpu", "cuda")
+PERSISTENT = "cuda_persistent"
+BACKENDS = ("auto", "cpu", "cuda", PERSISTENT)
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +29,8 @@ class ChosenRuntime:
 
     Args:
         model: the quantised model.
-        backend: one of `BACKENDS`; `auto` takes the faster of GPU and CPU where there is a GPU.
+        backend: one of `BACKENDS`; `auto` takes the faster of GPU and CPU where there is a GPU,
+            `cuda_persistent` the kernel that stays, and `cuda` where that cannot be used.
 
     Raises:
         ValueError: there is no such backend.
@@ -77,7 +79,7 @@ class ChosenRuntime:
         if not driver_finds_gpu():
             return self._cpu, "there is no NVIDIA driver that finds a GPU"
         try:
-            return self._gpu(), "the GPU works"
+            return self._gpu()
         except (ImportError, OSError, ValueError) as error:  # trying again would not help
             reason = f"the GPU cannot be used: {_line(error)}"
         except RuntimeError as error:
@@ -87,9 +89,9 @@ class ChosenRuntime:
         return self._cpu, reason
 
     def _now(self) -> Runtime:
-        if self._runtime is self._cpu and (gpu := self._return.taken()):
-            self._runtime, self._failed = gpu, None
-            self._reason = f"the GPU works again; before, {self._reason}"
+        if self._runtime is self._cpu and (made := self._return.taken()):
+            (self._runtime, how), self._failed = made, None
+            self._reason = f"{how} again; before, {self._reason}"
             _log.warning("inference goes on with the GPU: %s", self._reason)
         return self._runtime
 
@@ -110,16 +112,26 @@ class NoRuntime:
     reason = "the artifact is for detection only"
 
 
-def _gpu(model: Network, backend: str, cpu: CpuRuntime) -> Runtime:
+def _gpu(model: Network, backend: str, cpu: CpuRuntime) -> tuple[Runtime, str]:
+    """A runtime on the GPU, and how it works."""
     import torch
 
     torch.set_num_threads(1)  # waking a second core would cost more than it brings
     if not torch.cuda.is_available():
         raise ImportError(f"this torch (CUDA {torch.version.cuda}) does not find it")
+    how = "the GPU works"
+    if backend == PERSISTENT:
+        try:
+            from tao_lora_ros.runtime.persistent import PersistentRuntime  # needs cuda.bindings
+
+            return PersistentRuntime(model), how
+        except (ImportError, OSError, ValueError) as error:
+            how = f"with a launch a call, as no kernel can stay ({_line(error)}), {how}"
+            _log.warning(how)
     from tao_lora_ros.runtime.gpu import GpuRuntime  # needs Triton, which not every machine has
 
     gpu = GpuRuntime(model)
-    return FasterRuntime(gpu, cpu) if backend == "auto" else gpu
+    return FasterRuntime(gpu, cpu) if backend == "auto" else gpu, how
 
 
 def driver_finds_gpu() -> bool:

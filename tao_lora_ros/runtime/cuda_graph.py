@@ -25,7 +25,7 @@ _POLL_S = 1e-3
 def shared_stream() -> torch.cuda.Stream:
     """The stream of all our launches: programs that share a window must all be resident, so
     launches of two runtimes may not run at the same time. Of the highest priority."""
-    return _new_stream()
+    return new_stream()
 
 
 def wait(stream: torch.cuda.Stream, seconds: float) -> None:
@@ -53,7 +53,7 @@ class CudaGraph:
     """
 
     def __init__(self, work: Callable[[], None]) -> None:
-        stream, graph, self._handle = _new_stream(), c_void_p(), c_void_p()
+        stream, graph, self._handle = new_stream(), c_void_p(), c_void_p()
         with torch.cuda.stream(stream):
             _call("cudaStreamBeginCapture", c_void_p(stream.cuda_stream), c_int(_THREAD_LOCAL))
             try:
@@ -73,7 +73,8 @@ class CudaGraph:
             _library().cudaGraphExecDestroy(self._handle)
 
 
-def _new_stream() -> torch.cuda.Stream:
+def new_stream() -> torch.cuda.Stream:
+    """A stream that waits for no other, of the highest priority, for as long as the process."""
     least, greatest, stream = c_int(), c_int(), c_void_p()
     torch.cuda.current_stream()  # makes the device's context current in this thread
     _call("cudaDeviceGetStreamPriorityRange", byref(least), byref(greatest))

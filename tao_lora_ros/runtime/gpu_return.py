@@ -13,6 +13,8 @@ from queue import Empty, SimpleQueue
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.runtime.runtime import Runtime
 
+Made = tuple[Runtime, str]
+
 FIRST_S, LAST_S = 10.0, 600.0  # from try to try; each time twice as long
 
 _log = logging.getLogger(__name__)
@@ -22,12 +24,12 @@ class GpuReturn:
     """Makes a runtime in a thread of its own, so that inference goes on meanwhile.
 
     Args:
-        make: makes the runtime, and raises while that does not work.
+        make: makes the runtime, says how it works, and raises while it does not.
     """
 
-    def __init__(self, make: Callable[[], Runtime]) -> None:
+    def __init__(self, make: Callable[[], Made]) -> None:
         self._make = make
-        self._made: SimpleQueue[Runtime] = SimpleQueue()
+        self._made: SimpleQueue[Made] = SimpleQueue()
         self._wait_s = 0.0
         self._since_s = -inf  # the latest runtime is there, steady clock
         self._stop = threading.Event()
@@ -40,19 +42,19 @@ class GpuReturn:
         arguments = self._make, self._made, self._stop, self._wait_s
         threading.Thread(target=_try, args=arguments, daemon=True, name="gpu-return").start()
 
-    def taken(self) -> Runtime | None:
-        """The runtime, once it is there."""
+    def taken(self) -> Made | None:
+        """The runtime and how it works, once it is there."""
         try:
-            runtime = self._made.get_nowait()
+            made = self._made.get_nowait()
         except Empty:
             return None
         self._since_s = time.monotonic()
-        return runtime
+        return made
 
 
 def _try(
-    make: Callable[[], Runtime],
-    made: SimpleQueue[Runtime],
+    make: Callable[[], Made],
+    made: SimpleQueue[Made],
     stop: threading.Event,
     wait_s: float,
 ) -> None:

@@ -19,8 +19,9 @@ from tao_lora_ros.signal.compiled import compiled
 intrinsic: Any = extending.intrinsic  # mypy takes its calls for those of what it decorates
 _SPINS = 3_000_000_000  # a second or so
 _INFINITY = 0x7F800000  # the bits of float32; those of NaN are larger
-NOTHING_CAME, INCOMPLETE = -1, -2
+NOTHING_CAME, INCOMPLETE, ENDED = -1, -2, -3
 LOST = {
+    ENDED: "ended before it answered",
     NOTHING_CAME: "ended without a result",
     INCOMPLETE: "ended with an incomplete result",
 }
@@ -168,4 +169,38 @@ def call(
         error = _replay(replay[0], replay[1], replay[2])
     if error != 0:
         return error
+    return collect(words, number, results)
+
+
+@compiled(nogil=True)
+def ask(
+    windows: NDArray[np.float32],
+    paths: NDArray[np.int32],
+    number: int,
+    records: NDArray[np.int64],
+    lead: int,
+    words: NDArray[np.int64],
+    results: NDArray[np.float32],
+    ended: NDArray[np.int64],
+    launch: int,
+) -> int:
+    """Hand windows over to a kernel that stays, and collect the results.
+
+    Args:
+        windows, paths, number, records, lead: see `hand_over`.
+        words, results: see `collect`.
+        ended: int64 [1], the launch of the kernel that has ended last.
+        launch: of the kernel that is there, if it has not ended.
+
+    Returns:
+        0, or one of `LOST`.
+    """
+    hand_over(windows, paths, number, records, lead)
+    spins = 0
+    while _load(words, 0) >> 32 != number:
+        if _load(ended, 0) == launch and _load(words, 0) >> 32 != number:
+            return ENDED
+        spins += 1
+        if spins > _SPINS:
+            return NOTHING_CAME
     return collect(words, number, results)

@@ -88,6 +88,21 @@ def test_the_gpu_where_it_works(gpu: type[FailingGpu], backend: str) -> None:
     assert ("cpu nan µs" in runtime.reason) == (backend == "auto")
 
 
+@pytest.mark.parametrize("error", [ImportError, OSError, ValueError])
+def test_a_launch_a_call_where_no_kernel_can_stay(
+    gpu: type[FailingGpu], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def refuse(model: object) -> None:
+        raise error("it would starve others")
+
+    module = ModuleType("persistent")
+    module.PersistentRuntime = refuse  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tao_lora_ros.runtime.persistent", module)
+    runtime = ChosenRuntime(small_artifact().model, "cuda_persistent")
+    assert runtime.name == "cuda"
+    assert f"no kernel can stay ({error.__name__}: it would starve others)" in runtime.reason
+
+
 def test_a_gpu_that_fails_at_the_start(gpu: type[FailingGpu]) -> None:
     gpu.lasts = -1
     runtime = ChosenRuntime(small_artifact().model)

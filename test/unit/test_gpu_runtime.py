@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib import import_module
+from itertools import product
 
 import numpy as np
 import pytest
@@ -29,10 +32,18 @@ from tao_lora_ros.runtime.cuda_graph import shared_stream, wait
 from tao_lora_ros.runtime.gpu import GpuRuntime
 from tao_lora_ros.runtime.gpu_tensors import mixer_tensors
 from tao_lora_ros.runtime.launch_tuning import Tuning, tuning
+from tao_lora_ros.runtime.runtime import Runtime
 
 BASE, LARGE = (128, 256), (256, 1024)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 TOLERANCE = {Route.STEADY: 5e-3, Route.TRANSIENT: 2e-3}
+RUNTIMES = ["gpu.GpuRuntime", "persistent.PersistentRuntime"]
+both = pytest.mark.parametrize("kind", RUNTIMES)
+
+
+def runtime_of(kind: str, model: Mixer) -> Runtime:
+    module, name = kind.split(".")  # the persistent one needs cuda.bindings, which not all have
+    return getattr(import_module(f"tao_lora_ros.runtime.{module}"), name)(network_of(model))
 
 
 @pytest.mark.parametrize(
@@ -67,14 +78,24 @@ def gpu_model(**change: object) -> Mixer:
 
 @pytest.mark.gpu
 @needs_gpu
-@pytest.mark.parametrize("change", [{}, {"width": 256, "expansion": 4}, {"classes": 0}], ids=str)
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        *product(RUNTIMES, [{}, {"classes": 0}, {"segment": 32}, {"rank": 0}]),
+        (RUNTIMES[0], {"width": 256, "expansion": 4}),
+        (RUNTIMES[1], {"width": 64, "channels": 5, "segment": 16, "rank": 12}),
+        (RUNTIMES[1], {"window": 32, "patch": 2, "width": 64, "expansion": 4}),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("count", [1, 3, 40])
-def test_every_window_agrees_with_the_plain_model(change: dict, count: int) -> None:
+def test_every_window_agrees_with_the_plain_model(kind: str, change: dict, count: int) -> None:
     model = gpu_model(**change)
     runtime, inputs = (
-        GpuRuntime(network_of(model)),
+        runtime_of(kind, model),
         windows(seed=2, count=count, config=model.config),
     )
+    inputs[-1, 3:9, 2] = inputs[-1, :, 1] = torch.nan
     for path in Route:
         for _ in range(20):  # past every tag
             output = runtime.infer_batch(inputs.numpy(), np.full(count, path, np.int32))
@@ -91,10 +112,11 @@ def test_every_window_agrees_with_the_plain_model(change: dict, count: int) -> N
 
 @pytest.mark.gpu
 @needs_gpu
+@both
 @pytest.mark.parametrize("count", [1, 8, 40])
-def test_every_call_is_answered_with_its_own_windows(count: int) -> None:
+def test_every_call_is_answered_with_its_own_windows(kind: str, count: int) -> None:
     model = gpu_model()
-    runtime = GpuRuntime(network_of(model))
+    runtime = runtime_of(kind, model)
     inputs = windows(seed=4, count=4 * count, config=model.config).numpy()
     parts = [inputs[i * count : (i + 1) * count] for i in range(4)]
     once = [runtime.infer_batch(part, Route.TRANSIENT) for part in parts]
@@ -106,9 +128,10 @@ def test_every_call_is_answered_with_its_own_windows(count: int) -> None:
 
 @pytest.mark.gpu
 @needs_gpu
-def test_another_thread_may_infer() -> None:
+@both
+def test_another_thread_may_infer(kind: str) -> None:
     model = gpu_model()
-    runtime = GpuRuntime(network_of(model))
+    runtime = runtime_of(kind, model)
     window = windows(seed=5, config=model.config).numpy()[0]
     with ThreadPoolExecutor() as pool:
         elsewhere = pool.submit(runtime.infer, window, Route.STEADY).result()
@@ -117,17 +140,18 @@ def test_another_thread_may_infer() -> None:
 
 @pytest.mark.gpu
 @needs_gpu
-def test_a_window_of_another_shape_is_refused_by_name() -> None:
+@both
+def test_a_window_of_another_shape_is_refused_by_name(kind: str) -> None:
     with pytest.raises(ValueError, match=r"window of shape \(31, 12\)"):
-        GpuRuntime(network_of(gpu_model())).infer(np.zeros((31, 12), np.float32), Route.STEADY)
+        runtime_of(kind, gpu_model()).infer(np.zeros((31, 12), np.float32), Route.STEADY)
 
 
 STOPPED = """
 import sys, time
 import numpy as np
-from test_gpu_runtime import GpuRuntime, Route, gpu_model, network_of, windows
+from test_gpu_runtime import Route, gpu_model, runtime_of, windows
 model = gpu_model()
-runtime = GpuRuntime(network_of(model))
+runtime = runtime_of("KIND", model)
 inputs = windows(seed=6, count=COUNT, config=model.config).numpy()
 expected = runtime.infer_batch(inputs, Route.STEADY)
 print("ready", flush=True)
@@ -142,11 +166,12 @@ while calls < 200 or time.monotonic() < end:
 
 @pytest.mark.gpu
 @needs_gpu
+@both
 @pytest.mark.parametrize("count", [1, 40])
-def test_a_pause_of_the_host_costs_no_call(count: int) -> None:
+def test_a_pause_of_the_host_costs_no_call(kind: str, count: int) -> None:
     here = os.path.dirname(__file__)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([here, *sys.path])}
-    command = [sys.executable, "-c", STOPPED.replace("COUNT", str(count))]
+    command = [sys.executable, "-c", STOPPED.replace("COUNT", str(count)).replace("KIND", kind)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
@@ -247,3 +272,52 @@ def test_numbers_of_windows_share_the_model_and_are_let_go() -> None:
         used.append(torch.cuda.memory_allocated() - before)
         del runtime
     assert alone < used[0] <= used[1] < 1.5 * used[0]  # a copy for each number of splits
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_the_kernel_that_stays_ends_when_idle_and_comes_again() -> None:
+    model = gpu_model()
+    runtime = runtime_of(RUNTIMES[1], model)
+    kernel, window = runtime._kernel, windows(seed=3, config=model.config).numpy()[0]
+    expected = runtime.infer(window, Route.TRANSIENT)
+    for launches in (1, 2, 3):
+        assert kernel._launches == launches
+        assert not kernel._stream.query()
+        until_ended(kernel)
+        found = runtime.infer(window, Route.TRANSIENT)
+        assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_kernels_that_stay_go_side_by_side_and_with_their_runtimes() -> None:
+    model = gpu_model()
+    window = windows(seed=3, config=model.config).numpy()[0]
+    runtimes = [runtime_of(kind, model) for kind in RUNTIMES[1:] * 3 + RUNTIMES[:1]]
+    outputs = [runtime.infer(window, Route.STEADY) for _ in range(50) for runtime in runtimes]
+    for output in outputs:
+        np.testing.assert_allclose(output.forecast, outputs[-1].forecast, atol=0.02)
+    kernels = [runtime._kernel for runtime in runtimes[:3]]
+    assert not any(kernel._stream.query() for kernel in kernels)
+    del runtimes, output
+    gc.collect()
+    assert all(kernel._stream.query() for kernel in kernels)
+
+
+def until_ended(kernel) -> None:
+    deadline = time.monotonic() + 2.0
+    while not kernel._stream.query():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_the_kernel_that_stays_is_refused_by_name_where_it_does_not_fit() -> None:
+    for change, reason in (
+        ({"width": 256, "expansion": 4}, "bytes of shared memory for this model"),
+        ({"patch": 4}, "takes tokens from 16 to 16, not 32"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            runtime_of(RUNTIMES[1], gpu_model(**change))

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tao_lora_ros.runtime import pinned_mailbox
-from tao_lora_ros.runtime.pinned_mailbox import INCOMPLETE, NOTHING_CAME, call, collect, hand_over
+from tao_lora_ros.runtime.pinned_mailbox import (
+    ENDED,
+    INCOMPLETE,
+    NOTHING_CAME,
+    ask,
+    call,
+    collect,
+    hand_over,
+)
 
 LEAD = 16
 
@@ -149,3 +157,29 @@ def test_what_cuda_refuses_is_not_waited_for() -> None:
 def test_a_launch_without_results_is_told_from_one_that_failed() -> None:
     device = Device(count=1, size=4, early=False, answers=False)
     assert device.call(np.zeros((1, 4), np.float32), 5)[0] == NOTHING_CAME
+
+
+def test_a_kernel_that_stays_is_asked_and_its_end_is_noticed() -> None:
+    window, path = np.arange(6, dtype=np.float32), np.zeros(1, np.int32)
+    records, ended = records_for(1, 6), np.array([4])
+    words = words_of(np.zeros(8, np.float32), 1)
+    results = np.empty(8, np.float32)
+
+    def answer() -> None:
+        while records[0] >> 32 != 3:
+            time.sleep(0.001)
+        words[1:] = words_of(np.arange(1, 8, dtype=np.float32), 3)
+        time.sleep(0.01)
+        words[0] = words_of(np.full(1, -1, np.float32), 3)[0]
+        ended[0] = 5  # and it ends
+
+    def asked(number: int, launch: int) -> int:
+        return ask(window, path, number, records, LEAD, words, results, ended, launch)
+
+    assert asked(2, launch=4) == ENDED
+    thread = threading.Thread(target=answer)
+    thread.start()
+    assert asked(3, launch=5) == 0
+    thread.join()
+    assert results.tolist() == [-1, 1, 2, 3, 4, 5, 6, 7]
+    assert asked(3, launch=5) == 0
