@@ -4,12 +4,14 @@
 // The block's warps share out the columns of every product, so that x, [16 tokens, D], stays in
 // their registers from the embedding to the heads, and token mixing needs no other warp. They meet
 // four times a block: for both norms, and for the inputs of both channel products, [16, K] halves.
-// `fragments.py` lays the model out: a warp reads its weights in the order in which it multiplies.
-// The constants are its `defines`; `warp_primitives.cu` comes before this file.
+// `fragments.py` lays the model out, so that a warp reads its weights in the order in which it
+// multiplies, and names the constants; `warp_primitives.cu` comes before this file. The plain
+// reference is `model/mixer.py`.
 
 constexpr int LANES = 32, THREADS = WARPS * LANES, COLUMNS = 8 * WARPS;
 constexpr int TOKENS = 16, END = 2;  // END: an order, beside the two paths
-constexpr int X_TILES = D / COLUMNS, U_TILES = E / COLUMNS;  // of 8 columns, of a warp; N_TILES of the heads
+// 8 columns of a product each, and how many of them a warp has; N_TILES of the heads.
+constexpr int X_TILES = D / COLUMNS, U_TILES = E / COLUMNS;
 constexpr int X_WORDS = KF / 16 * X_TILES / 4;
 constexpr int PATCH = WINDOW / TOKENS, SEGMENTS = SEGMENT ? WINDOW / SEGMENT : 0;
 constexpr int MOMENTS = SEGMENT ? 4 : 2;
@@ -39,7 +41,8 @@ static_assert(RESIDENT + sizeof(Activations) == SHARED, "fragments.py counts oth
 __device__ __forceinline__ u64 await_order(const u64 *order, u32 last, u64 idle_ns, u64 end) {
     const u64 begun = nanoseconds();
     for (;;) {
-        for (int i = 0; i < 64; i++) {  // a microsecond each
+#pragma unroll 1
+        for (int i = 0; i < 64; i++) {  // a microsecond or two each
             const u64 word = read_order(order);
             if ((u32)(word >> 32) != last) return word;
         }
@@ -129,13 +132,10 @@ __device__ __forceinline__ void dual_product(
     }
 }
 
-// GELU in its tanh form of two values, with one division: x / (1 + 2^(c x + d x^3)).
-__device__ __forceinline__ void gelu(float &x, float &y) {
-    const float a = 1.f + exp2_fast(fminf(x * fmaf(x * x, -0.10294325f, -2.30220820f), 60.f));
-    const float b = 1.f + exp2_fast(fminf(y * fmaf(y * y, -0.10294325f, -2.30220820f), 60.f));
-    const float inverse = reciprocal(a * b);
-    x *= inverse * b;
-    y *= inverse * a;
+// GELU in its tanh form.
+__device__ __forceinline__ float gelu(float x) {
+    const float half = 0.5f * x;
+    return fmaf(half, tanh_fast(x * fmaf(x * x, 0.0356774081f, 0.7978845608f)), half);
 }
 
 __device__ __forceinline__ float asinh_fast(float x) {
@@ -228,7 +228,7 @@ __device__ __forceinline__ void embed(
     for (int i = 0; i < ROWS; i++) {
         const int row = group + i * ROW_GROUPS;
         values[i] = __int_as_float(0x7fc00000);
-        if (row < WINDOW && channel < C) values[i] = ((const float *)at.window)[row * C + channel];
+        if ((WINDOW % ROW_GROUPS == 0 || row < WINDOW) && channel < C) values[i] = ((const float *)at.window)[row * C + channel];
         if (values[i] == values[i]) {
             sums.x += values[i];
             sums.y += 1.f;
@@ -248,9 +248,10 @@ __device__ __forceinline__ void embed(
         sums.y += square;
         sums.z += fabsf(y);
         sums.w = fmaf(square, square, sums.w);
-        if (row < WINDOW) {
-            if (SEGMENT) at.rows[row][channel] = halves(y, 0.f);
-            if (channel < C) at.patches[row / PATCH][row % PATCH * C + channel] = activations(y, 0.f, patch_as);
+        const unsigned short code = activations(y, 0.f, patch_as), half = halves(y, 0.f);
+        if (WINDOW % ROW_GROUPS == 0 || row < WINDOW) {
+            if (SEGMENT) at.rows[row][channel] = half;
+            if (channel < C) at.patches[row / PATCH][row % PATCH * C + channel] = code;
         }
     }
     share_sums(sums, at.moments[1]);
@@ -359,9 +360,7 @@ __device__ __forceinline__ void mix_tokens(
             float u[4] = {};
             multiply(u, a_up, b[tile][0], b[tile][1]);
 #pragma unroll
-            for (int i = 0; i < 4; i++) u[i] = fmaf(u[i], scale[i / 2], bias[i / 2]);
-            gelu(u[0], u[1]);
-            gelu(u[2], u[3]);
+            for (int i = 0; i < 4; i++) u[i] = gelu(fmaf(u[i], scale[i / 2], bias[i / 2]));
             multiply(sums[tile], a_down, transpose(activations(u[0], u[1], down_as)),
                 transpose(activations(u[2], u[3], down_as)));
         }
@@ -401,10 +400,8 @@ __device__ __forceinline__ void mix_channels(
         const float2 scale = pair_of(up + n), bias = pair_of(up + E + n);
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            u[tile][i] = fmaf(u[tile][i], (i % 2 ? scale.y : scale.x) * by_up,
-                u_branch[tile][i] + (i % 2 ? bias.y : bias.x));
-        gelu(u[tile][0], u[tile][1]);
-        gelu(u[tile][2], u[tile][3]);
+            u[tile][i] = gelu(fmaf(u[tile][i], (i % 2 ? scale.y : scale.x) * by_up,
+                u_branch[tile][i] + (i % 2 ? bias.y : bias.x)));
         *(u32 *)&at.hidden[g][n] = activations(u[tile][0], u[tile][1], down_as);
         *(u32 *)&at.hidden[g + 8][n] = activations(u[tile][2], u[tile][3], down_as);
     }

@@ -84,9 +84,9 @@ __device__ __forceinline__ void unpack_nibbles(u32 word, u32 (&out)[4]) {
         : "r"(word), "r"(0x64006400), "r"(0x64086408), "r"(0x2C002C00), "r"(0xD480D480));
 }
 
-__device__ __forceinline__ float exp2_fast(float x) {
+__device__ __forceinline__ float tanh_fast(float x) {
     float y;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 }
 
@@ -99,12 +99,6 @@ __device__ __forceinline__ float log_fast(float x) {
 __device__ __forceinline__ float root_fast(float x) {
     float y;
     asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-    return y;
-}
-
-__device__ __forceinline__ float reciprocal(float x) {
-    float y;
-    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 }
 

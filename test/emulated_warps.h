@@ -128,10 +128,9 @@ inline void unpack_nibbles(u32 word, u32 (&out)[4]) {  // even codes in the lowe
     auto code = [&](int i) { return (float)((int)(word >> (4 * (i / 2) + 16 * (i % 2)) & 15) - 8); };
     for (int i = 0; i < 4; i++) out[i] = halves(code(2 * i), code(2 * i + 1));
 }
-inline float exp2_fast(float x) { return exp2f(x); }
+inline float tanh_fast(float x) { return tanhf(x); }
 inline float log_fast(float x) { return logf(x); }
 inline float root_fast(float x) { return sqrtf(x); }
-inline float reciprocal(float x) { return 1.f / x; }
 inline u64 read_order(const u64 *order) { return *order; }
 inline uint4 read_host(const uint4 *at) { return *at; }
 inline void write_host(u64 *at, u64 first, u64 second) { at[0] = first, at[1] = second; }

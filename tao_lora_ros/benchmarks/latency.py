@@ -49,11 +49,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Size:
-    """How much to measure: batch sizes, and of each subject and case the calls and seconds.
+    """How much to measure: models, batch sizes, and of each subject and case the calls and seconds.
 
     Calls of one window are also measured at a robot's pace, with pauses in between.
     """
 
+    models: tuple[str, ...] = tuple(CONFIGS)
     batches: tuple[int, ...] = (1, 8, 64)
     calls: int = 5000
     seconds: float = 1.0
@@ -84,7 +85,7 @@ def bench_latency(
     builds = {name: build for name, build in builds.items() if not only or name in only}
     prefix = "cpu-" if device == "cpu" else ""
     rows: list[Measurement] = []
-    for name in CONFIGS:
+    for name in size.models:
         model = reference(name)
         say(f"{name}: made")
         for batch in size.batches:

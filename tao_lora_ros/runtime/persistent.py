@@ -22,7 +22,7 @@ from tao_lora_ros.runtime.gpu_tensors import Parts, mixer_tensors
 from tao_lora_ros.runtime.pinned_mailbox import ENDED, LOST, ask
 from tao_lora_ros.runtime.runtime import Array, Output, check_window
 
-IDLE_S = 0.25  # without a window the kernel ends: longer than a robot's hop
+IDLE_S = 0.25  # without a window for so long the kernel ends: longer than a robot's hop
 _LIFE_S = 10.0  # and after so long anyway, as whoever waits for the whole device waits for it
 _END_S = 1.0  # how long it may take to end
 _LEAST_MULTIPROCESSORS = 16  # of fewer, one is too many to be taken away

@@ -6,6 +6,7 @@ import argparse
 import logging
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ def _parser() -> ArgumentParser:
     latency.add_argument(
         "--only", action="append", default=[], metavar="SUBJECT", help="leave the others out"
     )
+    latency.add_argument("--model", choices=("base", "large"), help="leave the other out")
+    latency.add_argument("--batch", type=int, metavar="N", help="leave other batch sizes out")
 
     node = _add(parts, "node", _node, "the node under load: CPU, latency, loss, memory")
     node.add_argument("--seconds", type=float, default=60.0, help="of each case (default 60)")
@@ -197,8 +200,14 @@ def _latency(options: Namespace) -> None:
     else:
         from benchmark.gpu_peers import GPU_PEERS as PEERS
     size = QUICK if options.quick else Size()
-    rows = bench_latency(size, device, options.only, progress(), PEERS)
     arguments = [f"--device {device}", *["--quick"] * options.quick]
+    if options.model:
+        size = replace(size, models=(options.model,))
+        arguments.append(f"--model {options.model}")
+    if options.batch:
+        size = replace(size, batches=(options.batch,))
+        arguments.append(f"--batch {options.batch}")
+    rows = bench_latency(size, device, options.only, progress(), PEERS)
     arguments += [f"--only {subject}" for subject in options.only]
     _report(options, "latency", arguments, PACKAGES, rows)
 
