@@ -10,12 +10,14 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.messages.texts import error_line
 from tao_lora_ros.preservation.event_entry import parsed
 
 _MOST_BODY = 4096
@@ -46,6 +48,12 @@ class LoopbackServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.page, self.answer = page, answer
         self.token = secrets.token_urlsafe(16)
+
+    def handle_error(self, *_: object) -> None:
+        """A browser that goes away is nothing to tell of; whatever else is a line."""
+        error = sys.exc_info()[1]
+        if error and not isinstance(error, ConnectionError):
+            print(f"tao-lora: {type(error).__name__}: {error_line(error)}", file=sys.stderr)
 
     @property
     def url(self) -> str:
@@ -89,12 +97,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer_known(asked)
 
     def _answer_known(self, asked: Any) -> None:
+        status = HTTPStatus.OK
         try:
             kind, body = self.server.answer(self.command, self.path, asked)
-            self._send(HTTPStatus.OK, kind, body)
-        except TaoLoraError as error:
-            said = json.dumps({"error": str(error)}).encode()
-            self._send(HTTPStatus.CONFLICT, "application/json", said)
+        except Exception as error:  # whatever was asked for: whoever asked is told
+            ours = isinstance(error, TaoLoraError)
+            status = HTTPStatus.CONFLICT if ours else HTTPStatus.INTERNAL_SERVER_ERROR
+            kind, body = as_json({"error": str(error) if ours else error_line(error)})
+        self._send(status, kind, body)
 
     def _send(self, status: HTTPStatus, kind: str, body: bytes, nonce: str = "") -> None:
         self.send_response(status)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
+import struct
 from dataclasses import replace
 from threading import Thread
 
@@ -56,6 +58,21 @@ def test_other_sites_neither_read_nor_label(server, headers) -> None:
     assert ask(server, "/events", **headers)[0] == 403
     assert ask(server, "/events/1", '{"label": "x"}', **headers)[0] == 403
     assert labels(server) == {}
+
+
+def test_no_request_ends_in_a_trace(server, capfd) -> None:
+    digits = "9" * 5000  # more than Python makes a number of
+    for path in (f"/events/{digits}", f"/events/1/picture?topic=x&n={digits}"):
+        status, said = ask(server, path)
+        assert (status, b"limit" in said) == (500, True)
+    for _ in range(10):  # a browser that goes away before its answer
+        gone = socket.create_connection(("127.0.0.1", server.server_port))
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n\r\n"
+        gone.sendall(10 * request.encode())
+        gone.close()
+    assert ask(server, "/events")[0] == 200
+    assert capfd.readouterr().err == ""
 
 
 def test_the_page_holds_no_token_and_runs_no_foreign_script(server) -> None:
