@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ from tao_lora_ros.training.distributed import Workers
 from tao_lora_ros.training.event_names import EventNameError
 from tao_lora_ros.training.fit import fit
 from tao_lora_ros.training.fit_config import FitConfig
-from tao_lora_ros.training.folds import Fold, names_in, runs_in
+from tao_lora_ros.training.folds import Fold, Split, names_in, runs_in
 from tao_lora_ros.training.held_out import run_outputs
 from tao_lora_ros.training.losses import LossLog
 from tao_lora_ros.training.name_events import PROVENANCE_KEY, evaluate_events, name_events
@@ -87,6 +88,57 @@ def train(
         CheckpointError: the checkpoint in `out` is of another training.
     """
     workers = Workers()
+    ready = _prepared(bags, steady, how, config, workers)
+    data, kept, folder = ready.data, ready.kept, training_folder(out)
+    floors, labels = ready.made.router.floors, data.labels
+    outputs = []
+    if labels and config.folds > 1 and not config.hold_out:
+        outputs = cross_validated(ready.parted, data, floors, config, folder, workers.first)
+    teacher = _fitted(data, floors, config.fit, folder, workers.first)
+    if not workers.first:
+        return None
+    unseen = fold_losses(ready.parted.folds, folder) if outputs else [_held_out_log(folder).read()]
+    plot_losses(LossLog(folder / "losses.csv").read(), unseen, folder / "losses.html")
+    save_teacher(teacher, folder)
+    student = quantize_step(teacher, data, config.settle_steps)
+    adapt_step(student, teacher, data, config.adapt_steps)
+    metrics = evaluate_step(student, teacher, data)
+    artifact = _artifact(student, metrics, ready, how, config, workers.count)
+    if kept.held_out and labels:
+        outputs = [run_outputs(teacher, kept.held_out, labels)]
+    if any(outputs):
+        scored = how_scored(ready.runs, ready.parted, config)
+        artifact = with_scores(artifact, outputs, scored, ready.parted.notes)
+    elif config.folds > 1 and labels:
+        told = {"scores": "none: the runs are too few or too short to hold any out"}
+        artifact = replace(artifact, provenance=artifact.provenance | told)
+    artifact = _with_names(artifact, ready, how)
+    save_artifact(artifact, out)
+    write_scores(artifact.metrics, artifact.model_id, folder / "scores.html")
+    return artifact
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a training works on: `bags` and their `runs`, of which those `kept` are fitted on."""
+
+    bags: list[Path]
+    runs: list[Run]
+    steady: list[Run]
+    parted: Split
+    kept: Fold
+    made: Calibrated
+    data: TrainingData
+
+
+def _prepared(
+    bags: Sequence[Path],
+    steady: Sequence[Path],
+    how: Reading,
+    config: TrainingConfig,
+    workers: Workers,
+) -> _Prepared:
+    """Read, part and calibrate, before hours are spent; errors as of `train`."""
     if not workers.first:
         workers.wait()  # until the first one has filled the cache
     runs, steady_runs = read_runs(bags, how), read_runs(steady, how)
@@ -120,57 +172,41 @@ def train(
     if workers.first:
         for line in inventory.lines(runs, labels, sizes):
             print(line, file=sys.stderr)
-    folder = training_folder(out)
-    floors = made.router.floors
-    outputs = []
-    if labels and config.folds > 1 and not config.hold_out:
-        outputs = cross_validated(parted, data, floors, config, folder, workers.first)
-    teacher = _fitted(data, floors, config.fit, folder, workers.first)
-    if not workers.first:
-        return None
-    unseen = fold_losses(parted.folds, folder) if outputs else [_held_out_log(folder).read()]
-    plot_losses(LossLog(folder / "losses.csv").read(), unseen, folder / "losses.html")
-    save_teacher(teacher, folder)
-    student = quantize_step(teacher, data, config.settle_steps)
-    adapt_step(student, teacher, data, config.adapt_steps)
+    return _Prepared(bags, runs, steady_runs, parted, kept, made, data)
+
+
+def _artifact(
+    student: Mixer,
+    metrics: dict[str, Any],
+    ready: _Prepared,
+    how: Reading,
+    config: TrainingConfig,
+    workers: int,
+) -> Artifact:
+    """The model with its calibration and where it comes from, on the scales of its recordings."""
+    data, made = ready.data, ready.made
     artifact = Artifact(
         model_id=config.model_id,
         version=ARTIFACT_VERSION,
         model=network_of(student),
         rate_hz=how.rate_hz,
         channels=how.channels,
-        labels=labels,
+        labels=data.labels,
         calibration=made.router,
         contacts=made.contacts,
         provenance={
-            "training_runs": names_in(kept.training),
-            "validation_runs": names_in(kept.held_out),
-            "steady_runs": [run.name for run in steady_runs],
+            "training_runs": names_in(ready.kept.training),
+            "validation_runs": names_in(ready.kept.held_out),
+            "steady_runs": [run.name for run in ready.steady],
             "left_out": how.pool.failed,
             WRENCH_TYPES_KEY: list(how.settings.wrench_types),
             "torch": torch.__version__,
-            "workers": workers.count,
+            "workers": workers,
             **asdict(config),
         },
-        metrics=evaluate_step(student, teacher, data),
+        metrics=metrics,
     )
-    windows = data.training.spaced(WINDOWS).windows.numpy()
-    artifact = with_scales(artifact, made.kept, windows)
-    if kept.held_out and labels:
-        outputs = [run_outputs(teacher, kept.held_out, labels)]
-    if any(outputs):
-        artifact = with_scores(artifact, outputs, how_scored(runs, parted, config), parted.notes)
-    elif config.folds > 1 and labels:
-        told = {"scores": "none: the runs are too few or too short to hold any out"}
-        artifact = replace(artifact, provenance=artifact.provenance | told)
-    trained = {number for number, _ in kept.training}
-    groups: tuple[list[Path], list[Path]] = [], []
-    for number, bag in enumerate(bags):
-        groups[number not in trained].append(bag)
-    artifact = _with_names(artifact, *groups, how)
-    save_artifact(artifact, out)
-    write_scores(artifact.metrics, artifact.model_id, folder / "scores.html")
-    return artifact
+    return with_scales(artifact, made.kept, data.training.spaced(WINDOWS).windows.numpy())
 
 
 def _calibrated(
@@ -221,12 +257,15 @@ def _held_out_log(folder: Path) -> LossLog:
     return LossLog(folder / "losses_held_out.csv", every=1)
 
 
-def _with_names(
-    artifact: Artifact, training: list[Path], held_out: list[Path], how: Reading
-) -> Artifact:
+def _with_names(artifact: Artifact, ready: _Prepared, how: Reading) -> Artifact:
     """With an event head where the bags are labelled; why there is none goes to provenance."""
     if not artifact.labels:
         return artifact
+    trained = {number for number, _ in ready.kept.training}
+    training, held_out = (
+        [bag for number, bag in enumerate(ready.bags) if (number in trained) is known]
+        for known in (True, False)
+    )
     try:
         named = name_events(artifact, training, how)
     except EventNameError as error:
