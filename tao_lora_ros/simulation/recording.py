@@ -22,15 +22,6 @@ from .planner import Planner
 from .scene import TIME_STEP_S, Tool, load_model
 from .truth import ContactInterval, Contacts
 
-__all__ = [
-    "ContactInterval",
-    "Recording",
-    "SimulationConfig",
-    "SourceRecording",
-    "record",
-    "simulate",
-]
-
 START_NS = 1_700_000_000_000_000_000  # stamp of the physics' start in every recording
 _PART_S = 120.0  # at most, of what is in memory at once
 _NOISE_RANGE = (0.5, 2.0)  # mounting noise: factor on noise and vibration, log-uniform

@@ -33,7 +33,7 @@ def _run(seed: int, folder: Path) -> Run:
 
 
 def _simulate(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    from tao_lora_ros.simulation import SimulationConfig, simulate
+    from tao_lora_ros.simulation.recording import SimulationConfig, simulate
 
     recording = simulate(SimulationConfig(duration_s=SCENE_S, seed=seed))
     times_s, rows, _ = aligned(recording)

@@ -64,7 +64,7 @@ def _deaf(artifact: Artifact) -> Artifact:
 def _bag(seed: int, folder: Path) -> Path:
     bag = folder / f"bag-{seed}"
     if not bag.exists():
-        from tao_lora_ros.simulation import SimulationConfig, record
+        from tao_lora_ros.simulation.recording import SimulationConfig, record
 
         unfinished = folder / f"unfinished-{seed}"
         record(SimulationConfig(duration_s=SCENE_S, seed=seed), unfinished)

@@ -73,7 +73,7 @@ def bench_names(quick: bool, cache: Path, say: Callable[[str], None]) -> Iterato
 
 
 def _simulated(cache: Path, seed: int, kind: str = "touched", mounting: int | None = None) -> Path:
-    from tao_lora_ros.simulation import SimulationConfig, record
+    from tao_lora_ros.simulation.recording import SimulationConfig, record
 
     bag = cache_folder(cache) / "bags" / f"{kind}-{seed}-{SCENE_S:g}s"
     if not bag.with_name(f"{bag.name}.labels.csv").exists():

@@ -77,7 +77,7 @@ def recorded(mounting: int, seed: int, presses: bool, cache: Path) -> Pressed:
 
 
 def _simulated(mounting: int, seed: int, presses: bool) -> dict[str, Rows]:
-    from tao_lora_ros.simulation import SimulationConfig, simulate
+    from tao_lora_ros.simulation.recording import SimulationConfig, simulate
 
     config = SimulationConfig(SCENE_S, seed, presses, presses, mounting)
     recording = simulate(config)

@@ -18,7 +18,7 @@ from tao_lora_ros.signal.align import Row
 from tao_lora_ros.signal.code_digest import PACKAGE
 
 if TYPE_CHECKING:
-    from tao_lora_ros.simulation import Recording
+    from tao_lora_ros.simulation.recording import Recording
 
 RATE_HZ = 500.0
 SCENE_S = 60.0
@@ -90,7 +90,7 @@ def _save(scene: Scene, file: Path) -> None:
 
 
 def _simulate(seed: int, contacts: bool) -> Scene:
-    from tao_lora_ros.simulation import SimulationConfig, simulate
+    from tao_lora_ros.simulation.recording import SimulationConfig, simulate
 
     recording = simulate(SimulationConfig(duration_s=SCENE_S, seed=seed, contacts=contacts))
     times_s, rows, fresh = aligned(recording)

@@ -28,7 +28,7 @@ from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.results import Event, Kind, Phase
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
-from tao_lora_ros.simulation import Recording, SimulationConfig, simulate
+from tao_lora_ros.simulation.recording import Recording, SimulationConfig, simulate
 from tao_lora_ros.simulation.truth import ContactInterval
 
 Array = NDArray[np.float64]

@@ -15,10 +15,10 @@ pytest.importorskip("rosbags", reason="the simulation writes bags with rosbags")
 
 from rosbags.highlevel import AnyReader
 
-from tao_lora_ros.simulation import Recording, SimulationConfig, record, simulate
 from tao_lora_ros.simulation.kinematics import Kinematics
 from tao_lora_ros.simulation.physics import Trace, World
 from tao_lora_ros.simulation.planner import HOME, Planner
+from tao_lora_ros.simulation.recording import Recording, SimulationConfig, record, simulate
 from tao_lora_ros.simulation.scene import GRAVITY, TIME_STEP_S, Tool, load_model
 from tao_lora_ros.simulation.script import Script, Segment, Strike
 
