@@ -18,8 +18,8 @@ from tao_lora_ros.bags.labels import read_contacts
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.cli.children import ENDINGS, Child, ChildError, Family
 from tao_lora_ros.cli.chosen import choose, ready
-from tao_lora_ros.cli.graph import ros_node
-from tao_lora_ros.cli.live import View, progress, view_of
+from tao_lora_ros.cli.live_view import View, progress, view_of
+from tao_lora_ros.cli.ros_node import ros_node
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.hardware.process import usage
 from tao_lora_ros.messages.errors import TaoLoraError

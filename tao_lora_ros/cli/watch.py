@@ -18,9 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tao_lora_ros.cli.arguments import UsageError
-from tao_lora_ros.cli.graph import ros_node
-from tao_lora_ros.cli.live import view_of
+from tao_lora_ros.cli.live_view import view_of
 from tao_lora_ros.cli.page import served
+from tao_lora_ros.cli.ros_node import ros_node
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.report.watch_server import WatchServer
 from tao_lora_ros.ros.presence import pipelines

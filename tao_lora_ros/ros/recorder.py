@@ -12,9 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-import tao_lora_ros.msg
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.from_message import event_from, inference_from
 from tao_lora_ros.messages.label_span import LabelSpan
@@ -23,9 +21,10 @@ from tao_lora_ros.messages.route import Route
 from tao_lora_ros.messages.stamps import joined
 from tao_lora_ros.msg import EventSamples, TransientEvent
 from tao_lora_ros.msg import Inference as InferenceMessage
+from tao_lora_ros.preservation.message_types import message_types
 from tao_lora_ros.report.record import RunRecord, collect_signals
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
-from tao_lora_ros.ros.taking import ignored, take_all
+from tao_lora_ros.ros.raw_subscriptions import subscribed, take_all
 from tao_lora_ros.ros.topics import EVENTS_QOS
 from tao_lora_ros.signal.source import Source, SourceConfig
 
@@ -62,10 +61,7 @@ class Recorder:
         topics.append((TransientEvent, f"{pipeline}/events", EVENTS_QOS))
         topics.append((EventSamples, f"{pipeline}/event_samples", EVENTS_QOS))
         self.earlier: set[tuple[int, int]] = set()
-        self._subscriptions = [
-            node.create_subscription(kind, topic, ignored, qos, raw=True)
-            for kind, topic, qos in topics
-        ]
+        self._subscriptions = subscribed(node, topics)
         self._topics = [(s.topic_name, _type_name(s.msg_type)) for s in self._subscriptions]
 
     def poll(self) -> int:
@@ -138,9 +134,7 @@ class Recorder:
 
     def write_bag(self, path: Path) -> None:
         """Write inputs and outputs, by time of publication, as an MCAP bag in the folder `path`."""
-        store = get_typestore(Stores.ROS2_JAZZY)
-        for name, text in _definitions().items():
-            store.register(get_types_from_msg(text, name))
+        store = message_types()
         with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
             connections = [
                 writer.add_connection(topic, msgtype, typestore=store)
@@ -176,11 +170,3 @@ class Recorder:
 
 def _type_name(kind: Any) -> str:
     return f"{kind.__module__.partition('.')[0]}/msg/{kind.__name__}"
-
-
-def _definitions() -> dict[str, str]:
-    """Text of this package's messages, which are installed beside the generated modules."""
-    share = Path("share", "tao_lora_ros", "msg")
-    above = Path(tao_lora_ros.msg.__file__).parents
-    folder = next(prefix / share for prefix in above if (prefix / share).is_dir())
-    return {f"tao_lora_ros/msg/{file.stem}": file.read_text() for file in folder.glob("*.msg")}

@@ -30,9 +30,9 @@ from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.scene_buffer import SceneBuffer, Span
 from tao_lora_ros.ros.dead_ports import dead_ports_left
 from tao_lora_ros.ros.failures import Failures
+from tao_lora_ros.ros.raw_subscriptions import Unread
 from tao_lora_ros.ros.scene_config import SceneConfig
 from tao_lora_ros.ros.scene_topic import SceneTopic
-from tao_lora_ros.ros.taking import Unread
 from tao_lora_ros.ros.topics import EVENTS_QOS
 
 _POLL_S = 0.005

@@ -19,7 +19,7 @@ from tao_lora_ros.engine.calibration import Calibrated
 from tao_lora_ros.engine.pipeline import Pipeline, TriggerError, Work
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.texts import MOST_LINE, shown
-from tao_lora_ros.ros.beside import done_beside
+from tao_lora_ros.ros.background import done_in_background
 from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.outputs import Outputs
 
@@ -93,7 +93,7 @@ class Services:
         return "; ".join([*self._pipeline.calibrate(self._in_a_thread), self._keep()])
 
     def _in_a_thread(self, work: Work) -> Calibrated:
-        return done_beside(work, self._take, self._stopping)
+        return done_in_background(work, self._take, self._stopping)
 
     def _tare(self) -> str:
         self._outputs.publish(self._pipeline.tare(), time.monotonic_ns())

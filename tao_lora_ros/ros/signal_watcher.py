@@ -16,7 +16,7 @@ from tao_lora_ros.msg import EventSamples
 from tao_lora_ros.report.growing_run import GrowingRun
 from tao_lora_ros.report.record import samples_of
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
-from tao_lora_ros.ros.taking import ignored, take_all
+from tao_lora_ros.ros.raw_subscriptions import subscribed, take_all
 from tao_lora_ros.ros.topics import EVENTS_QOS
 from tao_lora_ros.ros.watcher import Status, Watcher
 from tao_lora_ros.signal.cdr import IMU
@@ -39,8 +39,7 @@ class SignalWatcher:
         self.run = GrowingRun()
         self._node, self._watcher = node, watcher
         topic = f"{watcher.pipeline}/event_samples"
-        raw = node.create_subscription(EventSamples, topic, ignored, EVENTS_QOS, raw=True)
-        self._subscriptions = [raw]
+        self._subscriptions = subscribed(node, [(EventSamples, topic, EVENTS_QOS)])
         self._sources: list[Source] = []  # of the subscriptions but the first
         self._numbers: list[int] = []  # of each source, its publisher's newest
         self._missing: list[int] = []  # by them, until it is known that there was one publisher
@@ -103,9 +102,7 @@ class SignalWatcher:
                 for counts in (self._numbers, self._missing, self._lost):
                     counts.append(0)
                 kind, topic = MESSAGE_TYPES[config.msgtype], status.values["topic"]
-                self._subscriptions.append(
-                    self._node.create_subscription(kind, topic, ignored, _QOS, raw=True)
-                )
+                self._subscriptions += subscribed(self._node, [(kind, topic, _QOS)])
                 self.run.add_source(name, config.channels, config.lag_s)
 
 

@@ -18,7 +18,7 @@ from tao_lora_ros.messages.stamps import moment_of
 from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.ros.presence import Presence
-from tao_lora_ros.ros.taking import Unread, ignored, take_all
+from tao_lora_ros.ros.raw_subscriptions import Unread, subscribed, take_all
 from tao_lora_ros.ros.topics import EVENTS_QOS
 
 _QOS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -71,10 +71,7 @@ class Watcher:
             (TransientEvent, f"{pipeline}/events", EVENTS_QOS),
             (DiagnosticArray, "/diagnostics", _QOS),
         ]
-        self._subscriptions = [
-            node.create_subscription(kind, topic, ignored, qos, raw=True)
-            for kind, topic, qos in topics
-        ]
+        self._subscriptions = subscribed(node, topics)
 
     @property
     def events(self) -> list[Event]:

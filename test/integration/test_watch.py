@@ -21,7 +21,7 @@ pytest.importorskip("tao_lora_ros.msg", reason="the messages are not built")
 from rclpy.node import Node
 from rich.console import Console
 
-from tao_lora_ros.cli.live import view_of
+from tao_lora_ros.cli.live_view import view_of
 from tao_lora_ros.cli.watch import head
 from tao_lora_ros.report.watch_server import WatchServer
 from tao_lora_ros.ros.presence import pipelines

@@ -19,7 +19,7 @@ from rclpy.node import Node
 from rich.console import Console
 
 from tao_lora_ros.cli import watch as watch_module
-from tao_lora_ros.cli.live import view_of
+from tao_lora_ros.cli.live_view import view_of
 from tao_lora_ros.cli.watch import Changes, head
 from tao_lora_ros.msg import Inference, TransientEvent
 from tao_lora_ros.ros import watcher as watcher_module

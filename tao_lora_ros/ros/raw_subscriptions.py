@@ -1,10 +1,14 @@
-"""Messages taken off subscriptions as bytes, without an executor."""
+"""Subscriptions whose messages are taken as bytes, by polls, without an executor."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
 
 from tao_lora_ros.messages.texts import MOST_LINE, error_line, shown
 
@@ -40,6 +44,14 @@ class Unread:
         return shown(said, MOST_LINE) if self._count else ""
 
 
+def subscribed(node: Node, topics: Iterable[tuple[Any, str, QoSProfile]]) -> list[Subscription]:
+    """Subscriptions to topics, each by type, name and QoS."""
+    return [
+        node.create_subscription(kind, topic, lambda _: None, qos, raw=True)
+        for kind, topic, qos in topics
+    ]
+
+
 def take_all(subscriptions: Sequence[Any]) -> list[Taken]:
     """All that has come, by the time when it was published."""
     taken: list[Taken] = []
@@ -50,7 +62,3 @@ def take_all(subscriptions: Sequence[Any]) -> list[Taken]:
                 number = info.get("publication_sequence_number")
                 taken.append(Taken(index, info["source_timestamp"], data, number))
     return sorted(taken, key=lambda row: row.published_ns)
-
-
-def ignored(message: Any) -> None:
-    """The callback that a subscription has to have, of one that is taken from."""

@@ -17,7 +17,7 @@ class GivenUpError(TaoLoraError):
     """The node is to end, and does not wait."""
 
 
-def done_beside(work: Callable[[], T], take: Callable[[], None], stopping: Event) -> T:
+def done_in_background(work: Callable[[], T], take: Callable[[], None], stopping: Event) -> T:
     """What the work returns; it shares nothing with what deals with the messages.
 
     Args:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tao_lora_ros.ros.beside import GivenUpError, done_beside
+from tao_lora_ros.ros.background import GivenUpError, done_in_background
 
 
 def test_messages_are_dealt_with_until_the_work_is_done():
@@ -21,18 +21,18 @@ def test_messages_are_dealt_with_until_the_work_is_done():
         assert enough.wait(30.0)
         return threading.current_thread()
 
-    assert done_beside(work, take, threading.Event()) not in taken
+    assert done_in_background(work, take, threading.Event()) not in taken
     assert set(taken) == {threading.main_thread()}
 
 
 def test_an_error_of_the_work_is_the_callers():
     with pytest.raises(ZeroDivisionError):
-        done_beside(lambda: 1 // 0, lambda: None, threading.Event())
+        done_in_background(lambda: 1 // 0, lambda: None, threading.Event())
 
 
 def test_the_end_of_the_node_does_not_wait_for_the_work():
     stopping, over = threading.Event(), threading.Event()
     with pytest.raises(GivenUpError, match="the node is to end"):
-        done_beside(over.wait, stopping.set, stopping)
+        done_in_background(over.wait, stopping.set, stopping)
     assert not over.is_set()
     over.set()
