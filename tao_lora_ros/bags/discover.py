@@ -127,9 +127,10 @@ def _check_frames(bag: Path, reader: AnyReader, found: Mapping[str, str]) -> Non
 
 def _messages(reader: AnyReader, topic: str) -> Iterator[Any]:
     connections = [c for c in reader.connections if c.topic == topic]
-    for connection, _, raw in reader.messages(connections=connections):
-        with suppress(Exception):  # a damaged message, at whatever parsing stumbles on
-            yield reader.deserialize(raw, connection.msgtype)
+    with suppress(Exception):  # a damaged bag, which whoever reads it whole tells
+        for connection, _, raw in reader.messages(connections=connections):
+            with suppress(Exception):  # a damaged message, at whatever parsing stumbles on
+                yield reader.deserialize(raw, connection.msgtype)
 
 
 def _frame(reader: AnyReader, topic: str) -> str:

@@ -27,16 +27,18 @@ class Bag:
     """A bag to be replayed.
 
     Args:
-        name: absolute path or URL.
+        name: absolute path or URL, as text: what is no UTF-8 of it is escaped.
         robot: which robot it is of.
         size: bytes of its files.
         stamp: of its files: names, sizes and times; another one where a file was written anew.
+        place: where it is; not in UTF-8 where its name is escaped.
     """
 
     name: str
     robot: str
     size: int
     stamp: str
+    place: str
 
 
 def find_bags(names: Sequence[str], robot: str = "") -> list[Bag]:
@@ -92,11 +94,14 @@ def _lines(file: Path) -> list[str]:
 def _inside(path: Path, above: tuple[str, ...] = ()) -> Iterator[str]:
     """The bag itself, or all below a folder; a folder with metadata.yaml is one bag."""
     place = os.path.realpath(path)
-    if path.is_file():
-        if path.suffix in _FILES:
-            yield os.path.normpath(path)
-    elif path.is_dir() and place not in above:  # a link may lead in a circle
-        entries = sorted(path.iterdir())
+    try:
+        entries = sorted(path.iterdir()) if path.is_dir() else []
+        is_bag = path.suffix in _FILES and not path.is_dir()
+    except OSError:  # there may be bags, so it is a row with this reason
+        entries, is_bag = [], True
+    if is_bag:
+        yield os.path.normpath(path)
+    elif place not in above:  # a link may lead in a circle
         if any(entry.name == "metadata.yaml" or entry.suffix == ".db3" for entry in entries):
             yield os.path.normpath(path)
             return
@@ -136,10 +141,12 @@ def _files_at(url: str) -> tuple[Any, str]:
 
 def _bag(place: str, robot: str) -> Bag:
     # One bag has one name, wherever the command runs.
-    name = place if "://" in place else os.path.abspath(place)
-    listed = _listed(name)
+    place = place if "://" in place else os.path.abspath(place)
+    name = place.encode(errors="backslashreplace").decode()
+    listed = _listed(place)
     stamp = hashlib.sha256(json.dumps(listed, default=str).encode()).hexdigest()
-    return Bag(name, _robot(name, robot), sum(size for _, size, _ in listed), stamp)
+    size = sum(size for _, size, _ in listed)
+    return Bag(name, _robot(name, robot), size, stamp, place)
 
 
 def _robot(name: str, expression: str) -> str:
@@ -157,8 +164,10 @@ def _listed(name: str) -> list[tuple[str, int, Any]]:
         files, path = _files_at(name)
         found = sorted(files.find(path, detail=True).items())
         return [(file, info["size"] or 0, _time(info)) for file, info in found]
-    paths = files_of(Path(name))
-    stats = [(path, path.stat()) for path in paths]
+    try:
+        stats = [(path, path.stat()) for path in files_of(Path(name))]
+    except OSError:  # of a bag that cannot be read either
+        return []
     return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats]
 
 

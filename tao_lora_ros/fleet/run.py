@@ -72,6 +72,7 @@ def replay_all(
         FleetError: another run is writing there, or the workers cannot be used.
     """
     with Table(folder) as table:
+        table.forget_files_of(bag.name for bag in bags)
         tasks = [task for bag in bags if (task := _task(bag, how, table))]
         tasks.sort(key=lambda task: -task.bag.size)  # the last ones to end are short
         run = Run(len(bags), len(bags) - len(tasks), bytes_all=sum(t.bag.size for t in tasks))

@@ -117,6 +117,14 @@ class Table:
         for file in set(self._done.glob(f"{_id(name)}.*.parquet")) - kept:
             file.unlink()
 
+    def forget_files_of(self, bags: Iterable[str]) -> None:
+        """Forget bags that are files of these: a folder is a bag once its recorder has ended."""
+        folders = set(bags)
+        for name in [name for name in self.receipts if name.rpartition("/")[0] in folders]:
+            del self.receipts[name]
+            for file in self._done.glob(f"{_id(name)}.*"):
+                file.unlink()
+
     def _rows(self, receipt: Receipt, table: str) -> Path:
         key = receipt.key[:16] or "failed"
         return self._done / f"{_id(receipt.row['bag'])}.{key}.{table}.parquet"
@@ -201,12 +209,17 @@ def read_rows(folder: Path, table: str) -> list[Row]:
         FleetError: there is no such table, or it is of another version of the schema.
     """
     pa, place = arrow(), folder / table
+    from pyarrow.dataset import partitioning
+
     file = next(place.glob("*/*/rows.parquet"), None)
     if file is None:
         raise FleetError(f"{folder}: no table of {table}; tao-lora replay BAGS --table makes one")
     try:
         _check_schema(file)
-        rows: list[Row] = pa.parquet.read_table(place).to_pylist()
+        # Robots may be called 007, which would be taken for a number.
+        texts = pa.schema([("robot", pa.string()), ("day", pa.string())])
+        keys = partitioning(texts, flavor="hive")
+        rows: list[Row] = pa.parquet.read_table(place, partitioning=keys).to_pylist()
     except (OSError, pa.ArrowInvalid) as error:
         reason = f"{' '.join(str(error).split())}; what is removed, the next replay makes anew"
         raise FleetError(f"{place}: a damaged file: {reason}") from None

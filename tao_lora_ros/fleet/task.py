@@ -118,7 +118,7 @@ def replay_bag(how: How, task: Task) -> Outcome:
     row: Row = {"bag": bag.name, "bytes": bag.size, "windows": how.windows}
     row |= {"version": _version(), "code_sha256": how.code, "schema": SCHEMA_VERSION}
     try:
-        with at_hand(bag.name) as path:
+        with at_hand(bag.place) as path:
             try:
                 content = content_sha256(path) if files_of(path) else ""
                 key = how.key(bag, content)

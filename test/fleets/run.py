@@ -2,8 +2,9 @@
 
 Parts, in this order: a sparse bag of many gigabytes streams (`long`); simulated bags give the same
 tables, byte for byte, one by one, on two processes and on a local Ray cluster of two workers, where
-Ray is installed (`tables`), and with processes killed at random (`kills`); what a bag costs on one
-process and on two, by turns (`scaling`). Ends with 1 where anything differs.
+Ray is installed (`tables`), and with processes killed at random (`kills`); other commands write the
+same files (`commands`); what a bag costs on one process and on two (`scaling`). Ends with 1 where
+anything differs.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from fleets.commands import written
 from fleets.kills import kill_and_resume
 from fleets.sparse_bag import write_sparse_bag
 from fleets.tables import content
@@ -64,6 +66,19 @@ def _tables(folder: Path, options: argparse.Namespace) -> bool:
         if address:
             _spent(_command(bags, folder / "ray", "--ray", address))
             wrong |= _said("Ray, 2 workers", content(folder / "ray") != expected)
+    return wrong
+
+
+def _commands(folder: Path, options: argparse.Namespace) -> bool:
+    """Whether import, calibrate, train and evaluate write other files with workers than alone."""
+    bags = _make_bags(folder / "bags", 3, min(options.seconds, 6.0))
+    expected = written(_TAO_LORA, bags, folder / "alone")
+    found = written(_TAO_LORA, bags, folder / "on_two", "--workers", "2")
+    wrong = _said(f"2 processes, {len(expected)} files of other commands", found != expected)
+    with _cluster() as address:
+        if address:
+            found = written(_TAO_LORA, bags, folder / "on_ray", "--ray", address)
+            wrong |= _said(f"Ray, {len(expected)} files of other commands", found != expected)
     return wrong
 
 
@@ -143,7 +158,7 @@ def _clocks() -> NDArray[np.float64]:
 
 
 def _said(what: str, differs: bool) -> bool:
-    print(f"{what}: {'DIFFERENT' if differs else 'equal tables'}", flush=True)
+    print(f"{what}: {'DIFFERENT' if differs else 'equal'}", flush=True)
     return differs
 
 
@@ -175,7 +190,10 @@ def _long(folder: Path, options: argparse.Namespace) -> bool:
     return most_mib > 500
 
 
-_PARTS = {"long": _long, "tables": _tables, "kills": _kills, "scaling": _scaling}
+_PARTS = {
+    **{"long": _long, "tables": _tables, "commands": _commands},
+    **{"kills": _kills, "scaling": _scaling},
+}
 
 
 if __name__ == "__main__":

@@ -145,3 +145,16 @@ def test_files_that_were_renamed_are_read(tmp_path: Path) -> None:
 )
 def test_foreign_bags(data_folder: Path, name: str, topic: str) -> None:
     assert found_in(data_folder / "bags" / name).topics == {"imu": topic}
+
+
+def test_of_a_bag_that_is_damaged_within_sources_are_found_and_its_reader_says_it(
+    tmp_path: Path,
+) -> None:
+    (file,) = write_ros2(tmp_path / "bag", MESSAGES).glob("*.mcap")
+    data = bytearray(file.read_bytes())
+    data[5000:5200] = bytes(200 * [255])
+    file.write_bytes(data)
+    found = found_in(tmp_path / "bag")
+    reading = BagReader(tmp_path / "bag", source_configs(found.settings), found.topics)
+    with reading as reader, pytest.raises(BagError, match="damaged bag"):
+        list(reader.messages())

@@ -30,7 +30,7 @@ from tao_lora_ros.fleet.columns import WindowRows, event_row
 from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.find import find_bags
 from tao_lora_ros.fleet.run import Run, replay_all
-from tao_lora_ros.fleet.table import Table
+from tao_lora_ros.fleet.table import Table, read_rows
 from tao_lora_ros.fleet.task import How
 from tao_lora_ros.fleet.workers import LocalWorkers, done
 from tao_lora_ros.messages.results import Phase
@@ -325,6 +325,58 @@ def test_a_missing_bag_is_tried_again(tmp_path: Path) -> None:
     write_ros2(tmp_path / "x", motion(0.5))
     told = replay_all(find_bags([str(tmp_path / "x")]), HOW, tmp_path / "t", Here.opened)
     assert (told.finished, told.failed) == (1, 0)
+
+
+def test_what_cannot_be_looked_into_is_a_row_with_its_reason(
+    bags: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bags / "gone.mcap").symlink_to("nowhere")
+    os.mkfifo(bags / "pipe.bag")
+    (bags / "closed").mkdir()
+    listed = Path.iterdir
+
+    def iterdir(path: Path) -> Any:  # permissions do not hold for who tests as root
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    told = run(bags, tmp_path / "t")
+    assert (told.bags, told.failed) == (7, 4)
+    errors = {Path(row["bag"]).name: row["error"] for row in rows(tmp_path / "t", "bags")}
+    assert errors["gone.mcap"].endswith("no such bag")
+    assert errors["pipe.bag"].endswith("not a regular file")
+    assert "Permission denied" in errors["closed"]
+
+
+def test_a_name_that_is_no_text_is_escaped(bags: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(os.fsencode(bags) + b"/right arm/\xff\xfe")
+    (bags / "right arm" / "monday").rename(odd)
+    assert run(bags, tmp_path / "t").failed == 1
+    (name,) = {row["bag"] for row in rows(tmp_path / "t") if row["robot"] == "right arm"}
+    assert name == f"{bags}/right arm/\\udcff\\udcfe"
+    assert run(bags, tmp_path / "t").finished == 0
+
+
+def test_a_bag_whose_recorder_has_ended_takes_the_place_of_its_files(
+    made: Path, tmp_path: Path
+) -> None:
+    whole, growing = made / "left" / "monday", tmp_path / "bags" / "arm" / "monday"
+    growing.mkdir(parents=True)
+    (file,) = whole.glob("*.mcap")
+    (growing / file.name).write_bytes(file.read_bytes()[:9000])
+    assert run(tmp_path / "bags", tmp_path / "t").failed == 1
+    shutil.copytree(whole, growing, dirs_exist_ok=True)
+    assert run(tmp_path / "bags", tmp_path / "t").failed == 0
+    assert [row["bag"] for row in rows(tmp_path / "t", "bags")] == [str(growing)]
+    kept = (tmp_path / "t" / "receipts").iterdir()
+    assert len({file.name.partition(".")[0] for file in kept}) == 1
+
+
+def test_robots_may_be_called_by_numbers(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "left" / "monday", tmp_path / "bags" / "007" / "monday")
+    run(tmp_path / "bags", tmp_path / "t")
+    assert {row["robot"] for row in read_rows(tmp_path / "t", "events")} == {"007"}
 
 
 def questions() -> list[str]:
