@@ -12,7 +12,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.subscription import Subscription
 from rosbags.interfaces import Qos
 
-from tao_lora_ros.preservation.event_record import StoreError, Topic
+from tao_lora_ros.preservation.event_record import Topic
 from tao_lora_ros.preservation.message_types import learn_type
 from tao_lora_ros.preservation.scene_buffer import Way
 from tao_lora_ros.ros.topics import offered
@@ -84,7 +84,7 @@ class SceneTopic:
         try:
             kind = _message_class(msgtype)
             learn_type(msgtype)
-        except (ImportError, AttributeError, StoreError) as error:
+        except Exception as error:  # a foreign name may be anything
             self.trouble = f"type {msgtype} is not known here: {error}"
             return
         qos = QoSProfile(
