@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark import borealtc, forest, peer_scores, robots, terrain_peers
+from benchmark import borealtc, forest, four_bits, peer_scores, robots, routing, terrain_peers
 from benchmark.contact_runs import contact_runs
 from benchmark.hops import CASES as HOP_CASES
 from benchmark.hops import measure_hops
@@ -35,7 +35,7 @@ from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.training_config import TrainingConfig
 
 PACKAGES = ("numpy", "torch", "scikit-learn", "aeon", "onnxruntime", "mujoco")
-PARTS = ("borealtc", "tcn", "sim", "hops", "peers", "robots")
+PARTS = ("borealtc", "tcn", "four-bits", "routing", "sim", "hops", "peers", "robots")
 _SPREAD = "_std"
 _TCN = "causal-tcn"
 _MARKERS = "osD^v<>"
@@ -46,6 +46,7 @@ _UNITS = {
     "bytes_moved_per_s": "B/s",
     "weight_bytes": "B",
     "cpu_ms": "ms",
+    "arithmetic_us": "us",
 }
 # No other command of this project simulates with these.
 _TRAINING_SEED, _VALIDATION_SEED, _TEST_SEED, _HOP_SEED = 30_000, 31_000, 32_000, 33_000
@@ -83,12 +84,15 @@ def bench_accuracy(
     numbers: list[Number] = []
     known: dict[str, Callable[[int, Size, Path, Say], Iterable[Number]]]
     known = {"borealtc": _borealtc, "tcn": _tcn, "sim": _contacts, "hops": _hops}
-    known["robots"] = _robots
+    known |= {"robots": _robots, "four-bits": _four_bits, "routing": _routing}
     rows: list[Measurement] = []
     for part in (part for part in PARTS if part in parts):
         if part in ("sim", "hops") and find_spec("mujoco") is None:
             say(f"part {part}: left out, MuJoCo is not installed; pip install mujoco")
-        elif part in ("borealtc", "tcn", "peers") and not borealtc.data_file().exists():
+        elif (
+            part in ("borealtc", "tcn", "four-bits", "routing", "peers")
+            and not borealtc.data_file().exists()
+        ):
             say(f"part {part}: left out, no {borealtc.data_file()}; set TAO_LORA_DATA")
         elif part == "robots" and not robots.folder().exists():
             say(f"part {part}: left out, no {robots.folder()}; set TAO_LORA_DATA")
@@ -108,6 +112,10 @@ def part_of(row: Measurement) -> str:
     """Which of `PARTS` a row came from."""
     if row.subject == _TCN:
         return "tcn"
+    if row.case.endswith(four_bits.SUFFIXES):
+        return "four-bits"
+    if row.case.endswith(routing.SUFFIX):
+        return "routing"
     if row.case in HOP_CASES:
         return "hops"
     if row.case in (peer_scores.BY_WINDOW, peer_scores.OVER_TIME):
@@ -208,6 +216,21 @@ def _tcn(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
         found = evaluate(peer, peer, batch, Route.TRANSIENT)
         for metric in ("accuracy", "macro_f1", "forecast_mse"):
             yield _TCN, f"{trial.name}-{case}", metric, found[metric]
+
+
+def _four_bits(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
+    trial = _terrain(seed)
+    teacher = teacher_of(trial, FitConfig(size.steps, seed), cache, say)
+    calm = trial.windows(trial.training).spaced(_WINDOWS).windows
+    yield from four_bits.measure(trial, teacher, calm, trial.windows(trial.test).spaced(_WINDOWS))
+    yield from four_bits.computed_gain()
+
+
+def _routing(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
+    trial = _terrain(seed)
+    teacher = teacher_of(trial, FitConfig(size.steps, seed), cache, say)
+    calm = trial.windows(trial.training).spaced(_WINDOWS).windows
+    yield from routing.measure(trial, teacher, calm, size.settle_steps)
 
 
 def _peers(size: Size, cache: Path, say: Say) -> list[Measurement]:

@@ -22,7 +22,7 @@ from tao_lora_ros.training.dataset import Batch, WindowSet
 from tao_lora_ros.training.evaluate import outputs, scores
 from tao_lora_ros.training.fit import fit
 from tao_lora_ros.training.fit_config import FitConfig
-from tao_lora_ros.training.quantize import observe
+from tao_lora_ros.training.quantize import LayerInputs, observe
 from tao_lora_ros.training.steps import CALIBRATION_WINDOWS, impact_draws, steady_draws
 from tao_lora_ros.training.training_config import SIZES
 
@@ -83,6 +83,26 @@ def teacher_of(
     return fit(data, trial.sizes, trial.channels, floors, config, tell, file, make)
 
 
+@dataclass(frozen=True)
+class Observed:
+    """What a trained model's layers are fed, and windows to tune its other forms on."""
+
+    inputs: dict[str, LayerInputs]
+    draws: Draws
+
+
+def observed(trial: Trial, teacher: Mixer, calm: Tensor) -> Observed:
+    """Of the training runs; `calm` are windows of their steady motion, [B, T, C]."""
+    data = trial.windows(trial.training)
+    draws = Draws(
+        steady_draws(data, trial.seed),
+        impact_draws(data, trial.channels, teacher, trial.seed),
+        impact_draws(data, trial.channels, teacher, trial.seed, share=0.5),
+    )
+    transient = draws.transient(int(np.random.default_rng(trial.seed).integers(2**31)))
+    return Observed(observe(teacher, calm[:CALIBRATION_WINDOWS], transient.windows), draws)
+
+
 def measure(
     trial: Trial,
     teacher: Mixer,
@@ -99,20 +119,13 @@ def measure(
         settle_steps: of tuning codes, scales and biases.
         steps: of tuning the branches.
     """
-    data = trial.windows(trial.training)
-    rng = np.random.default_rng(trial.seed)
-    calm = cases(data, trial, teacher)["steady"].windows[:CALIBRATION_WINDOWS]
-    draws = Draws(
-        steady_draws(data, trial.seed),
-        impact_draws(data, trial.channels, teacher, trial.seed),
-        impact_draws(data, trial.channels, teacher, trial.seed, share=0.5),
-    )
-    inputs = observe(teacher, calm, draws.transient(int(rng.integers(2**31))).windows)
+    calm = cases(trial.windows(trial.training), trial, teacher)["steady"].windows
+    known = observed(trial, teacher, calm)
     test = cases(trial.windows(trial.test), trial, teacher)
     chosen = cases(trial.windows(trial.validation), trial, teacher)
     exact = {case: outputs(teacher, batch.windows, Route.TRANSIENT) for case, batch in test.items()}
     off: dict[tuple[str, str], float] = {}
-    for subject in subjects(teacher, inputs, draws, settle_steps, steps):
+    for subject in subjects(teacher, known.inputs, known.draws, settle_steps, steps):
         for case, batch in test.items():
             path = subject.steady if case == "steady" else subject.transient
             mine = outputs(subject.model, batch.windows, path)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from models import SMALL, full_precision, windows
 
-from benchmark import accuracy, borealtc, forest, hops, run, subjects
+from benchmark import accuracy, borealtc, forest, four_bits, hops, routing, run, subjects
 from benchmark.precision import PRECISIONS, rounded, weight_bytes
 from benchmark.tcn import CausalTcn
 from tao_lora_ros.bags.rows import Run, Span
@@ -23,7 +23,7 @@ from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.training.dataset import Batch
 from tao_lora_ros.training.evaluate import classification, outputs, scores
-from tao_lora_ros.training.quantize import observe
+from tao_lora_ros.training.quantize import observe, quantize
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,42 @@ def test_fewer_bits_deviate_more(deviations: dict[str, float]) -> None:
     assert off["w4a16-gptq"] < off["w4a16-nearest"]
     assert off["w4a16-gptq-int8-edges"] < off["w4a16-gptq"]
     assert off["w4a12-static"] < off["w4a8-static"] < off["w4a4-dynamic"]
+
+
+def test_what_is_kept_in_fp16_and_a_turn_both_help_four_bits() -> None:
+    teacher, inputs = full_precision(), windows(1)
+    watched = observe(teacher, inputs, 20 * inputs)
+    exact = outputs(teacher, windows(2), Route.TRANSIENT).together
+    off = {}
+    for form in ((False, 0), (True, 0), (False, 8), (True, 8)):
+        model = four_bits.four_bit_form(teacher, watched, *form)
+        found = outputs(model, windows(2), Route.TRANSIENT).together
+        off[form] = float((found - exact).square().sum() / exact.square().sum())
+    assert off[True, 8] < off[False, 8] < off[False, 0]
+    assert off[True, 8] < off[True, 0]
+
+
+def test_a_layer_that_keeps_all_directions_is_as_exact_as_fp16() -> None:
+    teacher, inputs = full_precision(), windows(1)
+    name = "blocks.0.channel_up"
+    layer, watched = teacher.get_submodule(name), observe(teacher, inputs, inputs)[name]
+    rows = torch.randn(16, layer.in_features)
+    exact = layer(rows, Route.STEADY)
+    kept = four_bits.FourBitLinear(layer, watched, turned=True, kept=layer.in_features)
+    assert (kept(rows, Route.STEADY) - exact).abs().max() < 5e-3 * exact.abs().max()
+
+
+def test_the_layers_error_is_that_of_their_own_inputs() -> None:
+    teacher, inputs = full_precision(), windows(2)
+    student = quantize(teacher, observe(teacher, inputs, inputs))
+    found = routing.layer_errors(student, teacher, inputs)
+    assert found.shape == (len(inputs),)
+    assert 0 < found.min() < found.max() < 0.1
+
+
+def test_auroc_by_hand() -> None:
+    signal, truth = np.array([1.0, 4.0, 2.0, 3.0]), np.array([False, True, True, False])
+    assert routing.auroc(signal, truth) == pytest.approx(3 / 4)
 
 
 def test_rounding_leaves_the_teacher_alone() -> None:
