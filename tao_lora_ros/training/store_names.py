@@ -19,6 +19,7 @@ from tao_lora_ros.preservation.event_catalogue import read_entries, read_record
 from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_labels import read_labels
 from tao_lora_ros.training.event_names import NamedEvent, fit_event_head
+from tao_lora_ros.training.event_scores import scores_held_out
 from tao_lora_ros.training.name_events import PROVENANCE_KEY
 from tao_lora_ros.training.progress import tracked
 
@@ -35,6 +36,8 @@ class StoreNames:
     Args:
         artifact: with the new event head.
         counts: labelled events by name.
+        right: how many of these get the name of their label, from the artifact's own head and, by
+            fits without their session, from the new one; unsure is not right.
         doubts: number of a labelled event, its label, and what fits without its session call it,
             with the probability: where these differ, the surest first.
         next: number of an event without a label, the likeliest name, and its margin over the
@@ -44,6 +47,7 @@ class StoreNames:
 
     artifact: Artifact
     counts: dict[str, int]
+    right: tuple[int, int]
     doubts: list[tuple[int, str, str, float]]
     next: list[tuple[int, str, float]]
     forgotten: tuple[str, ...]
@@ -52,10 +56,11 @@ class StoreNames:
         """All this in words."""
         total = sum(self.counts.values())
         had = ", ".join(f"{name} {count}" for name, count in self.counts.items())
-        agreed = total - len(self.doubts)
+        before, now = self.right
         said = [
             f"labels: {had}; {len(self.next)} events have none",
-            f"held out, {agreed} of {total} are called as they are labelled",
+            f"called as they are labelled: {before} of {total} by the names so far, {now} by those "
+            "learned from the others",
         ]
         head = self.artifact.event_head
         if kept := [name for name in (head.names if head else ()) if name not in self.counts]:
@@ -106,12 +111,17 @@ def learn_names(store: Path, artifact: Artifact) -> StoreNames:
             features.append(event_features(raw, entry.onset_ns, entry.end_ns))
     fit = fit_event_head(named, artifact.event_head)
     known = artifact.event_head.names if artifact.event_head else ()
+    labelled = [event.name for event in named]
     counts = dict(sorted(Counter(event.name for event in named).items()))
     provenance = artifact.provenance | {PROVENANCE_KEY: counts}
     return StoreNames(
         replace(artifact, event_head=fit.head, provenance=provenance),
         counts,
-        _doubts(kept, [event.name for event in named], fit.head.names, fit.probabilities),
+        (
+            _right(named, artifact.event_head),
+            round(scores_held_out(fit, labelled)["right"] * len(named)),
+        ),
+        _doubts(kept, labelled, fit.head.names, fit.probabilities),
         _next(others, fit.head, np.reshape(features, (-1, FEATURES))),
         tuple(name for name in known if name not in fit.head.names),
     )
@@ -130,6 +140,17 @@ def _sessions(entries: Sequence[Entry]) -> dict[int, str]:
 def _named(entry: Entry, raw: tuple[RawSamples, ...], name: str, session: str) -> NamedEvent:
     known_ns = entry.onset_ns + _DECIDED_NS.get(Kind(entry.kind), _SOON_NS)
     return NamedEvent(raw, entry.onset_ns, entry.end_ns, name, session, known_ns)
+
+
+def _right(events: Sequence[NamedEvent], head: EventHead | None) -> int:
+    """How many events a head calls as they are called."""
+    if head is None:
+        return 0
+    features = (event_features(e.raw, e.onset_ns, e.end_ns) for e in events)
+    return sum(
+        head.name(Phase.END, of)[0] == event.name
+        for event, of in zip(events, features, strict=True)
+    )
 
 
 def _doubts(

@@ -58,6 +58,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_was_labelled_is_learned(store: Path) -> None:
     found = learn_names(store, small_artifact())
     assert found.counts == {"push": 7, "tap": 5}
+    assert found.right[0] == 0  # without a head nothing has a name
+    assert found.right[1] >= 9
     assert (5, "push", "tap") in [doubt[:3] for doubt in found.doubts]
     assert len(found.doubts) < 4
     head = found.artifact.event_head
@@ -81,6 +83,11 @@ def test_names_that_nobody_labels_are_kept_or_it_is_said_that_they_are_not(store
     found = learn_names(store, replace(small_artifact(), event_head=shipped))
     assert {*shipped.names, "push", "tap"} == {*found.artifact.event_head.names}
     assert f"kept as they were, without labels: {', '.join(shipped.names)}" in found.lines()
+    again = learn_names(store, found.artifact)
+    assert again.right[0] >= 10
+    assert f"called as they are labelled: {again.right[0]} of 12 by the names so far" in (
+        "".join(again.lines())
+    )
     old = replace(shipped, likeness=None)
     found = learn_names(store, replace(small_artifact(), event_head=old))
     assert found.artifact.event_head.names == ("push", "tap")
