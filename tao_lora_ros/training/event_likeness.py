@@ -52,9 +52,11 @@ def _gaussians(
         total = np.nansum(own, axis=0) / ways + known * np.nan_to_num(centre)
         centres[:, i] = total / np.maximum(events + known, 1e-9)
     left = (values - centres.T[codes]).reshape(-1, features)
-    there = (~np.isnan(left)).astype(np.float64)
-    left = np.nan_to_num(left)
-    own = left.T @ left / np.maximum(there.T @ there, 1.0)
+    there = ~np.isnan(left)
+    # Of the known alone, by one factor a feature: counted pair by pair it were no covariance.
+    usual = np.sqrt(np.maximum(there.sum(axis=0), 1))
+    left = np.nan_to_num(left) / usual
+    own = left.T @ left
     prior = before.covariance[phase]
     weight = np.where(prior != 0.0, _COVARIANCE, 0.0)
     spreads = _APART * np.diag(np.maximum(own.diagonal(), _LEAST_SPREAD))

@@ -20,6 +20,8 @@ from tao_lora_ros.model.card import CARD, ArtifactError
 from tao_lora_ros.model.describe import describe
 from tao_lora_ros.model.event_features import FEATURES, columns_of, event_features
 from tao_lora_ros.model.event_head import FILE
+from tao_lora_ros.model.likeness import Likeness
+from tao_lora_ros.training.event_likeness import fitted_likeness
 from tao_lora_ros.training.event_names import EventFit, EventNameError, NamedEvent, fit_event_head
 
 MS = 1_000_000
@@ -326,3 +328,17 @@ def test_a_bad_head_is_refused(folder: Path, spoil: Callable[[Path], None], mess
     spoil(folder)
     with pytest.raises(ArtifactError, match=message):
         load_artifact(folder)
+
+
+def test_features_that_are_seldom_known_together_do_not_widen_what_is_like() -> None:
+    """Each two of three agree or disagree as all three never could."""
+    rng = np.random.default_rng(0)
+    values = np.full((300, 3), np.nan)
+    for part, (one, other, sign) in enumerate(((0, 1, 1.0), (1, 2, 1.0), (0, 2, -1.0))):
+        drawn = rng.normal(size=100)
+        values[part::3, one], values[part::3, other] = drawn, sign * drawn
+    blank = Likeness((0.0, 0.0), np.full((2, 3, 1), np.nan), np.zeros((2, 3, 3)))
+    found = fitted_likeness(blank, np.stack([values[None]] * 2), np.zeros(300, np.int64))
+    spread = np.nanvar(values, axis=0)
+    np.testing.assert_allclose(found.covariance[0].diagonal(), spread, rtol=0.1)
+    assert found.covariance[0, 0, 1] > 0.3 > -0.3 > found.covariance[0, 0, 2]
