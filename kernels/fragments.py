@@ -28,7 +28,8 @@ class Fragments(NamedTuple):
     """A model for the persistent kernel.
 
     Args:
-        image: all its weights, uint8; its first bytes go into shared memory.
+        image: all its weights, uint8; its first bytes go into shared memory, and where there is room
+            with them those of the channel mixing, which are most.
         constants: what the kernel is compiled with; SHARED are the bytes of shared memory.
         sizes: of the model.
     """
@@ -38,8 +39,12 @@ class Fragments(NamedTuple):
     sizes: Sizes
 
 
-def fragments(model: MixerTensors) -> Fragments:
+def fragments(model: MixerTensors, most_shared: int) -> Fragments:
     """Lay a model out.
+
+    Args:
+        model: the model.
+        most_shared: bytes of shared memory that a block may have.
 
     Raises:
         ValueError: it has a size that the kernel cannot take.
@@ -49,13 +54,13 @@ def fragments(model: MixerTensors) -> Fragments:
     pairs = [layer for b in model.blocks for layer in (b.channel_up, b.channel_down)]
     rank_tiles = max(0 if layer.down is None else -(-len(layer.down) // _WIDE) for layer in pairs)
     resident = {
-        "CHANNELS": torch.cat([_weights(layer.codes, NIBBLES) for layer in pairs]),
         "TOKENS": torch.cat([_token_weights(block) for block in model.blocks]),
         "EMBED": _weights(model.embed.codes, BYTES),
         "HEADS": _weights(torch.cat([head.codes for head in model.heads]), BYTES),
         "VECTORS": mixer_buffers(model, sizes, "cpu").vectors[2 * sizes.segment**2 :],
     }
     rest = {
+        "CHANNELS": torch.cat([_weights(layer.codes, NIBBLES) for layer in pairs]),
         "FEATURES": _weights(model.embed_features.codes, BYTES),
         "BASIS": torch.zeros(0) if model.basis is None else _as_a(model.basis.flatten(0, 1)).half(),
         "ADAPTERS": torch.cat([_adapters(block, rank_tiles) for block in model.blocks]).half(),
@@ -66,9 +71,11 @@ def fragments(model: MixerTensors) -> Fragments:
     for name, part in parts.items():
         constants[f"AT_{name}"] = offset
         offset += len(part)
-    constants["RESIDENT"] = constants["AT_FEATURES"]
     constants["ADAPTERS_BLOCK"] = len(parts["ADAPTERS"]) // sizes.blocks
-    constants["SHARED"] = constants["RESIDENT"] + _window_bytes(constants)
+    window = _window_bytes(constants)
+    fits = constants["AT_FEATURES"] + window <= most_shared
+    constants["RESIDENT"] = constants["AT_FEATURES" if fits else "AT_CHANNELS"]
+    constants["SHARED"] = constants["RESIDENT"] + window
     return Fragments(torch.cat(list(parts.values())), constants, sizes)
 
 
@@ -77,7 +84,7 @@ def _check(sizes: Sizes) -> None:
         ("tokens", TOKENS, TOKENS),
         ("channels", 1, 32),
         ("width", 64, 256),
-        ("hidden", 128, 1024),
+        ("hidden", 128, 512),
     ):
         if not least <= (value := getattr(sizes, name)) <= most:
             raise ValueError(

@@ -476,6 +476,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) persistent_mixer(
     for (int i = threadIdx.x; i < (int)(sizeof(Activations) / 4); i += THREADS) ((u32 *)&at)[i] = 0;
     const float *vectors = (const float *)(resident + AT_VECTORS), *scales = vectors + 3 * CP;
     const float *blocks = scales + 2 * SCALARS + 3 * D;
+    const unsigned char *channels = (AT_CHANNELS < RESIDENT ? resident : model) + AT_CHANNELS;
     u64 number = last;
     for (;;) {
         __syncthreads();
@@ -506,7 +507,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) persistent_mixer(
             norm_of(x, at.norms[0], norm);
             mix_tokens(x, norm, (const uint4 *)(resident + AT_TOKENS) + block * (TE / 16) * LANES, here, steps, steady);
             norm_of(x, at.norms[1], norm);
-            mix_channels(x, norm, at, resident + AT_CHANNELS + block * (D * E),
+            mix_channels(x, norm, at, channels + block * (D * E),
                 model + AT_ADAPTERS + block * ADAPTERS_BLOCK, here, steps, steady);
         }
         float2 norm[2];

@@ -125,7 +125,7 @@ def _gpu(model: Network, backend: str, cpu: CpuRuntime) -> tuple[Runtime, str]:
             from tao_lora_ros.runtime.persistent import PersistentRuntime  # needs cuda.bindings
 
             return PersistentRuntime(model), how
-        except (ImportError, OSError, ValueError) as error:
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
             how = f"with a launch a call, as no kernel can stay ({_line(error)}), {how}"
             _log.warning(how)
     from tao_lora_ros.runtime.gpu import GpuRuntime  # needs Triton, which not every machine has

@@ -50,8 +50,14 @@ class PersistentRuntime:
     name = PERSISTENT
 
     def __init__(self, model: Network) -> None:
-        laid_out = fragments(mixer_tensors(model))
-        _check_device(laid_out.constants["SHARED"])
+        most = attribute("MAX_SHARED_MEMORY_PER_BLOCK_OPTIN")
+        laid_out = fragments(mixer_tensors(model), most)
+        _check_device()
+        if (shared := laid_out.constants["SHARED"]) > most:
+            raise ValueError(
+                f"the persistent kernel needs {shared} bytes of shared memory for this model, "
+                f"and a multiprocessor has {most}"
+            )
         self._parts = Parts(laid_out.sizes)
         self._shape = model.config.window, model.config.channels
         self._kernel = _Kernel(laid_out)
@@ -77,9 +83,9 @@ class PersistentRuntime:
         return self._parts(results)
 
 
-def _check_device(shared: int) -> None:
+def _check_device() -> None:
     """Raise a ValueError that says why the kernel cannot stay on this device."""
-    count, most = attribute("MULTIPROCESSOR_COUNT"), attribute("MAX_SHARED_MEMORY_PER_BLOCK_OPTIN")
+    count = attribute("MULTIPROCESSOR_COUNT")
     if attribute("COMPUTE_CAPABILITY_MAJOR") < 8:
         raise ValueError("the persistent kernel needs a GPU of compute capability 8.0 or more")
     if attribute("INTEGRATED") or count < _LEAST_MULTIPROCESSORS:
@@ -88,11 +94,6 @@ def _check_device(shared: int) -> None:
         )
     if attribute("KERNEL_EXEC_TIMEOUT"):
         raise ValueError("the persistent kernel cannot stay: this GPU's driver ends long kernels")
-    if shared > most:
-        raise ValueError(
-            f"the persistent kernel needs {shared} bytes of shared memory for this model, "
-            f"and a multiprocessor has {most}"
-        )
 
 
 class _Kernel:

@@ -88,7 +88,7 @@ def test_the_gpu_where_it_works(gpu: type[FailingGpu], backend: str) -> None:
     assert ("cpu nan µs" in runtime.reason) == (backend == "auto")
 
 
-@pytest.mark.parametrize("error", [ImportError, OSError, ValueError])
+@pytest.mark.parametrize("error", [ImportError, OSError, RuntimeError, ValueError])
 def test_a_launch_a_call_where_no_kernel_can_stay(
     gpu: type[FailingGpu], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:

@@ -291,6 +291,22 @@ def test_the_kernel_that_stays_ends_when_idle_and_comes_again() -> None:
 
 @pytest.mark.gpu
 @needs_gpu
+def test_weights_outside_of_shared_memory_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = gpu_model(segment=32)
+    window = windows(seed=3, config=model.config).numpy()[0]
+    inside = runtime_of(RUNTIMES[1], model)
+    persistent = import_module("tao_lora_ros.runtime.persistent")
+    attribute = persistent.attribute  # as of a smaller GPU
+    monkeypatch.setattr(persistent, "attribute", lambda name: min(attribute(name), 99 << 10))
+    outside = runtime_of(RUNTIMES[1], model)
+    assert outside._kernel._kernel._shared < 99 << 10 < inside._kernel._kernel._shared
+    for path in Route:
+        both = inside.infer(window, path), outside.infer(window, path)
+        assert all(np.array_equal(a, b) for a, b in zip(*both, strict=True))
+
+
+@pytest.mark.gpu
+@needs_gpu
 def test_kernels_that_stay_go_side_by_side_and_with_their_runtimes() -> None:
     model = gpu_model()
     window = windows(seed=3, config=model.config).numpy()[0]
@@ -316,7 +332,7 @@ def until_ended(kernel) -> None:
 @needs_gpu
 def test_the_kernel_that_stays_is_refused_by_name_where_it_does_not_fit() -> None:
     for change, reason in (
-        ({"width": 256, "expansion": 4}, "bytes of shared memory for this model"),
+        ({"width": 256, "expansion": 4}, "takes hidden from 128 to 512, not 1024"),
         ({"patch": 4}, "takes tokens from 16 to 16, not 32"),
     ):
         with pytest.raises(ValueError, match=reason):

@@ -24,6 +24,7 @@ from tao_lora_ros.runtime.runtime import Output
 
 TESTS = Path(__file__).resolve().parents[1]
 NUMBER = 23  # of the order
+HOPPER, LEAST = 227 << 10, 0  # bytes of shared memory
 KERNEL = TESTS.parent / "kernels" / "persistent_mixer.cu"
 
 
@@ -56,17 +57,24 @@ def error(output: Output, model: Mixer, inputs: Tensor, path: Route) -> float:
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="no compiler")
 @pytest.mark.parametrize(
-    "change",
+    ("most_shared", "change"),
     [
-        {"segment": 32, "blocks": 2},
-        {"window": 32, "patch": 2, "segment": 16, "width": 64, "channels": 5, "rank": 12},
-        {"classes": 0, "rank": 0},
+        (HOPPER, {"segment": 32, "blocks": 2}),
+        (HOPPER, {"classes": 0, "rank": 0}),
+        (
+            LEAST,  # the weights of the channel mixing stay outside
+            {"window": 32, "patch": 2, "segment": 16, "width": 64, "channels": 5, "rank": 12},
+        ),
     ],
     ids=str,
 )
-def test_the_kernel_agrees_with_the_plain_model(change: dict, tmp_path: Path) -> None:
+def test_the_kernel_agrees_with_the_plain_model(
+    most_shared: int, change: dict, tmp_path: Path
+) -> None:
     model = model_of(**change)
-    laid_out = fragments(mixer_tensors(network_of(model)))
+    laid_out = fragments(mixer_tensors(network_of(model)), most_shared)
+    inside = laid_out.constants["AT_CHANNELS"] < laid_out.constants["RESIDENT"]
+    assert inside == (most_shared == HOPPER)
     source = tmp_path / "kernel.cpp"
     of = laid_out.constants
     names = "".join(f"constexpr int {name} = {of[name]};\n" for name in of if name != "WARPS")
@@ -105,6 +113,13 @@ def test_a_model_that_cannot_be_laid_out_is_refused_by_name() -> None:
     for change, reason in (
         ({"patch": 4}, "takes tokens from 16 to 16, not 32"),
         ({"width": 32}, "takes width from 64 to 256, not 32"),
+        ({"width": 256, "expansion": 4}, "takes hidden from 128 to 512, not 1024"),
     ):
         with pytest.raises(ValueError, match=reason):
-            fragments(mixer_tensors(network_of(model_of(**change))))
+            fragments(mixer_tensors(network_of(model_of(**change))), HOPPER)
+
+
+def test_the_model_of_the_benchmarks_fits_where_its_weights_stay_outside() -> None:
+    model = mixer_tensors(network_of(model_of(segment=32, blocks=4, classes=16, horizon=8)))
+    assert fragments(model, HOPPER).constants["SHARED"] <= HOPPER
+    assert fragments(model, 99 << 10).constants["SHARED"] <= 99 << 10  # as the smaller GPUs have
