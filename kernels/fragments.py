@@ -28,8 +28,8 @@ class Fragments(NamedTuple):
     """A model for the persistent kernel.
 
     Args:
-        image: all its weights, uint8; its first bytes go into shared memory, and where there is room
-            with them those of the channel mixing, which are most.
+        image: all its weights, uint8; its first bytes go into shared memory, and where there is
+            room with them those of the channel mixing, which are most.
         constants: what the kernel is compiled with; SHARED are the bytes of shared memory.
         sizes: of the model.
     """
