@@ -117,6 +117,9 @@ def test_in_a_browser_a_cell_chooses_and_an_event_opens(served: FleetServer) -> 
         assert page.locator("#sums").inner_text().startswith("2 robots, 3 bags (1 failed)")
         assert page.locator("#grid th[scope=row]").all_inner_texts() == ["<b>left", "right"]
         assert page.locator("#events tr").count() == 3
+        assert page.locator("#grid th.n").all_inner_texts() == ["no stamp", "2023-11-14"]
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
         page.get_by_role("button", name="right, 2023").click()
         assert page.locator("#events tr").count() == 1
         with page.expect_popup() as opened:

@@ -3,6 +3,7 @@
 (() => {
 const data = JSON.parse(at("data").textContent);
 const MOST_ROWS = 300;
+const NO_DAY = "1970-01-01";  // of bags that could not be read
 const unique = name => [...new Set(data.cells.map(cell => cell[name]))].sort();
 const count = cell => data.old === null ? cell.events : cell.listed;
 const listed = data.old === null ? "Hardest events" : `Events gained, lost and changed since ${data.old}`;
@@ -14,7 +15,7 @@ function sum(name) { return data.cells.reduce((total, cell) => total + cell[name
 function drawGrid() {
   const days = unique("day"), most = Math.max(...data.cells.map(count), 1);
   const head = make("tr");
-  head.append(make("th", "robot"), ...days.map(day => make("th", day, { class: "n" })));
+  head.append(make("th", "robot"), ...days.map(day => make("th", day === NO_DAY ? "no stamp" : day, { class: "n" })));
   at("grid").append(head);
   for (const robot of unique("robot")) {
     const row = make("tr");
