@@ -221,7 +221,10 @@ def _fitted(blank: EventHead, inputs: Array, codes: NDArray[np.int64]) -> EventH
     rng = np.random.default_rng(0)
     found = []
     for phase in Phase:
+        unknown = np.isnan(values[phase]).all(axis=(0, 1))  # of a sensor that this robot lacks
         drawn = [blank.likeness.drawn(phase, name, _DRAWN, rng) for name in left_out]
+        for events in drawn:
+            events[:, unknown] = np.nan
         rows = np.concatenate((values[phase].reshape(-1, FEATURES), *drawn))
         start = blank.weights[phase], blank.bias[phase]
         found.append(_regression(inputs_of(rows), answers.astype(np.int64), counts, *start))

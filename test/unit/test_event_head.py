@@ -198,6 +198,21 @@ def test_names_that_are_labelled_no_more_stay_and_few_new_labels_move_the_others
     assert forgetful.names == ("blow", "hold")
 
 
+def test_a_robot_that_lacks_a_sensor_keeps_the_names_that_nobody_labels() -> None:
+    """Not by the absence of the sensor are its events told from those learned with it."""
+
+    def blind(seed: int) -> list[NamedEvent]:
+        return [replace(one, raw=one.raw[1:]) for one in events(seed)]  # no IMU
+
+    base = fit_event_head(events(0)).head
+    found = fit_event_head([one for one in blind(6) if one.name != "let go"], base).head
+    features = np.stack(
+        [event_features(one.raw, ONSET_NS, END_NS) for one in blind(3) if one.name == "let go"]
+    )
+    likely = found.probabilities(Phase.END, features)[:, found.names.index("let go")]
+    assert likely.min() > 0.9
+
+
 def test_an_older_head_names_every_event_and_comes_back(tmp_path: Path, fit: EventFit) -> None:
     old = replace(fit.head, likeness=None)
     shipped = load_artifact(default_artifact())
