@@ -133,6 +133,8 @@ def _demo(options: Namespace, bag: Path, console: Console) -> None:
     recorder.write_bag(out / "recorded")
     write_report(record, out / "report.html")
     _say(console, f"sent {messages} messages, received {recorder.received}")
+    if recorder.unread.text:
+        _say(console, recorder.unread.text)
     for name, value, more in tiles(record):
         _say(console, f"{name}: {value}" + (f" ({more})" if more else ""))
     _say(console, f"report: {out / 'report.html'}\nbag: {out / 'recorded'}")

@@ -24,7 +24,7 @@ from tao_lora_ros.msg import Inference as InferenceMessage
 from tao_lora_ros.preservation.message_types import message_types
 from tao_lora_ros.report.record import RunRecord, collect_signals
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
-from tao_lora_ros.ros.raw_subscriptions import subscribed, take_all
+from tao_lora_ros.ros.raw_subscriptions import Unread, subscribed, take_all
 from tao_lora_ros.ros.topics import EVENTS_QOS
 from tao_lora_ros.signal.source import Source, SourceConfig
 
@@ -49,6 +49,7 @@ class Recorder:
         self._messages: list[tuple[int, int, bytes]] = []  # subscription, time published, CDR
         self._latencies_s: list[float] = []
         self.received = 0  # input messages that came
+        self.unread = Unread()  # of the node's topics, by whomever
         self.inferences: list[Inference] = []
         self.events: list[Event] = []
         self.onset_latencies_s: dict[int, float] = {}
@@ -73,7 +74,8 @@ class Recorder:
             if row[0] < len(self._sources):
                 self.received += 1
             elif kind is not EventSamples:  # those are for the bag alone
-                self._on_output(deserialize_message(row[2], kind))
+                with self.unread.passed_over(self._topics[row[0]][0]):
+                    self._on_output(deserialize_message(row[2], kind))
         return len(taken)
 
     def _on_output(self, message: Any) -> None:

@@ -23,6 +23,7 @@ from tao_lora_ros.cli.live_view import view_of
 from tao_lora_ros.cli.watch import Changes, head
 from tao_lora_ros.msg import Inference, TransientEvent
 from tao_lora_ros.ros import watcher as watcher_module
+from tao_lora_ros.ros.recorder import Recorder
 from tao_lora_ros.ros.topics import EVENTS_QOS
 from tao_lora_ros.ros.watcher import Watcher
 
@@ -61,7 +62,7 @@ def context() -> Iterator[Any]:
     rclpy.shutdown(context=made)
 
 
-def until(watcher: Watcher, done: Callable[[], Any]) -> None:
+def until(watcher: Watcher | Recorder, done: Callable[[], Any]) -> None:
     end_s = monotonic() + 20
     while not done():
         assert monotonic() < end_s
@@ -171,3 +172,12 @@ def diagnostics(level: bytes = DiagnosticStatus.OK, **values: str) -> Diagnostic
     pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
     status = DiagnosticStatus(name=f"{NAME}: imu", level=level, message=HOSTILE, values=pairs)
     return DiagnosticArray(status=[status])
+
+
+def test_a_recorder_passes_over_what_says_nothing(context) -> None:
+    recorder = Recorder(Node("demo", context=context), [], NAME)
+    Pipeline(context).events.publish(b"\0\1\0\0\xff")
+    until(
+        recorder,
+        lambda: "1 messages passed over, the last on /left/tao_lora/events" in recorder.unread.text,
+    )
