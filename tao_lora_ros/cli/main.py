@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import argcomplete
 
+from tao_lora_ros.cli.arguments import UsageError
 from tao_lora_ros.cli.calibrate import add_calibrate_parser
 from tao_lora_ros.cli.compare import add_compare_parser
 from tao_lora_ros.cli.doctor import add_doctor_parser
@@ -46,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status. What the user got wrong is said in one line."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        if "" in arguments:
+            raise UsageError("an empty argument; is a variable of the shell not set?")
         parser = _parser(_command(arguments))
         argcomplete.autocomplete(parser)
         options = parser.parse_args(arguments)

@@ -19,8 +19,8 @@ from tao_lora_ros.model.artifact import training_folder
 from tao_lora_ros.model.card import CARD, without_nan
 from tao_lora_ros.preservation.durable import discard
 
-EXTRAS = {"mujoco": "simulate", "onnx": "onnx", "pyarrow": "export", "rerun": "rerun"}
 _STDOUT = Path("-")
+_READ = ("bag", "bags", "steady", "calibrate", "store")  # arguments that name what is read
 
 
 def add_output(
@@ -58,18 +58,39 @@ def check_outputs(options: Namespace) -> None:
     """Look at all that a command is going to write.
 
     Raises:
-        UsageError: something of that name is there, or it cannot be written.
+        UsageError: something of that name is there, it cannot be written, or would be the end of
+            what is read or of what else is written.
     """
+    written_by: dict[str, str] = {}
     for name, folder, model, package in getattr(options, "outputs", ()):
         path = getattr(options, name)
         if path is None or path == _STDOUT:
             continue
         if package:
             need(package, f"--{name}")
+        other = written_by.setdefault(os.path.realpath(path), name)
+        if other != name:
+            raise UsageError(f"{path}: both --{other} and --{name}; choose another name")
         started = getattr(options, "model", None) if model else None
         may_be_there = started is not None and os.path.realpath(started) == os.path.realpath(path)
         resumed = model and training_folder(path).is_dir() and not (path / CARD).exists()
+        for read in _read_by(options, with_model=not model):
+            _check_apart(path, read)
         check_output(path, folder, options.force or may_be_there or resumed)
+
+
+def _read_by(options: Namespace, with_model: bool) -> Iterator[Path]:
+    """Bags, stores and models that a command reads."""
+    for name in (*_READ, *["model"] * with_model):
+        value = getattr(options, name, None)
+        yield from map(Path, value if isinstance(value, list) else filter(None, [value]))
+
+
+def _check_apart(path: Path, read: Path) -> None:
+    """Raise UsageError where writing a path would be the end of what is read."""
+    there, here = os.path.realpath(path), os.path.realpath(read)
+    if there == here or here.startswith(f"{there}{os.sep}"):
+        raise UsageError(f"{path}: writes over {read}, which is read; choose another name")
 
 
 def check_output(path: Path, folder: bool, force: bool) -> None:
@@ -95,8 +116,8 @@ def check_output(path: Path, folder: bool, force: bool) -> None:
 def need(package: str, what: str) -> None:
     """Raise UsageError, which says how to install it, where a package is not there."""
     if find_spec(package) is None:
-        extra = EXTRAS[package]
-        raise UsageError(f'{what} needs {package}: pip install "tao_lora_ros[{extra}]"')
+        name = "rerun-sdk" if package == "rerun" else package
+        raise UsageError(f"{what} needs {package}: pip install {name}")
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class RayWorkers:
         try:
             import ray
         except ImportError as error:
-            reason = f"{error}; this needs Ray: pip install tao_lora_ros[ray]"
+            reason = f"{error}; this needs Ray: pip install ray"
             raise FleetError(f"--ray {address}: {reason}") from None
         try:
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)

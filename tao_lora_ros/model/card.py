@@ -39,14 +39,22 @@ class ArtifactError(TaoLoraError):
     """The folder is not a usable artifact; the text names the file, the field and what is wrong."""
 
 
+_WANTED = "a model is a folder that tao-lora train or calibrate wrote"
+
+
 def read_card(file: Path) -> dict[str, Any]:
     """The card of an artifact, as its schema says and in itself consistent.
 
     Raises:
         ArtifactError: the file cannot be read, or a field is not as it should be.
     """
-    with naming(ArtifactError, file):
-        content = read_regular(file, MOST_BYTES)
+    try:
+        with naming(ArtifactError, file):
+            content = read_regular(file, MOST_BYTES)
+    except ArtifactError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            raise ArtifactError(f"{error}; {_WANTED}") from None
+        raise
     try:
         return _checked(_parse(content))
     except RecursionError:

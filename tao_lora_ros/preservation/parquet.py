@@ -10,7 +10,7 @@ from typing import Any
 from tao_lora_ros.messages.files import naming, replace_file
 from tao_lora_ros.preservation.event_record import StoreError
 
-NEEDS_PYARROW = "this needs pyarrow: pip install tao_lora_ros[export]"
+NEEDS_PYARROW = "this needs pyarrow: pip install pyarrow"
 SCHEMA_VERSION = 1  # rises where a column changes its meaning or goes
 Row = dict[str, Any]
 _COMPRESSION = "zstd"

@@ -142,7 +142,7 @@ def test_cut_tensors_are_refused(folder: Path, kept: int) -> None:
 @pytest.mark.parametrize("name", [TENSORS, CARD])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
-    assert refusal(folder) == f"{folder / name}: No such file or directory"
+    assert refusal(folder).startswith(f"{folder / name}: No such file or directory")
 
 
 def test_a_missing_folder_and_a_file_in_its_place_are_refused(tmp_path: Path) -> None:

@@ -98,7 +98,8 @@ def test_a_topic_of_an_unknown_source(capsys, bag: Path) -> None:
 
 def test_a_missing_model(capsys, bag: Path, tmp_path: Path) -> None:
     message = complaint(capsys, "replay", bag, "--model", tmp_path / "no")
-    assert message == f"{tmp_path / 'no' / 'model.json'}: No such file or directory"
+    wanted = "a model is a folder that tao-lora train or calibrate wrote"
+    assert message == f"{tmp_path / 'no' / 'model.json'}: No such file or directory; {wanted}"
 
 
 def test_a_corrupt_model(capsys, bag: Path, model: Path) -> None:

@@ -433,7 +433,7 @@ def test_without_ray_it_is_said(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main(["replay", str(made), "--table", str(tmp_path / "t"), "--ray", "auto"]) == 1
-    assert "pip install tao_lora_ros[ray]" in capsys.readouterr().err
+    assert "pip install ray" in capsys.readouterr().err
 
 
 def test_killed_before_every_write_and_gone_on_with_it_gives_the_same(

@@ -60,4 +60,4 @@ def test_the_layout_has_every_input_and_every_path_is_a_number(tmp_path: Path) -
 def test_without_the_sdk_it_is_said_before_the_work(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr("tao_lora_ros.cli.outputs.find_spec", lambda name: None)
     assert main(["replay", str(tmp_path / "bag"), "--rerun", str(tmp_path / "x.rrd")]) == 1
-    assert 'pip install "tao_lora_ros[rerun]"' in capsys.readouterr().err
+    assert "pip install rerun-sdk" in capsys.readouterr().err

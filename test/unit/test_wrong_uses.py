@@ -68,6 +68,11 @@ WRONG = {
         ("BAG BAG", "2 bags: these need --table "),
         ("BAG --table NEW --report NEW.html", "--report is of one bag"),
         ("BAG --calibrate BAG --model MODEL", "at least 2 s are needed"),
+        ("BAG --model EMPTY", "a model is a folder that tao-lora train or calibrate wrote"),
+        ("BAG --out BAG --force", "writes over"),
+        ("BAG --out FOLDER --calibrate FOLDER/a --force", "writes over"),
+        ("BAG --model MODEL --out MODEL --force", "writes over"),
+        ("BAG --report NEW.html --json NEW.html", "both --json and --report"),
     ],
     "demo": [
         *((f"{bag} --out NEW_DEMO", words) for bag, words in BAD_BAGS),
@@ -134,6 +139,7 @@ WRONG = {
         ("--lerobot TEXT/x --store STORE", "there is no folder TEXT"),
         ("--labels NONE --store STORE", "no such bag"),
         ("--out NEW --csv NEW --store STORE", "not allowed with argument"),
+        ("--out STORE --force --store STORE", "writes over"),
         ("--out NEW --store NONE", "NONE"),
     ],
     "events plot": [
@@ -368,3 +374,8 @@ def test_ends_in_one_line(command: str, said: str, places, capsys) -> None:
 
 def test_every_command_has_ten() -> None:
     assert {command: len(uses) for command, uses in WRONG.items() if len(uses) < 10} == {}
+
+
+def test_an_empty_argument_is_named(capsys) -> None:
+    assert main(["replay", "bag", "--store", ""]) == 1
+    assert "is a variable of the shell not set?" in capsys.readouterr().err
