@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # The compiled loops that the build has left, also where the tests' other caches lie elsewhere.
 cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tao_lora_ros"
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache))
+# No array is misread in silence; nodes and commands that tests start look too.
+os.environ["TAO_LORA_CHECK_ARRAYS"] = "1"
 # Without a GPU the kernels run in Triton's interpreter; they ask for it when they are imported.
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")

@@ -10,8 +10,10 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rosbags.typesys import Stores, get_typestore
 
+from tao_lora_ros.bags import mcap
 from tao_lora_ros.bags.opening import BagError, damage, open_bag
 from tao_lora_ros.bags.unread import Unread, counts_in, told
 from tao_lora_ros.messages.router_state import STATE_TOPIC, STATE_TYPE, state_from
@@ -176,12 +178,8 @@ class BagReader:
         Raises:
             BagError: the bag is damaged further in, or gives none of the messages that it holds.
         """
-        index = {topic: i for i, topic in enumerate(self._connections)}
+        index, (begin_ns, end_ns) = self._index, self._part_ns
         chosen = [c for c in self._reader.connections if c.topic in index]
-        first_ns = self._reader.start_time
-        begin_s, end_s = self._part_s
-        begin_ns = first_ns + round(begin_s * 1e9)
-        end_ns = None if end_s == inf else first_ns + round(end_s * 1e9)
         messages = self._reader.messages(connections=chosen, start=begin_ns, stop=end_ns)
         read = [0] * len(index)
         while True:
@@ -195,11 +193,25 @@ class BagReader:
             source = index[connection.topic]
             read[source] += 1
             yield source, log_ns, data
-        if self._part_s == WHOLE:
-            self._compare(read)
+        self._compare(read)
+
+    @property
+    def _index(self) -> dict[str, int]:
+        """The source of each topic."""
+        return {topic: i for i, topic in enumerate(self._connections)}
+
+    @property
+    def _part_ns(self) -> tuple[int, int | None]:
+        """From which log time to which."""
+        first_ns = self._reader.start_time
+        begin_s, end_s = self._part_s
+        end_ns = None if end_s == inf else first_ns + round(end_s * 1e9)
+        return first_ns + round(begin_s * 1e9), end_ns
 
     def _compare(self, read: Sequence[int]) -> None:
-        """Look for what the bag holds and did not give."""
+        """Look for what a whole bag holds and did not give."""
+        if self._part_s != WHOLE:
+            return
         try:
             held = counts_in(self.path, self._reader)
         except Exception as error:
@@ -220,15 +232,31 @@ class BagReader:
         if self.unread:
             _warn(self.damage)
 
-    def blocks(self, most: int = _MOST_MESSAGES) -> Iterator[Block]:
-        """The same in pieces of so many.
+    def blocks(self) -> Iterator[Block]:
+        """The same in pieces.
 
         Raises:
             BagError: the bag is damaged further in.
         """
-        messages = self.messages()
-        while piece := list(islice(messages, most)):
-            yield Block.of(piece)
+        part_ns = self._part_ns
+        chunks = mcap.chunks_of(self._reader, self._index, *part_ns)
+        if chunks is None:
+            messages = self.messages()
+            while piece := list(islice(messages, _MOST_MESSAGES)):
+                yield Block.of(piece)
+            return
+        read = np.zeros(len(self._sources), np.int64)
+        blocks = mcap.blocks_of(chunks, *part_ns)
+        while True:
+            try:
+                block = next(blocks)
+            except StopIteration:
+                break
+            except Exception as error:
+                raise BagError(damage(self.path, "damaged bag", error)) from error
+            read += np.bincount(block.sources, minlength=len(read))
+            yield block
+        self._compare(read.tolist())
 
     def first_stamp_ns(self) -> int:
         """Stamp of the first message that has one: what labels count from.

@@ -110,7 +110,8 @@ def replay(
     pipeline.checkpoints.expect(reader.router_states())
     count = 0
     # Results are written beside the message that brought them.
-    for block in reader.blocks(1) if out else reader.blocks():
+    one_by_one = (Block.of([message]) for message in reader.messages())
+    for block in one_by_one if out else reader.blocks():
         if not result.first_stamp_ns:
             # Times count from the bag's beginning, also of a part of it.
             stamp_ns = _first_stamp_ns(pipeline, block)

@@ -51,7 +51,7 @@ class Likeness:
         known = np.zeros(values.shape, bool)
         known[:, self.seen(phase)] = ~np.isnan(values[:, self.seen(phase)])
         found = np.full(len(values), np.inf)
-        for pattern in np.unique(known, axis=0):
+        for pattern in np.unique(known, axis=0) if len(known) > 1 else known:
             rows, (at,) = (known == pattern).all(axis=1), np.nonzero(pattern)
             if len(at) < _FEWEST:
                 continue

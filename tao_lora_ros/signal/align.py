@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.signal import track
+from tao_lora_ros.signal import track_loops
 from tao_lora_ros.signal.compiled import compiled, entry
-from tao_lora_ros.signal.track import NEVER, Track
+from tao_lora_ros.signal.track import Track
+from tao_lora_ros.signal.track_loops import NEVER
 
 TIME, STAMP, FLAGS, MESSAGE = range(4)  # in `Rows.times`
 EMPTY, AFTER_GLITCH = 1, 2  # flags
@@ -125,7 +126,9 @@ class Aligner:
         self._grid["period_ns"] = round(1e9 / rate_hz)
         self._grid["timeout_ns"] = timeout_ns = round(timeout_s * 1e9)
         gap_ns = round(max_gap_s * 1e9)
-        self._tracks = track.new_tracks(widths, lags_ns, round(1e9 / rate_hz), gap_ns, timeout_ns)
+        self._tracks = track_loops.new_tracks(
+            widths, lags_ns, round(1e9 / rate_hz), gap_ns, timeout_ns
+        )
         self.tracks = [Track(self._tracks, source) for source in range(len(widths))]
         channels = sum(widths)
         self._rows = np.zeros((_MOST_ROWS, 4), np.int64), np.zeros((_MOST_ROWS, 2, channels))
@@ -170,7 +173,7 @@ class Aligner:
         """Add a sample, [channels of the source]; see `push_block`."""
         sources, stamps, one = self._one
         sources[0], stamps[0], self._own[source][:] = source, stamp_ns, values
-        return self.push_block(sources, stamps, one)
+        return self._add(sources, stamps, one)
 
     def push_block(self, sources: Times, stamps_ns: Times, values: Values) -> Rows:
         """Add samples in the order of their arrival, and give out the rows that became complete.
@@ -180,6 +183,14 @@ class Aligner:
             stamps_ns: as sent, int64 [n].
             values: float64 [n, channels of the widest source].
         """
+        return self._add(
+            np.ascontiguousarray(sources, np.int64),
+            np.ascontiguousarray(stamps_ns, np.int64),
+            np.ascontiguousarray(values, np.float64),
+        )
+
+    def _add(self, sources: Times, stamps_ns: Times, values: Values) -> Rows:
+        """The same, of arrays in one piece."""
         parts: list[Rows] = []
         done, times, both = 0, *self._rows
         while True:
@@ -191,7 +202,7 @@ class Aligner:
                     Rows(times[:count].copy(), both[:count, 0].copy(), both[:count, 1].copy())
                 )
             elif done < len(sources):
-                self._tracks = track.with_room(self._tracks)
+                self._tracks = track_loops.with_room(self._tracks)
                 for one in self.tracks:
                     one.use(self._tracks)
             if count < len(times) and done == len(sources):
@@ -219,7 +230,7 @@ def _advance(tracks, grid, sources, stamps_ns, values, done, times, rows):
         source = sources[done]
         if tracks.now[source].count == tracks.times.shape[1]:
             return done, count
-        track.push(tracks, source, stamps_ns[done], values[done])
+        track_loops.push(tracks, source, stamps_ns[done], values[done])
         _follow(tracks, now, source, stamps_ns[done])
         done += 1
 
@@ -266,7 +277,7 @@ def _note_late(tracks, now, source, time_ns):
             whom = s
     ahead_ns = tracks.now[whom].newest_ns
     if tracks.now[source].newest_ns < ahead_ns - now.timeout_ns:
-        track.note_behind(tracks, source, time_ns, whom, ahead_ns - time_ns)
+        track_loops.note_behind(tracks, source, time_ns, whom, ahead_ns - time_ns)
 
 
 @compiled
@@ -298,7 +309,7 @@ def _ready_until(tracks, timeout_ns):
         return behind
     until = ahead
     for s in range(len(tracks.now)):
-        if track.waited_for(tracks, s, ahead):
+        if track_loops.waited_for(tracks, s, ahead):
             until = min(until, tracks.now[s].ready_ns)
     return until
 
@@ -308,7 +319,7 @@ def _row(tracks, time_ns, times, rows):
     rows[:] = np.nan
     stamp_ns, empty = np.int64(0), True
     for s in range(len(tracks.now)):
-        empty &= not track.take(tracks, s, time_ns, rows[0], rows[1])
+        empty &= not track_loops.take(tracks, s, time_ns, rows[0], rows[1])
         one = tracks.now[s]
         if one.passed:
             stamp_ns = max(stamp_ns, one.last_stamp_ns)

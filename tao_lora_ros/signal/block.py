@@ -30,23 +30,25 @@ class Block:
         sources: the source of each, by its number, int64 [n].
         received_ns: when each came, int64 [n].
         data: their CDR bytes.
-        joined: these in one piece, uint8.
-        offsets: where in that each begins, and the last ends, int64 [n + 1].
+        joined: what holds these, uint8.
+        begins, ends: where in that each begins and ends, int64 [n].
     """
 
     sources: Times
     received_ns: Times
     data: Sequence[bytes]
     joined: NDArray[np.uint8]
-    offsets: Times
+    begins: Times
+    ends: Times
 
     @classmethod
     def of(cls, messages: Iterable[tuple[int, int, bytes]]) -> Block:
         """Of source, time of arrival and bytes of each."""
         *numbers, data = zip(*messages, strict=True)
         sources, received_ns = np.array(numbers, np.int64)
-        offsets = np.cumsum([0, *map(len, data)])
-        return cls(sources, received_ns, data, np.frombuffer(b"".join(data), np.uint8), offsets)
+        edges = np.cumsum([0, *map(len, data)])
+        joined = np.frombuffer(b"".join(data), np.uint8)
+        return cls(sources, received_ns, data, joined, edges[:-1], edges[1:])
 
     def __len__(self) -> int:
         return len(self.data)
@@ -135,14 +137,14 @@ def plain_messages(
             columns[s, : len(form.columns)] = form.columns
     count = end - begin
     times, values = np.zeros((count, 2), np.int64), np.full((count, widest), np.nan)
-    place = block.joined, block.offsets[begin:], block.sources[begin:end]
+    place = block.joined, block.begins[begin:end], block.ends[begin:end], block.sources[begin:end]
     taken = _decode(now, words, columns, *place, newest_ns, jump_ns, times, values)
     stamps_ns, newest = np.ascontiguousarray(times[:taken].T)
     return Plain(stamps_ns, values[:taken], newest)
 
 
 @compiled
-def _decode(now, words, columns, joined, offsets, sources, newest_ns, jump_ns, times, values):
+def _decode(now, words, columns, joined, begins, ends, sources, newest_ns, jump_ns, times, values):
     """Decode messages up to the first that is not as expected; how many."""
     longest = 0
     for source in now:
@@ -152,8 +154,8 @@ def _decode(now, words, columns, joined, offsets, sources, newest_ns, jump_ns, t
     doubles = scratch.view(np.float64)
     for i in range(len(sources)):
         s = sources[i]
-        source, begin = now[s], offsets[i]
-        length = offsets[i + 1] - begin
+        source, begin = now[s], begins[i]
+        length = ends[i] - begin
         if length != source.length or source.most == 0:
             return i
         if joined[begin] != 0 or joined[begin + 1] != 1:
@@ -175,12 +177,13 @@ def _decode(now, words, columns, joined, offsets, sources, newest_ns, jump_ns, t
         time_ns = stamp_ns - source.lag_ns
         if not -jump_ns <= time_ns - newest_ns <= jump_ns:
             return i
-        magnitude = 0.0
+        present, magnitude = 0, 0.0
         for c in range(source.values):
             if columns[s, c] >= 0:
                 values[i, c] = doubles[columns[s, c]]
                 magnitude += abs(values[i, c])
-        if not 0.0 < magnitude <= source.harmless:
+                present += 1
+        if present == 0 or not magnitude <= source.harmless:
             return i
         newest_ns = max(newest_ns, time_ns)
         times[i, 0], times[i, 1] = stamp_ns, newest_ns

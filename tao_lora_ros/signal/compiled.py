@@ -18,6 +18,7 @@ from tao_lora_ros.signal.code_digest import COMPILED, digest
 from tao_lora_ros.signal.loop_cache import LoopCache
 
 Function = TypeVar("Function", bound=Callable)
+CHECKED = "TAO_LORA_CHECK_ARRAYS"
 
 
 def compiled(function: Function | None = None, **options: Any) -> Any:
@@ -48,10 +49,16 @@ def entry(function: Any, *arguments: Any) -> Callable[..., Any]:
     """A compiled function as it is called with arguments of these types, and with no others.
 
     Numba looks at the type of every array at each call, which takes longer than a short loop over
-    them. This looks at none: other types, or arrays that are not in one piece, are misread.
+    them. This looks at none: other types, or arrays that are not in one piece, are misread. With
+    `CHECKED` in the environment, as in all tests, they are a TypeError.
     """
+    function.disable_compile(False)
     found: Callable[..., Any] = function.compile(tuple(map(numba.typeof, arguments)))
-    return found
+    if CHECKED not in os.environ:
+        return found
+    function.disable_compile()  # numba's own call finds these types or none
+    checked: Callable[..., Any] = function
+    return checked
 
 
 @contextmanager

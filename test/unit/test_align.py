@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tao_lora_ros.signal.align import Aligner, Row
+from tao_lora_ros.signal.compiled import compiled, entry
 from tao_lora_ros.signal.dejitter import dejittered, new_dejitter
 
 MS = 1_000_000
@@ -263,3 +264,33 @@ def test_every_sample_is_news_once_in_the_first_row_that_it_goes_into(
 def test_without_a_value_there_are_no_news() -> None:
     given_out = rows(aligner(), [(0, 1000, 1.0), (0, 1200, 2.0)])
     assert [np.isnan(row.fresh[0]) for row in given_out] == [False] + [True] * 19 + [False]
+
+
+def test_arrays_of_other_kinds_and_not_in_one_piece_give_the_same_rows() -> None:
+    generator = np.random.default_rng(0)
+    sources = np.tile([0, 1], 50)
+    stamps_ns = 5 * MS * np.arange(100)
+    values = generator.normal(size=(100, 3))
+    expected = aligner(2, width=3).push_block(sources, stamps_ns, values)
+    wide = np.repeat(stamps_ns, 2)
+    given = aligner(2, width=3).push_block(
+        sources.astype(np.int32), wide[::2], np.asfortranarray(values)
+    )
+    assert len(expected) > 20
+    np.testing.assert_array_equal(given.times, expected.times)
+    np.testing.assert_array_equal(given.values, expected.values)
+
+
+def test_a_loop_that_is_entered_with_other_arrays_raises_in_tests() -> None:
+    @compiled
+    def total(values):
+        found = 0.0
+        for row in values:
+            found += row[0]
+        return found
+
+    loop = entry(total, np.zeros((2, 2)))
+    assert loop(np.array([[1.0, 5.0], [2.0, 5.0]])) == 3.0
+    for other in (np.ones((2, 2), order="F"), np.ones((4, 2))[::2], np.ones((2, 2), np.float32)):
+        with pytest.raises(TypeError, match="No matching definition"):
+            loop(other)

@@ -96,6 +96,20 @@ def test_samples_that_overtake_each_other() -> None:
     assert_alike(messages)
 
 
+def test_a_foot_in_the_air_bears_nothing() -> None:
+    messages = [
+        replace(m, data=wrench(m.stamp_ns, [0.0] * 6)) if m.source and i > 50 else m
+        for i, m in enumerate(motion(0.5))
+    ]
+    assert_alike(messages, [100_000])
+    pipeline = Pipeline(Settings(backend="cpu"), shipped())
+    block = Block.of((m.source, m.stamp_ns, m.data) for m in messages)
+    for number in range(100):
+        pipeline.push(*block.message(number))
+    _, taken = pipeline.intake.push_block(block, 100)
+    assert taken > 110  # its messages need nobody to look at them
+
+
 def test_a_clock_that_jumps_begins_anew() -> None:
     later = motion(2.0, impacts_s=(1.5,), start_ns=START_NS + 100 * SECOND)
     assert_alike([*struck(), *later, *struck(2.5)])

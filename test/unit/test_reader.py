@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from math import inf
 from pathlib import Path
+from random import Random
 
 import pytest
 from recordings import (
@@ -18,7 +20,7 @@ from recordings import (
     write_ros2,
 )
 
-from tao_lora_ros.bags.reader import BagError, BagReader
+from tao_lora_ros.bags.reader import WHOLE, BagError, BagReader
 from tao_lora_ros.signal.cdr import BARE_WRENCH, DECODERS, FORCE, IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
 
@@ -186,3 +188,48 @@ def test_bad_metadata_is_refused(tmp_path: Path, text: str) -> None:
     bag = write_ros2(tmp_path / "bag", MESSAGES)
     (bag / "metadata.yaml").write_text(text)
     assert refusal(bag).startswith(f"{bag}: not a readable bag: ")
+
+
+def outcome(path: Path, part_s: tuple[float, float], in_blocks: bool) -> list | str:
+    try:
+        with BagReader(path, SOURCES, part_s=part_s) as reader:
+            if not in_blocks:
+                return list(reader.messages())
+            return [b.message(i) for b in reader.blocks() for i in range(len(b))]
+    except BagError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("part_s", [WHOLE, (0.02, inf), (0.02, 0.06)])
+@pytest.mark.parametrize("order", ["as sent", "shuffled"])
+@pytest.mark.parametrize("sqlite", [False, True])
+def test_blocks_hold_what_messages_are(
+    tmp_path: Path, part_s: tuple[float, float], order: str, sqlite: bool
+) -> None:
+    messages = list(MESSAGES)
+    if order == "shuffled":
+        Random(0).shuffle(messages)
+    bag = write_ros2(tmp_path / "bag", messages, sqlite=sqlite)
+    expected = outcome(bag, part_s, in_blocks=False)
+    assert isinstance(expected, list)
+    assert len(expected) == len(MESSAGES) or part_s != WHOLE
+    read = outcome(bag, part_s, in_blocks=True)
+    assert [(source, log_ns, data) for source, data, log_ns in read] == expected
+
+
+def test_blocks_of_a_damaged_bag_say_what_messages_say(tmp_path: Path) -> None:
+    bag = write_ros2(tmp_path / "bag", MESSAGES[:20])
+    (file,) = bag.glob("*.mcap")
+    whole, random = file.read_bytes(), Random(0)
+    refused = 0
+    for _ in range(150):
+        damaged = bytearray(whole)
+        damaged[random.randrange(len(whole))] = random.randrange(256)
+        file.write_bytes(damaged)
+        expected, read = (outcome(file, WHOLE, in_blocks) for in_blocks in (False, True))
+        if isinstance(expected, str):
+            assert read == expected
+            refused += 1
+        else:
+            assert [(source, log_ns, data) for source, data, log_ns in read] == expected
+    assert refused > 10
