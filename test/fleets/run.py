@@ -34,6 +34,7 @@ from tao_lora_ros.model.artifact import default_artifact, load_artifact
 from tao_lora_ros.simulation.recording import SimulationConfig, record
 
 _TAO_LORA = [sys.executable, "-m", "tao_lora_ros.cli.entry"]
+_CORES = os.sched_getaffinity(0)
 _DIFFERENT = 10  # simulated recordings; the others are their copies
 _FOREIGN = Path(os.environ.get("TAO_LORA_DATA", "../shared/data")).resolve() / "bags"
 
@@ -46,7 +47,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="of each simulated bag")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--gigabytes", type=float, default=10.0, help="of the sparse bag")
-    parser.add_argument("--turns", type=int, default=3, help="of the scaling")
+    parser.add_argument("--turns", type=int, default=1, help="of the scaling")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     # Loops are compiled for the place that they are imported from: here, before it is timed.
@@ -101,28 +102,22 @@ def _one_by_one(folder: Path, options: argparse.Namespace) -> tuple[list[str], b
 
 
 def _scaling(folder: Path, options: argparse.Namespace) -> bool:
-    """Tell what a bag takes on one process and on two; that is no proof of anything.
-
-    A run over all bags less one over half of them: what starting takes is in neither.
-    """
-    bags = _make_bags(folder / "bags", options.bags, options.seconds)
-    half = bags[: len(bags) // 2]
+    """Tell what all bags take on one process and on one a core; that proves nothing by itself."""
+    bags, cores = _make_bags(folder / "bags", options.bags, options.seconds), len(_CORES)
     for turn in range(options.turns):
-        took = {}
-        for workers in ("1", "2"):
-            for some in (half, bags):
-                table = folder / f"scaling_{turn}_{workers}_{len(some)}"
-                took[workers, len(some)] = _spent(_command(some, table, "--workers", workers))
-        spent = [
-            (took[n, len(bags)] - took[n, len(half)]) / (len(bags) - len(half)) for n in ("1", "2")
-        ]
-        (wall_1, cpu_1), (wall_2, cpu_2) = spent
-        print(
-            f"a bag on 1 process: {wall_1:.2f} s, {cpu_1:.2f} CPU s; on 2: {wall_2:.2f} s, "
-            f"{cpu_2:.2f} CPU s; {wall_1 / wall_2:.2f} times as fast for {cpu_2 / cpu_1:.2f} times "
-            f"the CPU s; load {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} cores",
-            flush=True,
-        )
+        took = []
+        for workers in (1, cores):
+            table = folder / f"scaling_{turn}_{workers}"
+            wall_s, cpu_s = _spent(_command(bags, table, "--workers", str(workers)))
+            took.append((wall_s, cpu_s / workers))
+            print(
+                f"{len(bags)} bags of {options.seconds:g} s, {workers} processes, with starts: "
+                f"{wall_s:.1f} s, {cpu_s / workers:.1f} CPU s a process; load "
+                f"{os.getloadavg()[0]:.1f} on {cores} cores",
+                flush=True,
+            )
+        wall, cpu = ((one / many) / cores for one, many in zip(*took, strict=True))
+        print(f"scaling: {wall:.2f} N by time, {cpu:.2f} N by CPU time", flush=True)
     return False
 
 
