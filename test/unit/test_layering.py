@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,7 @@ ROS = {
     ),
 }
 FOLDERS = [ROOT / "kernels", *(path for path in PACKAGE.iterdir() if path.is_dir())]
+BESIDE = {path.stem for path in (ROOT / "test").iterdir()}
 MODULES = sorted(file for folder in FOLDERS for file in folder.rglob("*.py"))
 
 
@@ -50,9 +51,9 @@ def imported(file: Path) -> Iterator[str]:
             yield from (f"{module}.{name.name}" for name in node.names)
 
 
-def ours(file: Path) -> Iterator[str]:
-    """Layers of the package that a module imports."""
-    for name in imported(file):
+def ours(names: Iterable[str]) -> Iterator[str]:
+    """Layers of the package among what a module imports."""
+    for name in names:
         top, *rest = name.split(".")
         if top == "tao_lora_ros" and rest:
             yield rest[0]
@@ -65,28 +66,20 @@ def test_the_rule_covers_every_folder() -> None:
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_imports_only_what_lies_below(file: Path) -> None:
-    layer = layer_of(file)
+def test_imports_only_what_lies_below_and_no_ros_nor_tests(file: Path) -> None:
+    layer, names = layer_of(file), list(imported(file))
     allowed = set(LAYERS[: LAYERS.index(layer) + 1])
+    tops = {name.partition(".")[0] for name in names}
     if layer in ("ros", "cli"):
         allowed.add("msg")  # the generated messages
-    assert set(ours(file)) <= allowed
-
-
-@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_ros_is_imported_in_ros_and_cli_alone(file: Path) -> None:
-    if layer_of(file) not in ("ros", "cli"):
-        assert not {name.partition(".")[0] for name in imported(file)} & ROS
-
-
-@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_nothing_in_the_package_imports_tests_or_peers(file: Path) -> None:
-    beside = {path.stem for path in (ROOT / "test").iterdir()}
-    assert not {name.partition(".")[0] for name in imported(file)} & beside
+    else:
+        assert not tops & ROS
+    assert set(ours(names)) <= allowed
+    assert not tops & BESIDE, "tests and peers"
 
 
 def test_a_wrong_import_would_be_seen(tmp_path: Path) -> None:
     file = tmp_path / "wrong.py"
     file.write_text("def f():\n    from tao_lora_ros.cli import main\n    import rclpy.node\n")
-    assert list(ours(file)) == ["cli"]
+    assert list(ours(imported(file))) == ["cli"]
     assert list(imported(file)) == ["tao_lora_ros.cli.main", "rclpy.node"]
