@@ -265,7 +265,7 @@ def test_names_of_events_are_learned_and_scored_and_the_rest_stays(
     capsys.readouterr()
     words = ["evaluate", str(named), str(tmp_path / "bags"), "--json", str(scores)]
     assert main(words) == 0
-    assert "events by what they were (rows)" in capsys.readouterr().out
+    assert "events: events 15" in capsys.readouterr().out
     events = json.loads(scores.read_text())["events"]
     assert (events["events"], events["right"]) == (15, 1.0)
     assert main(["info", str(named)]) == 0
