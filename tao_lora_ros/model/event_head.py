@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,18 @@ class EventHead:
     weights: Array
     bias: Array
     likeness: Likeness | None = None
+
+    def without(self, names: Iterable[str]) -> EventHead:
+        """The head without some of its names."""
+        kept = [i for i, name in enumerate(self.names) if name not in {*names}]
+        likeness = self.likeness
+        return replace(
+            self,
+            names=tuple(self.names[i] for i in kept),
+            weights=self.weights[:, :, kept],
+            bias=self.bias[:, kept],
+            likeness=likeness and replace(likeness, centres=likeness.centres[:, :, kept]),
+        )
 
     def standardised(self, phase: Phase, features: Array) -> Array:
         """Features [..., F] in standard deviations from their mean."""

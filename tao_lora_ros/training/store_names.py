@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import eq
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,8 @@ class StoreNames:
             with the probability: where these differ, the surest first.
         next: number of an event without a label, the likeliest name, and its margin over the
             second, the smallest first; those unlike any name come before, with none.
-        forgotten: names of the artifact's own head that are known no more.
+        replaced: names of the artifact's own head that a new word was put in place of, and that.
+        forgotten: others of them that are known no more.
     """
 
     artifact: Artifact
@@ -50,6 +52,7 @@ class StoreNames:
     right: tuple[int, int]
     doubts: list[tuple[int, str, str, float]]
     next: list[tuple[int, str, float]]
+    replaced: dict[str, str]
     forgotten: tuple[str, ...]
 
     def lines(self) -> list[str]:
@@ -65,6 +68,11 @@ class StoreNames:
         head = self.artifact.event_head
         if kept := [name for name in (head.names if head else ()) if name not in self.counts]:
             said.append(f"kept as they were, without labels: {', '.join(kept)}")
+        said += [
+            f"{old} is now {new}, as most events of that label were called; label some {old} to "
+            "have both"
+            for old, new in self.replaced.items()
+        ]
         if self.forgotten:
             said.append(
                 f"forgotten: {', '.join(self.forgotten)}: the model does not say what events of "
@@ -109,21 +117,25 @@ def learn_names(store: Path, artifact: Artifact) -> StoreNames:
         else:
             others.append(entry.number)
             features.append(event_features(raw, entry.onset_ns, entry.end_ns))
-    fit = fit_event_head(named, artifact.event_head)
-    known = artifact.event_head.names if artifact.event_head else ()
+    head = artifact.event_head
+    called = [_called(head, event) for event in named]
     labelled = [event.name for event in named]
+    known = head.names if head else ()
+    replaced = _replaced(known, called, labelled)
+    fit = fit_event_head(named, head.without(replaced) if head else None)
     counts = dict(sorted(Counter(event.name for event in named).items()))
     provenance = artifact.provenance | {PROVENANCE_KEY: counts}
     return StoreNames(
         replace(artifact, event_head=fit.head, provenance=provenance),
         counts,
         (
-            _right(named, artifact.event_head),
+            sum(map(eq, called, labelled)),
             round(scores_held_out(fit, labelled)["right"] * len(named)),
         ),
         _doubts(kept, labelled, fit.head.names, fit.probabilities),
         _next(others, fit.head, np.reshape(features, (-1, FEATURES))),
-        tuple(name for name in known if name not in fit.head.names),
+        replaced,
+        tuple(name for name in known if name not in {*fit.head.names, *replaced}),
     )
 
 
@@ -142,15 +154,23 @@ def _named(entry: Entry, raw: tuple[RawSamples, ...], name: str, session: str) -
     return NamedEvent(raw, entry.onset_ns, entry.end_ns, name, session, known_ns)
 
 
-def _right(events: Sequence[NamedEvent], head: EventHead | None) -> int:
-    """How many events a head calls as they are called."""
-    if head is None:
-        return 0
-    features = (event_features(e.raw, e.onset_ns, e.end_ns) for e in events)
-    return sum(
-        head.name(Phase.END, of)[0] == event.name
-        for event, of in zip(events, features, strict=True)
-    )
+def _called(head: EventHead | None, event: NamedEvent) -> str:
+    """What a head calls an event; "" where it is not sure."""
+    features = event_features(event.raw, event.onset_ns, event.end_ns)
+    return head.name(Phase.END, features)[0] if head else ""
+
+
+def _replaced(
+    known: Sequence[str], called: Sequence[str], labelled: Sequence[str]
+) -> dict[str, str]:
+    """Known names that nobody labelled, by the new word for most of whose events they stood."""
+    found = {}
+    for word in sorted({*labelled} - {*known}):
+        said = Counter(c for c, label in zip(called, labelled, strict=True) if label == word)
+        name, count = said.most_common(1)[0]
+        if name and name not in labelled and 2 * count > sum(said.values()):
+            found[name] = word
+    return found
 
 
 def _doubts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,7 +92,26 @@ def test_names_that_nobody_labels_are_kept_or_it_is_said_that_they_are_not(store
     old = replace(shipped, likeness=None)
     found = learn_names(store, replace(small_artifact(), event_head=old))
     assert found.artifact.event_head.names == ("push", "tap")
-    assert any(f"forgotten: {', '.join(shipped.names)}" in line for line in found.lines())
+    assert {*found.forgotten, *found.replaced} == {*shipped.names}
+    assert any(f"forgotten: {', '.join(found.forgotten)}" in line for line in found.lines())
+
+
+def test_a_new_word_takes_the_place_of_the_name_that_it_is_another_word_for(
+    store: Path, tmp_path: Path
+) -> None:
+    first = learn_names(store, small_artifact()).artifact
+    again = tmp_path / "again"
+    shutil.copytree(store, again)
+    for number, entry in enumerate(read_entries(again)[:12]):
+        label_event(again, entry, ("knock", "thump")[number % 2])
+    found = learn_names(again, first)
+    assert found.replaced == {"push": "thump", "tap": "knock"}
+    assert found.artifact.event_head.names == ("knock", "thump")
+    assert found.right[1] > 9 > found.right[0]
+    assert any("tap is now knock" in line for line in found.lines())
+    for entry in read_entries(again)[:4]:
+        label_event(again, entry, "tap")  # both, then
+    assert "tap" not in learn_names(again, first).replaced
 
 
 def test_lags_are_taken_off(tmp_path: Path) -> None:
