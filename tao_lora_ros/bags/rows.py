@@ -117,7 +117,8 @@ def read_rows(
             yield from timed(glitches.push(ready))
         reader.warn()
     if not aligned_ns:
-        raise BagError(f"{bag}: no usable message")
+        why = "".join(f": {source.reason}" for source in intake.sources if source.reason)
+        raise BagError(f"{bag}: no usable message{why}")
     for account in intake.accounts:
         if account.remedy and account.used < account.received / 2:
             raise BagError(f"{bag}: {account.remedy}")

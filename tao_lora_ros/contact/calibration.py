@@ -24,6 +24,7 @@ from tao_lora_ros.contact.identification import (
     fold_gains,
     folds_of,
     gains_of,
+    rigid,
     samples_of,
     unexplained,
 )
@@ -32,6 +33,9 @@ from tao_lora_ros.detection.calibration import MOST_LEFT_OUT
 
 LEAST_S = 2.0  # of steady rows
 EXPLAINS = 0.95  # of the load: an IMU that leaves more of it does not move with the wrench
+# The same of a force of one axis alone, of which nothing else tells whether anything hangs on it:
+# a foot's follows the trunk's motion too, but not as closely.
+EXPLAINS_ALONE = 0.1
 NOT_WORSE = 1.1  # times what the IMU leaves without its gyro, which physics says is to be used
 CLEAR = 15.0  # times what is usually left: a lasting contact, which does not belong
 AROUND_S = 0.3  # left out before and after
@@ -106,8 +110,8 @@ def _model(
         return None, f"not known, less than {LEAST_S:g} s of it were reported"
     best = first
     for other in others:
-        if max(np.abs(gains).max() for gains in other.gains) > MOST_GAIN / 2.0:
-            continue  # no tool weighs as much: the units are others
+        if not _may_hang(other, first):
+            continue
         same = other.accel == best.accel  # with the gyro
         if _ratio(other.left, best.left) < (NOT_WORSE if same else EXPLAINS):
             best = other
@@ -177,6 +181,16 @@ def _without_contacts(
         return recordings, ""
     more = f" and {len(found) - NAMED} more" * (len(found) > NAMED)
     return kept, f"; left out: lasting contacts at {', '.join(found[:NAMED])}{more}"
+
+
+def _may_hang(way: _Expectation, first: _Expectation) -> bool:
+    """Whether something may hang on the wrench and move with the IMU as its gains say."""
+    gains = np.median(way.gains, axis=0)
+    if max(np.abs(fold).max() for fold in way.gains) > MOST_GAIN / 2.0:
+        return False  # no tool weighs as much: the units are others
+    if np.count_nonzero(way.samples.loads[:, :3].any(axis=0)) == 1:
+        return bool(way.left[0] < EXPLAINS_ALONE * first.left[0])
+    return rigid(way.samples, gains)
 
 
 def _ratio(left: Array, before: Array) -> float:

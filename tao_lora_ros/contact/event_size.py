@@ -4,12 +4,13 @@ A wrench tells what touches and what the body that hangs on it makes of its moti
 blow too. Where a contact model knows the latter it is taken off, by the IMU's samples interpolated
 to the wrench's stamps. What is left of the wrench, less its median before the event, is the contact
 load; without a model that is the change of the wrench, and no impulse: ringing and gravity would
-be in it. Joint efforts alone tell no force: what they
+be in it, and no force of a wrench that hardly drove the event. Joint efforts alone tell no force: what they
 mean depends on the arm's pose and load.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import nan
@@ -24,6 +25,7 @@ from tao_lora_ros.signal.channels import quantities
 
 # A blow begins a few samples before the row that shows it, a press while it is still small.
 LEAD_S = 0.02
+LEAST_SHARE = 0.02  # of what drove an event: a source below took no part in it
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def size_of(
     span: Span,
     channels: Sequence[str] = (),
     models: Sequence[ContactModel] = (),
+    shares: Sequence[float] | Array = (),
 ) -> Size:
     """The size of an event.
 
@@ -92,6 +95,8 @@ def size_of(
         span: of the event.
         channels: of the rows that the models are of.
         models: what is known of the wrenches' loads.
+        shares: how much each channel drove the event; none: not known. Of a wrench that did not,
+            and whose motion is not taken off, no force is given: a robot's own steps change it too.
 
     Returns:
         The size; of several wrenches that with the largest force, of several IMUs that which
@@ -103,7 +108,12 @@ def size_of(
         loads = _contact_load(signals, channels, model)
         signals |= loads
         explained |= loads.keys()
-    changes = {name: signal.change(span) for name, signal in signals.items()}
+    idle = _idle(channels, shares) - {name.rpartition(".")[0] for name in explained}
+    changes = {
+        name: signal.change(span)
+        for name, signal in signals.items()
+        if name.endswith(".accel") or name.rpartition(".")[0] not in idle
+    }
     force, torque, accel = (_largest(changes, name) for name in ("force", "torque", "accel"))
     if force:
         torque = changes.get(f"{force.sensor}.torque")
@@ -116,6 +126,14 @@ def size_of(
         peak_torque=_peak(torque),
         acceleration_change=_peak(accel),
     )
+
+
+def _idle(channels: Sequence[str], shares: Sequence[float] | Array) -> set[str]:
+    """Sources that hardly drove an event."""
+    of_sources: Counter[str] = Counter()
+    for channel, share in zip(channels, shares, strict=False):
+        of_sources[channel.rpartition(".")[0]] += share
+    return {source for source, share in of_sources.items() if share < LEAST_SHARE}
 
 
 def _signals(raws: Sequence[RawSamples]) -> _Signals:

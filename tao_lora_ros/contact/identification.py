@@ -24,6 +24,8 @@ _HUBER = 1.345  # usual deviations; 95 % efficient where all is Gaussian
 # and a fifth of it something else than steady motion. Of a Gaussian it is 1.28 deviations.
 _QUANTILE, _OF_GAUSSIAN = 0.8, 1.2816
 _OF_LENGTH = 1.2438  # the same of the length of three Gaussian axes, over its RMS
+_STRONGLY = 0.2  # of the largest spread: a gain along such a direction is well known
+_RIGID = 0.5  # of the largest gain, that every other has at least
 _CLEARLY = 3.0  # times `LEAST`: the ridge takes less than a tenth
 
 
@@ -123,9 +125,29 @@ def unexplained(samples: Samples, gains: Sequence[Array]) -> Array:
 
 def directions(samples: Samples) -> int:
     """In how many of 3 directions the specific force changed enough to be identified."""
+    return int((_spreads(samples)[0] > _CLEARLY * rigid_body.LEAST).sum())
+
+
+def _spreads(samples: Samples) -> tuple[Array, Array]:
+    """How far the specific force spreads along its principal directions, and these, in rows."""
     centred = samples.terms[:, :STATIC] - samples.terms[:, :STATIC].mean(axis=0)
-    spreads = np.linalg.svd(centred, compute_uv=False) / np.sqrt(len(centred))
-    return int((spreads > _CLEARLY * rigid_body.LEAST).sum())
+    _, spreads, axes = np.linalg.svd(centred, full_matrices=False)
+    return spreads / np.sqrt(len(centred)), axes
+
+
+def rigid(samples: Samples, gains: Array) -> bool:
+    """Whether gains [6, k] of force may be those of a body that hangs on the sensor.
+
+    Such a body loads it by its mass along every direction alike. Legs that carry a trunk, which its
+    IMU explains in part, do not. Of one direction alone nothing can be told, nor of axes that are
+    not there: of k axes and d directions at least k + d - 3 gains are equal.
+    """
+    spreads, axes = _spreads(samples)
+    known = axes[spreads > max(_STRONGLY * spreads[0], _CLEARLY * rigid_body.LEAST)]
+    reported = np.flatnonzero(np.abs(samples.loads[:, :3]).any(axis=0))
+    alike = np.linalg.svd(gains[reported][:, :STATIC] @ known.T, compute_uv=False)
+    equal = len(reported) + len(known) - 3
+    return bool(equal < 2 or alike[equal - 1] >= _RIGID * alike[0])
 
 
 def folds_of(recordings: Sequence[Array]) -> list[NDArray[np.int64]]:

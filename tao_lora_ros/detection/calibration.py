@@ -185,6 +185,11 @@ def _check_steady(
     left_out = sum(end - first for _, first, end in spans) / rows
     share = moments.eventful(ratios, rate_hz)
     heavy = moments.heaviness(ratios, rate_hz)
+    if np.isinf(heavy):
+        raise CalibrationError(
+            "a sensor moves in steps that are coarser than its noise: no threshold tells a step "
+            "from a blow; let its driver report it finer, or leave its source out"
+        )
     if heavy > moments.HEAVIEST:
         raise CalibrationError(
             f"blows or contacts again and again in {rows / rate_hz:.0f} s (the largest hundredth "

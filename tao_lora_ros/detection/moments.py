@@ -24,6 +24,8 @@ _LEAST_EVENTS = 3
 # and five minutes with contacts 3.2 to 3.7.
 HEAVIEST = 2.9
 _LEAST_BLOCKS = 200
+_STEP = 1.0  # in log-energy, that a coarse step is above no change
+_LEAST_BODY = 0.02  # mean excess of a body; below, most blocks are alike: those of coarse steps
 _NAMED = 3  # channels of a moment, at most
 _SURROUNDINGS_S = 0.25
 
@@ -180,7 +182,8 @@ def heaviness(ratios: Sequence[Array], rate_hz: float) -> float:
     """How far out the largest hundredth of short blocks is, 1 for a tail of the body's kind.
 
     So contacts that come again and again are seen however long the recording is: they leave no gap,
-    and are the tail. 0 where there are too few blocks to say.
+    and are the tail. 0 where there are too few blocks to say, infinite where most are alike and
+    the largest are not: a coarse sensor, whose steps are as far out as blows.
 
     Args:
         ratios: as of `eventful`.
@@ -190,7 +193,9 @@ def heaviness(ratios: Sequence[Array], rate_hz: float) -> float:
     if len(maxima) < _LEAST_BLOCKS:
         return 0.0
     low, excess = _body(maxima)
-    far = (np.quantile(maxima, 0.99, axis=0) - low) / np.maximum(excess, 1e-12)
+    far = np.quantile(maxima, 0.99, axis=0) - low
+    alike = np.where(far > _STEP, np.inf, 0.0)
+    far = np.where(excess > _LEAST_BODY, far / np.maximum(excess, _LEAST_BODY), alike)
     return float(far.max() / np.log(0.5 / 0.01))
 
 

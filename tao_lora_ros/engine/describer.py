@@ -186,7 +186,7 @@ class EventDescriber:
     def _size(self, found: Transient | Contact, raw: tuple[RawSamples, ...], until_ns: int) -> Size:
         """How hard it was up to its end, or so far."""
         span = Span(found.onset_ns, found.end_ns or until_ns)
-        measured = size_of(raw, span, self._intake.channels, self._contacts.models)
+        measured = size_of(raw, span, self._intake.channels, self._contacts.models, found.shares)
         return (
             replace(measured, mean_load=found.mean_load) if isinstance(found, Contact) else measured
         )

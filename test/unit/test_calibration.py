@@ -234,3 +234,15 @@ def test_slow_rows_are_calibrated_too(rate_hz: float) -> None:
     detector = Detector(calibration, RouterConfig(0.5, hold_rows=2, max_transient_rows=50))
     steps = [detector.push(round(1e9 * i / rate_hz), row) for i, row in enumerate(struck)]
     assert [i for i, step in enumerate(steps) if step.change is Change.ONSET] == [1500]
+
+
+@pytest.mark.parametrize("step", [0.5, 0.1, 20.0])
+def test_steps_that_are_coarser_than_the_noise_are_named_not_taken_for_blows(step: float) -> None:
+    """A cell of one axis with hysteresis: it rests, and then is a step further."""
+    names = ("cell.force_z",)
+    rng, rows = np.random.default_rng(1), np.zeros((6000, 1))
+    rows[np.sort(rng.choice(6000, 60, replace=False)), 0] = step * rng.choice((-1.0, 1.0), 60)
+    start = uncalibrated(names, 100.0)
+    with pytest.raises(CalibrationError, match="coarser than its noise"):
+        calibrated(start, [10.0 + rows.cumsum(axis=0)], 100.0, 1.0)
+    calibrated(start, [rng.normal(0.0, step, (6000, 1))], 100.0, 1.0)

@@ -151,3 +151,17 @@ def test_a_wrench_that_never_changes_and_one_in_other_units_break_nothing() -> N
     rows[:, 6:] *= 1e7
     (model,), _ = calibrated(CHANNELS, [rows], RATE_HZ, 1.0)
     assert model.accel == ()
+
+
+@pytest.mark.parametrize("axes", [(2,), (0, 2), (0, 1, 2)])
+def test_legs_that_carry_a_trunk_hang_on_nothing(axes: tuple[int, ...]) -> None:
+    """Their load follows the trunk's motion as they push it, along what they push."""
+    rng, rows = np.random.default_rng(3), swung(30.0, speed=0.3)
+    rows[:, 6:] = rng.normal(0.0, 0.3, (len(rows), 6))
+    for axis in range(3):
+        shifts = np.repeat(rng.normal(size=len(rows) // 40 + 1), 40)[: len(rows)]
+        push = 8.0 * rows[:, 2] / (1 + 4 * (axis != 2)) + 12.0 * shifts
+        rows[:, 6 + axis] = push if axis in axes else 0.0
+    model, line = model_of(rows)
+    assert model.accel == ()
+    assert "no IMU explains it" in line

@@ -158,3 +158,17 @@ def test_what_motion_explains_is_taken_off(gyro: bool) -> None:
     assert isnan(blind.impulse)
     lost = size_of([pushed], SPAN, CHANNELS, [model])  # no sample of the IMU: the change it is
     assert lost.peak_force == blind.peak_force
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.0, False), (0.01, False), (0.2, True)])
+def test_a_wrench_that_did_not_drive_the_event_tells_no_force(share: float, told: bool) -> None:
+    """A foot steps on while the trunk is struck; where motion is taken off what is left counts."""
+    shares = np.zeros(len(CHANNELS))
+    shares[1], shares[WRENCH_COLUMNS[0]] = 1.0 - share, share
+    size = size_of([imu(), wrench()], SPAN, CHANNELS, (), shares)
+    assert isnan(size.peak_force) != told
+    assert isnan(size.peak_torque) != told
+    assert size.acceleration_change == pytest.approx(6.0)
+    assert size.sensor == ("ft" if told else "imu")
+    explained = size_of([imu(shake=0.0), wrench()], SPAN, CHANNELS, [WEIGHTLESS], shares)
+    assert explained.peak_force == pytest.approx(5.0)
