@@ -4,8 +4,8 @@ A wrench tells what touches and what the body that hangs on it makes of its moti
 blow too. Where a contact model knows the latter it is taken off, by the IMU's samples interpolated
 to the wrench's stamps. What is left of the wrench, less its median before the event, is the contact
 load; without a model that is the change of the wrench, and no impulse: ringing and gravity would
-be in it, and no force of a wrench that hardly drove the event. Joint efforts alone tell no force: what they
-mean depends on the arm's pose and load.
+be in it, and no force of a wrench that hardly drove the event. Joint efforts alone tell no force:
+what they mean depends on the arm's pose and load.
 """
 
 from __future__ import annotations

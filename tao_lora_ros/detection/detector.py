@@ -220,8 +220,7 @@ class Detector:
 
     def learn_blocks(self) -> None:
         """Set the thresholds by the steady blocks that were collected."""
-        blocks, events = learning.take(self._collected, self._rate_hz)
-        if learned := self._learner.learn(blocks, events):
+        if learned := self._learner.learn(*learning.take(self._collected, self._rate_hz)):
             self._calibration = learned
             analyzer_state.set_thresholds(self._state.analyzer, learned)
 

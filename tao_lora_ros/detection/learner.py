@@ -2,8 +2,9 @@
 
 Every minute of it sets the thresholds anew, as `calibration` does: what leaves a gap among the
 largest peaks is left out. Events are not looked at, though steady motion raises a few itself: of
-them as many count as the target rate allows, as peaks of unknown size above all others. So
-thresholds that are too low rise and those that are too high fall, whatever else happens.
+them as many count as the target rate allows, or as are false alarms by their sizes, as peaks of
+unknown size above all others. So thresholds that are too low rise and those that are too high fall,
+whatever else happens.
 
 Rest says nothing of motion. So a minute is learned only if each statistic comes up to what is large
 in the calibration's motion, and time counts only as far as that happens as often as it did there: a
@@ -41,7 +42,7 @@ class Learner:
         self.start = calibration
         self._known = blocks_from(calibration.peaks, calibration.statistics, calibration.peaks_s)
         self._learned = Blocks(self._known.values[:0], self._known.numbers[:0], 0.0)
-        self._events = 0.0
+        self._events, self._excesses = 0.0, np.zeros(2)
         off = (tail.NEVER,) * len(calibration.level_channels)
         levels = calibration.level_thresholds or off
         self._varies = np.array(calibration.thresholds + levels) < tail.NEVER
@@ -65,8 +66,10 @@ class Learner:
         """Whether there are the calibration's peaks, to which more can be added."""
         return bool(self.start.peaks)
 
-    def learn(self, blocks: Blocks, events: int) -> Calibration | None:
-        """Learn of more blocks, and of how many events there were meanwhile.
+    def learn(
+        self, blocks: Blocks, events: int, excesses: Array | tuple[float, float] = (0.0, 0.0)
+    ) -> Calibration | None:
+        """Learn of more blocks, and of events meanwhile: how many, and how far up (`take`).
 
         Returns:
             The calibration with the thresholds as they are to be; none where the motion was calmer
@@ -76,10 +79,12 @@ class Learner:
         if not often.all():
             return None
         self._events += events
+        self._excesses += excesses
         self._as_often += often
         self._learned = learned = self._learned.joined(blocks)
         target, seconds = self.start.alarms_per_hour, self._known.seconds + self.comparable_s
-        unseen = min(round(self._events), round(target * self.comparable_s / 3600.0))
+        allowed = round(target * self.comparable_s / 3600.0)
+        unseen = max(min(round(self._events), allowed), self._false_alarms)
         for _ in range(_ROUNDS):
             together = self._known.joined(learned)._replace(seconds=seconds)
             values = together.apart
@@ -93,6 +98,16 @@ class Learner:
         rarest = tail.tail_within(rare, APART, seconds, unseen).at(target)
         return self._with(tail.levels_at(rarest, tails), together.largest())
 
+    @property
+    def _false_alarms(self) -> int:
+        """How many of the events are, at least: as many as there are small ones more than larger.
+
+        False alarms lie just above a threshold, contacts come in all sizes. What may be chance (two
+        deviations of Poisson's) is taken for contacts.
+        """
+        small, larger = self._excesses.tolist()
+        return max(round(small - larger - 2.0 * (small + larger) ** 0.5), 0)
+
     def _large_blocks(self, blocks: Blocks) -> Array:
         """How many blocks are large, by each statistic that varies."""
         return np.count_nonzero(blocks.values >= self._large, axis=0)[self._varies].astype(float)
@@ -100,7 +115,8 @@ class Learner:
     def _keep(self, learned: Blocks) -> None:
         if learned.seconds > LONGEST_S:
             learned = learned.newer_half
-            self._events, self._as_often = self._events / 2.0, self._as_often / 2.0
+            self._events, self._excesses = self._events / 2.0, self._excesses / 2.0
+            self._as_often = self._as_often / 2.0
         self._learned = learned.largest()
 
     def _with(self, levels: Array, together: Blocks) -> Calibration:

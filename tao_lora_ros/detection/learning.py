@@ -17,6 +17,8 @@ from tao_lora_ros.detection.covariance import Array
 from tao_lora_ros.signal.compiled import compiled
 
 MINUTE_S = 60.0  # of steady motion, after which the thresholds are set anew
+# In log-energy above a threshold: false alarms hardly go further, as steady motion's tail is steep.
+SMALL = 2.0
 AROUND_S = 1.0  # of a transient, on either side: nothing is learned where contacts are frequent
 
 
@@ -49,6 +51,8 @@ _NOW = np.dtype(
         ("number", np.int64),  # of the next one
         ("values", np.int64),  # that the row before had
         ("events", np.int64),  # since the last blocks were taken
+        ("excess", np.float64),  # of the event that goes on, how far above a threshold it came
+        ("excesses", np.int64, 2),  # of those, how many came up to `SMALL`, and to twice that
     ]
 )
 
@@ -96,6 +100,17 @@ def interrupt(collected):
 
 
 @compiled
+def _size_event(now, scales, transient):
+    if not transient:
+        if 0.0 < now.excess < 2.0 * SMALL:
+            now.excesses[int(now.excess / SMALL)] += 1
+        now.excess = 0.0
+        return
+    for s in range(len(scales)):
+        now.excess = max(now.excess, scales[s].log_ratio - scales[s].threshold)
+
+
+@compiled
 def collect(collected, scales, values, known, transient, onset):
     """Take a row's statistics; `known`: it has some; whether the blocks are full."""
     now = collected.now[0]
@@ -106,6 +121,7 @@ def collect(collected, scales, values, known, transient, onset):
         present += not np.isnan(values[c])
     changed, now.values = present != now.values, present
     now.events += onset
+    _size_event(now, scales, transient)
     if transient or changed or not known:
         interrupt(collected)
         return False
@@ -124,13 +140,18 @@ def collect(collected, scales, values, known, transient, onset):
     return now.count == len(collected.blocks)
 
 
-def take(collected: Collected, rate_hz: float) -> tuple[Blocks, int]:
-    """Take the blocks out that are to be learned for good, and how many events there were.
+def take(collected: Collected, rate_hz: float) -> tuple[Blocks, int, Array]:
+    """Take the blocks out that are to be learned for good.
 
     Blocks that wait stay.
+
+    Returns:
+        The blocks; how many events there were; and how many of them came up to `SMALL` above a
+        threshold, and between that and twice that, [2].
     """
     now = collected.now[0]
     waiting, events = int(now["waiting"]), int(now["events"])
+    excesses = now["excesses"].astype(float)
     count = len(collected.blocks) - waiting
     taken = Blocks(
         collected.blocks[:count].copy(),
@@ -139,5 +160,5 @@ def take(collected: Collected, rate_hz: float) -> tuple[Blocks, int]:
     )
     collected.blocks[:waiting] = collected.blocks[count:].copy()
     collected.numbers[:waiting] = collected.numbers[count:].copy()
-    now["count"], now["events"] = waiting, 0
-    return taken, events
+    now["count"], now["events"], now["excesses"] = waiting, 0, 0
+    return taken, events, excesses

@@ -178,7 +178,7 @@ def test_off_and_on_again_forgets_no_event(monkeypatch: pytest.MonkeyPatch) -> N
     assert run(detector, struck) == 1
     detector.learn(False)
     detector.learn(True)
-    monkeypatch.setattr(Learner, "learn", lambda _, blocks, events: counted.append(events))
+    monkeypatch.setattr(Learner, "learn", lambda _, blocks, events, sizes: counted.append(events))
     run(detector, noise(150, 3))
     assert counted[0] == 1
 
@@ -188,3 +188,21 @@ def test_blocks_are_what_they_were_kept_as() -> None:
     blocks = blocks_from(start.peaks, start.statistics, start.peaks_s)
     assert blocks.rows == start.peaks
     assert len(blocks.joined(blocks).largest().values) < 2 * len(blocks.values)
+
+
+def struck(rows: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """With blows every ten seconds, in usual deviations."""
+    for number, size in enumerate(sizes):
+        at = 1000 * number + 500
+        rows[at : at + 4] += 0.05 * size * np.array([[1.0], [-0.6], [0.3], [-0.1]])
+    return rows
+
+
+def test_events_just_above_thresholds_raise_them_and_those_of_all_sizes_do_not() -> None:
+    """Motion that is rougher than the calibration's now and then, and contacts."""
+    start, rng = calibrate(noise(60, 1)), np.random.default_rng(8)
+    calm = learned(start, noise(900, 2)).calibration
+    rough = learned(start, struck(noise(900, 2), rng.uniform(8.0, 12.0, 89))).calibration
+    blows = learned(start, struck(noise(900, 2), np.geomspace(8.0, 800.0, 89))).calibration
+    assert sum(rough.all_thresholds) > sum(calm.all_thresholds) + 1.0
+    assert sum(blows.all_thresholds) < sum(calm.all_thresholds) + 0.3
