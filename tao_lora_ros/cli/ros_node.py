@@ -9,16 +9,13 @@ import rclpy
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from tao_lora_ros.ros.dead_ports import dead_ports_left
-
 
 @contextmanager
 def ros_node(name: str) -> Iterator[Node]:
     """A node for as long as the context lasts; Ctrl-C stays Python's."""
     # rclpy's own handler would swallow Ctrl-C.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    with dead_ports_left():
-        node = Node(name)
+    node = Node(name)
     try:
         yield node
     finally:

@@ -1,7 +1,9 @@
 """Another participant of DDS for the node's subscriptions, where DDS leaves its first one deaf.
 
-Its publishers are known and nothing of them comes. A second participant has ports of its own
-(`dead_ports.py` tells of one way to become deaf, and is before this one).
+Its publishers are known and nothing of them comes. Fast DDS passes messages within a machine
+through memory that is known by a port's number alone. A process that was killed between two
+messages leaves its port as one that is served; who has sent to it goes on sending there for good,
+also when another process has taken that number, with new memory. A second participant has another.
 """
 
 from __future__ import annotations
@@ -9,8 +11,6 @@ from __future__ import annotations
 import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
-
-from tao_lora_ros.ros.dead_ports import dead_ports_left
 
 
 class OtherParticipant:
@@ -31,15 +31,14 @@ class OtherParticipant:
             context = Context()
             # The process's own arguments: an enclave is named there.
             rclpy.init(context=context, domain_id=self._first.context.get_domain_id())
-            with dead_ports_left():
-                self._made = Node(
-                    f"{self._first.get_name()}_other",
-                    namespace=self._first.get_namespace(),
-                    context=context,
-                    use_global_arguments=False,
-                    enable_rosout=False,
-                    start_parameter_services=False,
-                )
+            self._made = Node(
+                f"{self._first.get_name()}_other",
+                namespace=self._first.get_namespace(),
+                context=context,
+                use_global_arguments=False,
+                enable_rosout=False,
+                start_parameter_services=False,
+            )
         return self._made
 
     def close(self) -> None:

@@ -22,14 +22,12 @@ def main() -> int:
         from rclpy.signals import SignalHandlerOptions
 
         from tao_lora_ros.engine.parameter import SettingsError
-        from tao_lora_ros.ros.dead_ports import dead_ports_left
         from tao_lora_ros.ros.node import PipelineNode
 
     try:
         # rclpy's own handlers would shut the context down before the open event is published.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        with dead_ports_left():
-            node = PipelineNode(NODE_NAME)
+        node = PipelineNode(NODE_NAME)
     except (
         *(SettingsError, ParameterException, NameValidationException),
         # RuntimeError: that of rcl, which rclpy does not export, for a bad file or argument.

@@ -28,7 +28,6 @@ from tao_lora_ros.msg import TransientEvent
 from tao_lora_ros.preservation.event_process import Answer, Keeper, be_modest, serve
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.scene_buffer import SceneBuffer, Span
-from tao_lora_ros.ros.dead_ports import dead_ports_left
 from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.raw_subscriptions import Unread
 from tao_lora_ros.ros.scene_config import SceneConfig
@@ -49,8 +48,7 @@ class Scene:
     def __init__(self, config: SceneConfig) -> None:
         self._config = config
         namespace, _, name = config.node.rpartition("/")
-        with dead_ports_left():
-            self._node = Node(f"{name}_scene", namespace=namespace, use_global_arguments=False)
+        self._node = Node(f"{name}_scene", namespace=namespace, use_global_arguments=False)
         self._log = self._node.get_logger()
         self._topics = [SceneTopic(self._node, *topic) for topic in config.topics]
         keep_s = config.pre_roll_s + config.post_roll_s + _KNOWN_NS * 1e-9
