@@ -8,7 +8,7 @@ ARGS ?=
 PART ?= events
 JSON ?=
 
-.PHONY: help setup build test lint trust fuzz fleet sbom audit demo bench model docs linkcheck pictures clean
+.PHONY: help setup build test test-arm64 lint trust fuzz fleet sbom audit demo bench model docs linkcheck pictures clean
 help:
 	@echo "make setup              .venv with ROS 2 (the sourced one, else from wheels) and all requirements"
 	@echo "make build              messages and package into .venv; .venv/bin/tao-lora then runs"
@@ -17,6 +17,7 @@ help:
 	@echo "make trust [SECONDS=30] faults of every kind into the running node; fails where one is lost or unsaid"
 	@echo "make fuzz [SECONDS=60]  every reader of foreign bytes, guided by coverage"
 	@echo "make fleet [ARGS=...]   many bags give what they give one by one, on processes, on Ray, killed at random"
+	@echo "make test-arm64 [ARGS=...]   unit tests on an emulated ARM64; as root, slow"
 	@echo "make sbom | make audit  what is installed, with licences; what is known to be vulnerable in it"
 	@echo "make demo [BAG=...]     build, then the demonstration, on a bag of your own if given"
 	@echo "make bench PART=events|accuracy|latency|node [JSON=FILE] [ARGS=...]   ours beside peers"
@@ -39,6 +40,9 @@ PYTEST := OMP_NUM_THREADS=1 LD_LIBRARY_PATH="$(CURDIR)/.venv/lib:$$LD_LIBRARY_PA
 test: build
 	@$(PYTEST) --cov-report= -n auto --dist loadfile -m "not ros and not launch" $(ARGS) || [ $$? = 5 ]
 	@$(PYTEST) --cov-append --cov-report=term-missing:skip-covered -m "ros or launch" $(ARGS) || [ $$? = 5 ]
+
+test-arm64: setup
+	@tools/test_arm64.sh $(ARGS)
 
 lint: setup
 	@.venv/bin/python -m ruff check .

@@ -48,8 +48,8 @@ def setup(app):
         return visit
 
     def relink(app, name, source):
-        page = Path(app.srcdir) / name
-        source[0] = relinked(source[0], page.parent, page.parent, ROOT)
+        docs, folder = ROOT / "docs", str(Path(name).parent)
+        source[0] = relinked(source[0], docs / folder, docs, Path(app.srcdir), folder)
 
     app.add_html_math_renderer("mathml", (formula("inline"), None), (formula("block"), None))
     app.connect("source-read", relink)

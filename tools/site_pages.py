@@ -25,9 +25,9 @@ def write_pages(root: Path, docs: Path) -> None:
         "reference/artifact.md": artifact(root),
     }
     for name in PROJECT:
-        text = relinked((root / name).read_text(), root, docs / "project", root)
+        text = relinked((root / name).read_text(), root, root / "docs", docs, "project")
         pages[f"project/{name}"] = iter([text])
-    front = relinked((root / "README.md").read_text(), root, docs, root)
+    front = relinked((root / "README.md").read_text(), root, root / "docs", docs)
     pages["project/README.md"] = iter([front])  # index.md takes it in
     for name, lines in pages.items():
         page, text = docs / name, "\n".join(lines) + "\n"
@@ -36,17 +36,27 @@ def write_pages(root: Path, docs: Path) -> None:
             page.write_text(text)
 
 
-def relinked(text: str, base: Path, folder: Path, root: Path) -> str:
-    """The text of a page at `base` as a page in `folder`: what is no page is linked as a file."""
+def relinked(text: str, base: Path, docs: Path, copied: Path, folder: str = ".") -> str:
+    """The text of a page at `base` as a page of the site: what is no page is linked as a file.
+
+    Args:
+        text: of the page.
+        base: the folder that its links start from.
+        docs: of the repository.
+        copied: where the site's sources are, `docs` itself or, by rosdoc2, a copy of it.
+        folder: of the page, below both.
+    """
+    root = docs.parent
 
     def link(found: re.Match[str]) -> str:
         target = (base / found["file"]).resolve()
         if target.parent == root and target.name in PROJECT:
-            target = root / "docs" / "project" / target.name
+            target = docs / "project" / target.name
         elif target == root / "README.md":
-            target = root / "docs" / "index.md"
-        path = os.path.relpath(target, folder)
-        is_page = target.suffix not in (".md", ".rst") or (root / "docs") in target.parents
+            target = docs / "index.md"
+        inside = docs in target.parents
+        path = os.path.relpath(target, (docs if inside else copied) / folder)
+        is_page = target.suffix not in (".md", ".rst") or inside
         return f"]({path}" if is_page else f"](path:{path}"
 
     return LINK.sub(link, text)
