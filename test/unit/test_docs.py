@@ -73,7 +73,7 @@ def test_every_page_is_in_the_contents() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_of_the_pages_exist(page: Path) -> None:
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for line in blocks(page):
         words = line.partition("#")[0].replace("OMP_NUM_THREADS=1 ", "").split()
         if words[:1] == ["make"]:
@@ -85,7 +85,7 @@ def test_commands_of_the_pages_exist(page: Path) -> None:
 
 
 def test_the_workflow_calls_targets_that_exist() -> None:
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
     runs = [step["run"].split() for job in jobs.values() for step in job["steps"] if "run" in step]
     called = {words[-1] for words in runs if words[0] == "make"}
