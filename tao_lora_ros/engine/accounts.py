@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tao_lora_ros.engine.settings import MOST_LAG_S
 from tao_lora_ros.signal.cadence import SLOWEST_NS
 from tao_lora_ros.signal.cdr import IMU, JOINT_STATE
 from tao_lora_ros.signal.source import Source, SourceConfig
@@ -67,8 +68,9 @@ def _remedy(source: Source, track: Track, configs: Sequence[SourceConfig]) -> st
         return ""
     behind_s = track.behind_ns * 1e-9
     where = "behind" if behind_s >= 0 else "ahead of"
-    lags = _LAGS.get(config.msgtype, "wrench_lags_s")
-    return (
-        f"{config.name} is {abs(behind_s):.2f} s {where} {configs[track.behind_whom].name}: "
-        f"set {lags} to {config.lag_s - behind_s:.2f}"
-    )
+    lags, lag_s = _LAGS.get(config.msgtype, "wrench_lags_s"), config.lag_s - behind_s
+    remedy = f"set {lags} to {lag_s:.2f}"
+    if abs(lag_s) > MOST_LAG_S:
+        remedy = "that is another clock, no lag; have its driver stamp by the same one"
+    whom = configs[track.behind_whom].name
+    return f"{config.name} is {abs(behind_s):.2f} s {where} {whom}: {remedy}"

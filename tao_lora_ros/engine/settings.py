@@ -16,6 +16,7 @@ from tao_lora_ros.messages.texts import did_you_mean, shown
 from tao_lora_ros.runtime.choice import BACKENDS
 from tao_lora_ros.signal.channels import IMU_PARTS, WRENCH_TYPES
 
+MOST_LAG_S = 86_400.0  # beyond, it is another clock
 _TOPIC = re.compile(r"[~/]?[\w/{}]+(:\w+/msg/\w+)?", re.ASCII)
 # Lists of topics, and lists with an entry for each of them.
 _ONE_EACH = (
@@ -51,7 +52,7 @@ class Settings:
     )
     imus: tuple[str, ...] = parameter(("imu",), "", "sensor_msgs/Imu topics, relative names")
     imu_lags_s: tuple[float, ...] = parameter(
-        (0.0,), "s", "how late each Imu is stamped against the others", -86_400.0, 86_400.0
+        (0.0,), "s", "how late each Imu is stamped against the others", -MOST_LAG_S, MOST_LAG_S
     )
     imu_parts: tuple[str, ...] = parameter(
         ("both",),
@@ -67,7 +68,7 @@ class Settings:
         "geometry_msgs type of each, or one for all: WrenchStamped, Wrench or Vector3Stamped",
     )
     wrench_lags_s: tuple[float, ...] = parameter(
-        (0.0,), "s", "how late each wrench is stamped against the others", -86_400.0, 86_400.0
+        (0.0,), "s", "how late each wrench is stamped against the others", -MOST_LAG_S, MOST_LAG_S
     )
     joint_states: tuple[str, ...] = parameter(
         ("",), "", "sensor_msgs/JointState topics whose efforts are read, relative names"
@@ -76,7 +77,11 @@ class Settings:
         ("",), "", "the joints of each, in the order of the channels, separated by commas"
     )
     joint_state_lags_s: tuple[float, ...] = parameter(
-        (0.0,), "s", "how late each JointState is stamped against the others", -86_400.0, 86_400.0
+        (0.0,),
+        "s",
+        "how late each JointState is stamped against the others",
+        -MOST_LAG_S,
+        MOST_LAG_S,
     )
     auto_lags: bool = parameter(
         False, "", "take off how far a source is constantly behind another, measured on arrival"

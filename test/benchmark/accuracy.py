@@ -230,7 +230,7 @@ def _routing(seed: int, size: Size, cache: Path, say: Say) -> Iterable[Number]:
     trial = _terrain(seed)
     teacher = teacher_of(trial, FitConfig(size.steps, seed), cache, say)
     calm = trial.windows(trial.training).spaced(_WINDOWS).windows
-    yield from routing.measure(trial, teacher, calm, size.settle_steps)
+    yield from routing.measure(trial, teacher, calm, size.settle_steps, size.adapt_steps)
 
 
 def _peers(size: Size, cache: Path, say: Say) -> list[Measurement]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from benchmark.subjects import subjects
 from benchmark.trials import Number, Trial, observed
 from tao_lora_ros.bags.rows import Run
+from tao_lora_ros.benchmarks.results import OURS
 from tao_lora_ros.detection.calibration import calibrated, uncalibrated
 from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.detection.router import RouterConfig
@@ -49,13 +50,15 @@ class Windows:
     happening: NDArray[np.bool_]
 
 
-def measure(trial: Trial, teacher: Mixer, calm: Tensor, settle_steps: int) -> Iterator[Number]:
+def measure(
+    trial: Trial, teacher: Mixer, calm: Tensor, settle_steps: int, adapt_steps: int
+) -> Iterator[Number]:
     """How much of the steady path's deviation each rule takes away, for shares of all windows."""
     known = observed(trial, teacher, calm)
     student = next(
         subject.model
-        for subject in subjects(teacher, known.inputs, known.draws, settle_steps, 0)
-        if subject.name == "routed-qera"
+        for subject in subjects(teacher, known.inputs, known.draws, settle_steps, adapt_steps)
+        if subject.name == OURS
     )
     windows = planted_windows(trial, teacher)
     exact = outputs(teacher, windows.values, Route.TRANSIENT).together

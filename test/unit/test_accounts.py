@@ -81,6 +81,17 @@ def test_a_source_behind_is_told_of_with_the_lag_that_brings_it_back(behind_s: f
     assert mended.accounts[1].remedy == ""
 
 
+@pytest.mark.parametrize("behind_s", [100_000, 1_600_000_000])
+def test_no_lag_is_advised_that_would_be_refused(behind_s: int) -> None:
+    subject = intake(source_timeout_s=0.5, clock_jump_s=0.0)
+    rows(subject, stamped_off(CALM, 1, -behind_s * SECOND))
+    told = [account.remedy for account in subject.accounts if account.remedy]
+    assert told == [
+        f"wrench is {behind_s:.2f} s behind imu: "
+        "that is another clock, no lag; have its driver stamp by the same one"
+    ]
+
+
 def test_a_source_ahead_makes_the_other_one_late() -> None:
     subject = intake()
     rows(subject, stamped_off(CALM, 1, 400 * MS))
