@@ -114,7 +114,7 @@ class Pipeline:
         self.counts = Counts()
         self.intake = Intake(settings, artifact.rate_hz, now_ns)
         self._settings = settings
-        self._run = run or partial(ChosenRuntime, backend=settings.backend)
+        self._run = run
         self.artifact = artifact
         calibration, channels = artifact.calibration, artifact.channels
         rolls_s = settings.pre_roll_s, settings.post_roll_s
@@ -146,7 +146,8 @@ class Pipeline:
         """What runs a model."""
         if artifact.model is None:
             return NoRuntime(), NoInferrer()
-        runtime = self._run(artifact.model)
+        run = self._run or partial(ChosenRuntime, backend=self._settings.backend)
+        runtime = run(artifact.model)
         return runtime, Inferrer(runtime, artifact.model)
 
     def _adopt(

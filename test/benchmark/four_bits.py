@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from copy import deepcopy
 
 import torch
-from scipy.linalg import hadamard
 from torch import Tensor
 
 from benchmark.precision import PRECISIONS, int8, rounded, static12
@@ -146,9 +145,12 @@ def four_bit_form(teacher: Mixer, inputs: dict[str, LayerInputs], turned: bool, 
 
 
 def _turn(size: int) -> Tensor:
-    """A Hadamard matrix with random signs, orthonormal, float64 [size, size]."""
+    """A Hadamard matrix (Sylvester's) with random signs, orthonormal, float64 [size, size]."""
+    turn = torch.ones(1, 1, dtype=torch.float64)
+    while len(turn) < size:
+        turn = torch.cat([torch.cat([turn, turn], 1), torch.cat([turn, -turn], 1)])
     signs = torch.randint(0, 2, (size, 1), generator=torch.Generator().manual_seed(0)) * 2 - 1
-    return torch.from_numpy(hadamard(size)).double() * signs / size**0.5
+    return turn * signs / size**0.5
 
 
 def _row4(x: Tensor) -> Tensor:

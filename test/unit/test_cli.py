@@ -147,14 +147,17 @@ def test_sources_that_the_model_does_not_read(capsys, bag: Path, tmp_path: Path)
 
 
 def test_json_that_cannot_be_written(capsys, bag: Path, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
     for file, reason in (
         (tmp_path / "no" / "r.json", f"there is no folder {tmp_path / 'no'}; mkdir -p makes it"),
-        (tmp_path, "exists already; --force writes over it"),
+        (folder, "exists already; --force writes over it"),
+        (tmp_path, f"writes over {bag}, which is read; choose another name"),
     ):
         message = complaint(capsys, "replay", bag, "--model", model, "--json", file)
         assert message == f"{file}: {reason}"
-    message = complaint(capsys, "replay", bag, "--json", tmp_path, "--force")
-    assert message == f"{tmp_path}: a folder; choose another name"
+    message = complaint(capsys, "replay", bag, "--json", folder, "--force")
+    assert message == f"{folder}: a folder; choose another name"
 
 
 def test_a_calibration_that_is_too_short(capsys, bag: Path, model: Path) -> None:

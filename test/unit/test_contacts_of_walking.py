@@ -110,10 +110,7 @@ def test_a_robot_that_walks_has_contacts_at_its_feet_in_the_first_steps_at_most(
 
 
 def test_simulated_feet_have_no_contacts(data_folder: Path, tmp_path: Path) -> None:
-    dropped = 0
     for walk in read_walks(data_folder):
         (tmp_path / walk.name).mkdir()
-        result, subject = replayed(walk, tmp_path / walk.name)
+        result, _ = replayed(walk, tmp_path / walk.name)
         assert not any(event.kind is Kind.LASTING_CONTACT for event in result.events)
-        dropped += subject.counts.contacts_of_walking
-    assert dropped > 0

@@ -26,12 +26,11 @@ from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.runtime.gpu import GpuRuntime
 
 
-def test_latency_of_all_cases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency, "CONFIGS", {"base": CONFIGS["base"]})
+def test_latency_of_all_cases() -> None:
     said: list[str] = []
-    rows = bench_latency(
-        Size((1, 2), 20, 0.1, 10), "cpu", [OURS, LOOP, "torch-eager-fp32"], said.append, CPU_PEERS
-    )
+    size = Size(("base",), (1, 2), 20, 0.1, 10)
+    only = [OURS, LOOP, "torch-eager-fp32"]
+    rows = bench_latency(size, "cpu", only, said.append, CPU_PEERS)
     cases = {f"cpu-base-b{b}-{p}" for b in (1, 2) for p in ("steady", "transient", "alternating")}
     cases |= {f"cpu-base-b1-steady-every-{pace}" for pace in ("1ms", "10ms", "100ms", "10ms-busy")}
     assert {row.case for row in rows} == cases

@@ -239,7 +239,7 @@ def test_a_model_that_cannot_run_leaves_the_open_event_open(
     cut = sum(m.stamp_ns < IMPACT_NS + 15 * MS for m in STRUCK)
     (onset,) = events(results(subject, STRUCK[:cut], flush=False))
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no memory left")
 
     with monkeypatch.context() as patch:
