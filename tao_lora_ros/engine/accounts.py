@@ -69,8 +69,10 @@ def _remedy(source: Source, track: Track, configs: Sequence[SourceConfig]) -> st
     behind_s = track.behind_ns * 1e-9
     where = "behind" if behind_s >= 0 else "ahead of"
     lags, lag_s = _LAGS.get(config.msgtype, "wrench_lags_s"), config.lag_s - behind_s
-    remedy = f"set {lags} to {lag_s:.2f}"
+    far_s, whom = abs(behind_s), configs[track.behind_whom].name
     if abs(lag_s) > MOST_LAG_S:
-        remedy = "that is another clock, no lag; have its driver stamp by the same one"
-    whom = configs[track.behind_whom].name
-    return f"{config.name} is {abs(behind_s):.2f} s {where} {whom}: {remedy}"
+        return (
+            f"{config.name} is {far_s:.2f} s {where} {whom}: that is another clock, no lag; "
+            "have its driver stamp by the same one"
+        )
+    return f"{config.name} is {far_s:.2f} s {where} {whom}: set {lags} to {lag_s:.2f}"
