@@ -116,7 +116,7 @@ def _gpu_of(options: Namespace) -> AbstractContextManager[str]:
         return nullcontext("")
     if options.ray:
         raise UsageError("--device cuda is of this machine, it does not go with --ray")
-    check_gpu()
+    check_gpu("the CPU needs no --device")
     return gpu_process()
 
 

@@ -6,17 +6,15 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.cli.arguments import UsageError
 from tao_lora_ros.cli.fleet import status_of
 from tao_lora_ros.cli.info import add_html
 from tao_lora_ros.cli.outputs import tell, written
 from tao_lora_ros.cli.training_data import add_model_arguments, opened, windowed
-from tao_lora_ros.fleet.gpu import on_gpu
+from tao_lora_ros.fleet.gpu import check_gpu, on_gpu
 from tao_lora_ros.model.artifact import Artifact, training_folder
 from tao_lora_ros.model.conversion import mixer_of
 from tao_lora_ros.model.network import Network
 from tao_lora_ros.report.score_tables import HELD_OUT, score_text, write_scores
-from tao_lora_ros.runtime.choice import driver_finds_gpu
 from tao_lora_ros.training.cross_validation import scores_of_runs
 from tao_lora_ros.training.dataset import label_names
 from tao_lora_ros.training.evaluate import WindowModel
@@ -81,6 +79,5 @@ def _window_scores(
 
 
 def _on_gpu(model: Network) -> WindowModel:
-    if not driver_finds_gpu():
-        raise UsageError("--device cuda: no NVIDIA driver finds a GPU here; take --device cpu")
+    check_gpu("take --device cpu")
     return RuntimeModel(model, on_gpu)

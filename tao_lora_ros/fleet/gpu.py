@@ -39,16 +39,14 @@ def on_gpu(model: Network) -> Runtime:
     return GpuRuntime(model)
 
 
-def check_gpu() -> None:
+def check_gpu(remedy: str) -> None:
     """Whether there is a GPU.
 
     Raises:
-        GpuError: there is none.
+        GpuError: there is none; it ends with the remedy.
     """
     if not driver_finds_gpu():
-        raise GpuError(
-            "--device cuda: no NVIDIA driver finds a GPU here; the CPU needs no --device"
-        )
+        raise GpuError(f"--device cuda: no NVIDIA driver finds a GPU here; {remedy}")
 
 
 @contextmanager
