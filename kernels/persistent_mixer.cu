@@ -372,6 +372,12 @@ __device__ __forceinline__ void mix_tokens(
         x[i / 4][i % 4] += fmaf(sums[i / 4][i % 4], scale[i % 4 / 2], bias[i % 4 / 2]);
 }
 
+// Value i of a tile of a dual-path layer: its product scaled, its branch and its bias.
+__device__ __forceinline__ float dual(int i, const float (&product)[4], const float (&branch)[4], float2 scale,
+    float2 bias, float by) {
+    return fmaf(product[i], (i % 2 ? scale.y : scale.x) * by, branch[i] + (i % 2 ? bias.y : bias.x));
+}
+
 // x plus the channel mixing of its normed rows.
 __device__ __forceinline__ void mix_channels(
     float (&x)[X_TILES][4], const float2 (&norm)[2], Activations &at, const unsigned char *weights,
@@ -399,9 +405,7 @@ __device__ __forceinline__ void mix_channels(
         const int n = (warp * U_TILES + tile) * 8 + 2 * t;
         const float2 scale = pair_of(up + n), bias = pair_of(up + E + n);
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-            u[tile][i] = gelu(fmaf(u[tile][i], (i % 2 ? scale.y : scale.x) * by_up,
-                u_branch[tile][i] + (i % 2 ? bias.y : bias.x)));
+        for (int i = 0; i < 4; i++) u[tile][i] = gelu(dual(i, u[tile], u_branch[tile], scale, bias, by_up));
         *(u32 *)&at.hidden[g][n] = activations(u[tile][0], u[tile][1], down_as);
         *(u32 *)&at.hidden[g + 8][n] = activations(u[tile][2], u[tile][3], down_as);
     }
@@ -415,9 +419,7 @@ __device__ __forceinline__ void mix_channels(
         const int n = (warp * X_TILES + tile) * 8 + 2 * t;
         const float2 scale = pair_of(down + n), bias = pair_of(down + D + n);
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-            x[tile][i] += fmaf(y[tile][i], (i % 2 ? scale.y : scale.x) * by_down,
-                branch[tile][i] + (i % 2 ? bias.y : bias.x));
+        for (int i = 0; i < 4; i++) x[tile][i] += dual(i, y[tile], branch[tile], scale, bias, by_down);
     }
 }
 
