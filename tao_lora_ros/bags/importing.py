@@ -45,7 +45,7 @@ class Imported(NamedTuple):
     """A bag that was written, and what there is to say of it."""
 
     bag: Path
-    told: list[str]
+    notes: list[str]
 
 
 class _Group(NamedTuple):
@@ -129,8 +129,8 @@ def import_tables(
         for group in empty
         for table in group.tables
     ]
-    for group, told in each(partial(_write, layout=layout), good):
-        yield Imported(group.bag, [*told, *left_out])
+    for group, notes in each(partial(_write, layout=layout), good):
+        yield Imported(group.bag, [*notes, *left_out])
         left_out = []
 
 
@@ -211,7 +211,7 @@ def _write(group: _Group, layout: Layout) -> list[str]:
         if isinstance(error, OSError):
             raise BagError(f"{error.filename or bag}: {error.strerror}") from None
         raise
-    return [*(one.told for one in found), *_doubts(sources)]
+    return [*(one.source for one in found), *_doubts(sources)]
 
 
 def _label_spans(found: Sequence[Measured]) -> list[LabelSpan]:

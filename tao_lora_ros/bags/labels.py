@@ -12,7 +12,7 @@ from typing import Any
 
 from tao_lora_ros.bags.opening import BagError, damage, open_bag
 from tao_lora_ros.bags.text_files import csv_rows
-from tao_lora_ros.bags.unread import Unread, counts_in, told
+from tao_lora_ros.bags.unread import Unread, counts_in, unread_text
 from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.preservation.parquet import Row
@@ -46,7 +46,7 @@ def topic_labels(bag: Path, topic: str) -> list[LabelSpan]:
             raise BagError(damage(bag, "damaged bag", error)) from error
         end_s = reader.duration * 1e-9
     if len(said) < held:  # a label would hold for longer than it does
-        raise BagError(told(bag, [Unread(topic, len(said), held)]))
+        raise BagError(unread_text(bag, [Unread(topic, len(said), held)]))
     stretches = pairwise([*said, (end_s, "")])
     return [LabelSpan(start, end, label) for (start, label), (end, _) in stretches if label]
 

@@ -58,7 +58,7 @@ class Measured:
         joints: of the efforts.
         times_s: of the rows, [n].
         labels: of the rows; empty where there is no such column.
-        told: what was taken from where.
+        source: what was taken from where.
     """
 
     what: str
@@ -66,7 +66,7 @@ class Measured:
     joints: tuple[str, ...]
     times_s: Times
     labels: list[str]
-    told: str
+    source: str
 
     def label_spans(self, start_s: np.longdouble) -> Iterator[LabelSpan]:
         """Stretches of rows of one label, from half a step before to half a step behind them."""

@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from tao_lora_ros.bags import mcap
 from tao_lora_ros.bags.opening import BagError, damage, open_bag
-from tao_lora_ros.bags.unread import Unread, counts_in, told
+from tao_lora_ros.bags.unread import Unread, counts_in, unread_text
 from tao_lora_ros.messages.router_state import STATE_TOPIC, STATE_TYPE, state_from
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.preservation.event_record import Topic
@@ -220,12 +220,12 @@ class BagReader:
         found = [Unread(topic, count, held.get(topic, 0)) for topic, count in pairs]
         self.unread = [topic for topic in found if topic.read < topic.expected]
         if self.unread and not sum(read):
-            raise BagError(told(self.path, self.unread))
+            raise BagError(unread_text(self.path, self.unread))
 
     @property
     def damage(self) -> str:
         """What could not be read, and what may mend it; empty where nothing is known of that."""
-        return told(self.path, self.unread) if self.unread else ""
+        return unread_text(self.path, self.unread) if self.unread else ""
 
     def warn(self) -> None:
         """Log the damage, once a process, where there is no other place for it."""

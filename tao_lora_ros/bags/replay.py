@@ -9,7 +9,7 @@ from typing import Any
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.result_bag import ResultBag
 from tao_lora_ros.bags.unread import Unread
-from tao_lora_ros.contact.contact_model import told
+from tao_lora_ros.contact.contact_model import how_expected
 from tao_lora_ros.detection.findings import UNCALIBRATED
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
@@ -195,7 +195,7 @@ def _notices_of(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         yield "router_state", f"not taken on: {reason}; the router starts anew"
     for name, model in pipeline.contact_models.items():
         if model is None or not model.accel:
-            yield name, told(model, pipeline.artifact.channels)
+            yield name, how_expected(model, pipeline.artifact.channels)
     if count := pipeline.counts.contacts_of_walking:
         yield "contacts", f"{count} not used: of a foot that walks, whose touchdowns are told"
 

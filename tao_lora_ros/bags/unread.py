@@ -34,14 +34,14 @@ def counts_in(path: Path, reader: AnyReader) -> Counter[str]:
     """
     held = Counter({topic: info.msgcount for topic, info in reader.topics.items()})
     if list(reader.paths) != [path] and (path / METADATA).exists():
-        told: Counter[str] = Counter()
+        counted: Counter[str] = Counter()
         for topic in _metadata(path)["topics_with_message_count"]:
-            told[topic["topic_metadata"]["name"]] += topic["message_count"]
-        held |= told
+            counted[topic["topic_metadata"]["name"]] += topic["message_count"]
+        held |= counted
     return held
 
 
-def told(path: Path, unread: Sequence[Unread]) -> str:
+def unread_text(path: Path, unread: Sequence[Unread]) -> str:
     """What could not be read of a bag, and the remedy."""
     remedy = f"to mend it: {mending(path)}"
     if (path / METADATA).exists():

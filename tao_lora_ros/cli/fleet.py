@@ -156,14 +156,14 @@ def replay_into_table(options: Namespace) -> int:
     if options.windows not in (None, _IN_TABLE):
         raise UsageError(f"--windows {options.windows}: no FILE goes with --table; put it last")
     run = replay_into(options.table, options)
-    told = (
+    summary = (
         f"{run.bags} bags: {run.finished} replayed, {run.skipped} done before, {run.failed} bad; "
         f"{run.events} events in {run.robot_s:.0f} s of recordings, "
         f"{run.speed:.0f} times real time"
     )
     names = ("bags", "finished", "skipped", "failed", "events", "robot_s", "speed")
     found = {name: getattr(run, name) for name in names}
-    tell(options, found | {"table": str(options.table)}, [told, str(options.table)])
+    tell(options, found | {"table": str(options.table)}, [summary, str(options.table)])
     return int(options.strict and run.failed > 0)
 
 

@@ -74,7 +74,7 @@ def _import(options: Namespace) -> int:
     pool = pool_of(options)
     found = list(import_tables(options.sources, options.out, layout, options.force, pool.map))
     save_layout(layout, options.out / FILE)
-    rows = [{"bag": str(bag), "told": told} for bag, told in found]
-    lines = [[str(bag), *(f"  {shown(line, MOST_LINE)}" for line in told)] for bag, told in found]
+    rows = [{"bag": str(bag), "notes": notes} for bag, notes in found]
+    lines = [[str(bag), *(f"  {shown(line, MOST_LINE)}" for line in notes)] for bag, notes in found]
     tell(options, {"bags": rows, "failed": pool.failed}, chain.from_iterable(lines))
     return status_of(options)

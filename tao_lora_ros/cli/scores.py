@@ -69,11 +69,11 @@ def _window_scores(
         return found
     outputs = run_outputs(run, list(enumerate(runs)), artifact.labels)
     hop_s = hop_of(artifact.window) / artifact.rate_hz
-    told = f"{len(runs)} bags, by {options.model} as it is, every half window, transient path"
+    method = f"{len(runs)} bags, by {options.model} as it is, every half window, transient path"
     seen = set(artifact.provenance.get("training_runs", ()))
     known = sum(run.name in seen for run in runs)
     scores = scores_of_runs(
-        outputs, artifact.labels, artifact.label_filter, hop_s, told, trained_on=known
+        outputs, artifact.labels, artifact.label_filter, hop_s, method, trained_on=known
     )
     return found | {HELD_OUT: scores}
 

@@ -235,11 +235,11 @@ def _told(
     if not best.imu:
         why = "no IMU explains it" if others else "no IMU rides along"
         return f"{why}: {finds}, against its own slow baseline ({_size(best.left)} RMS)"
-    told = f"{_size(best.left)} RMS left of {_size(first.left)} by {best.imu}; {finds}"
+    text = f"{_size(best.left)} RMS left of {_size(first.left)} by {best.imu}; {finds}"
     known = directions(best.samples)
     if known < 3:
-        told += f"; {best.imu} turned or moved in {known} of 3 directions, the rest is not known"
-    return told
+        text += f"; {best.imu} turned or moved in {known} of 3 directions, the rest is not known"
+    return text
 
 
 def _size(sizes: Sequence[float] | Array) -> str:

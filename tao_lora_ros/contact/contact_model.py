@@ -76,7 +76,7 @@ class ContactModel:
         return len(self.gains[0])
 
 
-def told(model: ContactModel | None, channels: Sequence[str]) -> str:
+def how_expected(model: ContactModel | None, channels: Sequence[str]) -> str:
     """In a few words, what lasting contacts of a wrench are found by."""
     if model is None:
         return "not known what hangs on it, no lasting contacts: calibrate on steady motion"

@@ -23,14 +23,14 @@ class Calibrated(NamedTuple):
         findings: what was found and left out.
         kept: the recordings without that, each float64 [n, C].
         contacts: what is known of the wrenches.
-        told: a line about each wrench.
+        contact_lines: a line about each wrench.
     """
 
     router: Calibration
     findings: Findings
     kept: list[Array]
     contacts: tuple[ContactModel, ...]
-    told: list[str]
+    contact_lines: list[str]
 
 
 def calibrated_on(
@@ -56,9 +56,11 @@ def calibrated_on(
     """
     router, findings = calibrated(start, recordings, rate_hz, alarms_per_hour, force)
     kept = moments.without(recordings, findings.spans)
-    contacts, told = contact_calibration.calibrated(channels, kept, rate_hz, alarms_per_hour)
+    contacts, contact_lines = contact_calibration.calibrated(
+        channels, kept, rate_hz, alarms_per_hour
+    )
     router = replace(router, borne_loads=_on_the_ground(router, contacts))
-    return Calibrated(router, findings, kept, contacts, told)
+    return Calibrated(router, findings, kept, contacts, contact_lines)
 
 
 def _on_the_ground(router: Calibration, contacts: Sequence[ContactModel]) -> tuple[float, ...]:

@@ -299,7 +299,10 @@ class Pipeline:
         made = done_by(partial(calibrated_on, rows, old, channels, rate_hz, old.target_per_hour))
         self._detector.recalibrate(made.router)
         self._contacts.recalibrate(made.contacts)
-        return [*report_lines(old, made.router, made.findings, channels, rate_hz), *made.told]
+        return [
+            *report_lines(old, made.router, made.findings, channels, rate_hz),
+            *made.contact_lines,
+        ]
 
     def tare(self) -> list[Result]:
         """Take the mean force and torque of the present window as zero; forget all signals.

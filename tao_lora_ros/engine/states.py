@@ -51,7 +51,11 @@ class States:
         before, self._state = self._state, held(self._state, self._belief)
         if self._state == before:
             return None
-        told = self._filter.told(self._belief).tolist()
-        order = sorted(range(len(told)), key=lambda k: (k != self._state, -told[k]))
+        probabilities = self._filter.probabilities(self._belief).tolist()
+        order = sorted(
+            range(len(probabilities)), key=lambda k: (k != self._state, -probabilities[k])
+        )
         labels = tuple(self._labels[k] for k in order)
-        return State(labels, replace(inference, probabilities=tuple(told[k] for k in order)))
+        return State(
+            labels, replace(inference, probabilities=tuple(probabilities[k] for k in order))
+        )

@@ -48,14 +48,14 @@ def _lines(artifact: Artifact) -> Iterator[str]:
         )
     if artifact.calibration.has_thresholds:
         numbers = {k: v for k, v in vars(artifact.calibration).items() if k not in _LARGE}
-        yield told({"router": numbers}, "  ")
+        yield lines_of({"router": numbers}, "  ")
     else:
         yield f"  router: {UNCALIBRATED}"
     yield f"  adapters: {', '.join(artifact.adapters) or 'its own alone'}"
-    yield told({"provenance": artifact.provenance}, "  ")
+    yield lines_of({"provenance": artifact.provenance}, "  ")
 
 
-def told(values: Mapping[str, Any], margin: str = "") -> str:
+def lines_of(values: Mapping[str, Any], margin: str = "") -> str:
     """Values by name, a line each; what has parts of its own, above them."""
     return "\n".join(_pairs(values, margin))
 

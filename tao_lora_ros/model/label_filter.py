@@ -25,7 +25,7 @@ class LabelFilter:
     Args:
         evidence_hz: independent windows a second.
         dwell_s: mean time that a label holds.
-        temperature: of the belief, by which it is told as probabilities.
+        temperature: of the belief, by which it becomes probabilities.
     """
 
     evidence_hz: float
@@ -36,7 +36,7 @@ class LabelFilter:
         """The belief [L] after a window's probabilities [L], `seconds` after the one before."""
         return forward(belief, probabilities, seconds, self.evidence_hz, self.dwell_s)
 
-    def told(self, belief: Array) -> Array:
+    def probabilities(self, belief: Array) -> Array:
         """A belief [L] as probabilities that come true as often as they say."""
         return tempered(belief, self.temperature)
 

@@ -46,8 +46,8 @@ def plot_calibration(
             continue
         at = tail.peaks(column, tail.cluster_rows(rate_hz), 4 * fit.known)
         rates = np.arange(1, len(at) + 1) / hours
-        told = f"{name}, threshold {threshold:.2f}"
-        series.append(line(told, column[at].tolist(), rates.tolist(), color, "dots"))
+        label = f"{name}, threshold {threshold:.2f}"
+        series.append(line(label, column[at].tolist(), rates.tolist(), color, "dots"))
         ends = [fit.per_hour, calibration.alarms_per_hour / 10]
         series.append(line("", [float(fit.at(rate)) for rate in ends], ends, color))
         marks.append(mark(threshold, "", color))

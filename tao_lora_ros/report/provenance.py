@@ -14,7 +14,7 @@ from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.messages.stamps import SECOND_NS, moment_of
 from tao_lora_ros.model.artifact import TENSORS, Artifact, default_artifact
-from tao_lora_ros.model.describe import told
+from tao_lora_ros.model.describe import lines_of
 
 
 def of_recording(
@@ -45,7 +45,7 @@ def of_model(settings: Settings, artifact: Artifact) -> dict[str, str]:
     thresholds = ", ".join(f"{value:.4g}" for value in artifact.calibration.all_thresholds)
     said["thresholds"] = thresholds
     if artifact.provenance:
-        said["trained with"] = told(artifact.provenance)
+        said["trained with"] = lines_of(artifact.provenance)
     return said
 
 
@@ -53,7 +53,7 @@ def of_settings(settings: Settings) -> dict[str, str]:
     """The parameters that differ from their defaults."""
     usual = asdict(Settings())
     changed = {name: of for name, of in asdict(settings).items() if of != usual[name]}
-    return {"settings": told(changed) or "as they come"}
+    return {"settings": lines_of(changed) or "as they come"}
 
 
 def of_software() -> dict[str, str]:

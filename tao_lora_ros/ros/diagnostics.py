@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 
-from tao_lora_ros.contact.contact_model import told
+from tao_lora_ros.contact.contact_model import how_expected
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.findings import UNCALIBRATED
 from tao_lora_ros.engine.pipeline import Pipeline
@@ -169,7 +169,7 @@ class Diagnostics:
         }
         texts = []
         for name, model in self._pipeline.contact_models.items():
-            texts.append(f"{name}: {told(model, channels)}")
+            texts.append(f"{name}: {how_expected(model, channels)}")
             if model:
                 values |= {f"{name}: found from N": model.thresholds[0]}
                 values |= {f"{name}: found from Nm": model.thresholds[1]}

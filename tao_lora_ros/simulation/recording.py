@@ -166,9 +166,9 @@ class _Course:
         vibration = sensors.Vibration(JOINTS, noise)
         wrench = sensors.Sensor(sensors.WRENCH, level, config.wrench_rate_hz, 0.0, noise)
         imu = sensors.Sensor(sensors.IMU, level, config.imu_rate_hz, config.imu_lag_s, noise)
-        told = (lambda step: progress(step / steps)) if progress else None
+        part_progress = (lambda step: progress(step / steps)) if progress else None
         for part in _parts(steps, math.lcm(imu.every, wrench.every)):
-            trace = world.run(script, part, told)
+            trace = world.run(script, part, part_progress)
             targets = script.targets(part, TIME_STEP_S)
             yield self._record(trace, level * vibration.of(targets), imu, wrench, part.start == 0)
             del trace  # before the next one is made

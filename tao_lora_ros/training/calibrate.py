@@ -157,16 +157,16 @@ def recalibrate(
         "calibration_runs": names,
         WRENCH_TYPES_KEY: list(settings.wrench_types),
     }
-    fitted, told = fitted_to(artifact, made.kept) if rescale else (artifact, [])
+    fitted, scale_lines = fitted_to(artifact, made.kept) if rescale else (artifact, [])
     return Recalibration(
         replace(fitted, calibration=made.router, contacts=made.contacts, provenance=provenance),
         start,
         made.findings,
-        made.told,
+        made.contact_lines,
         made.kept,
         names,
         part_s[0],
-        told,
+        scale_lines,
     )
 
 

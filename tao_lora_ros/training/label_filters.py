@@ -130,7 +130,7 @@ def _temperature(runs: Sequence[RunOutputs], hop_s: float, rate: float, dwell: f
     beliefs, truth = beliefs[truth != UNKNOWN], truth[truth != UNKNOWN]
 
     def surprise(temperature: float) -> float:
-        told = tempered(beliefs, temperature)[np.arange(len(truth)), truth]
-        return -float(np.log(np.maximum(told, np.finfo(float).tiny)).mean())
+        likelihoods = tempered(beliefs, temperature)[np.arange(len(truth)), truth]
+        return -float(np.log(np.maximum(likelihoods, np.finfo(float).tiny)).mean())
 
     return min(_TEMPERATURES, key=surprise)

@@ -46,8 +46,8 @@ def _ratios(artifact: Artifact, recordings: Sequence[Array]) -> tuple[dict[str, 
     resting = [q for q, r in ratios.items() if r < SMALL and at_rest(recordings, columns[q])]
     lines = [f"scale of {q} left as it is: it shows noise alone, record motion" for q in resting]
     ratios = {quantity: r for quantity, r in ratios.items() if quantity not in resting}
-    told = ", ".join(f"{quantity} {ratio:.3g}" for quantity, ratio in ratios.items())
-    return ratios, [f"scales, by the model's so far: {told}", *lines]
+    measured = ", ".join(f"{quantity} {ratio:.3g}" for quantity, ratio in ratios.items())
+    return ratios, [f"scales, by the model's so far: {measured}", *lines]
 
 
 def _distance(artifact: Artifact, recordings: Sequence[Array]) -> list[str]:

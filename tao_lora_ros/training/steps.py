@@ -114,5 +114,5 @@ def evaluate_step(
     }
     if data.held_out is not None:
         return found
-    told = ("deviation", "flips")
-    return {path: {key: of[key] for key in told if key in of} for path, of in found.items()}
+    kept = ("deviation", "flips")
+    return {path: {key: of[key] for key in kept if key in of} for path, of in found.items()}

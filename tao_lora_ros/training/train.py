@@ -110,8 +110,8 @@ def train(
         scored = how_scored(ready.runs, ready.parted, config)
         artifact = with_scores(artifact, outputs, scored, ready.parted.notes)
     elif config.folds > 1 and labels:
-        told = {"scores": "none: the runs are too few or too short to hold any out"}
-        artifact = replace(artifact, provenance=artifact.provenance | told)
+        no_scores = {"scores": "none: the runs are too few or too short to hold any out"}
+        artifact = replace(artifact, provenance=artifact.provenance | no_scores)
     artifact = _with_names(artifact, ready, how)
     save_artifact(artifact, out)
     write_scores(artifact.metrics, artifact.model_id, folder / "scores.html")
