@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.bags.columns import AXES, EFFORT, LABEL, TIME, Column, columns_of, listed, unit_of
+from tao_lora_ros.bags.column_names import AXES, EFFORT, LABEL, TIME, Column
+from tao_lora_ros.bags.columns import columns_of, listed, unit_of
 from tao_lora_ros.bags.foreign_units import FACTORS, factor_of
 from tao_lora_ros.bags.import_layout import Layout
 from tao_lora_ros.bags.reader import BagError
@@ -100,6 +101,8 @@ def measured(table: Table, layout: Layout) -> Measured | None:
     units = {name: unit_of(table.what, columns[name], layout) for name in names}
     factors = [_factor(columns[name], unit) for name, unit in units.items()]
     values = table.numbers([columns[name].at for name in names]) * factors
+    if names[0] == TIME and columns[TIME].nanoseconds >= 0:
+        values[:, :1] += table.numbers([columns[TIME].nanoseconds]) / 10**9
     if layout.rate_hz:
         times_s, kept = (
             np.arange(len(values)) / np.longdouble(layout.rate_hz),

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tao_lora_ros.bags.columns import Column, columns_of
+from tao_lora_ros.bags.column_names import Column
+from tao_lora_ros.bags.columns import columns_of
 from tao_lora_ros.bags.foreign_units import factor_of
 from tao_lora_ros.bags.import_layout import FILE, Layout, load_layout, save_layout, with_columns
 from tao_lora_ros.bags.importing import import_tables
@@ -94,7 +95,25 @@ DATES = "\n".join(
     else line
     for line in DATES.replace("\n0,", "\n0.00,").splitlines()
 )
+SIX_OF_AN_IMU = {name: i for i, name in enumerate(("ax", "ay", "az", "wx", "wy", "wz"))}
+SIX_OF_A_LOAD = {name: i for i, name in enumerate(("fx", "fy", "fz", "tx", "ty", "tz"))}
+EUROC = table(
+    "#timestamp [ns],w_RS_S_x [rad s^-1],w_RS_S_y [rad s^-1],w_RS_S_z [rad s^-1],"
+    "a_RS_S_x [m s^-2],a_RS_S_y [m s^-2],a_RS_S_z [m s^-2]",
+    *(1e9 * TIMES_S, GYRO, ACCEL),
+)
+ROS2 = table(
+    "header.stamp.sec,header.stamp.nanosec,x_acc,y_acc,z_acc,ang_vel_x,ang_vel_y,ang_vel_z",
+    *(EPOCH_S + np.arange(70, 110) // 100, np.arange(70, 110) % 100 * 1e7, ACCEL, GYRO),
+    fmt="%.13g",
+)
 KINDS = {
+    "EuRoC": ({"data.csv": EUROC}, Layout()),
+    "times in two columns, axes first": ({"a.csv": ROS2}, Layout()),
+    "g-force": (
+        {"a.csv": table("millis,gFx,gFy,gFz,gx,gy,gz", 1e3 * TIMES_S, ACCEL / G, GYRO)},
+        Layout(),
+    ),
     "phone, a file a sensor": (PHONE, Layout(units={"time": "ms"})),
     "PX4": ({"log_0.csv": PX4}, Layout(units={"time": "us"})),
     "rostopic": ({"imu.csv": ROSTOPIC}, Layout(units={"time": "ns"})),
@@ -194,6 +213,38 @@ def test_a_layout_is_saved_and_used_again(tmp_path: Path) -> None:
             {"tx": 0, "fz": 1, "effort_elbow": 2, "time": 3},
         ),
         ("angularVelocityZ,rotationRateX", {"wz": 0, "wx": 1}),
+        # by number: from 0 or 1, three axes, six of a load, else joints; one family a meaning
+        ("acc_1,acc_2,acc_3", {"ax": 0, "ay": 1, "az": 2}),
+        ("xyz[0],xyz[1],xyz[2]", {}),
+        ("gyroADC[0],gyroADC[1],gyroADC[2]", {"wx": 0, "wy": 1, "wz": 2}),
+        (
+            ",".join(f"actual_TCP_force_{i}" for i in range(6)),
+            SIX_OF_A_LOAD,
+        ),
+        (
+            ",".join(f"tau_ext_{i},tau_{i}" for i in range(7)),
+            {f"effort_joint_{i}": 2 * i + 1 for i in range(7)},
+        ),
+        (
+            ",".join(f"target_moment_{i},joint{i}_torque" for i in range(1, 7)),
+            {f"effort_joint_{i}": 2 * i - 1 for i in range(1, 7)},
+        ),
+        ("acc_0,acc_1,acc_2,acc_3", {}),
+        ("cmd_force_x,desired_acceleration_y", {}),
+        # by what is beside them
+        ("Fx,Fy,Fz,Mx,My,Mz", SIX_OF_A_LOAD),
+        ("ax,ay,az,mx,my,mz", {"ax": 0, "ay": 1, "az": 2}),
+        (
+            "ax,ay,az,gx,gy,gz",
+            SIX_OF_AN_IMU,
+        ),
+        ("header.stamp.sec,header.stamp.nanosec", {"time": 0}),
+        # otherwise spelt, where the quantity has no better name
+        ("gFx,gFy,gFz", {"ax": 0, "ay": 1, "az": 2}),
+        ("xacc,y_acc,Acceleration Z-axis,ang_vel_x", {"ax": 0, "ay": 1, "az": 2, "wx": 3}),
+        ("w_RS_S_x [rad s^-1],a_RS_S_z [m s^-2]", {"wx": 0, "az": 1}),
+        ("acc_raw_x,ax", {"ax": 1}),
+        ("gyro_bias_x,millis", {"time": 1}),
     ],
 )
 def test_names_of_columns(header: str, found: dict[str, int]) -> None:
