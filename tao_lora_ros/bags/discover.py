@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from tao_lora_ros.signal.source import WRENCH_TYPES
 
 # A Vector3Stamped may be anything; one of these in its topic says that it is a force.
 _FORCE_WORDS = ("force", "wrench", "ft_")
-_LOOK = 50  # messages of a JointState in which an effort shows
+_LOOK = 50  # messages in which a frame or an effort shows
 _DEFAULT_NAMES = {IMU: "imu", JOINT_STATE: "joint_states"}
 _SOURCE_NAMES = {"imu", "wrench", "joint_states"}
 _NAME_OF_TYPE = {msgtype: name for name, msgtype in WRENCH_TYPES.items()}
@@ -113,8 +113,10 @@ def _is_load_or_imu(topic: str, kind: str) -> bool:
 
 def _check_frames(bag: Path, reader: AnyReader, found: Mapping[str, str]) -> None:
     groups: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    kinds = Counter(found.values())
     for topic, kind in found.items():
-        if kind not in (BARE_WRENCH, JOINT_STATE):  # these name no frame of their own
+        # BARE_WRENCH and JOINT_STATE name no frame of their own.
+        if kinds[kind] > 1 and kind not in (BARE_WRENCH, JOINT_STATE):
             groups[kind, _frame(reader, topic)].append(topic)
     for (kind, frame), topics in groups.items():
         if len(topics) > 1:
@@ -128,13 +130,14 @@ def _check_frames(bag: Path, reader: AnyReader, found: Mapping[str, str]) -> Non
 def _messages(reader: AnyReader, topic: str) -> Iterator[Any]:
     connections = [c for c in reader.connections if c.topic == topic]
     with suppress(Exception):  # a damaged bag, which whoever reads it whole tells
-        for connection, _, raw in reader.messages(connections=connections):
+        # Of a long bag none may be readable, such as where it holds no definitions.
+        for connection, _, raw in islice(reader.messages(connections=connections), _LOOK):
             with suppress(Exception):  # a damaged message, at whatever parsing stumbles on
                 yield reader.deserialize(raw, connection.msgtype)
 
 
 def _frame(reader: AnyReader, topic: str) -> str:
-    """Of the topic's first readable message; its own name where there is none."""
+    """Of the topic's first readable message; its own name where there is none in the first few."""
     message = next(_messages(reader, topic), None)
     return message.header.frame_id if message else topic
 
@@ -142,7 +145,7 @@ def _frame(reader: AnyReader, topic: str) -> str:
 def _joints(reader: AnyReader, topic: str) -> list[str]:
     """Joints with an effort that is not 0 all the time, in order of their names."""
     found: set[str] = set()
-    for message in islice(_messages(reader, topic), _LOOK):
+    for message in _messages(reader, topic):
         if len(message.effort) == len(message.name):
             found |= {
                 name

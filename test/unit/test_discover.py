@@ -17,6 +17,7 @@ from recordings import (
     write_ros1,
     write_ros2,
 )
+from rosbags.highlevel import AnyReader
 
 from tao_lora_ros.bags.discover import Discovery, discover
 from tao_lora_ros.bags.reader import BagError, BagReader
@@ -158,3 +159,16 @@ def test_of_a_bag_that_is_damaged_within_sources_are_found_and_its_reader_says_i
     reading = BagReader(tmp_path / "bag", source_configs(found.settings), found.topics)
     with reading as reader, pytest.raises(BagError, match="damaged bag"):
         list(reader.messages())
+
+
+def test_where_no_message_can_be_parsed_a_long_bag_is_not_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = [Message(at, m.stamp_ns, m.data[:40]) for m in IMUS for at in (0, 1)]
+    bag = write_ros2(tmp_path / "bag", short, [("/left", IMU), ("/right", IMU)])
+    parsed: list[object] = []
+    monkeypatch.setattr(
+        AnyReader, "deserialize", lambda *message: parsed.append(message[1]) or 1 / 0
+    )
+    assert set(found_in(bag).topics.values()) == {"/left", "/right"}
+    assert 0 < len(parsed) < len(IMUS)
