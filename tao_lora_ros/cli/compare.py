@@ -71,8 +71,9 @@ def compare_command(options: Namespace) -> int:
     else:
         found = compare(options.old, options.new)
         reports = _reports(options.old, options.new)
-    if not (found.bags or found.failing or found.only_old or found.only_new):
-        raise UsageError("no bag that both could replay: nothing was compared")
+    if not (found.bags or found.failing):
+        alone = [f"; {line}" for line in _alone(found)]
+        raise UsageError(f"nothing was compared: no bag was replayed in both{''.join(alone)}")
     lines = [*_lines(found), *([f"reports: {reports}"] if found.differences else [])]
     tell(options, _as_json(found), (shown(line, MOST_LINE) for line in lines))
     return DIFFERENT if found.differences or found.failing else 0
@@ -101,13 +102,17 @@ def _lines(found: Comparison) -> Iterator[str]:
         yield _line(difference)
     for row in found.failing:
         yield f"fails    {row['bag']}: {row['error']}"
-    for where, names in (("OLD", found.only_old), ("NEW", found.only_new)):
-        if names:
-            yield f"{len(names)} bags are in {where} alone, such as {names[0]}"
+    yield from _alone(found)
     if found.copies:
         yield f"{found.copies} bags are copies of others in their table, and were left out"
     counts = ", ".join(f"{found.count(what)} {what}" for what in ("gained", "lost", "changed"))
     yield f"{found.bags} bags in both: {found.same} events the same, {counts}"
+
+
+def _alone(found: Comparison) -> Iterator[str]:
+    for where, names in (("OLD", found.only_old), ("NEW", found.only_new)):
+        if names:
+            yield f"{len(names)} bags are in {where} alone, such as {names[0]}"
 
 
 def _line(difference: Difference) -> str:

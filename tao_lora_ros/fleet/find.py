@@ -13,13 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 from tao_lora_ros.fleet.errors import FleetError
+from tao_lora_ros.fleet.remote import bags_at, fetch, listed_at
 from tao_lora_ros.messages.files import read_regular
 
 _FILES = (".bag", ".mcap", ".db3")
 _PIECE = 1 << 20  # bytes read at once
 _MOST_LIST = 1 << 28  # bytes of a list of bags
+_MOST_NAME = 255  # bytes of a folder's name
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Bag:
         robot: which robot it is of.
         size: bytes of its files.
         stamp: of its files: names, sizes and times; another one where a file was written anew.
+            Empty where a store does not say when it was.
         place: where it is; not in UTF-8 where its name is escaped.
     """
 
@@ -61,7 +65,7 @@ def find_bags(names: Sequence[str], robot: str = "") -> list[Bag]:
 
 def _places(name: str, within: tuple[str, ...] = ()) -> Iterator[str]:
     if "://" in name:
-        yield from _remote_places(name)
+        yield from bags_at(name, _FILES)
     elif name.endswith(".txt"):
         if name in within:
             raise FleetError(f"{name}: this list of bags names itself")
@@ -110,60 +114,44 @@ def _inside(path: Path, above: tuple[str, ...] = ()) -> Iterator[str]:
                 yield from _inside(entry, (*above, place))
 
 
-def _remote_places(url: str) -> Iterator[str]:
-    """As `_inside` of local files, by one listing of all files below."""
-    files, path = _files_at(url)
-    names = sorted(files.glob(path) if glob.has_magic(path) else [path])
-    for name in names:
-        below = sorted(files.find(name))
-        folders = {_parent(file) for file in below if file.endswith(("/metadata.yaml", ".db3"))}
-        single = {file for file in below if file.endswith(_FILES) and _parent(file) not in folders}
-        places = sorted(folders | single)
-        if not places:
-            raise FleetError(f"{url}: no bag here")
-        yield from (str(files.unstrip_protocol(place)) for place in places)
-
-
-def _parent(file: str) -> str:
-    return file.rpartition("/")[0]
-
-
-def _files_at(url: str) -> tuple[Any, str]:
-    """The file system of a URL, and the path in it."""
-    try:
-        import fsspec
-
-        files, path = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise FleetError(f"{url}: {error}; URLs need fsspec and its package for them") from None
-    return files, path
-
-
 def _bag(place: str, robot: str) -> Bag:
     # One bag has one name, wherever the command runs.
     place = place if "://" in place else os.path.abspath(place)
     name = place.encode(errors="backslashreplace").decode()
     listed = _listed(place)
-    stamp = hashlib.sha256(json.dumps(listed, default=str).encode()).hexdigest()
+    known = all(time for *_, time in listed)  # else only its content tells whether it is the same
+    stamp = hashlib.sha256(json.dumps(listed).encode()).hexdigest() if known else ""
     size = sum(size for _, size, _ in listed)
     return Bag(name, _robot(name, robot), size, stamp, place)
 
 
 def _robot(name: str, expression: str) -> str:
-    if not expression:
-        return PurePosixPath(name).parent.name or "-"
-    found = re.search(expression, name)
-    if not found or not found.groups() or not found[1]:
-        raise FleetError(f"{name}: its name has no group 1 of /{expression}/")
-    return found[1]
+    if expression:
+        found = re.search(expression, name)
+        if not found or not found.groups() or not found[1]:
+            raise FleetError(f"{name}: its name has no group 1 of /{expression}/")
+        robot = found[1]
+    else:
+        path = PurePosixPath(name)
+        # The file of a recorder that did not end, RUN/RUN_0.mcap, has no metadata.yaml beside it.
+        own = re.fullmatch(re.escape(path.parent.name) + r"(_\d+)?", path.stem)
+        robot = (path.parent.parent if own else path.parent).name or "-"
+    if len(robot_folder(robot).encode()) > _MOST_NAME:
+        raise FleetError(
+            f"{name}: a robot's name is too long for a folder; --robot tells a shorter"
+        )
+    return robot
+
+
+def robot_folder(robot: str) -> str:
+    """What a robot's folder in the tables is called; letters of all languages stay as they are."""
+    return "robot=" + re.sub(r"[^\w.~-]", lambda found: quote(found[0], safe=""), robot)
 
 
 def _listed(name: str) -> list[tuple[str, int, Any]]:
     """Name, size and time of each file of a bag; none of one that is not there."""
     if "://" in name:
-        files, path = _files_at(name)
-        found = sorted(files.find(path, detail=True).items())
-        return [(file, info["size"] or 0, _time(info)) for file, info in found]
+        return listed_at(name)
     try:
         stats = [(path, path.stat()) for path in files_of(Path(name))]
     except OSError:  # of a bag that cannot be read either
@@ -171,10 +159,9 @@ def _listed(name: str) -> list[tuple[str, int, Any]]:
     return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats]
 
 
-def _time(info: dict[str, Any]) -> Any:
-    """What a file system says of when a file was written, or of its content."""
-    known = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "created")
-    return next((str(info[key]) for key in known if info.get(key)), "")
+def is_gone(name: str) -> bool:
+    """Whether there is nothing of a bag's name any more; False also where that cannot be told."""
+    return not ("://" in name or "\\udc" in name or os.path.lexists(name))
 
 
 def files_of(bag: Path) -> list[Path]:
@@ -188,16 +175,13 @@ def at_hand(name: str) -> Iterator[Path]:
     """A bag as a local path; one at a URL is fetched, and removed afterwards.
 
     Raises:
-        OSError: it cannot be fetched.
+        FleetError: it cannot be fetched.
     """
     if "://" not in name:
         yield Path(name)
         return
-    files, path = _files_at(name)
     with tempfile.TemporaryDirectory(prefix="tao_lora_bag_") as folder:
-        local = Path(folder) / PurePosixPath(path).name
-        files.get(path, str(local), recursive=files.isdir(path))
-        yield local
+        yield fetch(name, Path(folder))
 
 
 def content_sha256(bag: Path) -> str:

@@ -97,7 +97,8 @@ def _task(bag: Bag, how: How, table: Table) -> Task | None:
     if receipt is None:
         return Task(bag)
     same = receipt.key and receipt.key == how.key(bag, receipt.row["bag_sha256"])
-    return None if same and receipt.stamp == bag.stamp else Task(bag, receipt.key)
+    unchanged = same and bag.stamp and receipt.stamp == bag.stamp
+    return None if unchanged else Task(bag, receipt.key)
 
 
 def _count(outcome: Outcome, table: Table, run: Run) -> str:

@@ -20,10 +20,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from urllib.parse import quote
 
 from tao_lora_ros.fleet.columns import BAGS, TABLES
 from tao_lora_ros.fleet.errors import FleetError
+from tao_lora_ros.fleet.find import is_gone, robot_folder
 from tao_lora_ros.fleet.task import Outcome
 from tao_lora_ros.messages.files import replace_file
 from tao_lora_ros.preservation.parquet import SCHEMA_VERSION, Row, arrow, arrow_table, write_parquet
@@ -55,7 +55,7 @@ class Receipt:
         """Folder within each table."""
         # Of an unreadable bag the epoch: not every reader takes null for a partition's day.
         begun = _EPOCH + timedelta(microseconds=(self.row.get("first_ns") or 0) // 1000)
-        return f"robot={quote(self.robot, safe='')}/day={begun.date().isoformat()}"
+        return f"{robot_folder(self.robot)}/day={begun.date().isoformat()}"
 
 
 def check_folder(folder: Path) -> None:
@@ -120,7 +120,20 @@ class Table:
     def forget_files_of(self, bags: Iterable[str]) -> None:
         """Forget bags that are files of these: a folder is a bag once its recorder has ended."""
         folders = set(bags)
-        for name in [name for name in self.receipts if name.rpartition("/")[0] in folders]:
+        self._forget([name for name in self.receipts if name.rpartition("/")[0] in folders])
+
+    def _forget_moved(self) -> None:
+        """Forget bags that are gone from where they lay and were done where they lie now."""
+        same: defaultdict[str, list[str]] = defaultdict(list)
+        for name, receipt in self.receipts.items():
+            if content := receipt.row.get("bag_sha256"):
+                same[content].append(name)
+        for names in same.values():
+            gone = [name for name in names if len(names) > 1 and is_gone(name)]
+            self._forget(gone if len(gone) < len(names) else [])
+
+    def _forget(self, bags: Iterable[str]) -> None:
+        for name in bags:
             del self.receipts[name]
             for file in self._done.glob(f"{_id(name)}.*"):
                 file.unlink()
@@ -131,6 +144,7 @@ class Table:
 
     def assemble(self) -> int:
         """Bring the files that others read up to the receipts; returns how many were written."""
+        self._forget_moved()
         places: defaultdict[str, list[Receipt]] = defaultdict(list)
         for _, receipt in sorted(self.receipts.items()):
             places[receipt.place].append(receipt)
@@ -139,6 +153,8 @@ class Table:
             for file in (self._folder / table).glob("*/*/rows.parquet"):
                 if str(file.parent.relative_to(self._folder / table)) not in places:
                     file.unlink()
+                    with suppress(OSError):  # the folders, where nothing else is in them
+                        os.removedirs(file.parent)
         return written
 
     def _make(self, place: str, receipts: list[Receipt]) -> int:

@@ -134,7 +134,8 @@ def replay_bag(how: How, task: Task) -> Outcome:
     except GpuError:  # of all bags
         raise
     except Exception as error:  # of one bag among thousands: the others go on
-        last, key = f"{type(error).__name__}: {error}", ""
+        ours = isinstance(error, TaoLoraError)
+        last, key = str(error) if ours else f"{type(error).__name__}: {error}", ""
     reason = shown(" ".join(last.split()), MOST_LINE)
     return failed(task, reason, key, row | {"bag_sha256": content, "seconds": _since(begun)})
 

@@ -107,6 +107,16 @@ def test_two_models_are_compared_on_bags(tables: Path, tmp_path: Path, capsys: A
     assert "not both" in capsys.readouterr().err
 
 
+def test_where_no_bag_is_in_both_nothing_was_compared(
+    tables: Path, tmp_path: Path, capsys: Any
+) -> None:
+    write_ros2(tmp_path / "bags" / "c", motion(0.5, seed=3))
+    replay_all(find_bags([str(tmp_path / "bags")]), HOW, tmp_path / "t", Here.opened)
+    assert main(["compare", str(tables / "old"), str(tmp_path / "t")]) == 1
+    told = capsys.readouterr().err
+    assert "nothing was compared: no bag was replayed in both; 2 bags are in OLD alone" in told
+
+
 def test_what_is_no_table_is_said(tables: Path, tmp_path: Path) -> None:
     with pytest.raises(FleetError, match="no table of bags"):
         compare(tables / "old", tmp_path)

@@ -29,6 +29,7 @@ from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.fleet.columns import WindowRows, event_row
 from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.find import find_bags
+from tao_lora_ros.fleet.remote import fetch
 from tao_lora_ros.fleet.run import Run, replay_all
 from tao_lora_ros.fleet.table import Table, read_rows
 from tao_lora_ros.fleet.task import How
@@ -308,6 +309,55 @@ def test_bags_at_urls_give_the_same_events(made: Path, table: Path, tmp_path: Pa
     assert remote == rows(table)
 
 
+@pytest.fixture
+def store(made: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """These bags in a store that says neither sizes nor times, as some servers of http do."""
+    memory = pytest.importorskip("fsspec.implementations.memory").MemoryFileSystem
+    find = memory.find
+    monkeypatch.setattr(memory, "store", {})
+    monkeypatch.setattr(memory, "pseudo_dirs", [""])
+    memory().put(f"{made}/", "/bags", recursive=True)
+
+    def find_alone(files: Any, path: str, detail: bool = False) -> Any:
+        found = find(files, path)
+        return {file: {} for file in found} if detail else found
+
+    monkeypatch.setattr(memory, "find", find_alone)
+    monkeypatch.setattr(memory, "info", lambda _, path: {"name": path, "type": "file"})
+    return memory()
+
+
+def test_a_store_that_tells_no_times_is_asked_again(
+    store: Any, made: Path, table: Path, tmp_path: Path
+) -> None:
+    run = partial(replay_all, how=HOW, folder=tmp_path / "t", workers=Here.opened)
+    bags = find_bags(["memory://bags", "memory://bags/gone.mcap"])
+    told = run(bags)
+    assert (told.bags, told.finished, told.failed) == (5, 5, 2)
+    remote = [
+        row | {"bag": row["bag"].replace("memory:///bags", str(made))}
+        for row in rows(tmp_path / "t")
+    ]
+    assert remote == rows(table)
+    errors = [row["error"] for row in rows(tmp_path / "t", "bags") if "gone" in row["bag"]]
+    assert errors == ["memory://bags/gone.mcap: no such bag"]
+    again = run(bags)
+    assert (again.finished, again.skipped) == (1, 4)
+
+
+def test_a_file_of_a_store_does_not_leave_its_bag(store: Any, tmp_path: Path) -> None:
+    store.store["/bags/left/monday/../../out"] = store.store["/bags/left/monday/metadata.yaml"]
+    with pytest.raises(FleetError, match="which leads out of it"):
+        fetch("memory://bags/left/monday", tmp_path / "a" / "b")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_store_raises_names_the_url(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(store), "find", lambda *_, **__: 1 / 0)
+    with pytest.raises(FleetError, match=r"memory://bags: ZeroDivisionError"):
+        find_bags(["memory://bags"])
+
+
 def test_names_that_mean_no_bag(tmp_path: Path) -> None:
     with pytest.raises(FleetError, match="no bag in this folder"):
         find_bags([str(tmp_path)])
@@ -373,6 +423,38 @@ def test_a_bag_whose_recorder_has_ended_takes_the_place_of_its_files(
     assert len({file.name.partition(".")[0] for file in kept}) == 1
 
 
+def test_the_file_of_a_recorder_that_did_not_end_is_of_the_robot_above(tmp_path: Path) -> None:
+    for name in ("arm/run/run_0.mcap", "arm/run.mcap", "arm/arms.mcap", "arm/run2/run2.mcap"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert {bag.robot for bag in find_bags([str(tmp_path)])} == {"arm"}
+
+
+def test_robots_are_called_as_they_are_in_any_language(made: Path, tmp_path: Path) -> None:
+    names = {"机" * 80, "Łódź é", "a=b", "%2F", "robot\nline"}
+    for name in names:
+        shutil.copytree(made / "left" / "monday", tmp_path / "bags" / name / "monday")
+    run(tmp_path / "bags", tmp_path / "t")
+    assert {row["robot"] for row in read_rows(tmp_path / "t", "events")} == names
+    with pytest.raises(FleetError, match="too long for a folder; --robot"):
+        find_bags([f"{tmp_path}/{'=' * 100}/x"])
+
+
+def test_bags_that_have_moved_take_their_rows_with_them(bags: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t"
+    run(bags, table)
+    (bags / "left").rename(bags / "middle")
+    shutil.copytree(bags / "middle" / "monday", bags / "copy" / "monday")
+    told = run(bags, table)
+    assert (told.bags, told.finished) == (5, 3)
+    where = [Path(row["bag"]).parent.name for row in rows(table, "bags")]
+    assert sorted(where) == ["copy", "middle", "middle", "right arm", "right arm"]
+    assert {row["robot"] for row in read_rows(table, "events")} == {"copy", "middle", "right arm"}
+    shutil.rmtree(bags / "right arm")  # nowhere else: its rows stay
+    run(bags, table)
+    assert len(rows(table, "bags")) == 5
+
+
 def test_robots_may_be_called_by_numbers(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made / "left" / "monday", tmp_path / "bags" / "007" / "monday")
     run(tmp_path / "bags", tmp_path / "t")
@@ -390,7 +472,8 @@ def test_duckdb_answers_the_questions_of_the_documentation(
     duckdb = pytest.importorskip("duckdb")
     monkeypatch.chdir(command)
     run(made, command / "before", replace(HOW, part_s=(0.0, 0.9)))  # a release that missed events
-    hardest, changed, origins, costs = (duckdb.sql(text).fetchall() for text in questions())
+    asked = [text.replace("current_date", "DATE '2023-11-15'") for text in questions()]
+    hardest, changed, origins, costs = (duckdb.sql(text).fetchall() for text in asked)
     events = rows(command / "fleet")
     of = {row["robot"]: [e for e in events if e["robot"] == row["robot"]] for row in events}
     assert [row[:2] for row in hardest] == sorted(
@@ -398,7 +481,7 @@ def test_duckdb_answers_the_questions_of_the_documentation(
         key=lambda pair: -max(e["peak_force"] for e in of[pair[0]]),
     )
     assert [row[2] for row in hardest] == [max(e["peak_force"] for e in of[r[0]]) for r in hardest]
-    assert changed == [("left", 1, 2)]
+    assert changed == [("left", 1, 1, 2, 0, 0)]
     assert sum(row[2] for row in origins) == len(events)
     done = [row for row in parquet.read_table("fleet/bags").to_pylist() if row["error"] is None]
     took_s, robot_s = (sum(row[name] for row in done) for name in ("seconds", "duration"))
