@@ -102,7 +102,8 @@ def _calibrated_on_itself(
         f"{what}, calibrated on {seconds:.0f} s of this bag from {part_s[0]:g} s on, taken for "
         f"steady ({made.findings.left_out_s:.1f} s left out); {_NEXT}"
     )
-    return made.artifact, [said, *poor, *made.contacts]
+    contacts = tuple(replace(model, same_run=True) for model in made.artifact.contacts)
+    return replace(made.artifact, contacts=contacts), [said, *poor, *made.contacts]
 
 
 def _poorly(make: Callable[..., Recalibration], what: str) -> Recalibration:

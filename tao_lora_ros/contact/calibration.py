@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from tao_lora_ros.contact.contacts import Contacts
 from tao_lora_ros.contact.identification import (
     FOLDS,
     Samples,
+    biases_of,
     directions,
     fold_gains,
     folds_of,
@@ -133,7 +135,16 @@ def _model(
     force, torque = np.maximum(thresholds, LEAST_THRESHOLD).round(4).tolist()
     noise = round(float(best.left[0]), 6), round(float(best.left[1]), 6)
     model = best.model(wrench, gains.round(6), (force, torque), noise)
-    return model, _told(best, first, model, others) + left_out
+    usual = _usual(biases_of(best.samples, gains), (force, torque))
+    return replace(model, usual=usual), _told(best, first, model, others) + left_out
+
+
+def _usual(biases: dict[int, Array], thresholds: tuple[float, float]) -> tuple[float, ...]:
+    """The bias of all recordings; none where they differ by what would be a contact."""
+    found = np.array(list(biases.values()))
+    usual = np.median(found, axis=0)
+    off = np.linalg.norm((found - usual).reshape(-1, 2, 3), axis=2).max(axis=0)
+    return tuple(usual.round(6).tolist()) if (off < thresholds).all() else ()
 
 
 def _expectations(
@@ -167,9 +178,13 @@ def _without_contacts(
     """The recordings without what is clearly a contact, and words on that; all where it is much."""
     force, torque = np.where(best.left > 0, CLEAR * best.left, tail.NEVER).tolist()
     model = best.model(wrench, gains, (force, torque))
+    biases = biases_of(best.samples, gains)
     kept, found, rows_out = [], [], 0
-    for rows in recordings:
-        contacts = Contacts([model], rows.shape[1], rate_hz, np.inf)
+    for number, rows in enumerate(recordings):
+        usual = tuple(biases.get(number, np.full(6, np.nan)).tolist())
+        began = replace(model, usual=usual, same_run=True)
+        contacts = Contacts([began], rows.shape[1], rate_hz, np.inf)
+        contacts.begin()
         kept.append(rows.copy())
         for contact in [*contacts.run(rows), *contacts.stop()]:
             around = round(AROUND_S * rate_hz)

@@ -40,6 +40,9 @@ class ContactModel:
         thresholds: contact force (N) and torque (Nm) at which a lasting contact begins;
             `tail.NEVER` where the axes are absent.
         noise: RMS of force (N) and torque (Nm) that the calibration left unexplained.
+        usual: what is left of each axis while nothing touches; none: the calibration's recordings
+            differ in it. A sensor that was tared since, or drifts, has another one.
+        same_run: whether the first rows are of the run that was calibrated on: that holds then.
     """
 
     wrench: Columns
@@ -48,6 +51,8 @@ class ContactModel:
     gains: tuple[tuple[float, ...], ...]
     thresholds: tuple[float, float]
     noise: tuple[float, float]
+    usual: tuple[float, ...] = ()
+    same_run: bool = False
 
     @property
     def weight(self) -> float:

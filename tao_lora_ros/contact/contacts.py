@@ -64,10 +64,17 @@ class Contacts:
         self._state = level_test.new_level_test(self.models, self._rate_hz, self._most_s)
         self._ended: list[Contact] = []
 
+    def begin(self) -> None:
+        """Where the first rows are of the run that was calibrated on, begin with its bias."""
+        for wrench, model in enumerate(self.models):
+            if model.same_run:
+                level_test.begin_as_usual(self._state, wrench)
+
     def recalibrate(self, models: Sequence[ContactModel]) -> None:
         """Go on with other models; contacts that go on end with the next row."""
         ended = self.stop()
         self._use(models)
+        self.begin()
         self._ended = ended
 
     def stop(self) -> list[Contact]:

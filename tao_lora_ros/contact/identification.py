@@ -100,6 +100,13 @@ def _centred(values: Array, weights: Array, recording: NDArray[np.int64]) -> Arr
     return out
 
 
+def biases_of(samples: Samples, gains: Array) -> dict[int, Array]:
+    """Of each recording, by its number: what gains [6, k] leave of each axis, the median, [6]."""
+    left = samples.loads - samples.terms @ gains.T
+    numbers = np.unique(samples.recording).tolist()
+    return {n: np.median(left[samples.recording == n], axis=0) for n in numbers}
+
+
 def fold_gains(samples: Samples) -> list[Array]:
     """The gains that each fold's rows are foretold with: those that the others give."""
     return [gains_of(samples.part(samples.fold != fold)) for fold in range(FOLDS)]

@@ -6,6 +6,10 @@ mean while nothing touches is the bias, which a sensor's drift moves. The test h
 the bias against the thresholds of force and torque. A contact is one that stays above for longer
 than a blow would; while one may be going on the bias is frozen. The contact load that is given out
 is averaged over `LOAD_S` only: it is to follow what happens, and need not be as steady.
+
+The bias may be off: a run may begin in contact, and sensors drift, in contacts too. So a load that
+settles at the bias of the calibration, or at what drift may have moved it by since the onset, is
+the bias from then on; and what rises more slowly than any contact is drift.
 """
 
 from __future__ import annotations
@@ -28,6 +32,9 @@ HOLD_S = 0.15  # ... after this long
 BIAS_S = 10.0  # memory of the bias
 MOST_ROWS = 10**15
 START_S = 0.5  # of the bias, before anything is held against it
+NEAR = 0.25  # of the way from where it was to the bias: a load that is back there
+RELEASE_S = 1.0  # that a load may take on that way; longer, it is a contact
+DRIFT_S = 2.0  # that a load stays below a threshold which it comes up to: no contact is as slow
 
 _NONE, _ONSET, _END, _ACCEPTED = (int(change) for change in Change)
 _NOW = np.dtype(
@@ -39,6 +46,8 @@ _NOW = np.dtype(
         ("hold_rows", np.int64),
         ("bias_rows", np.int64),  # its memory
         ("start_rows", np.int64),
+        ("release_rows", np.int64),
+        ("drift_rows", np.int64),
         ("most_rows", np.int64),  # of a contact
         ("load_rows", np.int64),  # of the filter's, those that make the load
         ("filled", np.int64),  # rows of the filter
@@ -52,6 +61,8 @@ _NOW = np.dtype(
         ("above", np.int64),  # newest rows in turn at the threshold or above
         ("below", np.int64),  # newest rows in turn below `OFF`, in a contact
         ("lasted", np.int64),  # rows since the onset
+        ("rising", np.int64),  # newest rows in turn from half of `OFF` on, in no contact
+        ("risen", np.int64),  # from `OFF` on
         ("onset_ns", np.int64),
         ("peak_ns", np.int64),
         ("last_ns", np.int64),  # newest row at `OFF` or above
@@ -59,6 +70,12 @@ _NOW = np.dtype(
         ("sum", np.float64),  # of the force since the onset
         ("held_sum", np.float64),  # the same up to `last_ns`
         ("held", np.int64),  # rows of that
+        ("settled", np.int64),  # newest rows in turn within `OFF` of their mean, in a contact
+        ("settled_ns", np.int64),  # when, after how many rows and with which sum that began
+        ("settled_after", np.int64),
+        ("settled_sum", np.float64),
+        ("mean", np.float64, 6),  # level of these rows
+        ("usual", np.float64, 6),  # bias of the calibration; NaN: not known
         ("rate_hz", np.float64),
         ("columns", np.int64, 12),  # wrench, accelerometer, gyro; -1: none
         ("gains", np.float64, (6, DYNAMIC)),
@@ -96,6 +113,8 @@ def new_level_test(
         ("hold_rows", HOLD_S),
         ("bias_rows", BIAS_S),
         ("start_rows", START_S),
+        ("release_rows", RELEASE_S),
+        ("drift_rows", DRIFT_S),
         ("load_rows", LOAD_S),
         ("most_rows", most_s),
     ):
@@ -108,7 +127,15 @@ def new_level_test(
         now["columns"][6 : 6 + len(model.accel)] = model.accel
         now["columns"][9 : 9 + len(model.gyro)] = model.gyro
         now["gains"][:, : model.terms] = model.gains
+        now["usual"] = model.usual or np.nan
     return state
+
+
+def begin_as_usual(state: LevelState, wrench: int) -> None:
+    """Have a wrench begin with the bias of the calibration, where that is known."""
+    now = state.now[wrench : wrench + 1]
+    if not np.isnan(now["usual"]).all():
+        now["bias"], now["learned"] = np.nan_to_num(now["usual"]), now["bias_rows"]
 
 
 @compiled
@@ -240,11 +267,14 @@ def _test(state, w, time_ns):
         if now.above == 0:
             _learn_bias(state, w)
         return
-    now.lasted += 1
     _go_on(state, w, time_ns)
     now.below = now.below + 1 if now.score < OFF else 0
     if now.below >= now.hold_rows:
         now.open, now.above, now.change = 0, 0, _END
+    elif _is_over(now):
+        now.last_ns, now.held = now.settled_ns, now.settled_after
+        now.held_sum, now.change = now.settled_sum, _END
+        _rebase(now)
     elif now.lasted >= now.most_rows:
         now.open, now.above, now.change = 0, 0, _ACCEPTED
         now.learned = 0
@@ -256,23 +286,91 @@ def _look_for_onset(state, w, time_ns):
     now = state.now[w]
     if not now.score >= 1.0:
         now.above = 0
+        _follow_drift(now)
         return
     if now.above == 0:
         now.onset_ns, now.peak_score = time_ns, 0.0
-        now.sum, now.lasted, now.below = 0.0, 0, 0
+        now.sum, now.lasted, now.below, now.settled = 0.0, 0, 0, 0
         now.shares[:] = 0.0
     now.above += 1
-    now.lasted += 1
     _go_on(state, w, time_ns)
-    if now.above > now.confirm_rows:
+    if _is_over(now):
+        _rebase(now)
+    elif now.above > (now.release_rows if _may_be_released(now) else now.confirm_rows):
         now.open, now.change = 1, _ONSET
+
+
+@compiled
+def _follow_drift(now):
+    """Take as the bias what came up to `OFF` slowly and stays there; a press comes up at once."""
+    now.rising = now.rising + 1 if now.score >= OFF / 2.0 else 0
+    now.risen = now.risen + 1 if now.score >= OFF else 0
+    if now.risen > now.drift_rows and now.rising - now.risen > now.drift_rows // 4:
+        now.bias += np.where(np.isnan(now.level), 0.0, now.level)
+        now.rising, now.risen = 0, 0
+
+
+@compiled
+def _size(now, level):
+    """Of a level, 1 at the threshold; NaN where no axis of it is known."""
+    force = torque = 0.0
+    known = False
+    for axis in range(6):
+        if not np.isnan(level[axis]):
+            known = True
+            if axis < 3:
+                force += level[axis] ** 2
+            else:
+                torque += level[axis] ** 2
+    if not known:
+        return np.nan
+    return max(np.sqrt(force) / now.force_threshold, np.sqrt(torque) / now.torque_threshold)
+
+
+@compiled
+def _may_be_released(now):
+    """Whether the load is nearer to the calibration's bias than the run's bias is."""
+    away = now.usual - now.bias
+    return _size(now, away) >= 1.0 and _size(now, now.level - away) < _size(now, away)
+
+
+@compiled
+def _is_over(now):
+    """Whether the load has settled where nothing touches."""
+    if now.settled < now.start_rows:
+        return False
+    away = now.usual - now.bias
+    if _size(now, now.mean - away) < max(OFF, NEAR * _size(now, away)):
+        return True
+    drifted = OFF * (1.0 + now.lasted / now.bias_rows)  # at most, where drift alone never alarms
+    return _size(now, now.mean) < min(drifted, NEAR * now.peak_score)
+
+
+@compiled
+def _rebase(now):
+    """Take the level that has settled as the bias."""
+    now.bias += np.where(np.isnan(now.mean), 0.0, now.mean)
+    now.learned = now.settled
+    now.open, now.above = 0, 0
+
+
+@compiled
+def _settle(now, time_ns):
+    """Follow the mean of the level for as long as it stays near it."""
+    if now.settled == 0 or not _size(now, now.level - now.mean) < OFF:
+        now.settled, now.mean[:] = 0, now.level
+        now.settled_ns, now.settled_after, now.settled_sum = time_ns, now.lasted, now.sum
+    now.settled += 1
+    now.mean += (now.level - now.mean) / now.settled
 
 
 @compiled
 def _go_on(state, w, time_ns):
     """The newest row belongs to a contact, or may do."""
     now = state.now[w]
+    now.lasted += 1
     now.sum += now.force
+    _settle(now, time_ns)
     if now.score >= OFF:
         now.last_ns, now.held_sum, now.held = time_ns, now.sum, now.lasted
     if now.score > now.peak_score:

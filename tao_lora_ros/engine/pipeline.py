@@ -141,6 +141,7 @@ class Pipeline:
         )
         self._adopt(artifact, *self._runner(artifact))
         self._restart()
+        self._contacts.begin()
 
     def _runner(self, artifact: Artifact) -> _Runner:
         """What runs a model."""
@@ -298,7 +299,7 @@ class Pipeline:
         channels, rows = self.artifact.channels, [self._steady.values.copy()]
         made = done_by(partial(calibrated_on, rows, old, channels, rate_hz, old.target_per_hour))
         self._detector.recalibrate(made.router)
-        self._contacts.recalibrate(made.contacts)
+        self._contacts.recalibrate([replace(model, same_run=True) for model in made.contacts])
         return [
             *report_lines(old, made.router, made.findings, channels, rate_hz),
             *made.contact_lines,
@@ -307,7 +308,8 @@ class Pipeline:
     def tare(self) -> list[Result]:
         """Take the mean force and torque of the present window as zero; forget all signals.
 
-        Touchdowns are no longer looked for until the next calibration: they go by loads.
+        Touchdowns are no longer looked for until the next calibration: they go by loads. Nor is a
+        contact that the next run begins in.
 
         Raises:
             TareError: something is happening, or there is no full window yet.
@@ -320,6 +322,7 @@ class Pipeline:
         level = np.where(loads, window.mean(axis=0), 0.0)
         self.intake.tare(np.nan_to_num(level))
         self._detector.forget_loads()
+        self._contacts.recalibrate([replace(m, usual=()) for m in self._contacts.models])
         return self.reset()
 
     def trigger(self, reason: str = "") -> list[Result]:

@@ -109,7 +109,7 @@ def save_artifact(artifact: Artifact, folder: Path) -> None:
         "channels": [{"name": name, "unit": unit_of(name)} for name in artifact.channels],
         "labels": list(artifact.labels),
         "router": without_nan(asdict(artifact.calibration)),
-        "contacts": [asdict(model) for model in artifact.contacts],
+        "contacts": [_contact_row(model) for model in artifact.contacts],
         "provenance": without_nan(artifact.provenance),
         "metrics": without_nan(artifact.metrics),
     }
@@ -220,6 +220,11 @@ def _calibration(card: dict[str, Any]) -> Calibration:
     if given["alarms_per_hour"] is None:
         given |= {"alarms_per_hour": start.alarms_per_hour, "thresholds": start.thresholds}
     return Calibration(**off | given)
+
+
+def _contact_row(model: ContactModel) -> dict[str, Any]:
+    """All but which run it is used in."""
+    return {key: value for key, value in asdict(model).items() if key != "same_run"}
 
 
 def _tuples(value: Any) -> Any:

@@ -175,6 +175,8 @@ def _check_contacts(card: dict[str, Any]) -> None:
         terms = DYNAMIC if model["gyro"] else STATIC if model["accel"] else 0
         if any(len(row) != terms for row in model["gains"]):
             raise ValueError(f"{where}.gains has rows that are not of {terms} terms")
+        if len(usual := model.get("usual", [])) not in (0, 6):
+            raise ValueError(f"{where}.usual has {len(usual)} entries, expected 6 or none")
 
 
 def _check_order(card: dict[str, Any]) -> None:

@@ -141,6 +141,30 @@ def test_a_contact_in_steady_motion_is_found_named_and_left_out() -> None:
     assert model.thresholds[0] == pytest.approx(clean.thresholds[0], rel=0.1)
 
 
+@pytest.mark.parametrize("imu", [True, False])
+def test_a_recording_that_begins_in_contact_calibrates_as_one_that_does_not(imu: bool) -> None:
+    hand = np.zeros((round(60.0 * RATE_HZ), 6))
+    hand[: round(6.0 * RATE_HZ), 1] = 12.0
+    channels = CHANNELS if imu else CHANNELS[6:]
+    clean, pressed = (
+        calibrated(channels, [rows if imu else rows[:, 6:]], RATE_HZ, 1.0)
+        for rows in (
+            swung(60.0, seed=1, speed=1.0 if imu else 0.0),
+            swung(60.0, seed=1, speed=1.0 if imu else 0.0, contact=hand),
+        )
+    )
+    (model,), (line,) = pressed
+    assert "; left out: lasting contacts at 0.0 s (1" in line
+    assert model.thresholds == pytest.approx(clean[0][0].thresholds, rel=0.1)
+    assert model.usual == pytest.approx(clean[0][0].usual, abs=0.05)
+
+
+def test_recordings_of_different_tares_have_no_usual_bias() -> None:
+    tared = [swung(20.0, seed, Tool(bias=(seed, *[0.0] * 5))) for seed in range(3)]
+    assert model_of(*tared)[0].usual == ()
+    assert len(model_of(*tared[:1] * 2)[0].usual) == 6
+
+
 def test_a_wrench_that_never_changes_and_one_in_other_units_break_nothing() -> None:
     rows = swung(20.0)
     rows[:, 6:] = 5.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,6 +97,59 @@ def test_the_bias_follows_drift_and_freezes_in_contact() -> None:
     frozen = contacts()
     run(frozen, rows[: 79 * S])
     np.testing.assert_allclose(frozen._state.now["bias"], before, atol=0.05)
+
+
+def spans(found: Found) -> list[tuple[float, float]]:
+    """Onsets and ends in seconds."""
+    ends = [contact for _, change, contact in found if change is not Change.ONSET]
+    return [(c.onset_ns / S / 5e6, c.end_ns / S / 5e6) for c in ends]
+
+
+AT_5 = replace(ALONE, usual=(5.0,) * 3 + (0.05,) * 3)  # the bias of `pressed`
+PRESSED_FIRST = (0.0, 4.0, 15.0), (9.0, 11.0, 8.0)
+
+
+@pytest.mark.parametrize("release_s", [0.0, 0.3, 0.6])
+def test_a_run_that_begins_in_contact_is_released_and_later_presses_are_found(
+    release_s: float,
+) -> None:
+    rows = pressed(13.0, *PRESSED_FIRST)
+    count = round(release_s * S)
+    rows[4 * S : 4 * S + count, 0] += np.linspace(15.0, 0.0, count)
+    assert spans(run(contacts(AT_5), rows)) == [pytest.approx((9.0, 11.0), abs=0.05)]
+
+
+def test_of_the_run_that_was_calibrated_on_the_first_contact_is_found_too() -> None:
+    subject = contacts(replace(AT_5, same_run=True))
+    subject.begin()
+    found = spans(run(subject, pressed(13.0, *PRESSED_FIRST)))
+    assert found == [pytest.approx((0.0, 4.0), abs=0.05), pytest.approx((9.0, 11.0), abs=0.05)]
+
+
+@pytest.mark.parametrize("tared", [3.0, -3.0, 30.0, -30.0])
+def test_after_another_tare_presses_are_found_in_every_direction(tared: float) -> None:
+    model = replace(AT_5, usual=(5.0 + tared, 5.0, 5.0, 0.05, 0.05, 0.05))
+    for force in (8.0, -8.0):
+        found = spans(run(contacts(model), pressed(9.0, (3.0, 5.0, force))))
+        assert found == [pytest.approx((3.0, 5.0), abs=0.05)]
+
+
+@pytest.mark.parametrize("drift", [0.8, -0.8])  # N a minute, in a contact of three
+def test_a_contact_ends_with_its_release_though_the_sensor_has_drifted(drift: float) -> None:
+    rows = pressed(200.0, (10.0, 190.0, 12.0))
+    rows[:, 0] += drift / 60.0 * np.arange(len(rows)) / S
+    assert spans(run(contacts(), rows)) == [pytest.approx((10.0, 190.0), abs=0.3)]
+
+
+@pytest.mark.parametrize("thresholds_a_minute", [2.0, 8.0, 15.0])
+def test_drift_is_no_contact(thresholds_a_minute: float) -> None:
+    rows = pressed(60.0)
+    rows[:, 0] += 2.0 * thresholds_a_minute * np.arange(len(rows)) / S / 60.0
+    assert run(contacts(), rows) == []
+
+
+def test_a_press_below_the_threshold_is_not_taken_for_drift() -> None:
+    assert run(contacts(), pressed(12.0, (3.0, 8.0, 1.9))) == []
 
 
 def test_a_load_that_stays_is_taken_as_usual_in_the_end() -> None:
