@@ -94,13 +94,16 @@ def load_adapters(
     adapters, block, step, wanted, D: tl.constexpr, E: tl.constexpr, R: tl.constexpr,
     STEP: tl.constexpr,
 ):  # fmt: skip
-    """A and B of a block's up- and down-projection; nothing is read while steady."""
-    d, r, h = tl.arange(0, D), tl.arange(0, R), step * STEP + tl.arange(0, STEP)
+    """A and B of a block's up- and down-projection, of as many ranks as a product takes; nothing
+    is read while steady.
+    """
+    d, r, h = tl.arange(0, D), tl.arange(0, max(R, 16)), step * STEP + tl.arange(0, STEP)
+    known = wanted & (r < R)
     up = adapters + block * (2 * R * (D + E))
     down = up + R * (D + E)
     return (
-        tl.load(up + d[:, None] * R + r[None, :], mask=wanted, other=0.0),
-        tl.load(up + D * R + r[:, None] * E + h[None, :], mask=wanted, other=0.0),
-        tl.load(down + h[:, None] * R + r[None, :], mask=wanted, other=0.0),
-        tl.load(down + E * R + r[:, None] * D + d[None, :], mask=wanted, other=0.0),
+        tl.load(up + d[:, None] * R + r[None, :], mask=known[None, :], other=0.0),
+        tl.load(up + D * R + r[:, None] * E + h[None, :], mask=known[:, None], other=0.0),
+        tl.load(down + h[:, None] * R + r[None, :], mask=known[None, :], other=0.0),
+        tl.load(down + E * R + r[:, None] * D + d[None, :], mask=known[:, None], other=0.0),
     )

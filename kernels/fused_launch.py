@@ -41,7 +41,7 @@ def workspace(sizes: Sizes, windows: int, device: str) -> Workspace:
     values = words = 0
     if sizes.splits > 1:
         values = sizes.window * sizes.padded_channels
-        words = sizes.blocks * (sizes.splits + 1) * sizes.tokens * sizes.width
+        words = 2 * (sizes.splits + _rounds(sizes) - 1) * sizes.tokens * sizes.width
     return Workspace(
         torch.zeros(windows, sizes.splits, dtype=torch.int64, device=device),
         torch.zeros(windows, values, dtype=torch.int64, device=device),
@@ -49,10 +49,14 @@ def workspace(sizes: Sizes, windows: int, device: str) -> Workspace:
     )
 
 
+def _rounds(sizes: Sizes) -> int:
+    return 0 if sizes.splits == 1 else 1 if sizes.splits <= ONE_ROUND_SPLITS else 2
+
+
 def constants(sizes: Sizes, warps: int, waits: bool = False) -> dict[str, Any]:
     """Compile-time arguments of `fused_mixer`."""
     splits, width, tokens = sizes.splits, sizes.width, sizes.tokens
-    rounds = 0 if splits == 1 else 1 if splits <= ONE_ROUND_SPLITS else 2
+    rounds = _rounds(sizes)
     whole = max(tokens * width // 2 // (32 * warps), 1)  # pairs of a thread
     part = max(whole // splits, 1)
     stride = tokens * width * 4 if rounds == 1 else tokens * width * 4 // splits

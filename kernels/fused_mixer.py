@@ -114,7 +114,7 @@ def fused_mixer(
         WINDOW, T: rows and tokens of a window; WINDOW / T rows are a patch.
         D, E, TE: width, hidden units of the channel mixing and of the token mixing.
         NB: blocks.
-        R: rank of the low-rank branches, padded.
+        R: rank of the low-rank branches, padded to a power of two.
         L, NOUT, NP: logits, all results (logits and forecast), and these padded.
         SCALARS: activation scales, padded.
         SEGMENT: rows of a segment of the spectrum; 0: there is none.
@@ -190,7 +190,6 @@ def fused_mixer(
         else:
             share_window(records, words, number, split, C, CP, WINDOW, SPLITS)
     steady = path == 0
-    tag = number & TAG
     block_vectors = load_vectors(vectors, scales, 0, steady, T, TE, TC, D, E, SCALARS)
     hidden = load_hidden_vectors(vectors, scales, 0, split * STEPS, steady, T, TE, D, E, STEP)
     low_rank = load_adapters(adapters, 0, split * STEPS, not steady, D, E, R, STEP)
@@ -261,7 +260,10 @@ def fused_mixer(
             hidden, low_rank = next_hidden, next_low_rank
         u += _channel_mixing(h, up, down, hidden, low_rank, scale_down, i_down, steady)
         x += bias_down[None, :]
-        mine = slots + (b * NB + block) * ((SPLITS + 1) * T * D)
+        # Whoever publishes a block has all sums of the one before, so all have those of the second
+        # before: two places are enough.
+        tag = (number * (NB | 1) + block) & TAG
+        mine = slots + (2 * b + block % 2) * ((SPLITS + ROUNDS - 1) * T * D)
         if ROUNDS == 1:
             token = publish(mine + split * (T * D) + pairs, u, tag, T, D)
         if ROUNDS == 2:

@@ -86,7 +86,7 @@ class Sizes:
 
     Args:
         window, tokens, channels, width, hidden, token_hidden, blocks, rank, labels: of the model;
-            rank padded.
+            rank padded, to a power of two alone.
         results: labels and forecast values of a window.
         splits: programs that share a window.
         segment: rows of a segment of the spectrum; 0: there is none.
@@ -172,7 +172,7 @@ def sizes_of(model: MixerTensors, splits: int) -> Sizes:
         hidden=len(block.channel_up.bias),
         token_hidden=len(block.token_up.bias),
         blocks=len(model.blocks),
-        rank=max(_power_of_two(max(ranks)), LEAST_DOT),
+        rank=_power_of_two(max(ranks)),
         labels=model.labels,
         results=sum(len(head.bias) for head in model.heads),
         splits=splits,

@@ -1,24 +1,55 @@
-"""`tao-lora bench memory`: bytes of the weights, and bytes that one inference has to move.
+"""`tao-lora bench memory`: bytes of the weights, bytes that one inference has to move, and what
+stays on a GPU to infer on one window, its workspace included.
 
 Computed from the tensors themselves: what a device holds and reads, not what a file is long.
 """
 
 from __future__ import annotations
 
-from tao_lora_ros.benchmarks.reference import CONFIGS
+from contextlib import suppress
+
+from tao_lora_ros.benchmarks.reference import CONFIGS, reference
 from tao_lora_ros.benchmarks.results import OURS, Measurement
+from tao_lora_ros.kernels.fragments import fragments
+from tao_lora_ros.kernels.fused_launch import workspace
+from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
+from tao_lora_ros.kernels.mixer_tensors import sizes_of
+from tao_lora_ros.model.conversion import network_of
 from tao_lora_ros.model.describe import layer_bytes
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.model.network import kinds_of, layers_of
+from tao_lora_ros.runtime.gpu_tensors import mixer_tensors
+from tao_lora_ros.runtime.launch_tuning import tuning
 
-PACKAGES = ("torch",)
+PACKAGES = ("torch", "triton")
+STAYS = f"{OURS}-persistent"
 _FP16 = 2
+_GPU = "NVIDIA H200", 132  # and its multiprocessors
 
 
 def bench_memory() -> list[Measurement]:
     """Rows of both reference models, for FP16, for INT8 as a mixed-precision peer, for ours."""
-    return [row for name, config in CONFIGS.items() for row in _rows(name, config)]
+    rows = [row for name, config in CONFIGS.items() for row in _rows(name, config)]
+    for name, config in CONFIGS.items():
+        for subject, resident in resident_bytes(name).items():
+            share = resident / fp16_bytes(config)
+            rows.append(Measurement(subject, name, "resident_share_of_fp16", share, ""))
+    return rows
+
+
+def resident_bytes(name: str) -> dict[str, int]:
+    """Bytes on an H200 of a reference model and of what a window needs: of the kernel that is
+    launched, and of the one that stays, where that takes the model.
+    """
+    model = mixer_tensors(network_of(reference(name).dual))
+    splits = tuning(*_GPU, len(model.norm.gain), len(model.blocks[0].channel_up.bias), 1).splits
+    sizes = sizes_of(model, splits)
+    parts = (*mixer_buffers(model, sizes, "cpu"), *workspace(sizes, 1, "cpu"))
+    found = {OURS: sum(part.nbytes for part in parts)}
+    with suppress(ValueError):  # it is too large
+        found[STAYS] = fragments(model, 0).image.nbytes
+    return found
 
 
 def steady_bytes(config: MixerConfig) -> int:

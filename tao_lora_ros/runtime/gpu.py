@@ -69,7 +69,8 @@ class GpuRuntime:
     def infer_batch(self, windows: Array, paths: NDArray[np.int32] | Route) -> Output:
         """Infer on windows [B, T, C], each on its own path [B], in one launch.
 
-        Each part of the output has the windows first.
+        Each part of the output has the windows first. Its last bits depend on B, as fewer
+        programs share a window of many; on nothing else.
         """
         count = len(windows)
         check_window(windows.shape[1:], windows.dtype, self._shape)

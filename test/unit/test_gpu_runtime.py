@@ -129,6 +129,27 @@ def test_every_call_is_answered_with_its_own_windows(kind: str, count: int) -> N
 @pytest.mark.gpu
 @needs_gpu
 @both
+def test_bits_depend_on_how_many_windows_are_launched_and_on_nothing_else(kind: str) -> None:
+    model = gpu_model()
+    runtime = runtime_of(kind, model)
+    inputs = windows(seed=10, count=64, config=model.config).numpy()
+    for path in Route:
+        alone = [runtime.infer(window, path) for window in inputs]
+        for count in (2, 8, 64):
+            some = inputs[:count]
+            found = runtime.infer_batch(some, path)
+            turned = runtime.infer_batch(some[::-1].copy(), path)
+            for part, again, single in zip(found, turned, zip(*alone, strict=True), strict=True):
+                assert np.array_equal(part, again[::-1])  # not on place and neighbours
+                apart = np.linalg.norm(part - single[:count]) / np.linalg.norm(part)
+                assert apart < TOLERANCE[path]
+                if kind == RUNTIMES[1]:
+                    assert np.array_equal(part, single[:count])
+
+
+@pytest.mark.gpu
+@needs_gpu
+@both
 def test_another_thread_may_infer(kind: str) -> None:
     model = gpu_model()
     runtime = runtime_of(kind, model)

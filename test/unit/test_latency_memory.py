@@ -15,7 +15,14 @@ from benchmark.gpu_peers import _int4
 from tao_lora_ros.benchmarks import latency
 from tao_lora_ros.benchmarks.device_times import device_times
 from tao_lora_ros.benchmarks.latency import LOOP, Size, bench_latency
-from tao_lora_ros.benchmarks.memory import bench_memory, branch_bytes, steady_bytes
+from tao_lora_ros.benchmarks.memory import (
+    STAYS,
+    bench_memory,
+    branch_bytes,
+    fp16_bytes,
+    resident_bytes,
+    steady_bytes,
+)
 from tao_lora_ros.benchmarks.reference import CONFIGS, reference, windows
 from tao_lora_ros.benchmarks.results import OURS, read_results
 from tao_lora_ros.benchmarks.roofline import ORIN_NANO, multiplications, roofline
@@ -44,6 +51,19 @@ def test_latency_of_all_cases() -> None:
 def test_a_profiler_without_a_gpu_is_told() -> None:
     with pytest.raises(RuntimeError, match="sees no GPU here"):
         device_times(lambda i: i, 3)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_what_stays_on_a_gpu_is_what_was_computed() -> None:
+    networks = {name: network_of(reference(name).dual) for name in CONFIGS}
+    GpuRuntime(networks["base"])  # what all share
+    for name, network in networks.items():
+        before = torch.cuda.memory_allocated()
+        runtime = GpuRuntime(network)
+        used = torch.cuda.memory_allocated() - before
+        assert 0 <= used - resident_bytes(name)[OURS] < 8 * 512  # each is rounded up
+        del runtime
 
 
 @pytest.mark.gpu
@@ -100,6 +120,8 @@ def test_memory_targets() -> None:
     assert shares["large", "steady_share_of_fp16"] <= 0.32
     assert shares["base", "total_share_of_fp16"] <= 0.41
     assert shares["large", "total_share_of_fp16"] <= 0.36
+    assert shares["large", "resident_share_of_fp16"] <= 0.45
+    assert resident_bytes("base")[STAYS] <= 0.45 * fp16_bytes(CONFIGS["base"])
 
 
 def test_bytes_are_those_of_the_tensors() -> None:
