@@ -9,6 +9,8 @@ import rclpy
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from tao_lora_ros.ros.leaving import leaving_graph
+
 
 @contextmanager
 def ros_node(name: str) -> Iterator[Node]:
@@ -19,5 +21,6 @@ def ros_node(name: str) -> Iterator[Node]:
     try:
         yield node
     finally:
-        node.destroy_node()
+        with leaving_graph():
+            node.destroy_node()
         rclpy.shutdown()

@@ -18,6 +18,7 @@ from tao_lora_ros.engine.settings import settings_from
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.ros.failures import Failures
+from tao_lora_ros.ros.other_participant import OtherParticipant
 from tao_lora_ros.ros.parameters import declare
 from tao_lora_ros.ros.session import IDLE_S, Session
 
@@ -58,6 +59,7 @@ class PipelineNode(LifecycleNode):
     def __init__(self, name: str, **kwargs) -> None:
         super().__init__(name, **kwargs)
         self.failures = Failures(self.get_logger())
+        self.other_participant = OtherParticipant(self)
         self.stopping = Event()  # set by who is to end the node: long work gives up
         self.configuring = False  # loads and compiles, and holds nothing that needs closing
         self._session: Session | None = None  # while configured
@@ -101,7 +103,9 @@ class PipelineNode(LifecycleNode):
         """Load the model, build the pipeline, advertise."""
         self.configuring = True
         try:
-            self._session = Session(self, self._settings, self.failures, self.stopping)
+            self._session = Session(
+                self, self._settings, self.failures, self.stopping, self.other_participant
+            )
         except TaoLoraError as error:
             self.get_logger().fatal(shown(error, MOST_LINE))
             return TransitionCallbackReturn.FAILURE
@@ -144,6 +148,11 @@ class PipelineNode(LifecycleNode):
         """Let go of what a failed transition left behind."""
         self._release()
         return TransitionCallbackReturn.SUCCESS
+
+    def destroy_node(self) -> None:
+        """Leave the graph."""
+        self.other_participant.close()
+        super().destroy_node()
 
     def _release(self) -> None:
         session, self._session = self._session, None

@@ -14,7 +14,7 @@ from rclpy.node import Node
 
 
 class OtherParticipant:
-    """Made when first asked for, and kept.
+    """Made when first asked for, and kept: to take one away can hang, see `leaving.py`.
 
     Args:
         node: whose domain and name it has, the name with `_other` after it.

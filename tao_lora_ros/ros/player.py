@@ -28,6 +28,7 @@ from tao_lora_ros.bags.reader import BagReader, bag_topics
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.ros.inputs import MESSAGE_TYPES
+from tao_lora_ros.ros.leaving import leaving_graph
 from tao_lora_ros.ros.time_message import time_message
 from tao_lora_ros.signal.source import SourceConfig
 
@@ -87,7 +88,8 @@ def play(
             for publisher in publishers:
                 publisher.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
         finally:
-            node.destroy_node()
+            with leaving_graph():
+                node.destroy_node()
             rclpy.shutdown(context=context)
     return count
 

@@ -45,6 +45,7 @@ def _run(node) -> int:
     from rclpy.executors import ExternalShutdownException
 
     from tao_lora_ros.ros.distro import Executor
+    from tao_lora_ros.ros.leaving import leaving_graph
 
     leave = leaving(NODE_NAME, status=0)
 
@@ -69,7 +70,8 @@ def _run(node) -> int:
     with suppress(RuntimeError):  # rclpy's, where the service has shut the node down already
         node.trigger_shutdown()
     executor.shutdown()
-    node.destroy_node()
+    with leaving_graph():
+        node.destroy_node()
     return 0 if started else 1
 
 

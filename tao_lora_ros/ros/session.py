@@ -45,6 +45,7 @@ class Session:
         settings: the parameters; `apply` takes others.
         failures: where faults of ours are logged.
         stopping: set when the node is to end.
+        other: where to subscribe when DDS lets the node itself hear nothing.
 
     Raises:
         ArtifactError: the model cannot be loaded.
@@ -52,7 +53,12 @@ class Session:
     """
 
     def __init__(
-        self, node: LifecycleNode, settings: Settings, failures: Failures, stopping: Event
+        self,
+        node: LifecycleNode,
+        settings: Settings,
+        failures: Failures,
+        stopping: Event,
+        other: OtherParticipant,
     ) -> None:
         self._node = node
         self._failures = failures
@@ -68,9 +74,8 @@ class Session:
         self.inputs: list[Input] = []
         self._pace = Pace(IDLE_S)
         self._last_message_s = self._looked_s = 0.0  # when messages last came, steady clock
-        self._other = OtherParticipant(node)
+        self._other = other
         with ExitStack() as parts:  # what is there is given up where a later one cannot be made
-            parts.callback(self._other.close)
             self._outputs = Outputs(node, artifact, settings)
             parts.callback(self._outputs.close)
             services = Services(

@@ -96,11 +96,11 @@ class SourceHealth:
         channels = self._pipeline.intake.sources[index].config.channels
         found = [*self._troubles(index, account, growth, fill)]
         found += [(_WARN, text) for text in faults(channels, newest)]
-        if found:
-            found.sort(key=itemgetter(0), reverse=True)
-            return found[0][0], "; ".join(text for _, text in found)
-        absent = missing(channels, newest)
-        return _OK, f"receiving, without {', '.join(absent)}" if absent else "receiving"
+        if absent := missing(channels, newest):
+            found.append((_OK, f"receiving, without {', '.join(absent)}"))
+        found = found or [(_OK, "receiving")]
+        found.sort(key=itemgetter(0), reverse=True)
+        return found[0][0], "; ".join(text for _, text in found)
 
     def _troubles(
         self, index: int, account: Account, growth: Counter[str], fill: int
