@@ -18,10 +18,11 @@ class OtherParticipant:
 
     Args:
         node: whose domain and name it has, the name with `_other` after it.
+        arguments: of ROS, which may name an enclave; None: the process's own.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._first = node
+    def __init__(self, node: Node, arguments: list[str] | None = None) -> None:
+        self._first, self._arguments = node, arguments
         self._made: Node | None = None
 
     @property
@@ -29,8 +30,8 @@ class OtherParticipant:
         """A node on it, which offers nothing and knows topics by their full names."""
         if self._made is None:
             context = Context()
-            # The process's own arguments: an enclave is named there.
-            rclpy.init(context=context, domain_id=self._first.context.get_domain_id())
+            domain_id = self._first.context.get_domain_id()
+            rclpy.init(args=self._arguments, context=context, domain_id=domain_id)
             self._made = Node(
                 f"{self._first.get_name()}_other",
                 namespace=self._first.get_namespace(),

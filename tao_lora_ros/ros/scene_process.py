@@ -21,6 +21,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
 
 from tao_lora_ros.messages.raw_data import RawMessages
 from tao_lora_ros.messages.texts import MOST_LINE, shown
@@ -29,6 +30,7 @@ from tao_lora_ros.preservation.event_process import Answer, Keeper, be_modest, s
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.scene_buffer import SceneBuffer, Span
 from tao_lora_ros.ros.failures import Failures
+from tao_lora_ros.ros.other_participant import OtherParticipant
 from tao_lora_ros.ros.raw_subscriptions import Unread
 from tao_lora_ros.ros.scene_config import SceneConfig
 from tao_lora_ros.ros.scene_topic import SceneTopic
@@ -37,6 +39,7 @@ from tao_lora_ros.ros.topics import EVENTS_QOS
 _POLL_S = 0.005
 _LOOK_S = 1.0
 _SILENT_S = 5.0  # after which a topic without a message is named
+_DEAF_S = 10.0  # after which it is subscribed to as another participant
 _ON_THE_WAY_NS = 200_000_000  # a message may be later than the sensors' of the same time
 _LATE_NS = 1_000_000_000  # and of a topic that flowed so lately it is waited for so long
 _KNOWN_NS = 1_500_000_000  # after its onset, at the latest, an event is published
@@ -45,11 +48,12 @@ _KNOWN_NS = 1_500_000_000  # after its onset, at the latest, an event is publish
 class Scene:
     """The further topics of one node, and a thread that takes their messages."""
 
-    def __init__(self, config: SceneConfig) -> None:
+    def __init__(self, config: SceneConfig, arguments: list[str]) -> None:
         self._config = config
         namespace, _, name = config.node.rpartition("/")
         self._node = Node(f"{name}_scene", namespace=namespace, use_global_arguments=False)
         self._log = self._node.get_logger()
+        self._other, self._moved = OtherParticipant(self._node, arguments), False
         self._topics = [SceneTopic(self._node, *topic) for topic in config.topics]
         keep_s = config.pre_roll_s + config.post_roll_s + _KNOWN_NS * 1e-9
         self._buffer = SceneBuffer(keep_s, config.most_bytes)
@@ -58,11 +62,13 @@ class Scene:
         self._said: dict[str, str] = {}
         self._dropped, self._look_s = 0, 0.0
         self._unread = Unread()
-        self._events = self._node.create_subscription(
-            TransientEvent, f"{config.node}/events", lambda _: None, EVENTS_QOS, raw=True
-        )
+        self._events = self._events_by(self._node)
         self._diagnostics = self._node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         threading.Thread(target=self._work, name="scene_topics", daemon=True).start()
+
+    def _events_by(self, node: Node) -> Subscription:
+        topic = f"{self._config.node}/events"
+        return node.create_subscription(TransientEvent, topic, lambda _: None, EVENTS_QOS, raw=True)
 
     def _work(self) -> None:
         failures = Failures(self._log)
@@ -81,7 +87,20 @@ class Scene:
         self._look_s = time.monotonic() + _LOOK_S
         for topic in self._topics:
             topic.look()
+        deaf_to = [topic for topic in self._topics if topic.publishers and not topic.received]
+        if deaf_to and not self._moved and time.time_ns() - self._begun_ns > _DEAF_S * 1e9:
+            self._move(deaf_to)
         self._report()
+
+    def _move(self, topics: list[SceneTopic]) -> None:
+        """Listen as another participant: DDS may let us hear nothing, as it may the node."""
+        self._moved = True
+        for topic in topics:
+            topic.move(self._other.node)
+        self._node.destroy_subscription(self._events)
+        self._events = self._events_by(self._other.node)  # past events come again
+        names = ", ".join(topic.name for topic in topics)
+        self._warn(f"store_topics: nothing of {names} yet: subscribed anew as another participant")
 
     def _take(self) -> None:
         while taken := self._events.handle.take_message(TransientEvent, True):
@@ -168,7 +187,7 @@ class Scene:
 
     def _trouble(self, topic: SceneTopic) -> str:
         silent = time.time_ns() - self._begun_ns > _SILENT_S * 1e9 and not topic.received
-        if topic.trouble and (silent or topic.publishers):
+        if topic.trouble and (silent or topic.publishers or topic.received):
             return topic.trouble
         return f"sends nothing: {topic.publishers} publishers" if silent else ""
 
@@ -207,7 +226,7 @@ def main() -> int:
     config = SceneConfig.from_json(sys.argv[4])
     enclave = ["--ros-args", "--enclave", config.enclave] if config.enclave else []
     rclpy.init(args=enclave, signal_handler_options=SignalHandlerOptions.NO)
-    scene = Scene(config)
+    scene = Scene(config, enclave)
     be_modest()  # this thread alone: those that receive are there, and would lose messages
     keeper = Keeper(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
     return serve(lambda record, again: keep_with(scene, keeper, record, again))

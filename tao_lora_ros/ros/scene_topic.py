@@ -69,9 +69,9 @@ class SceneTopic:
         profiles = [info.qos_profile for info in found if info.topic_type == msgtype]
         if not profiles:
             others = f", its publishers say {', '.join(types)}" if types else ""
-            self.trouble = "" if self.received else f"nobody publishes it{others}"
+            self.trouble = f"nobody publishes it{' any more' * bool(self.received)}{others}"
             return
-        self._offered = tuple(map(offered, profiles))
+        self.trouble, self._offered = "", tuple(map(offered, profiles))
         reliable = all(qos.reliability == _RELIABLE for qos in profiles)
         latched = all(qos.durability == _LATCHED for qos in profiles)
         wanted = _RELIABLE if reliable else _BEST_EFFORT, _LATCHED if latched else _VOLATILE
@@ -100,7 +100,7 @@ class SceneTopic:
         except Exception as error:  # rclpy's own classes differ between distributions
             self.trouble = f"cannot be subscribed to: {error}"
             return
-        self._qos, self._number, self._way, self.trouble = wanted, 0, Way(), ""
+        self._qos, self._number, self._way = wanted, 0, Way()
         self.latched = wanted[1] == _LATCHED
 
     def take(self) -> Iterator[tuple[int, bytes]]:
@@ -123,6 +123,11 @@ class SceneTopic:
             self.received += 1
             self.newest_ns = max(self.newest_ns, time_ns)
             yield time_ns, data
+
+    def move(self, node: Node) -> None:
+        """Subscribe with another node, at the next look."""
+        self.close()
+        self._node = node
 
     def close(self) -> None:
         """Unsubscribe."""

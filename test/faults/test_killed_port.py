@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 pytest.importorskip("tao_lora_ros.msg", reason="the messages are not built")
 pytestmark = pytest.mark.ros
 
+KILLED = """
+import rclpy
+from sensor_msgs.msg import Imu
+
+rclpy.init()
+node = rclpy.create_node("killed")
+node.create_subscription(Imu, "/imu", lambda _: print("hears", flush=True), 10)
+rclpy.spin(node)
+"""
 # Looks every 0.6 s, which is silence, as if 5 s had gone by.
 HEARER = """
 import time, rclpy
@@ -33,6 +42,20 @@ while not input.take():
     time.sleep(0.6)
     input.find_publishers()
     print(input.trouble(5.0), flush=True)
+print("hears", flush=True)
+time.sleep(60.0)
+"""
+# The process that keeps further topics looks each second; here a second is enough to move.
+SCENE_HEARER = """
+import time, rclpy
+from tao_lora_ros.ros import scene_process
+from tao_lora_ros.ros.scene_config import SceneConfig
+
+rclpy.init()
+scene_process._DEAF_S = 1.0
+scene = scene_process.Scene(SceneConfig("/tao_lora", (("/imu", ""),), 1.0, 1.0, 1.0, 1 << 20), [])
+while not scene._topics[0].received:
+    time.sleep(0.1)
 print("hears", flush=True)
 time.sleep(60.0)
 """
@@ -59,19 +82,20 @@ def left_between_messages(port: Path) -> bool:
     return False
 
 
-def test_a_port_that_a_killed_process_left_as_served_deafens_nobody_for_long(wire, run):
+@pytest.mark.parametrize("hearer", [HEARER, SCENE_HEARER], ids=["input", "scene"])
+def test_a_port_that_a_killed_process_left_as_served_deafens_nobody_for_long(wire, run, hearer):
     data = motion(0.002)[0].data
 
-    def hearing() -> Process:
-        process = run([sys.executable, "-c", HEARER])
+    def hearing(program: str) -> Process:
+        process = run([sys.executable, "-c", program])
         wire.until(lambda: wire.publishers[0].publish(data) or "hears" in process.log, "a message")
         return process
 
-    first = hearing()
+    first = hearing(KILLED)
     wire.spin_for(0.2)  # it waits for the next
     first.child.send_signal(signal.SIGSTOP)
     left = [left_between_messages(port) for port in ports_of(first.child.pid)]
     first.kill()
     if not any(left):
         pytest.skip("this DDS keeps no such ports")
-    assert "subscribed anew as another participant" in hearing().log
+    assert "subscribed anew as another participant" in hearing(hearer).log
