@@ -33,8 +33,8 @@ _UNKNOWN = {Phase.ONSET: 0.5, Phase.END: 0.02}
 _WITHOUT = (("gyro",), ("accel", "gyro"), ("force", "torque"))
 _OFFSET_N = 2.0
 _WHOLE = 3  # of these ways: as they are, turned, slower
-# Names that nobody labels any more are learned from so many events drawn as they were.
-_DRAWN = 40
+# What was known before is learned again from so many events drawn as each name's were.
+_DRAWN = 200
 
 
 class EventNameError(TaoLoraError):
@@ -88,8 +88,10 @@ def fit_event_head(events: Sequence[NamedEvent], base: EventHead | None = None) 
     Args:
         events: with their names.
         base: head to start from: the ridge draws towards its weights, and the Gaussians towards its
-            own. Where it has Gaussians its names stay, of which events are drawn from these
-            (generative replay: Shin et al. 2017, Continual learning with deep generative replay).
+            own. Where it has Gaussians its names stay: what it says of events drawn from these is
+            learned again (Li and Hoiem 2016, Learning without forgetting; Shin et al. 2017,
+            Continual learning with deep generative replay), and how likely each of them is
+            beforehand stays, for nobody labels events as often as they happen.
 
     Raises:
         EventNameError: there are fewer than two names, or hardly any events of one.
@@ -118,7 +120,7 @@ def fit_event_head(events: Sequence[NamedEvent], base: EventHead | None = None) 
     onset, end = (  # few events tell little of what is usual: not less than before
         (
             max(_margin(phase, likely[phase], codes), least[0][phase]),
-            max(limit_of(far[phase]), least[1][phase]),
+            max(limit_of(far[phase], codes), least[1][phase]),
         )
         for phase in Phase
     )
@@ -213,43 +215,57 @@ def _fitted(blank: EventHead, inputs: Array, codes: NDArray[np.int64]) -> EventH
     """A head on inputs [2, ways, n, F], the ridge around the blank one's weights."""
     assert blank.likeness
     values = np.stack([blank.standardised(phase, inputs[phase]) for phase in Phase])
-    known = ~np.isnan(blank.likeness.centres).all(axis=(0, 1))
-    left_out = [i for i in np.flatnonzero(known).tolist() if i not in codes]  # from before alone
-    answers = np.concatenate((np.tile(codes, values.shape[1]), np.repeat(left_out, _DRAWN)))
-    counts = np.ones(len(answers))
-    counts[: values[0, ..., 0].size] /= values.shape[1]
+    known = np.asarray(~np.isnan(blank.likeness.centres).all(axis=(0, 1)))
+    labels = np.tile(np.eye(len(known))[codes], (values.shape[1], 1))
     rng = np.random.default_rng(0)
     found = []
     for phase in Phase:
-        unknown = np.isnan(values[phase]).all(axis=(0, 1))  # of a sensor that this robot lacks
-        drawn = [blank.likeness.drawn(phase, name, _DRAWN, rng) for name in left_out]
-        for events in drawn:
-            events[:, unknown] = np.nan
+        drawn = [
+            blank.likeness.drawn(phase, name, _DRAWN, rng)
+            for name in np.flatnonzero(known).tolist()
+        ]
         rows = np.concatenate((values[phase].reshape(-1, FEATURES), *drawn))
+        rows[:, np.isnan(values[phase]).all(axis=(0, 1))] = np.nan  # of a sensor that is not there
         start = blank.weights[phase], blank.bias[phase]
-        found.append(_regression(inputs_of(rows), answers.astype(np.int64), counts, *start))
+        found.append(_regression(inputs_of(rows), labels, values.shape[1], known, *start))
     weights, bias = (np.stack([one[i] for one in found]) for i in range(2))
     likeness = fitted_likeness(blank.likeness, values[:, :_WHOLE], codes)
     return replace(blank, weights=weights, bias=bias, likeness=likeness)
 
 
 def _regression(
-    rows: Array, codes: NDArray[np.int64], shares: Array, weights: Array, bias: Array
+    rows: Array, labels: Array, ways: int, known: NDArray[np.bool_], weights: Array, bias: Array
 ) -> tuple[Array, Array]:
-    """Weights [F, N] and bias [N] by L-BFGS, from these on; each row counts by its share."""
-    inputs, answers, counts, start = map(torch.from_numpy, (rows, codes, shares, weights))
-    fitted, offset = start.clone().requires_grad_(), torch.from_numpy(bias.copy()).requires_grad_()
-    optimizer = torch.optim.LBFGS([fitted, offset], max_iter=200, line_search_fn="strong_wolfe")
+    """Weights [F, N] and bias [N] by L-BFGS, from these on.
+
+    Args:
+        rows: inputs, [n, F]: those with labels, each event's in so many ways, and those without,
+            of which it is learned what the weights so far say.
+        labels: 1 for each row's name, [with labels, N].
+        ways: of these each counts by its share.
+        known: the names that there were, [N], whose bias stays.
+        weights, bias: to begin with.
+    """
+    inputs, answers, start, usual, new = map(
+        torch.from_numpy, (rows, labels, weights, bias, ~known)
+    )
+    before = (inputs[len(labels) :] @ start + usual).masked_fill(new, -torch.inf).softmax(dim=1)
+    answers = torch.cat((answers, before))
+    counts = torch.ones(len(rows), dtype=torch.float64)
+    counts[: len(labels)] /= ways
+    fitted, moved = start.clone().requires_grad_(), torch.zeros_like(usual).requires_grad_()
+    optimizer = torch.optim.LBFGS([fitted, moved], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        wrong = counts @ F.cross_entropy(inputs @ fitted + offset, answers, reduction="none")
+        logits = inputs @ fitted + usual + new * moved
+        wrong = counts @ F.cross_entropy(logits, answers, reduction="none")
         value = wrong + _RIDGE / 2 * (fitted - start).square().sum()
         value.backward()
         return value
 
     optimizer.step(loss)
-    return fitted.detach().numpy(), offset.detach().numpy()
+    return fitted.detach().numpy(), (usual + new * moved).detach().numpy()
 
 
 def _margin(phase: Phase, probabilities: Array, codes: NDArray[np.int64]) -> float:

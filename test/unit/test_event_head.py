@@ -21,7 +21,7 @@ from tao_lora_ros.model.describe import describe
 from tao_lora_ros.model.event_features import FEATURES, columns_of, event_features
 from tao_lora_ros.model.event_head import FILE
 from tao_lora_ros.model.likeness import Likeness
-from tao_lora_ros.training.event_likeness import fitted_likeness
+from tao_lora_ros.training.event_likeness import fitted_likeness, limit_of
 from tao_lora_ros.training.event_names import EventFit, EventNameError, NamedEvent, fit_event_head
 
 MS = 1_000_000
@@ -209,8 +209,29 @@ def test_a_robot_that_lacks_a_sensor_keeps_the_names_that_nobody_labels() -> Non
     features = np.stack(
         [event_features(one.raw, ONSET_NS, END_NS) for one in blind(3) if one.name == "let go"]
     )
-    likely = found.probabilities(Phase.END, features)[:, found.names.index("let go")]
-    assert likely.min() > 0.9
+    before, after = (
+        head.probabilities(Phase.END, features)[:, base.names.index("let go")]
+        for head in (base, found)
+    )
+    assert before.min() > 0.7
+    assert np.abs(after - before).max() < 0.05
+
+
+def test_labels_do_not_say_how_often_names_happen() -> None:
+    """One name is labelled five times as often as the other; which of them is likelier stays."""
+    base = fit_event_head(events(0)).head
+    often = [one for one in events(6) if one.name == "hold"]
+    seldom = [one for one in events(6) if one.name == "let go"][:3]
+    found = fit_event_head(often + seldom, base).head
+    nothing = np.full(FEATURES, np.nan)
+    before, after = (head.probabilities(Phase.END, nothing) for head in (base, found))
+    assert after == pytest.approx(before, abs=1e-9)
+
+
+def test_a_rare_name_is_as_seldom_unknown_as_the_others() -> None:
+    distances = np.concatenate((np.linspace(0.0, 1.0, 960), np.linspace(2.0, 4.0, 40)))
+    limit = limit_of(distances, np.repeat([0, 1], [960, 40]))
+    assert 3.9 < limit < 4.0
 
 
 def test_an_older_head_names_every_event_and_comes_back(tmp_path: Path, fit: EventFit) -> None:
