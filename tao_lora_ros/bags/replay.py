@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tao_lora_ros.bags.reader import BagReader
@@ -42,8 +42,10 @@ class Chosen:
 
 @dataclass
 class Replay:
-    """What a bag gave; `events` holds both phases, `kept` what was received around each.
+    """What a bag gave; `events` holds both phases.
 
+    `keep` takes what was received around each event, which else is let go: of an hour these are
+    gigabytes. Without `samples` events come without raw samples, hundreds of megabytes.
     `loads` are there where parameter `contact_wrench_hz` is above 0; `unread` and `damage` tell
     what the bag holds and did not give.
     """
@@ -52,10 +54,11 @@ class Replay:
     inferences: list[Inference] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    kept: list[Kept] = field(default_factory=list)
     loads: list[ContactLoad] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     damage: str = ""
+    keep: Callable[[Kept], object] = lambda _: None
+    samples: bool = True
 
     def take(self, results: Iterable[Result]) -> None:
         """Keep what a message brought."""
@@ -65,9 +68,9 @@ class Replay:
             elif isinstance(result, State):
                 self.states.append(result)
             elif isinstance(result, Event):
-                self.events.append(result)
+                self.events.append(result if self.samples else replace(result, raw=()))
             elif isinstance(result, Kept):
-                self.kept.append(result)
+                self.keep(result)
             else:
                 self.loads.append(result)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from tao_lora_ros.bags.opening import METADATA
 from tao_lora_ros.cli.arguments import UsageError
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.model.artifact import training_folder
@@ -77,6 +78,8 @@ def check_outputs(options: Namespace) -> None:
         for read in _read_by(options, with_model=not model):
             _check_apart(path, read)
         check_output(path, folder, options.force or may_be_there or resumed)
+        if folder:
+            check_outside_bags(path)
 
 
 def _read_by(options: Namespace, with_model: bool) -> Iterator[Path]:
@@ -91,6 +94,14 @@ def _check_apart(path: Path, read: Path) -> None:
     there, here = os.path.realpath(path), os.path.realpath(read)
     if there == here or here.startswith(f"{there}{os.sep}"):
         raise UsageError(f"{path}: writes over {read}, which is read; choose another name")
+
+
+def check_outside_bags(folder: Path) -> None:
+    """Raise UsageError where a folder would be part of a bag."""
+    path = Path(os.path.realpath(folder))
+    for place in (path, *path.parents):
+        if (place / METADATA).is_file():
+            raise UsageError(f"{folder}: lies in a bag, {place}; choose a folder outside of it")
 
 
 def check_output(path: Path, folder: bool, force: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from tao_lora_ros.bags.expectation import differences, read_expected
 from tao_lora_ros.bags.opening import bags_in
 from tao_lora_ros.bags.reader import BagReader
-from tao_lora_ros.bags.replay import replay, summary
+from tao_lora_ros.bags.replay import Replay, replay, summary
 from tao_lora_ros.bags.result_bag import ResultBag
 from tao_lora_ros.cli.arguments import (
     DIFFERENT,
@@ -23,7 +23,13 @@ from tao_lora_ros.cli.arguments import (
 )
 from tao_lora_ros.cli.chosen import choose, ready
 from tao_lora_ros.cli.fleet import add_table_arguments, refuse_without_table, replay_into_table
-from tao_lora_ros.cli.outputs import add_json_and_force, add_output, tell, written
+from tao_lora_ros.cli.outputs import (
+    add_json_and_force,
+    add_output,
+    check_outside_bags,
+    tell,
+    written,
+)
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.fleet.columns import ReplayWithWindows
@@ -76,6 +82,8 @@ def _replay(options: Namespace) -> int:
         return replay_into_table(options)
     refuse_without_table(options)
     options.bag, part_s = Path(options.bags[0]), part_of(options)
+    if options.store:
+        check_outside_bags(options.store)
     expected, tolerance = read_expected(options.expect) if options.expect else ([], {})
     chosen = (choose if options.calibrate else ready)(options, options.bag)
     settings, topics, artifact = chosen.settings, chosen.topics, chosen.artifact
@@ -89,13 +97,18 @@ def _replay(options: Namespace) -> int:
     with (
         BagReader(options.bag, source_configs(settings), topics, part_s) as reader,
         bar_on_terminal() as bar,
+        EventStore(options.store) if options.store else nullcontext() as store,
         written(options.out) if options.out else nullcontext() as out,
     ):
         show = line_of(bar, "replaying", reader.message_count)
         recorded = reader.recorded
         with ResultBag(out, recorded, settings, artifact) if out else nullcontext() as writer:
             wanted = ReplayWithWindows(artifact.labels) if options.windows else None
-            result = replay(reader, pipeline, show, writer, wanted)
+            result = wanted or Replay()
+            result.samples = False
+            if store:
+                result.keep = lambda kept: store.append(EventRecord.of(kept, recorded))
+            replay(reader, pipeline, show, writer, result)
         if out:
             write_foxglove_layout(out / "foxglove.json", recorded, artifact.labels)
     if wanted:
@@ -103,10 +116,6 @@ def _replay(options: Namespace) -> int:
             file.write_bytes(wanted.table.finish())
     numbers = summary(result, pipeline)
     numbers["notices"] = [*chosen.notices, *numbers["notices"]]
-    if options.store:
-        with EventStore(options.store) as store:
-            for kept in result.kept:
-                store.append(EventRecord.of(kept, recorded))
     if options.report or options.rerun:
         record = record_replay(options.bag, result, pipeline, artifact, topics, part_s)
         for file, write in ((options.report, write_report), (options.rerun, write_rerun)):

@@ -21,7 +21,7 @@ def bucket_edges(whole: Span, buckets: int, spans: Sequence[Span]) -> Seconds:
 
 
 def envelope(
-    times: Seconds, values: NDArray[np.float64], edges: Seconds
+    times: Seconds, values: NDArray[np.floating], edges: Seconds
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Least and greatest of each bucket [edges[i], edges[i + 1]), the last one closed.
 

@@ -50,7 +50,7 @@ class Series(NamedTuple):
     """Times in seconds, ascending [n], and values [n, C] of one source with its panels."""
 
     times: Seconds
-    values: NDArray[np.float64]
+    values: NDArray[np.floating]
     panels: list[Panel]
 
 
@@ -73,7 +73,8 @@ def panel_row(source: str, panel: Panel) -> dict[str, Any]:
 def signal_series(record: RunRecord, source: str) -> Series:
     """A source's samples with the lag taken off, a row of NaN in every hole."""
     stamps, values = record.signals[source]
-    times = (stamps - record.start_ns) * 1e-9 - record.lags_s.get(source, 0.0)
+    lag_s = record.lags_s.get(source, 0.0)
+    times = np.asarray((stamps - record.start_ns) * 1e-9 - lag_s, np.float64)
     own = tuple(name for name in record.channels if name.rpartition(".")[0] == source)
     panels = [
         panel
@@ -97,12 +98,12 @@ def signal_panels(channels: Sequence[str]) -> list[Panel]:
     ]
 
 
-def _with_holes(
-    times: NDArray[np.floating], values: NDArray[np.float64], panels: list[Panel]
-) -> Series:
+def _with_holes(times: Seconds, values: NDArray[np.floating], panels: list[Panel]) -> Series:
     steps = np.diff(times)
     limit = max(5 * np.median(steps), 0.02) if steps.size else np.inf
     holes = np.flatnonzero(steps > limit) + 1
+    if not holes.size:
+        return Series(times, values, panels)
     # Midway: no bucket and no sample is there twice.
     middles = (times[holes - 1] + times[holes]) / 2
     return Series(

@@ -31,10 +31,10 @@ Outcome = Literal["found", "covered", "missed"]
 
 
 class Signal(NamedTuple):
-    """One source's accepted samples: stamps int64 [n] as sent, rising; values float64 [n, C]."""
+    """One source's accepted samples: stamps int64 [n] as sent, rising; values [n, C]."""
 
     stamps_ns: NDArray[np.int64]
-    values: NDArray[np.float64]
+    values: NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -229,22 +229,26 @@ def collect_signals(
     They count what they refuse.
 
     Returns:
-        The signals by source name, and the stamp of the first message taken (0 without any).
+        The signals by source name, values as float32, which is what is drawn, and the stamp of the
+        first message taken (0 without any).
     """
     # Arrays: an hour of lists of samples is gigabytes.
     stamps = [array("q") for _ in sources]
-    values = [array("d") for _ in sources]
+    values = [array("f") for _ in sources]
     start_ns = 0
     for index, received_ns, data in messages:
         for sample in samples_of(sources[index], data, received_ns):
             start_ns = start_ns or sample.stamp_ns
             stamps[index].append(sample.stamp_ns)
-            values[index].frombytes(np.asarray(sample.values, np.float64).tobytes())
+            values[index].frombytes(np.asarray(sample.values, np.float32).tobytes())
     signals = {}
     for source, of_source, rows in zip(sources, stamps, values, strict=True):
-        order = np.argsort(of_source, kind="stable")
-        table = np.asarray(rows).reshape(-1, len(source.config.channels))
-        signals[source.config.name] = Signal(np.asarray(of_source)[order], table[order])
+        times, table = np.asarray(of_source), np.asarray(rows)
+        signal = Signal(times, table.reshape(-1, len(source.config.channels)))
+        if (np.diff(times) < 0).any():
+            order = np.argsort(times, kind="stable")
+            signal = Signal(times[order], signal.values[order])
+        signals[source.config.name] = signal
     return signals, start_ns
 
 

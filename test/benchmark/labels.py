@@ -21,14 +21,14 @@ from benchmark.names import _simulated
 from benchmark.scenes import RATE_HZ
 from tao_lora_ros.bags.labels import read_contacts
 from tao_lora_ros.bags.reader import BagReader
-from tao_lora_ros.bags.replay import replay
+from tao_lora_ros.bags.replay import Replay, replay
 from tao_lora_ros.bags.true_names import touches_in, true_name
 from tao_lora_ros.benchmarks.results import OURS, Measurement
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.label_span import FREE
-from tao_lora_ros.messages.results import Phase
+from tao_lora_ros.messages.results import Kept, Phase
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.model.event_features import event_features
 from tao_lora_ros.preservation.event_catalogue import read_entries
@@ -98,8 +98,9 @@ def _store(
             touches = touches_in([s for s in read_contacts(bag) if s.label != FREE])
             pipeline = Pipeline(Settings(), replace(artifact, model=None, labels=()))
             with BagReader(bag, source_configs(Settings())) as reader:
-                result = replay(reader, pipeline)
-                for kept in result.kept:
+                around: list[Kept] = []
+                result = replay(reader, pipeline, result=Replay(keep=around.append))
+                for kept in around:
                     raw = tuple(r for r in kept.event.raw if r.source in sensors)
                     event = replace(kept.event, raw=raw)
                     store.append(EventRecord.of(replace(kept, event=event), reader.recorded))
