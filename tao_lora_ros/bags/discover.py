@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,11 @@ def discover(bag: Path, settings: Settings, topics: Mapping[str, str]) -> Discov
     with closing(open_bag(bag)) as reader:
         chosen = _chosen(bag, reader, topics)
         if not chosen:
-            there = ", ".join(sorted(f"{c.topic} ({c.msgtype})" for c in reader.connections))
+            there = ", ".join(sorted({f"{c.topic} ({c.msgtype})" for c in reader.connections}))
             raise BagError(
-                f"{bag}: no Imu, no wrench, no joint with an effort; there are: {there or 'none'}"
+                f"{bag}: no Imu, no wrench, no joint with an effort (what is in another type has "
+                f"to be published as {IMU} or {WRENCH}, or written as CSV for tao-lora import); "
+                f"there are: {there or 'none'}"
             )
         joints = {
             topic: _joints(reader, topic) for topic, kind in chosen.items() if kind == JOINT_STATE
@@ -143,14 +146,14 @@ def _frame(reader: AnyReader, topic: str) -> str:
 
 
 def _joints(reader: AnyReader, topic: str) -> list[str]:
-    """Joints with an effort that is not 0 all the time, in order of their names."""
+    """Joints with an effort that is a number, and not 0 all the time, in order of their names."""
     found: set[str] = set()
     for message in _messages(reader, topic):
         if len(message.effort) == len(message.name):
             found |= {
                 name
                 for name, effort in zip(message.name, message.effort, strict=True)
-                if effort and "." not in name and "," not in name
+                if effort and isfinite(effort) and "." not in name and "," not in name
             }
     return sorted(found)
 

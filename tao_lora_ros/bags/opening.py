@@ -8,6 +8,7 @@ from pathlib import Path
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.typesys import Stores, get_typestore
 
+from tao_lora_ros.bags.foreign_files import no_bag
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.texts import error_line
 
@@ -79,6 +80,8 @@ def damage(path: Path, what: str, error: Exception) -> str:
 
     rosbags reports a damaged file by whatever its parsing stumbled on.
     """
+    if other := no_bag(path):
+        return f"{path}: {what}: {other}"
     said = error_line(error)
     remedy = f"ros2 bag reindex {path}" if path.is_dir() and "metadata" in said else mending(path)
     return f"{path}: {what}: {said}; {f'to mend it: {remedy}' if remedy else _EXPECTED}"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from tao_lora_ros.bags.foreign_files import no_table
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.messages.files import naming, open_regular
 from tao_lora_ros.messages.texts import shown
@@ -26,6 +27,8 @@ def csv_rows(file: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]
     line = 1
     try:
         with naming(BagError, file), open_regular(file) as content:
+            if other := no_table(file):
+                raise BagError(f"{file}: {other}")
             rows = csv.reader(
                 _lines(content), delimiter=delimiter, skipinitialspace=True, strict=True
             )

@@ -103,7 +103,8 @@ def _calibrated_on_itself(
         f"steady ({made.findings.left_out_s:.1f} s left out); {_NEXT}"
     )
     contacts = tuple(replace(model, same_run=True) for model in made.artifact.contacts)
-    return replace(made.artifact, contacts=contacts), [said, *poor, *made.contacts]
+    notices = [said, *poor, *made.contacts, made.sensitivity(chosen.settings)]
+    return replace(made.artifact, contacts=contacts), notices
 
 
 def _poorly(make: Callable[..., Recalibration], what: str) -> Recalibration:

@@ -43,7 +43,10 @@ class Span:
 
 @dataclass(frozen=True)
 class _Signal:
-    """A quantity of three axes: stamps ascend, [n]; values are finite, [n, 3]."""
+    """A quantity of three axes: stamps ascend, [n]; values are finite, [n, 3].
+
+    An axis that is never reported, as of a load cell, is 0.
+    """
 
     sensor: str
     frame_id: str
@@ -137,16 +140,18 @@ def _idle(channels: Sequence[str], shares: Sequence[float] | Array) -> set[str]:
 
 
 def _signals(raws: Sequence[RawSamples]) -> _Signals:
-    """All that has three axes, where all three are known."""
+    """All that has three axes, where all that are reported are known."""
     found: _Signals = {}
     for raw in raws:
         later = np.diff(raw.stamps_ns, prepend=-(2**62)) > 0
         for name, columns in quantities(raw.channels).items():
             values = raw.values[:, columns]
-            known = later & np.isfinite(values).all(axis=1)
-            if values.shape[1] == 3 and known.any():
-                stamps_ns = raw.stamps_ns[known]
-                found[name] = _Signal(raw.source, raw.frame_id, stamps_ns, values[known])
+            finite = np.isfinite(values)
+            absent = ~finite.any(axis=0)
+            known = later & (finite | absent).all(axis=1)
+            if values.shape[1] == 3 and known.any() and not absent.all():
+                stamps_ns, there = raw.stamps_ns[known], np.where(absent, 0.0, values[known])
+                found[name] = _Signal(raw.source, raw.frame_id, stamps_ns, there)
     return found
 
 
@@ -165,10 +170,12 @@ def _contact_load(signals: _Signals, channels: Sequence[str], model: ContactMode
         if signal is None:
             continue
         terms = accel.at(signal.stamps_ns)
+        reported = signal.values.any(axis=0)
         if gyro:
             rates = gyro.at(signal.stamps_ns)
             terms = rate_terms(terms, rates, gyro.slope().at(signal.stamps_ns))
-        found[named(columns)] = replace(signal, values=signal.values - terms @ gains[axes].T)
+        explained = terms @ gains[axes].T * reported
+        found[named(columns)] = replace(signal, values=signal.values - explained)
     return found
 
 

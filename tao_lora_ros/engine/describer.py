@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from math import inf
+from math import inf, isnan
 
 import numpy as np
 
@@ -187,9 +187,10 @@ class EventDescriber:
         """How hard it was up to its end, or so far."""
         span = Span(found.onset_ns, found.end_ns or until_ns)
         measured = size_of(raw, span, self._intake.channels, self._contacts.models, found.shares)
-        return (
-            replace(measured, mean_load=found.mean_load) if isinstance(found, Contact) else measured
-        )
+        of_torque_alone = isnan(measured.peak_force) and not isnan(measured.peak_torque)
+        if not isinstance(found, Contact) or of_torque_alone:
+            return measured
+        return replace(measured, mean_load=found.mean_load)
 
     @property
     def due_ns(self) -> float:

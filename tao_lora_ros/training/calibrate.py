@@ -64,23 +64,29 @@ class Recalibration:
         ]
 
     def lines(self, settings: Settings) -> list[str]:
-        """The report, with the smallest blows that are found; takes a second or two."""
+        """The report, with the smallest blows that are found."""
         new, channels, rate_hz = (
             self.artifact.calibration,
             self.artifact.channels,
             self.artifact.rate_hz,
         )
-        config = router_config(settings, rate_hz)
-        sizes = smallest_blows(new, config, self.recordings, channels, rate_hz)
         return [
             *report_lines(
                 self.old, new, self.findings, channels, rate_hz, self.names, self.begin_s
             ),
-            *self._doubt(config),
+            *self._doubt(router_config(settings, rate_hz)),
             *self.contacts,
             *self.robot,
-            _sensitivity(sizes),
+            self.sensitivity(settings),
         ]
+
+    def sensitivity(self, settings: Settings) -> str:
+        """The smallest blows that are found; takes a second or two."""
+        made = self.artifact
+        config = router_config(settings, made.rate_hz)
+        return _sensitivity(
+            smallest_blows(made.calibration, config, self.recordings, made.channels, made.rate_hz)
+        )
 
     def _doubt(self, config: RouterConfig) -> list[str]:
         """A question where the calibration before sees events in what the new one was made of."""

@@ -145,6 +145,15 @@ def test_blows_and_contacts_overlap_each_with_its_own_number_kind_and_label() ->
     assert blow.label == ""
 
 
+def test_a_contact_of_a_torque_alone_has_no_force() -> None:
+    subject = describer()
+    for stamp in range(0, 200 * MS, MS):
+        values = np.array([np.nan] * 3 + [0.0, 0.0, 7.0 * (stamp > 90 * MS)])
+        subject._intake.buffers[1].push(stamp, b"", stamp, values)
+    subject.describe(Phase.ONSET, contact(), 110 * MS)
+    assert subject.describe(Phase.END, contact(190), 200 * MS).size.text == "7.0 Nm"
+
+
 def test_a_long_contact_keeps_its_beginning_and_its_end() -> None:
     subject = describer()
     subject.describe(Phase.ONSET, contact(), 100 * MS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_four_feet_are_named_as_their_topics(tmp_path: Path) -> None:
 
 def test_efforts_alone_and_only_those_that_are_measured(tmp_path: Path) -> None:
     states = [
-        Message(0, stamp, joint_state(stamp, {"wheel": 0.0, "elbow": 1.5, "a.b": 2.0}))
+        Message(0, stamp, joint_state(stamp, {"wheel": 0.0, "elbow": 1.5, "a.b": 2.0, "n": nan}))
         for stamp in range(START_NS, START_NS + 500 * MS, 5 * MS)
     ]
     bag = write_ros2(tmp_path / "bag", states, [("/joint_states", JOINT_STATE)])
@@ -124,8 +125,10 @@ def test_a_choice_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_bag_without_any_says_what_is_there(tmp_path: Path) -> None:
-    bag = write_ros2(tmp_path / "bag", IMUS, [("/magnetic_field", FORCE)])
-    with pytest.raises(BagError, match=rf"no Imu, no wrench.*/magnetic_field \({FORCE}\)"):
+    states = [Message(1, m.stamp_ns, joint_state(m.stamp_ns, {"wheel": nan})) for m in IMUS]
+    topics = [("/magnetic_field", FORCE), ("/joint_states", JOINT_STATE)]
+    bag = write_ros2(tmp_path / "bag", [*IMUS, *states], topics)
+    with pytest.raises(BagError, match=rf"no Imu, no wrench.*import.*/magnetic_field \({FORCE}\)"):
         discover(bag, Settings(), {})
 
 

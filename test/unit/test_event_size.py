@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import isnan
+from math import isnan, nan
 
 import numpy as np
 import pytest
@@ -90,8 +90,16 @@ def test_what_is_not_reported_is_not_measured() -> None:
     assert torque_alone.peak_torque == pytest.approx(0.3)
     assert isnan(torque_alone.peak_force)
     assert isnan(torque_alone.impulse)
-    one_axis = size_of([without(wrench(), slice(1))], SPAN)
-    assert isnan(one_axis.peak_force)
+
+
+@pytest.mark.parametrize(
+    ("absent", "peak_n"), [(slice(1), 4.0), (slice(2), 4.0), (slice(1, 3), 3.0), (slice(3), nan)]
+)
+def test_a_load_cell_s_axes_are_what_it_measures(absent: slice, peak_n: float) -> None:
+    for models in ([], [WEIGHTLESS]):
+        size = size_of([imu(), without(wrench(), absent)], SPAN, CHANNELS, models)
+        assert size.peak_force == pytest.approx(peak_n, nan_ok=True)
+        assert size.peak_torque == pytest.approx(0.3)
 
 
 def test_an_imu_alone_tells_the_change_of_the_acceleration() -> None:

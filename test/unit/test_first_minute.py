@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def test_a_replay_needs_nothing_but_the_bag(name: str, tmp_path: Path, capsys) -
     said = capsys.readouterr().out
     assert "detection only, calibrated on 6 s of this bag from 0 s on, taken for steady" in said
     assert "next: tao-lora calibrate" in said
+    assert re.search(r"\n  finds (no )?blow", said)  # how deaf it is, which no event would say
 
 
 def test_an_arm_that_nobody_knows_is_calibrated_too(tmp_path: Path, capsys) -> None:

@@ -13,6 +13,7 @@ from tao_lora_ros.bags.foreign_units import factor_of
 from tao_lora_ros.bags.import_layout import FILE, Layout, load_layout, save_layout, with_columns
 from tao_lora_ros.bags.importing import import_tables
 from tao_lora_ros.bags.labels import read_contacts
+from tao_lora_ros.bags.opening import open_bag
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import read_run
 from tao_lora_ros.cli.main import main
@@ -304,6 +305,44 @@ def test_what_will_not_do_is_said_with_the_remedy(
     message = refused(tmp_path, text, layout)
     assert told in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "told"),
+    [
+        ("a.ulg", b"ULog\x01\x12\x35\x01", "a PX4 log, ulog2csv"),
+        ("a.bin", b"\xa3\x95\x80\x80", "an ArduPilot log, mavlogdump.py --format csv"),
+        ("a.csv", b"PK\x03\x04\x14", "an Excel or ZIP file, save it as CSV, or unpack it"),
+        ("a.csv", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, fetch"),
+        ("a.mat", b"MATLAB 5.0 MAT-file", "a MATLAB file, write its arrays as CSV or NPZ"),
+        ("a.bag", b"#ROSBAG V2.0\n", "a ROS 1 bag, it needs no import: tao-lora replay "),
+        ("a.mcap", b"\x89MCAP0\r\n", "an mcap bag, it needs no import: tao-lora replay "),
+    ],
+)
+def test_what_is_no_table_is_named_with_the_remedy(
+    tmp_path: Path, name: str, head: bytes, told: str
+) -> None:
+    (tmp_path / name).write_bytes(head + bytes(64))
+    with pytest.raises(BagError) as caught:
+        list(import_tables([tmp_path / name], tmp_path / "bags", Layout()))
+    assert f"{tmp_path / name}: {told}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.csv", b"time,ax\n", "a table, tao-lora import "),
+        ("a.ulg", b"ULog\x01\x12\x35\x01", "a PX4 log, ulog2csv"),
+        ("a.bag", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, fetch"),
+    ],
+)
+def test_what_is_no_bag_is_named_with_the_remedy(
+    tmp_path: Path, name: str, content: bytes, told: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BagError) as caught:
+        open_bag(tmp_path / name)
+    assert f"{tmp_path / name}: not a readable bag: {told}" in str(caught.value)
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
