@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import secrets
 import sys
 from collections.abc import Callable
@@ -72,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
         self.close_connection = True
-        if not (length.isascii() and length.isdigit() and int(length) <= _MOST_BODY):
+        if not re.fullmatch("[0-9]{1,4}", length) or int(length) > _MOST_BODY:
             self._send(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "text/plain", b"")
             return
         try:

@@ -65,6 +65,7 @@ def test_no_request_ends_in_a_trace(server, capfd) -> None:
     for path in (f"/events/{digits}", f"/events/1/picture?topic=x&n={digits}"):
         status, said = ask(server, path)
         assert (status, b"limit" in said) == (500, True)
+    assert ask(server, "/events/1", "{}", Content_Length=digits)[0] == 413
     for _ in range(10):  # a browser that goes away before its answer
         gone = socket.create_connection(("127.0.0.1", server.server_port))
         gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
