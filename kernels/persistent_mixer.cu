@@ -1,14 +1,18 @@
-// The whole mixer in one block that stays: it waits for windows in the host's memory and answers
-// each with its results, weights resident in shared memory, until it has been idle for too long.
+// The whole mixer in a cluster of blocks that stays: it waits for windows in the host's memory and
+// answers each with its results, weights resident in shared memory, until it has been idle for too
+// long.
 //
-// The block's warps share out the columns of every product, so that x, [16 tokens, D], stays in
-// their registers from the embedding to the heads, and token mixing needs no other warp. They meet
-// four times a block: for both norms, and for the inputs of both channel products, [16, K] halves.
+// All warps share out the columns of every product, so that x, [16 tokens, D], stays in their
+// registers from the embedding to the heads, and token mixing needs no other warp. They meet four
+// times a block: for both norms, and for the inputs of both channel products, [16, K] halves. What
+// others need of a warp it writes into the shared memory of every block of the cluster.
 // `fragments.py` lays the model out, so that a warp reads its weights in the order in which it
 // multiplies, and names the constants; `warp_primitives.cu` comes before this file. The plain
 // reference is `model/mixer.py`.
 
-constexpr int LANES = 32, THREADS = WARPS * LANES, COLUMNS = 8 * WARPS;
+constexpr int LANES = 32, THREADS = WARPS * LANES;  // of a block
+constexpr int ALL_WARPS = CLUSTER * WARPS, COLUMNS = 8 * ALL_WARPS;
+constexpr int OWN_D = D / CLUSTER, OWN_E = E / CLUSTER;  // columns of a block
 constexpr int TOKENS = 16, END = 2;  // END: an order, beside the two paths
 // 8 columns of a product each, and how many of them a warp has; N_TILES of the heads.
 constexpr int X_TILES = D / COLUMNS, U_TILES = E / COLUMNS;
@@ -16,7 +20,8 @@ constexpr int X_WORDS = KF / 16 * X_TILES / 4;
 constexpr int PATCH = WINDOW / TOKENS, SEGMENTS = SEGMENT ? WINDOW / SEGMENT : 0;
 constexpr int MOMENTS = SEGMENT ? 4 : 2;
 constexpr int ROW_GROUPS = THREADS / CP, ROWS = (WINDOW + ROW_GROUPS - 1) / ROW_GROUPS;
-constexpr int VECTORS_BLOCK = 6 * D + 2 * TE + 2 * TOKENS + 2 * E;
+constexpr int VECTORS_BLOCK = 6 * OWN_D + 2 * TE + 2 * TOKENS + 2 * OWN_E;
+constexpr int CHANNELS_BLOCK = OWN_D * E;  // bytes of the channel mixing's weights, of a block of the mixer
 constexpr int SKEW = 8;  // halves between rows, so that the same column of all rows lies in all banks
 
 struct Activations {  // and whatever else a window needs while it is worked on
@@ -32,11 +37,39 @@ struct Activations {  // and whatever else a window needs while it is worked on
             float powers[2 * SEGMENT + 1][CP];
         };
     };
-    float4 norms[2][WARPS][TOKENS / 2];
+    float4 norms[2][ALL_WARPS][TOKENS / 2];
     __align__(16) float results[NP + CP];
     u64 order;
 };
 static_assert(RESIDENT + sizeof(Activations) == SHARED, "fragments.py counts otherwise");
+
+__device__ __forceinline__ u32 own_rank() { return CLUSTER > 1 ? rank_in_cluster() : 0; }
+
+__device__ __forceinline__ void meet_all() {
+    if (CLUSTER > 1) meet_cluster();
+    else __syncthreads();
+}
+
+// Write a value in the shared memory of every block.
+template <class T>
+__device__ __forceinline__ void share(T &place, const T &value) {
+    if (CLUSTER == 1) {
+        place = value;
+        return;
+    }
+#pragma unroll
+    for (int block = 0; block < CLUSTER; block++) in_block(place, block) = value;
+}
+
+// Where a warp is: its own columns of a product begin at 8 times its tiles before.
+struct Place {
+    int lane, g, t, own, warp;  // warp in its block, and in the cluster
+};
+
+__device__ __forceinline__ Place place() {
+    const int lane = threadIdx.x % LANES, own = threadIdx.x / LANES;
+    return {lane, lane / 4, lane % 4, own, (int)own_rank() * WARPS + own};
+}
 
 __device__ __forceinline__ u64 await_order(const u64 *order, u32 last, u64 idle_ns, u64 end) {
     const u64 begun = nanoseconds();
@@ -161,7 +194,7 @@ __device__ __forceinline__ float4 sum_of_four(float4 x) {
 // LayerNorm of x over all columns: what to multiply x by, and what to add, for rows g and g + 8.
 __device__ __forceinline__ void norm_of(
     const float (&x)[X_TILES][4], float4 (*shared)[TOKENS / 2], float2 (&how)[2]) {
-    const int lane = threadIdx.x % LANES, warp = threadIdx.x / LANES, g = lane / 4, t = lane % 4;
+    const auto [lane, g, t, own, warp] = place();
     float4 sums = {0.f, 0.f, 0.f, 0.f};  // of x and its square, of both rows
 #pragma unroll
     for (int tile = 0; tile < X_TILES; tile++) {
@@ -171,11 +204,11 @@ __device__ __forceinline__ void norm_of(
         sums.w += fmaf(x[tile][2], x[tile][2], x[tile][3] * x[tile][3]);
     }
     sums = sum_of_four(sums);
-    if (t == 0) shared[warp][g] = sums;
-    __syncthreads();
+    if (t == 0) share(shared[warp][g], sums);
+    meet_all();
     sums = {0.f, 0.f, 0.f, 0.f};
 #pragma unroll
-    for (int other = 0; other < WARPS; other += 4) add(sums, shared[other + t][g]);
+    for (int other = 0; other < ALL_WARPS; other += 4) add(sums, shared[other + t][g]);
     sums = sum_of_four(sums);
     const float mean[2] = {sums.x * (1.f / D), sums.z * (1.f / D)};
     const float squares[2] = {sums.y * (1.f / D), sums.w * (1.f / D)};
@@ -216,7 +249,7 @@ __device__ __forceinline__ float4 all_sums(const float4 (*shared)[CP]) {
 __device__ __forceinline__ void embed(
     float (&x)[X_TILES][4], Activations &at, const uint4 (&of_features)[X_WORDS], const unsigned char *resident,
     const unsigned char *model, const float *vectors, bool steady) {
-    const int lane = threadIdx.x % LANES, warp = threadIdx.x / LANES, g = lane / 4, t = lane % 4;
+    const auto [lane, g, t, own, warp] = place();
     const int channel = threadIdx.x % CP, group = threadIdx.x / CP;
     const float *scales = vectors + 3 * CP, *inverses = scales + SCALARS, *columns = inverses + SCALARS;
     const Rounding patch_as = rounding(steady, inverses[0]), feature_as = rounding(steady, inverses[1]);
@@ -257,7 +290,7 @@ __device__ __forceinline__ void embed(
     share_sums(sums, at.moments[1]);
 
     // Powers by frequency: a warp takes 16 waves of 8 channels at a time.
-    for (int unit = warp; unit < SEGMENT / 8 * (CP / 8); unit += WARPS) {
+    for (int unit = warp; unit < SEGMENT / 8 * (CP / 8); unit += ALL_WARPS) {
         const int wave = unit / (CP / 8), channels = unit % (CP / 8) * 8;
         float squares[4] = {};
 #pragma unroll
@@ -280,7 +313,7 @@ __device__ __forceinline__ void embed(
             for (int i = 0; i < 4; i++) squares[i] = fmaf(waves[i], waves[i], squares[i]);
         }
 #pragma unroll
-        for (int i = 0; i < 4; i++) at.powers[16 * wave + g + i / 2 * 8][channels + 2 * t + i % 2] = squares[i];
+        for (int i = 0; i < 4; i++) share(at.powers[16 * wave + g + i / 2 * 8][channels + 2 * t + i % 2], squares[i]);
     }
 
     if (threadIdx.x < C) {
@@ -298,7 +331,7 @@ __device__ __forceinline__ void embed(
     float patches[X_TILES][4] = {}, described[X_TILES][4] = {};
     byte_product<KE / 16>(patches, at_lane(resident + AT_EMBED, KE / 16 * X_TILES / 4),
         [&](u32 (&a)[4], int step) { load_inputs(a, at.patches, step); });
-    __syncthreads();
+    meet_all();
     for (int i = threadIdx.x; i < SEGMENT / 2 * C; i += THREADS) {
         const int frequency = i / C;
         float power = 0.f;
@@ -314,9 +347,9 @@ __device__ __forceinline__ void embed(
     const float by_patch = steady ? scales[0] : 1.f, by_feature = steady ? scales[1] : 1.f;
 #pragma unroll
     for (int tile = 0; tile < X_TILES; tile++) {
-        const int n = (warp * X_TILES + tile) * 8 + 2 * t;
-        const float2 of_patch = pair_of(columns + n), of_feature = pair_of(columns + D + n);
-        const float2 bias = pair_of(columns + 2 * D + n);
+        const int n = (own * X_TILES + tile) * 8 + 2 * t;
+        const float2 of_patch = pair_of(columns + n), of_feature = pair_of(columns + OWN_D + n);
+        const float2 bias = pair_of(columns + 2 * OWN_D + n);
 #pragma unroll
         for (int i = 0; i < 4; i++)
             x[tile][i] = patches[tile][i] * ((i % 2 ? of_patch.y : of_patch.x) * by_patch)
@@ -329,16 +362,16 @@ __device__ __forceinline__ void embed(
 __device__ __forceinline__ void mix_tokens(
     float (&x)[X_TILES][4], const float2 (&norm)[2], const uint4 *weights, const float *vectors,
     const float *scales, bool steady) {
-    const int lane = threadIdx.x % LANES, warp = threadIdx.x / LANES, g = lane / 4, t = lane % 4;
-    const float *up = vectors + 4 * D, *down = up + 2 * TE;
+    const auto [lane, g, t, own, warp] = place();
+    const float *up = vectors + 4 * OWN_D, *down = up + 2 * TE;
     const float by_up = steady ? scales[0] : 1.f, by_down = steady ? scales[1] : 1.f;
     const Rounding up_as = rounding(steady, scales[SCALARS]), down_as = rounding(steady, scales[SCALARS + 1]);
     u32 b[X_TILES][2];
     float sums[X_TILES][4] = {};
 #pragma unroll
     for (int tile = 0; tile < X_TILES; tile++) {
-        const int n = (warp * X_TILES + tile) * 8 + 2 * t;
-        const float2 gain = pair_of(vectors + n), bias = pair_of(vectors + D + n);
+        const int n = (own * X_TILES + tile) * 8 + 2 * t;
+        const float2 gain = pair_of(vectors + n), bias = pair_of(vectors + OWN_D + n);
         b[tile][0] = transpose(normed(x[tile], 0, norm, gain, bias, up_as));
         b[tile][1] = transpose(normed(x[tile], 1, norm, gain, bias, up_as));
     }
@@ -382,8 +415,8 @@ __device__ __forceinline__ float dual(int i, const float (&product)[4], const fl
 __device__ __forceinline__ void mix_channels(
     float (&x)[X_TILES][4], const float2 (&norm)[2], Activations &at, const unsigned char *weights,
     const unsigned char *adapters, const float *vectors, const float *scales, bool steady) {
-    const int lane = threadIdx.x % LANES, warp = threadIdx.x / LANES, g = lane / 4, t = lane % 4;
-    const float *up = vectors + 4 * D + 2 * TE + 2 * TOKENS, *down = up + 2 * E;
+    const auto [lane, g, t, own, warp] = place();
+    const float *up = vectors + 4 * OWN_D + 2 * TE + 2 * TOKENS, *down = up + 2 * OWN_E;
     const float by_up = steady ? scales[2] : 1.f, by_down = steady ? scales[3] : 1.f;
     const Rounding up_as = rounding(steady, scales[SCALARS + 2]), down_as = rounding(steady, scales[SCALARS + 3]);
     const uint2 *a_up = (const uint2 *)adapters, *a_down = a_up + D / 16 * RANK_TILES * LANES;
@@ -391,33 +424,33 @@ __device__ __forceinline__ void mix_channels(
     const u32 *b_down = b_up + E / 8 * RANK_TILES * LANES;
 #pragma unroll
     for (int tile = 0; tile < X_TILES; tile++) {
-        const int n = (warp * X_TILES + tile) * 8 + 2 * t;
-        const float2 gain = pair_of(vectors + 2 * D + n), bias = pair_of(vectors + 3 * D + n);
-        *(u32 *)&at.normed[g][n] = normed(x[tile], 0, norm, gain, bias, up_as);
-        *(u32 *)&at.normed[g + 8][n] = normed(x[tile], 1, norm, gain, bias, up_as);
+        const int n = (warp * X_TILES + tile) * 8 + 2 * t, m = (own * X_TILES + tile) * 8 + 2 * t;
+        const float2 gain = pair_of(vectors + 2 * OWN_D + m), bias = pair_of(vectors + 3 * OWN_D + m);
+        share(*(u32 *)&at.normed[g][n], normed(x[tile], 0, norm, gain, bias, up_as));
+        share(*(u32 *)&at.normed[g + 8][n], normed(x[tile], 1, norm, gain, bias, up_as));
     }
-    __syncthreads();
+    meet_all();
     float u[U_TILES][4] = {}, u_branch[U_TILES][4] = {};
     dual_product<D / 16>(u, u_branch, at.normed, at_lane(weights, D / 32 * U_TILES / 4),
         a_up, b_up + warp * RANK_TILES * U_TILES * LANES, steady);
 #pragma unroll
     for (int tile = 0; tile < U_TILES; tile++) {
-        const int n = (warp * U_TILES + tile) * 8 + 2 * t;
-        const float2 scale = pair_of(up + n), bias = pair_of(up + E + n);
+        const int n = (warp * U_TILES + tile) * 8 + 2 * t, m = (own * U_TILES + tile) * 8 + 2 * t;
+        const float2 scale = pair_of(up + m), bias = pair_of(up + OWN_E + m);
 #pragma unroll
         for (int i = 0; i < 4; i++) u[tile][i] = gelu(dual(i, u[tile], u_branch[tile], scale, bias, by_up));
-        *(u32 *)&at.hidden[g][n] = activations(u[tile][0], u[tile][1], down_as);
-        *(u32 *)&at.hidden[g + 8][n] = activations(u[tile][2], u[tile][3], down_as);
+        share(*(u32 *)&at.hidden[g][n], activations(u[tile][0], u[tile][1], down_as));
+        share(*(u32 *)&at.hidden[g + 8][n], activations(u[tile][2], u[tile][3], down_as));
     }
-    __syncthreads();
+    meet_all();
     float y[X_TILES][4] = {}, branch[X_TILES][4] = {};
     dual_product<E / 16>(y, branch, at.hidden,
-        at_lane(weights + D * E / 2, E / 32 * X_TILES / 4),
+        at_lane(weights + CHANNELS_BLOCK / 2, E / 32 * X_TILES / 4),
         a_down, b_down + warp * RANK_TILES * X_TILES * LANES, steady);
 #pragma unroll
     for (int tile = 0; tile < X_TILES; tile++) {
-        const int n = (warp * X_TILES + tile) * 8 + 2 * t;
-        const float2 scale = pair_of(down + n), bias = pair_of(down + D + n);
+        const int n = (own * X_TILES + tile) * 8 + 2 * t;
+        const float2 scale = pair_of(down + n), bias = pair_of(down + OWN_D + n);
 #pragma unroll
         for (int i = 0; i < 4; i++) x[tile][i] += dual(i, y[tile], branch[tile], scale, bias, by_down);
     }
@@ -427,13 +460,13 @@ __device__ __forceinline__ void mix_channels(
 __device__ __forceinline__ void answer(
     const float (&x)[X_TILES][4], const float2 (&norm)[2], Activations &at, const unsigned char *resident,
     const float *vectors, const float *scales, bool steady) {
-    const int lane = threadIdx.x % LANES, warp = threadIdx.x / LANES, g = lane / 4, t = lane % 4;
+    const auto [lane, g, t, own, warp] = place();
     const Rounding class_as = rounding(steady, scales[SCALARS + 2]);
     const Rounding forecast_as = rounding(steady, scales[SCALARS + 3]);
 #pragma unroll
     for (int tile = 0; tile < X_TILES; tile++) {
-        const int n = (warp * X_TILES + tile) * 8 + 2 * t;
-        const float2 gain = pair_of(vectors + n), bias = pair_of(vectors + D + n);
+        const int n = (warp * X_TILES + tile) * 8 + 2 * t, m = (own * X_TILES + tile) * 8 + 2 * t;
+        const float2 gain = pair_of(vectors + m), bias = pair_of(vectors + OWN_D + m);
         float last[2], mean[2];
 #pragma unroll
         for (int i = 0; i < 2; i++) {
@@ -444,10 +477,10 @@ __device__ __forceinline__ void answer(
             for (int lanes = 4; lanes < LANES; lanes *= 2) mean[i] += shuffle(mean[i], lanes);
             mean[i] *= 1.f / TOKENS;
         }
-        if (g == 0) *(u32 *)&at.normed[0][n] = activations(mean[0], mean[1], class_as);
-        if (g == 7) *(u32 *)&at.normed[1][n] = activations(last[0], last[1], forecast_as);
+        if (g == 0) share(*(u32 *)&at.normed[0][n], activations(mean[0], mean[1], class_as));
+        if (g == 7) share(*(u32 *)&at.normed[1][n], activations(last[0], last[1], forecast_as));
     }
-    __syncthreads();
+    meet_all();
     float sums[N_TILES][4] = {};
     byte_product<D / 16>(sums, at_lane(resident + AT_HEADS, D / 16 * N_TILES / 4),
         [&](u32 (&a)[4], int step) {
@@ -460,46 +493,52 @@ __device__ __forceinline__ void answer(
         const int n = (warp * N_TILES + i / 2) * 8 + 2 * t + i % 2;
         if (n < NOUT && g == (n < LABELS ? 0 : 1)) {
             const float by = steady ? scales[n < LABELS ? 2 : 3] : 1.f;
-            at.results[n] = fmaf(sums[i / 2][i % 2], vectors[2 * D + n] * by, vectors[2 * D + NP + n]);
+            share(at.results[n], fmaf(sums[i / 2][i % 2], vectors[2 * OWN_D + n] * by, vectors[2 * OWN_D + NP + n]));
         }
     }
-    __syncthreads();
+    meet_all();
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 1) persistent_mixer(
+#if CLUSTER > 1
+#define TOGETHER __cluster_dims__(CLUSTER, 1, 1)
+#else
+#define TOGETHER
+#endif
+
+extern "C" __global__ void TOGETHER __launch_bounds__(THREADS, 1) persistent_mixer(
     const u64 *record, u64 *outputs, u64 *ended, const unsigned char *model, u64 launch, u64 last,
     u64 idle_ns, u64 life_ns) {
-    extern __shared__ __align__(16) unsigned char memory[];
-    unsigned char *resident = memory;
-    Activations &at = *(Activations *)(memory + RESIDENT);
+    const int rank = own_rank();
+    unsigned char *resident = own_memory();
+    const unsigned char *own = model + rank * SHARE;  // this block's columns of all layers
+    Activations &at = *(Activations *)(resident + RESIDENT);
     const u64 end = nanoseconds() + life_ns;
     for (int i = threadIdx.x; i < RESIDENT / 16; i += THREADS)
-        ((uint4 *)memory)[i] = ((const uint4 *)model)[i];
+        ((uint4 *)resident)[i] = ((const uint4 *)own)[i];
     for (int i = threadIdx.x; i < (int)(sizeof(Activations) / 4); i += THREADS) ((u32 *)&at)[i] = 0;
     const float *vectors = (const float *)(resident + AT_VECTORS), *scales = vectors + 3 * CP;
-    const float *blocks = scales + 2 * SCALARS + 3 * D;
-    const unsigned char *channels = (AT_CHANNELS < RESIDENT ? resident : model) + AT_CHANNELS;
+    const float *blocks = scales + 2 * SCALARS + 3 * OWN_D;
     u64 number = last;
     for (;;) {
-        __syncthreads();
-        if (threadIdx.x == 0) at.order = await_order(record, (u32)number, idle_ns, end);
-        __syncthreads();
+        meet_all();
+        if (rank == 0 && threadIdx.x == 0) share(at.order, await_order(record, (u32)number, idle_ns, end));
+        meet_all();
         const u32 path = (u32)at.order;
         if (path == END) break;
         number = at.order >> 32;
         const bool steady = path == 0;
-        constexpr int QUADS = (WINDOW * C + 3) / 4, OWN = (QUADS + THREADS - 1) / THREADS;
+        constexpr int QUADS = (WINDOW * C + 3) / 4, STRIDE = CLUSTER * THREADS, OWN = (QUADS + STRIDE - 1) / STRIDE;
+        const int first = rank * THREADS + threadIdx.x;
         uint4 window[OWN], of_features[X_WORDS];
 #pragma unroll
         for (int i = 0; i < OWN; i++)  // all of them on their way at once
-            if (threadIdx.x + i * THREADS < QUADS)
-                window[i] = read_host((const uint4 *)(record + LEAD / 2) + threadIdx.x + i * THREADS);
+            if (first + i * STRIDE < QUADS) window[i] = read_host((const uint4 *)(record + LEAD / 2) + first + i * STRIDE);
 #pragma unroll
-        for (int i = 0; i < X_WORDS; i++) of_features[i] = at_lane(model + AT_FEATURES, X_WORDS)(i);
+        for (int i = 0; i < X_WORDS; i++) of_features[i] = at_lane(own + AT_FEATURES, X_WORDS)(i);
 #pragma unroll
         for (int i = 0; i < OWN; i++)
-            if (threadIdx.x + i * THREADS < QUADS) at.window[threadIdx.x + i * THREADS] = window[i];
-        __syncthreads();
+            if (first + i * STRIDE < QUADS) share(at.window[first + i * STRIDE], window[i]);
+        meet_all();
         float x[X_TILES][4];
         embed(x, at, of_features, resident, model, vectors, steady);
 #pragma unroll 1
@@ -509,18 +548,19 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) persistent_mixer(
             norm_of(x, at.norms[0], norm);
             mix_tokens(x, norm, (const uint4 *)(resident + AT_TOKENS) + block * (TE / 16) * LANES, here, steps, steady);
             norm_of(x, at.norms[1], norm);
-            mix_channels(x, norm, at, channels + block * (D * E),
+            const bool outside = RESIDENT < AT_FEATURES && block >= (RESIDENT - AT_CHANNELS) / CHANNELS_BLOCK;
+            mix_channels(x, norm, at, (outside ? own : resident) + AT_CHANNELS + block * CHANNELS_BLOCK,
                 model + AT_ADAPTERS + block * ADAPTERS_BLOCK, here, steps, steady);
         }
         float2 norm[2];
         norm_of(x, at.norms[0], norm);
         answer(x, norm, at, resident, blocks + BLOCKS * VECTORS_BLOCK, scales, steady);
-        for (int i = threadIdx.x; i < (NP + CP) / 2; i += THREADS) {
+        for (int i = first; i < (NP + CP) / 2; i += STRIDE) {
             const u32 *values = (const u32 *)&at.results[2 * i];
             write_host(outputs + 2 * i, values[0] | number << 32, values[1] | number << 32);
         }
     }
-    if (threadIdx.x == 0) {
+    if (rank == 0 && threadIdx.x == 0) {
         __threadfence_system();
         *(volatile u64 *)ended = launch;
     }

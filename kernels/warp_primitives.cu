@@ -1,4 +1,5 @@
-// What the kernel in `persistent_mixer.cu` asks of a warp, each one instruction or a few of PTX.
+// What the kernel in `persistent_mixer.cu` asks of a warp, and of the blocks of a cluster, each one
+// instruction or a few of PTX.
 // The arithmetic is that of `numerics.py`. Lane 4 g + t of a warp holds of a tile of sums, 16 x 8,
 // rows g and g + 8 and columns 2 t and 2 t + 1; two halves share a register, the first one low.
 typedef unsigned int u32;
@@ -124,4 +125,27 @@ __device__ __forceinline__ u64 nanoseconds() {
     u64 now;
     asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
     return now;
+}
+
+extern __shared__ __align__(16) unsigned char memory[];
+
+// Shared memory of this block.
+__device__ __forceinline__ unsigned char *own_memory() { return memory; }
+
+__device__ __forceinline__ u32 rank_in_cluster() {
+    u32 rank;
+    asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+    return rank;
+}
+
+// The same place in the shared memory of another block of the cluster.
+template <class T>
+__device__ __forceinline__ T &in_block(T &here, u32 rank) {
+    u64 there;
+    asm("mapa.u64 %0, %1, %2;" : "=l"(there) : "l"(&here), "r"(rank));
+    return *(T *)there;
+}
+
+__device__ __forceinline__ void meet_cluster() {
+    asm volatile("barrier.cluster.arrive.release.aligned; barrier.cluster.wait.acquire.aligned;" ::: "memory");
 }

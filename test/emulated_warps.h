@@ -14,6 +14,7 @@
 #define __shared__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __cluster_dims__(...)
 #define __align__(n) __attribute__((aligned(n)))
 
 typedef unsigned int u32;
@@ -25,16 +26,23 @@ struct alignas(16) float4 { float x, y, z, w; };
 struct Lane { unsigned x; };
 
 thread_local Lane threadIdx;
-__align__(16) unsigned char memory[1 << 20];
-std::barrier<> block(WARPS * 32);
-std::vector<std::barrier<> *> warps;
-u32 shared[WARPS][32][8];
-const void *rows_of[WARPS][32];
+thread_local u32 own_block;
+__align__(16) unsigned char memory[CLUSTER][1 << 18];
+std::barrier<> cluster(CLUSTER * WARPS * 32);
+std::vector<std::barrier<> *> blocks, warps;
+u32 shared[CLUSTER * WARPS][32][8];
+const void *rows_of[CLUSTER * WARPS][32];
 
-inline u32 warp() { return threadIdx.x / 32; }
+inline u32 warp() { return own_block * WARPS + threadIdx.x / 32; }
 inline u32 lane() { return threadIdx.x % 32; }
 inline void meet() { warps[warp()]->arrive_and_wait(); }
-inline void __syncthreads() { block.arrive_and_wait(); }
+inline void __syncthreads() { blocks[own_block]->arrive_and_wait(); }
+inline void meet_cluster() { cluster.arrive_and_wait(); }
+inline u32 rank_in_cluster() { return own_block; }
+inline unsigned char *own_memory() { return memory[own_block]; }
+template <class T> inline T &in_block(T &here, u32 rank) {
+    return *(T *)((unsigned char *)&here - memory[own_block] + memory[rank]);
+}
 inline void __threadfence_system() {}
 
 template <class To, class From> inline To bits(From x) {

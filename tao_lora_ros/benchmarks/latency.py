@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.benchmarks.neighbour import busy_neighbour
 from tao_lora_ros.benchmarks.reference import CONFIGS, Reference, reference, windows
-from tao_lora_ros.benchmarks.results import OURS, Measurement
+from tao_lora_ros.benchmarks.results import OURS, STAYS, Measurement
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.conversion import network_of
 from tao_lora_ros.runtime.choice import ChosenRuntime
@@ -34,7 +34,6 @@ _INPUTS = 8  # different windows that a case goes round
 _ROUNDS = 10
 LOOP = "cpu-loop"
 AUTO = "tao-lora-auto"
-STAYS = "tao-lora-persistent"
 _ENDED_S = 0.5  # longer than the kernel that stays waits for a window
 _LOOP_NS = 50_000
 # name, level, and calls at least

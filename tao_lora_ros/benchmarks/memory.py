@@ -6,11 +6,9 @@ Computed from the tensors themselves: what a device holds and reads, not what a 
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from tao_lora_ros.benchmarks.reference import CONFIGS, reference
-from tao_lora_ros.benchmarks.results import OURS, Measurement
-from tao_lora_ros.kernels.fragments import fragments
+from tao_lora_ros.benchmarks.results import OURS, STAYS, Measurement
+from tao_lora_ros.kernels.fragments import fragments, team_for
 from tao_lora_ros.kernels.fused_launch import workspace
 from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
 from tao_lora_ros.kernels.mixer_tensors import sizes_of
@@ -23,7 +21,6 @@ from tao_lora_ros.runtime.gpu_tensors import mixer_tensors
 from tao_lora_ros.runtime.launch_tuning import tuning
 
 PACKAGES = ("torch", "triton")
-STAYS = f"{OURS}-persistent"
 _FP16 = 2
 _GPU = "NVIDIA H200", 132  # and its multiprocessors
 
@@ -40,15 +37,14 @@ def bench_memory() -> list[Measurement]:
 
 def resident_bytes(name: str) -> dict[str, int]:
     """Bytes on an H200 of a reference model and of what a window needs: of the kernel that is
-    launched, and of the one that stays, where that takes the model.
+    launched, and of the one that stays.
     """
     model = mixer_tensors(network_of(reference(name).dual))
     splits = tuning(*_GPU, len(model.norm.gain), len(model.blocks[0].channel_up.bias), 1).splits
     sizes = sizes_of(model, splits)
     parts = (*mixer_buffers(model, sizes, "cpu"), *workspace(sizes, 1, "cpu"))
     found = {OURS: sum(part.nbytes for part in parts)}
-    with suppress(ValueError):  # it is too large
-        found[STAYS] = fragments(model, 0).image.nbytes
+    found[STAYS] = fragments(model, 0, team_for(model, clusters=True)).image.nbytes
     return found
 
 

@@ -15,6 +15,7 @@ from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.files import read_regular
 
 OURS = "tao-lora"
+STAYS = "tao-lora-persistent"  # the kernel that stays
 _MOST_BYTES = 1 << 26
 
 

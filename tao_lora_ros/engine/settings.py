@@ -45,7 +45,7 @@ class Settings:
         "auto",
         "",
         "what runs the model: auto (the faster of GPU and CPU, while running), cpu, cuda, or "
-        "cuda_persistent (a kernel that stays on one of a GPU's multiprocessors)",
+        "cuda_persistent (a kernel that stays on a GPU)",
     )
     autostart: bool = parameter(
         True, "", "configure and activate at the start; false: a lifecycle manager does"

@@ -21,13 +21,14 @@ def attribute(name: str) -> int:
 
 
 class CudaKernel:
-    """A kernel of one block.
+    """A kernel of one cluster of blocks.
 
     Args:
         name: of the function, and of its file in `kernels/`.
         before: file that comes before it.
-        constants: what it is compiled with, one of them SHARED, its bytes of shared memory.
-        threads: of the block.
+        constants: what it is compiled with, among them CLUSTER, the number of blocks, and SHARED,
+            bytes of shared memory of each.
+        threads: of a block.
 
     Raises:
         RuntimeError: it does not compile, or CUDA refused it.
@@ -39,7 +40,8 @@ class CudaKernel:
         image = _compiled(name, before, constants)
         self._module = _checked(driver.cuModuleLoadData(image))
         self._function = _checked(driver.cuModuleGetFunction(self._module, name.encode()))
-        self._threads, self._shared = threads, constants["SHARED"]
+        self._blocks, self._threads = constants["CLUSTER"], threads
+        self._shared = constants["SHARED"]
         _checked(driver.cuFuncSetAttribute(self._function, _SHARED, self._shared))
 
     def launch(self, stream: int, values: tuple[int, ...], types: tuple[Any, ...]) -> None:
@@ -49,7 +51,7 @@ class CudaKernel:
             RuntimeError: CUDA refused it.
         """
         _checked(driver.cuCtxSetCurrent(self._context))
-        grid, block = (1, 1, 1), (self._threads, 1, 1)
+        grid, block = (self._blocks, 1, 1), (self._threads, 1, 1)
         _checked(
             driver.cuLaunchKernel(
                 self._function, *grid, *block, self._shared, stream, (values, types), 0
@@ -61,7 +63,7 @@ def _compiled(name: str, before: str, constants: Mapping[str, int]) -> bytes:
     folder = resources.files("tao_lora_ros.kernels")
     source = "".join((folder / f"{file}.cu").read_text() for file in (before, name))
     major, minor = torch.cuda.get_device_capability()
-    options = [f"--gpu-architecture=sm_{major}{minor}", "--std=c++17"]
+    options = [f"--gpu-architecture=sm_{major}{minor}", "--std=c++20"]
     options += [f"-D{key}={value}" for key, value in constants.items()]
     given = [option.encode() for option in options]
     program = _checked(nvrtc.nvrtcCreateProgram(source.encode(), name.encode(), 0, [], []))

@@ -1,5 +1,5 @@
-"""The mixer on a GPU without a launch a call: a block that stays on one multiprocessor and waits
-for windows, `kernels/persistent_mixer.cu`."""
+"""The mixer on a GPU without a launch a call: a cluster of blocks that stays, each on a
+multiprocessor, and waits for windows, `kernels/persistent_mixer.cu`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from tao_lora_ros.kernels.arrival import LEAD, record_size
-from tao_lora_ros.kernels.fragments import LANES, WARPS, Fragments, fragments
+from tao_lora_ros.kernels.fragments import LANES, Fragments, fragments, team_for
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.network import Network
 from tao_lora_ros.runtime.choice import PERSISTENT
@@ -25,17 +25,17 @@ from tao_lora_ros.runtime.runtime import Array, Output, check_window
 IDLE_S = 0.25  # without a window for so long the kernel ends: longer than a robot's hop
 _LIFE_S = 10.0  # and after so long anyway, as whoever waits for the whole device waits for it
 _END_S = 1.0  # how long it may take to end
-_LEAST_MULTIPROCESSORS = 16  # of fewer, one is too many to be taken away
+_MOST_TAKEN = 12  # at most so manieth of the multiprocessors
 _LAST = 2**31 - 1  # number of a call
 _END = 2  # an order, beside the paths
 _TYPES = (*(c_void_p,) * 4, *(c_uint64,) * 4)
 
 
 class PersistentRuntime:
-    """Runs a quantised model on one multiprocessor of the first CUDA device, which it keeps.
+    """Runs a quantised model on a few multiprocessors of the first CUDA device, which it keeps.
 
-    While the kernel waits, that multiprocessor and a share of the bus are taken, and another
-    process has the GPU for half of the time. It ends when no window has come for `IDLE_S`, and the
+    While the kernel waits, those and a share of the bus are taken, and another process has the
+    GPU for half of the time. It ends when no window has come for `IDLE_S`, and the
     next window starts it again. One call at a time.
 
     Args:
@@ -51,8 +51,10 @@ class PersistentRuntime:
 
     def __init__(self, model: Network) -> None:
         most = attribute("MAX_SHARED_MEMORY_PER_BLOCK_OPTIN")
-        laid_out = fragments(mixer_tensors(model), most)
-        _check_device()
+        tensors = mixer_tensors(model)
+        team = team_for(tensors, clusters=bool(attribute("CLUSTER_LAUNCH")))
+        laid_out = fragments(tensors, most, team)
+        _check_device(team.blocks)
         if (shared := laid_out.constants["SHARED"]) > most:
             raise ValueError(
                 f"the persistent kernel needs {shared} bytes of shared memory for this model, "
@@ -83,14 +85,15 @@ class PersistentRuntime:
         return self._parts(results)
 
 
-def _check_device() -> None:
-    """Raise a ValueError that says why the kernel cannot stay on this device."""
+def _check_device(blocks: int) -> None:
+    """Raise a ValueError that says why so many blocks cannot stay on this device."""
     count = attribute("MULTIPROCESSOR_COUNT")
     if attribute("COMPUTE_CAPABILITY_MAJOR") < 8:
         raise ValueError("the persistent kernel needs a GPU of compute capability 8.0 or more")
-    if attribute("INTEGRATED") or count < _LEAST_MULTIPROCESSORS:
+    if attribute("INTEGRATED") or count < _MOST_TAKEN * blocks:
         raise ValueError(
-            f"the persistent kernel would starve others: it keeps one of {count} multiprocessors"
+            f"the persistent kernel would starve others: it keeps {blocks} of {count} "
+            "multiprocessors"
         )
     if attribute("KERNEL_EXEC_TIMEOUT"):
         raise ValueError("the persistent kernel cannot stay: this GPU's driver ends long kernels")
@@ -101,7 +104,7 @@ class _Kernel:
 
     def __init__(self, model: Fragments) -> None:
         of = model.constants
-        self._kernel = CudaKernel("persistent_mixer", "warp_primitives", of, WARPS * LANES)
+        self._kernel = CudaKernel("persistent_mixer", "warp_primitives", of, of["WARPS"] * LANES)
         self._stream = new_stream()
         self._image = model.image.cuda()
         torch.cuda.current_stream().synchronize()

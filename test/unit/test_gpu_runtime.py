@@ -82,7 +82,7 @@ def gpu_model(**change: object) -> Mixer:
     ("kind", "change"),
     [
         *product(RUNTIMES, [{}, {"classes": 0}, {"segment": 32}, {"rank": 0}]),
-        (RUNTIMES[0], {"width": 256, "expansion": 4}),
+        *product(RUNTIMES, [{"width": 256, "expansion": 4}]),
         (RUNTIMES[1], {"width": 64, "channels": 5, "segment": 16, "rank": 12}),
         (RUNTIMES[1], {"window": 32, "patch": 2, "width": 64, "expansion": 4}),
     ],
@@ -353,7 +353,7 @@ def until_ended(kernel) -> None:
 @needs_gpu
 def test_the_kernel_that_stays_is_refused_by_name_where_it_does_not_fit() -> None:
     for change, reason in (
-        ({"width": 256, "expansion": 4}, "takes hidden from 128 to 512, not 1024"),
+        ({"width": 32}, "takes width from 64 to 256, not 32"),
         ({"patch": 4}, "takes tokens from 16 to 16, not 32"),
     ):
         with pytest.raises(ValueError, match=reason):

@@ -16,7 +16,6 @@ from tao_lora_ros.benchmarks import latency
 from tao_lora_ros.benchmarks.device_times import device_times
 from tao_lora_ros.benchmarks.latency import LOOP, Size, bench_latency
 from tao_lora_ros.benchmarks.memory import (
-    STAYS,
     bench_memory,
     branch_bytes,
     fp16_bytes,
@@ -24,7 +23,7 @@ from tao_lora_ros.benchmarks.memory import (
     steady_bytes,
 )
 from tao_lora_ros.benchmarks.reference import CONFIGS, reference, windows
-from tao_lora_ros.benchmarks.results import OURS, read_results
+from tao_lora_ros.benchmarks.results import OURS, STAYS, read_results
 from tao_lora_ros.benchmarks.roofline import ORIN_NANO, multiplications, roofline
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.messages.route import Route

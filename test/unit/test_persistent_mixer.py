@@ -15,7 +15,7 @@ from models import SMALL, full_precision, quantized, windows
 from torch import Tensor
 
 from tao_lora_ros.kernels.arrival import LEAD, record_size
-from tao_lora_ros.kernels.fragments import fragments
+from tao_lora_ros.kernels.fragments import Team, fragments, team_for
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.conversion import network_of
 from tao_lora_ros.model.mixer import Mixer
@@ -64,11 +64,12 @@ def error(output: Output, model: Mixer, inputs: Tensor, path: Route) -> float:
 
 @pytest.mark.skipif(compiler() < 12, reason="no g++ that knows _Float16")
 @pytest.mark.parametrize(
-    ("most_shared", "change"),
+    ("team", "most_shared", "change"),
     [
-        (HOPPER, {"segment": 32, "blocks": 2}),
-        (HOPPER, {"classes": 0, "rank": 0}),
+        (Team(2, 8), HOPPER, {"segment": 32, "blocks": 2}),
+        (Team(4, 4), HOPPER, {"classes": 0, "rank": 0}),
         (
+            Team(1, 8),
             LEAST,  # the weights of the channel mixing stay outside
             {"window": 32, "patch": 2, "segment": 16, "width": 64, "channels": 5, "rank": 12},
         ),
@@ -76,20 +77,21 @@ def error(output: Output, model: Mixer, inputs: Tensor, path: Route) -> float:
     ids=str,
 )
 def test_the_kernel_agrees_with_the_plain_model(
-    most_shared: int, change: dict, tmp_path: Path
+    team: Team, most_shared: int, change: dict, tmp_path: Path
 ) -> None:
     model = model_of(**change)
-    laid_out = fragments(mixer_tensors(network_of(model)), most_shared)
-    inside = laid_out.constants["AT_CHANNELS"] < laid_out.constants["RESIDENT"]
-    assert inside == (most_shared == HOPPER)
+    laid_out = fragments(mixer_tensors(network_of(model)), most_shared, team)
+    inside = laid_out.constants["RESIDENT"] - laid_out.constants["AT_CHANNELS"]
+    assert (inside > 0) == (most_shared == HOPPER)
     source = tmp_path / "kernel.cpp"
     of = laid_out.constants
-    names = "".join(f"constexpr int {name} = {of[name]};\n" for name in of if name != "WARPS")
+    early = "WARPS", "CLUSTER"  # what the first header needs
+    names = "".join(f"constexpr int {name} = {of[name]};\n" for name in of if name not in early)
     headers = [f'\n#include "emulated_{name}.h"\n' for name in ("warps", "block")]
     source.write_text(headers[0] + names + KERNEL.read_text() + headers[1])
     program = [
         "g++",
-        f"-DWARPS={of['WARPS']}",
+        *(f"-D{name}={of[name]}" for name in early),
         "-O1",
         "-std=c++20",
         "-pthread",
@@ -123,10 +125,20 @@ def test_a_model_that_cannot_be_laid_out_is_refused_by_name() -> None:
         ({"width": 256, "expansion": 4}, "takes hidden from 128 to 512, not 1024"),
     ):
         with pytest.raises(ValueError, match=reason):
-            fragments(mixer_tensors(network_of(model_of(**change))), HOPPER)
+            fragments(mixer_tensors(network_of(model_of(**change))), HOPPER, Team(1, 8))
 
 
-def test_the_model_of_the_benchmarks_fits_where_its_weights_stay_outside() -> None:
-    model = mixer_tensors(network_of(model_of(segment=32, blocks=4, classes=16, horizon=8)))
-    assert fragments(model, HOPPER).constants["SHARED"] <= HOPPER
-    assert fragments(model, 99 << 10).constants["SHARED"] <= 99 << 10  # as the smaller GPUs have
+def test_models_fit_with_their_weights_inside_where_there_is_room() -> None:
+    base = model_of(segment=32, blocks=4, classes=16, horizon=8)
+    large = model_of(segment=32, blocks=6, classes=16, horizon=8, width=256, expansion=4)
+    for model, clusters, most, inside in (
+        (base, True, HOPPER, 4),
+        (base, False, HOPPER, 4),
+        (base, False, 99 << 10, 0),  # as the smaller GPUs have
+        (large, True, HOPPER, 3),
+    ):
+        tensors = mixer_tensors(network_of(model))
+        team = team_for(tensors, clusters)
+        of = fragments(tensors, most, team).constants
+        assert of["SHARED"] <= most
+        assert of["RESIDENT"] == of["AT_CHANNELS"] + inside * of["D"] * of["E"] // team.blocks
