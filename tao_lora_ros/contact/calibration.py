@@ -32,6 +32,7 @@ from tao_lora_ros.contact.identification import (
 )
 from tao_lora_ros.detection import tail
 from tao_lora_ros.detection.calibration import MOST_LEFT_OUT
+from tao_lora_ros.messages.texts import digits
 
 LEAST_S = 2.0  # of steady rows
 EXPLAINS = 0.95  # of the load: an IMU that leaves more of it does not move with the wrench
@@ -260,4 +261,4 @@ def _told(
 def _size(sizes: Sequence[float] | Array) -> str:
     """Force and torque in words, those that are absent left out."""
     units = zip(sizes, ("N", "Nm"), strict=True)
-    return " and ".join(f"{size:.2g} {unit}" for size, unit in units if 0 < size < tail.NEVER)
+    return " and ".join(f"{digits(size)} {unit}" for size, unit in units if 0 < size < tail.NEVER)

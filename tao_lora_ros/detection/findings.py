@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.moments import Moment
 from tao_lora_ros.detection.tail import NEVER
+from tao_lora_ros.messages.texts import digits
 from tao_lora_ros.signal.source import unit_of
 
 UNCALIBRATED = (
@@ -74,7 +75,7 @@ def report_lines(
     for force, load in zip(new.load_channels, new.borne_loads, strict=False):
         if load:
             source = channels[force[0]].rpartition(".")[0]
-            lines.append(f"touchdowns: {source} always bears {load:.3g} N")
+            lines.append(f"touchdowns: {source} always bears {digits(load, 3)} N")
     lines.append(
         f"{new.alarms_per_hour:g} false alarms an hour aimed at, "
         f"{findings.expected_per_hour:.1f} to be expected of so short a recording"
@@ -94,7 +95,7 @@ def moment_text(
     """Time, length, channels and sizes of a moment."""
     where = f"{names[moment.recording]} at " if len(names) > 1 else ""
     sizes = ", ".join(
-        f"{channels[channel]} {size:.2g} {unit_of(channels[channel])}"
+        f"{channels[channel]} {digits(size)} {unit_of(channels[channel])}"
         for channel, size in moment.sizes
     )
     length = (moment.end - moment.first) / rate_hz

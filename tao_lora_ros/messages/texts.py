@@ -33,6 +33,15 @@ def _printable(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
+def digits(value: float, count: int = 2) -> str:
+    """A number by its first digits.
+
+    >>> digits(0.8437), digits(743.2), digits(13_210.0)
+    ('0.84', '740', '13000')
+    """
+    return f"{float(f'{value:.{count}g}'):g}"
+
+
 def error_line(error: BaseException) -> str:
     """What a foreign error says, on one line; its type where it says nothing."""
     return shown(" ".join(str(error).split()) or type(error).__name__, MOST_LINE)

@@ -22,6 +22,7 @@ from tao_lora_ros.engine.pipeline import router_config
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import WRENCH_TYPES_KEY, check_channels
 from tao_lora_ros.fleet.pool import Pool
+from tao_lora_ros.messages.texts import digits
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.training.robot import fitted_to
 from tao_lora_ros.training.sensitivity import smallest_blows
@@ -106,7 +107,7 @@ def _sensitivity(sizes: Mapping[str, float]) -> str:
     """The smallest blows that are found, and what to do where these are large."""
     if not sizes:
         return "finds no blow (9 of 10): record longer, and steady motion alone"
-    found = " or ".join(f"{size:.2g} {unit}" for unit, size in sizes.items())
+    found = " or ".join(f"{digits(size)} {unit}" for unit, size in sizes.items())
     large = all(size > _LARGE.get(unit, np.inf) for unit, size in sizes.items())
     remedy = ": that is much, record longer and steadier motion" * large
     return f"finds blows from {found} on (9 of 10){remedy}"
