@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import wraps
 from threading import Event
+from typing import Any
 
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
@@ -16,7 +17,7 @@ from rclpy.subscription import Subscription
 from tao_lora_ros.engine.parameter import SettingsError, is_ours
 from tao_lora_ros.engine.settings import settings_from
 from tao_lora_ros.messages.errors import TaoLoraError
-from tao_lora_ros.messages.texts import MOST_LINE, shown
+from tao_lora_ros.messages.texts import MOST_LINE, error_line, shown
 from tao_lora_ros.ros.failures import Failures
 from tao_lora_ros.ros.other_participant import OtherParticipant
 from tao_lora_ros.ros.parameters import declare
@@ -65,9 +66,26 @@ class PipelineNode(LifecycleNode):
         self._session: Session | None = None  # while configured
         self._settings = declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
-        for service in self.services:
+        for service in self.services:  # rclpy's own
+            callback = service.callback
             if service.srv_name.endswith("/change_state"):
-                service.callback = self._guarded(service.callback)
+                callback = self._guarded(callback)
+            service.callback = self._answered(service.srv_name.rpartition("/")[2], callback)
+
+    def _answered(
+        self, name: str, callback: Callable[[Any, Any], Any]
+    ) -> Callable[[Any, Any], Any]:
+        """Answer with nothing what rclpy cannot read, such as a type that no parameter has."""
+
+        def answered(request: Any, response: Any) -> Any:
+            try:
+                return callback(request, response)
+            except Exception as error:  # who asked would wait for good
+                line = f"{type(error).__name__}: {error_line(error)}"
+                self.get_logger().warning(f"refused: {name}: {line}")
+                return type(response)()
+
+        return answered
 
     def _guarded(self, change_state: _ChangeState) -> _ChangeState:
         """Refuse what the state does not allow; rclpy's own service ends the process."""

@@ -10,6 +10,19 @@ pytest.importorskip("tao_lora_ros.msg", reason="the messages are not built")
 pytestmark = pytest.mark.ros
 
 
+def test_a_request_that_rclpy_cannot_read_is_answered(wire, start_node):
+    from rcl_interfaces.msg import Parameter, ParameterValue
+    from rcl_interfaces.srv import SetParameters
+
+    process = start_node()
+    odd = [Parameter(name="backend", value=ParameterValue(type=200))]
+    answer = wire.call(SetParameters, "set_parameters", SetParameters.Request(parameters=odd))
+    assert list(answer.results) == []
+    assert "refused: set_parameters: ValueError: 200 is not a valid" in process.log
+    assert "Traceback" not in process.log
+    assert process.stop() == 0
+
+
 def test_a_clock_that_is_none_is_said_and_the_node_goes_on(wire, start_node):
     from rosgraph_msgs.msg import Clock
 

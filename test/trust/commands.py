@@ -19,9 +19,10 @@ from tao_lora_ros.model.artifact import save_artifact
 LONGEST_S = 30
 _NOBODY = 65534
 # These write to PATH: into a FIFO when somebody reads it, as any command.
-_WRITES = ("--json PATH", "--report PATH", "--plot PATH")
-# What is given to a command: PATH is the hostile one, BAG a good bag, MODEL a good model, OUT a
-# fresh place.
+_KINDS = ("json", "report", "plot", "windows", "onnx", "parquet")
+_WRITES = tuple(f"--{kind} PATH" for kind in _KINDS)
+# What is given to a command: PATH is the hostile one, BAG a good bag, MODEL a good model, STORE a
+# good store, OUT a fresh place.
 COMMANDS = (
     "replay PATH", "replay BAG --params-file PATH", "replay BAG --model PATH",
     "replay BAG --calibrate PATH", "replay BAG --store PATH", "replay BAG --json PATH",
@@ -36,6 +37,13 @@ COMMANDS = (
     "events export 1 --store PATH --out OUT", "events plot 1 --store PATH --out OUT.html",
     "doctor --model PATH", "doctor --store PATH", "doctor --params-file PATH",
     "bench table PATH", "play PATH", "demo PATH --out OUT", "simulate PATH --duration 0.1",
+    "fleet PATH", "compare PATH PATH", "compare MODEL PATH BAG", "compare PATH MODEL BAG",
+    "replay BAG --windows PATH", "train --store PATH --out OUT",
+    "train --store STORE --model PATH --out OUT", "name PATH BAG", "name MODEL PATH",
+    "export PATH --onnx OUT", "export MODEL --onnx PATH", "events label 1 x --store PATH",
+    "events export --store PATH --csv OUT", "events export --store STORE --csv PATH",
+    "events export --store STORE --parquet PATH", "events export --store STORE --lerobot PATH",
+    "events export --store STORE --out PATH", "events export --store STORE --labels PATH",
 )  # fmt: skip
 
 
@@ -75,10 +83,12 @@ def rows(folder: Path) -> Iterator[Row]:
     """A row a hostile path: how the commands took it."""
     folder = folder / "commands"
     folder.mkdir()
-    bag = write_ros2(folder / "bag", motion(3.0))
+    bag = write_ros2(folder / "bag", motion(5.0, [3.0]))
     save_artifact(small_artifact(), folder / "model")
+    given = {"BAG": bag, "MODEL": folder / "model", "STORE": folder / "store"}
+    _called(["replay", str(bag), "--store", str(given["STORE"])], folder / "said", as_nobody=False)
     for name, path in hostile(folder / "hostile").items():
-        yield _row(name, path, folder, {"BAG": bag, "MODEL": folder / "model"})
+        yield _row(name, path, folder, given)
 
 
 def _row(name: str, path: Path, folder: Path, given: dict[str, Path]) -> Row:
