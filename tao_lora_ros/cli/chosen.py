@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from tao_lora_ros.bags.rows import grid_rate_hz, measured_rate_hz
 from tao_lora_ros.cli.arguments import part_of
 from tao_lora_ros.detection.analyzer_state import ALARMS_PER_HOUR
 from tao_lora_ros.detection.calibration import CalibrationError
-from tao_lora_ros.engine.settings import read_settings
+from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import channels_of, source_configs, sources_of_model
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.training.calibrate import Recalibration, detection_only, recalibrate
@@ -88,13 +89,14 @@ def _calibrated_on_itself(
     if known and (is_stored_event or seconds < LEAST_S):
         return chosen.artifact, [] if is_stored_event else [_foreign(chosen, "it is short")]
     reading = chosen.settings, chosen.topics
-    make = partial(recalibrate, chosen.artifact, [bag], *reading, ALARMS_PER_HOUR, first_s)
     poor: list[str] = []
     try:
-        made = make()
+        made, seconds = _steadiest(chosen.artifact, bag, reading, part_s[0], seconds)
     except (BagError, CalibrationError) as error:
         if known:
             return chosen.artifact, [_foreign(chosen, str(error))]
+        first_s = part_s[0], part_s[0] + seconds
+        make = partial(recalibrate, chosen.artifact, [bag], *reading, ALARMS_PER_HOUR, first_s)
         made = _poorly(make, f"{bag}: no model was asked for, and the first {seconds:.1f} s")
         poor = [f"the calibration is a poor one: {error}"]
     what = "names by the model that ships" if known else "detection only"
@@ -105,6 +107,32 @@ def _calibrated_on_itself(
     contacts = tuple(replace(model, same_run=True) for model in made.artifact.contacts)
     notices = [said, *poor, *made.contacts, made.sensitivity(chosen.settings)]
     return replace(made.artifact, contacts=contacts), notices
+
+
+def _steadiest(
+    artifact: Artifact,
+    bag: Path,
+    reading: tuple[Settings, dict[str, str]],
+    begin_s: float,
+    seconds: float,
+) -> tuple[Recalibration, float]:
+    """Calibrated on so many seconds, else on half of them: a robot stands before it moves.
+
+    Raises:
+        BagError: the bag does not hold the sources.
+        CalibrationError: of all, where half of them will not do either, or is too short.
+    """
+    first_s = begin_s, begin_s + seconds
+    try:
+        return recalibrate(artifact, [bag], *reading, ALARMS_PER_HOUR, first_s), seconds
+    except CalibrationError:
+        half_s = seconds / 2
+        if half_s < LEAST_S:
+            raise
+        with suppress(CalibrationError):
+            first_s = begin_s, begin_s + half_s
+            return recalibrate(artifact, [bag], *reading, ALARMS_PER_HOUR, first_s), half_s
+        raise
 
 
 def _poorly(make: Callable[..., Recalibration], what: str) -> Recalibration:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tao_lora_ros.engine.settings import MOST_LAG_S
+from tao_lora_ros.engine.settings import MOST_LAG_S, MOST_TIMEOUT_S
 from tao_lora_ros.signal.cadence import SLOWEST_NS
 from tao_lora_ros.signal.cdr import IMU, JOINT_STATE
 from tao_lora_ros.signal.source import Source, SourceConfig
@@ -66,6 +66,11 @@ def _remedy(source: Source, track: Track, configs: Sequence[SourceConfig]) -> st
         )
     if not track.behind:
         return ""
+    if 0 < (most_s := track.behind_most_ns * 1e-9) < MOST_TIMEOUT_S:
+        return (
+            f"{config.name} comes up to {most_s:.2f} s late, by turns: set source_timeout_s above "
+            "that, or have it sent evenly"
+        )
     behind_s = track.behind_ns * 1e-9
     where = "behind" if behind_s >= 0 else "ahead of"
     lags, lag_s = _LAGS.get(config.msgtype, "wrench_lags_s"), config.lag_s - behind_s

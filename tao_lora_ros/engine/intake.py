@@ -223,7 +223,12 @@ class Intake:
         self.buffers[source].change_lag(config)
 
     def _look(self, source: int) -> None:
-        """Look whether the newest samples are in the units that they should be in."""
+        """Look how the newest samples came, and whether they are in the right units."""
+        if clump_ns := self._tracks[source].clump_ns:
+            late = (
+                f"messages come in clumps, up to {clump_ns * 1e-9:.1f} s late: rows wait for them"
+            )
+            self.sources[source].say(late)
         values = self.buffers[source].newest(SAMPLES)[::-1]
         if len(values) == SAMPLES:
             period_s = self._tracks[source].measured_period_ns * 1e-9

@@ -16,6 +16,7 @@ from tao_lora_ros.messages.texts import did_you_mean, shown
 from tao_lora_ros.runtime.choice import BACKENDS
 from tao_lora_ros.signal.channels import IMU_PARTS, WRENCH_TYPES
 
+MOST_TIMEOUT_S = 2.0
 MOST_LAG_S = 86_400.0  # beyond, it is another clock
 _TOPIC = re.compile(r"[~/]?[\w/{}]+(:\w+/msg/\w+)?", re.ASCII)
 # Lists of topics, and lists with an entry for each of them.
@@ -134,7 +135,7 @@ class Settings:
         "s",
         "longest wait for a source that falls behind the others, or 2.5 of its own periods",
         0.01,
-        2.0,
+        MOST_TIMEOUT_S,
     )
     clock_jump_s: float = parameter(
         5.0, "s", "stamps that move further than this restart the pipeline", 0.5, 3600.0

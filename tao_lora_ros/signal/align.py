@@ -99,7 +99,8 @@ class Aligner:
     `max_gap_s` and than two and a half of the source's own periods is marked NaN. A source that
     falls behind the newest by more than `timeout_s` and than as many of its periods is no longer
     waited for until it is back. A source whose samples overtake each other is waited for longer, by
-    as much, so that only the first of them comes too late.
+    as much, so that only the first of them comes too late; likewise one whose samples come in
+    clumps, with good stamps.
 
     Args:
         widths: channels of each source.
@@ -239,6 +240,7 @@ def _advance(tracks, grid, sources, stamps_ns, values, done, times, rows):
 def _follow(tracks, now, source, stamp_ns):
     """See what a sample, the newest, makes complete."""
     own = tracks.now[source]
+    track_loops.note_delivery(tracks, source)
     if _still_awaited(tracks, own):
         return
     if not now.started:

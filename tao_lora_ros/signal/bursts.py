@@ -16,9 +16,10 @@ from tao_lora_ros.signal.cdr import Sample
 from tao_lora_ros.signal.compiled import compiled
 from tao_lora_ros.signal.order import Outcomes
 
-LOOK = 64  # samples from look to look
+LOOK, MOST = 64, 1024  # samples from look to look, and that are looked at
 _TINY = 0.2  # of the mean step: two samples at once
 _HOLES = 2  # longest steps that say nothing, of a look's
+_WHOLE = 1.5  # of the usual: there is no hole before a burst
 _BEGIN, _END = 1.4, 1.2  # samples at once; of Poisson's process there are 1.2
 _GAIN = 0.1  # of the error that a burst corrects: arrival jitters more than the sensor's clock
 
@@ -27,7 +28,7 @@ class Bursts(NamedTuple):
     """How stamps come.
 
     `size` of them at once on the average, by steps up to `tiny_ns`, and these bursts `apart_ns`
-    apart as a rule; `period_ns` is that of the sensor behind them.
+    apart at most, holes left out; `period_ns` is that of the sensor behind them.
     """
 
     size: float
@@ -45,17 +46,34 @@ def _look(stamps):
     first = np.flatnonzero(steps > tiny_ns) + 1  # of each burst
     if len(first) < 2:
         return 0.0, tiny_ns, np.int64(0), np.int64(0)
-    apart = np.sort(stamps[first[1:]] - stamps[first[:-1]])
-    apart_ns = apart[len(apart) // 2]
+    last, sizes = stamps[first - 1], first[1:] - first[:-1]
+    apart = last[1:] - last[:-1]
+    # Bursts may be unlike, as on a wireless link. Only a hole is long for what came after it.
+    periods = apart / sizes
+    whole = (periods <= _WHOLE * np.median(periods)) | (apart <= _WHOLE * np.median(apart))
     size = (first[-1] - first[0]) / len(apart)
-    return size, tiny_ns, apart_ns, np.int64(np.rint(apart_ns / size))
+    period_ns = apart[whole].sum() / sizes[whole].sum()
+    return size, tiny_ns, apart[whole].max(), np.int64(np.rint(period_ns))
+
+
+@compiled
+def _begins(stamps):
+    """Whether the newest stamps, `MOST` at most, come in bursts."""
+    if len(stamps) < LOOK:
+        return False
+    size, tiny_ns, _, _ = _look(stamps[-LOOK:])
+    if size > _BEGIN:
+        return True
+    newest = stamps[-MOST:]
+    mean_ns = (newest[-1] - newest[0]) / (len(newest) - 1)
+    return tiny_ns < _TINY**2 * mean_ns and _look(newest)[0] > _BEGIN  # all of them are of one
 
 
 @compiled
 def _calm(stamps, begin, until_look):
     """How many stamps from `begin` on come before a look at them sees bursts."""
     for end in range(begin + until_look, len(stamps) + 1, LOOK):
-        if end >= LOOK and _look(stamps[end - LOOK : end])[0] > _BEGIN:
+        if _begins(stamps[:end]):
             return end - 1 - begin
     return len(stamps) - begin
 
@@ -72,7 +90,7 @@ class Spreader:
     def __init__(self, recent: Sequence[int]) -> None:
         self._recent = recent
         self.clear()
-        _look(np.zeros(LOOK, np.int64))  # compiles, if nobody did before
+        _begins(np.zeros(LOOK, np.int64))  # compiles, if nobody did before
 
     def clear(self) -> None:
         """Forget the past."""
@@ -86,7 +104,7 @@ class Spreader:
             return ""
         size, _, apart_ns, period_ns = self.bursts
         return (
-            f"stamps come in bursts of {size:.2g}, {apart_ns * 1e-6:.1f} ms apart: "
+            f"stamps come in bursts of {size:.2g}, up to {apart_ns * 1e-6:.0f} ms apart: "
             f"spread evenly, {period_ns * 1e-6:.3g} ms apart"
         )
 
@@ -105,13 +123,12 @@ class Spreader:
         """See, once in `LOOK` samples, whether there are bursts; whether that is new."""
         if len(self._recent) < LOOK:
             return False
-        before = self.bursts
-        # To see them few will do; to measure them, all.
-        stamps = np.array(self._recent, np.int64)[-LOOK if before is None else 0 :]
-        found = Bursts(*_look(stamps))
+        before, stamps = self.bursts, np.array(self._recent, np.int64)
         if before is None:
             self._sent_ns = self._given_ns = self._recent[-1]
-        self.bursts = found if found.size > (_END if before else _BEGIN) else None
+        found = Bursts(*_look(stamps[-MOST:]))
+        goes_on = found.size > _END if before else _begins(stamps)
+        self.bursts = found if goes_on else None
         return before is None and self.bursts is not None
 
     def calm(self, stamps: NDArray[np.int64], until_look: int) -> int:
@@ -121,7 +138,9 @@ class Spreader:
             stamps: ns, int64 [n].
             until_look: from here to the one that the next look takes place at, 1 to `LOOK`.
         """
-        before = np.array(self._recent, np.int64)[-LOOK:]
+        if len(stamps) < until_look:
+            return len(stamps)
+        before = np.array(self._recent, np.int64)
         return int(_calm(np.concatenate((before, stamps)), len(before), until_look))
 
     def _locked(self, bursts: Bursts, stamp_ns: int) -> int:

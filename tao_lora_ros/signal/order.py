@@ -14,7 +14,7 @@ from tao_lora_ros.signal.cdr import Sample
 BACK_S = 0.5
 # A step ahead that is no longer, or no longer than usual, needs nobody to confirm it.
 STRAY_NS = 25_000_000
-_RECENT = 256
+_RECENT = 1024
 _FEWEST = 3  # stamps that make a pace: until then any may be usual
 # Samples of one stamp: more than fit a USB transfer come from a clock that stands still.
 _MOST_TWINS = 64

@@ -44,6 +44,7 @@ __all__ = [
     "unit_of",
 ]
 _MOST_NOTICES = 16
+_TURNS = 8  # messages of another frame among those of the first
 
 
 class FrameChange(Exception):
@@ -224,6 +225,11 @@ class Source:
             raise FrameChange(sample.stamp_ns)
         self._new_frame = sample.frame_id
         self.refuse("wrong_frame", frames)
+        if self.rejected["wrong_frame"] >= max(_TURNS, self._messages // 4):
+            self.warn(
+                f"frames come by turns, {frames}: two sensors on one topic, of which the first "
+                "alone is used; give each a topic of its own"
+            )
         return False
 
     def _on_time(self, sample: Sample, now_ns: int) -> bool:

@@ -89,7 +89,19 @@ class Track:
         late = self._late_ones
         if len(late) < PACE or late[-1, 0] - late[0, 0] < CONSTANT_NS:
             return False
-        return bool(np.ptp(late[:, 1]) < self._now["timeout_ns"])
+        return not self.behind_most_ns
+
+    @property
+    def behind_most_ns(self) -> int:
+        """How late its samples came at most, where that is no constant; else 0."""
+        late = self._late_ones[:, 1]
+        varies = len(late) and np.ptp(late) >= self._now["timeout_ns"]
+        return int(late.max()) if varies else 0
+
+    @property
+    def clump_ns(self) -> int:
+        """How far it falls behind the others and comes up again, over and over; 0: it does not."""
+        return int(self._now["clump_ns"])
 
     def note_behind(self, time_ns: int, whom: int, offset_ns: int) -> None:
         """Note a sample that was late, or on another clock."""

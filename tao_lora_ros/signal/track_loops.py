@@ -14,7 +14,7 @@ from tao_lora_ros.signal.dejitter import DEJITTER, dejittered, forget, new_dejit
 NEVER = -(1 << 63)  # before any stamp, in ns
 _BEHIND = 2048  # late samples that are remembered, at most
 CONSTANT_NS = 1_000_000_000  # for so long they are so, without a break
-# Samples that overtake each other are waited for until none has for so long.
+# Samples that overtake each other, or come in clumps, are waited for until none has for so long.
 _SLACK_NS = 10_000_000_000
 _CAPACITY = 64  # samples that wait, at first
 
@@ -34,6 +34,9 @@ TRACK = np.dtype(
         ("begins_ns", np.int64),  # nothing up to here is taken
         ("slack_ns", np.int64),  # how late samples come that others have overtaken
         ("slack_until_ns", np.int64),
+        ("fell_ns", np.int64),  # how far behind the others it fell since it was last up with them
+        ("clump_ns", np.int64),  # likewise, where it comes up again and again; 0: it does not
+        ("clump_until_ns", np.int64),
         ("wait_ns", np.int64),  # how far behind it is waited for; 0 until somebody asks
         ("awaited_ns", np.int64),  # rows wait for it until then; `NEVER`: they do not
         ("pushed", np.int64),  # samples so far, the number of the next
@@ -103,6 +106,7 @@ def begin_anew(now: np.void) -> None:
     now["newest_ns"] = now["ready_ns"] = now["begins_ns"] = now["awaited_ns"] = NEVER
     now["sent_ns"] = NEVER
     now["slack_ns"] = now["slack_until_ns"] = now["wait_ns"] = now["past_count"] = 0
+    now["fell_ns"] = now["clump_ns"] = now["clump_until_ns"] = 0
     forget(now["jitter"])
 
 
@@ -192,6 +196,28 @@ def measured_period_ns(tracks, s):
 
 
 @compiled
+def note_delivery(tracks, s):
+    """See whether a source, of which a sample came, falls behind and comes up: late, in clumps.
+
+    As over a wireless link. One that is behind by its stamps never comes up.
+    """
+    track, ahead_ns = tracks.now[s], np.int64(NEVER)
+    for other in tracks.now:
+        ahead_ns = max(ahead_ns, other.newest_ns)
+    fell_ns = ahead_ns - track.newest_ns
+    track.fell_ns = max(track.fell_ns, fell_ns)
+    if fell_ns > track.timeout_ns // 2:
+        return
+    if track.timeout_ns < track.fell_ns <= SLOWEST_NS:
+        if track.newest_ns < track.clump_until_ns:  # one before: no single delay
+            track.clump_ns = max(track.clump_ns, track.fell_ns)
+        track.clump_until_ns = track.newest_ns + _SLACK_NS
+    elif track.newest_ns > track.clump_until_ns:
+        track.clump_ns = 0
+    track.fell_ns = 0
+
+
+@compiled
 def waited_for(tracks, s, ahead_ns):
     """Whether rows wait for this source while another is at `ahead_ns`."""
     track = tracks.now[s]
@@ -202,6 +228,7 @@ def waited_for(tracks, s, ahead_ns):
         # Who has spoken once may be slow.
         slow = len(stamps) <= 1
         least_ns = max(track.timeout_ns, SLOWEST_NS) if slow else track.timeout_ns
+        least_ns += track.clump_ns
         track.wait_ns = usual_hole_ns(stamps, least_ns)
     return track.newest_ns >= ahead_ns - track.wait_ns
 

@@ -81,6 +81,29 @@ def test_a_source_behind_is_told_of_with_the_lag_that_brings_it_back(behind_s: f
     assert mended.accounts[1].remedy == ""
 
 
+def in_clumps(messages: Sequence[Message], clump_s: float) -> list[Message]:
+    """The wrench's messages come together, as over a wireless link; stamps are its own."""
+    clump_ns = round(clump_s * SECOND)
+    return sorted(
+        messages,
+        key=lambda m: m.stamp_ns if m.source == 0 else -(-m.stamp_ns // clump_ns) * clump_ns,
+    )
+
+
+def test_what_comes_in_clumps_is_waited_for_and_too_large_ones_are_told_of() -> None:
+    subject = intake()
+    assert known(rows(subject, in_clumps(motion(6.0), 0.3))[600:]) == 1.0
+    assert subject.sources[1].notices == [
+        "messages come in clumps, up to 0.3 s late: rows wait for them"
+    ]
+    large = in_clumps(motion(6.0), 0.9)
+    subject = intake()
+    assert known(rows(subject, large)) < 0.5
+    remedy = subject.accounts[1].remedy
+    assert remedy.startswith("wrench comes up to 0.90 s late, by turns: set source_timeout_s above")
+    assert known(rows(intake(source_timeout_s=1.0), large)) > 0.99
+
+
 @pytest.mark.parametrize("behind_s", [100_000, 1_600_000_000])
 def test_no_lag_is_advised_that_would_be_refused(behind_s: int) -> None:
     subject = intake(source_timeout_s=0.5, clock_jump_s=0.0)

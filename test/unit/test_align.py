@@ -187,6 +187,20 @@ def test_samples_that_come_too_late_for_their_row_do_no_harm() -> None:
     assert late == [(1210, [1.0, 2.0])]
 
 
+@pytest.mark.parametrize("clump", [13, 20, 40])
+def test_a_source_that_comes_in_clumps_with_good_stamps_is_waited_for(clump: int) -> None:
+    subject, found = aligner(sources=2), []
+    for i in range(40 * clump):
+        found += rows(subject, [(0, 1000 + 10 * i, 1.0)])
+        if i % clump == clump - 1:
+            found += rows(subject, [(1, 1000 + 10 * k, 2.0) for k in range(i + 1 - clump, i + 1)])
+    assert [row.values.tolist() for row in found[2 * clump :]] == [[1.0, 2.0]] * (38 * clump)
+    behind = aligner(sources=2)  # by its stamps
+    for i in range(40 * clump):
+        rows(behind, [(0, 1000 + 10 * i, 1.0), (1, 1000 + 10 * (i - clump), 2.0)])
+    assert (subject.tracks[1].clump_ns > 0, behind.tracks[1].clump_ns) == (True, 0)
+
+
 streams = st.lists(
     st.tuples(st.integers(1000, 1030), st.lists(st.integers(1, 25), min_size=2, max_size=25)),
     min_size=2,

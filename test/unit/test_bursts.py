@@ -66,6 +66,19 @@ def test_bursts_are_spread_to_where_they_were_taken(
     assert source.notices[0].startswith("stamps come in bursts of ")
 
 
+@pytest.mark.parametrize("rate_hz", [50, 125, 500, 1000])
+def test_clumps_of_any_size_are_spread_to_where_they_were_taken(rate_hz: int) -> None:
+    """As a wireless link hands them over, 50 to 200 ms apart."""
+    rng = np.random.default_rng(rate_hz)
+    taken = START_NS + np.arange(9 * rate_hz) * (SECOND // rate_hz)
+    ends = START_NS + np.cumsum(rng.uniform(50 * MS, 200 * MS, 400)).astype(np.int64)
+    clump = np.searchsorted(ends, taken)
+    within = np.arange(len(taken)) - np.searchsorted(clump, clump)
+    _, out = spread((ends[clump] + within * 30_000).tolist())
+    off = out[-3 * rate_hz :] - taken[-3 * rate_hz :]
+    assert np.ptp(off) < max(15 * MS, 2 * SECOND // rate_hz)
+
+
 @given(
     period_us=st.integers(500, 50_000),
     jitter=st.floats(0, 0.9),

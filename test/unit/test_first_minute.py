@@ -70,6 +70,17 @@ def test_an_arm_that_nobody_knows_is_calibrated_too(tmp_path: Path, capsys) -> N
     assert "names by the model that ships, calibrated on 22 s" in capsys.readouterr().out
 
 
+def test_what_stands_at_first_and_is_struck_again_and_again_is_calibrated_standing(
+    tmp_path: Path, capsys
+) -> None:
+    blows_s = [22.0 + 0.6 * i for i in range(100)]
+    imus = motion(84.0, impacts_s=blows_s)[::2]
+    bag = write_ros2(tmp_path / "bag", imus, [("/imu", IMU)])
+    run("replay", bag, "--json", tmp_path / "r.json")
+    assert len(onsets(tmp_path / "r.json")) > 90
+    assert "calibrated on 21 s of this bag" in capsys.readouterr().out
+
+
 def test_a_short_bag_keeps_the_calibration_of_the_model_that_ships(tmp_path: Path, capsys) -> None:
     bag = write_ros2(tmp_path / "bag", MESSAGES, [("/imu", IMU), ("/wrench", WRENCH)])
     run("replay", bag)

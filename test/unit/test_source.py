@@ -115,6 +115,17 @@ def test_another_frame_is_refused_and_both_are_named() -> None:
     assert source.reason == "imu: wrong frame: 'base', not 'imu_link'"
 
 
+def test_frames_by_turns_are_two_sensors_on_one_topic_and_the_remedy_is_said() -> None:
+    source = Source(SourceConfig("imu", IMU), jump_s=5.0)
+    for i in range(20):
+        accept(source, imu(START_NS + 2 * i * MS))
+        accept(source, imu(START_NS + (2 * i + 1) * MS, frame="base"))
+    assert source.rejected == {"wrong_frame": 20}
+    (warning,) = source.warnings
+    assert "'base', not 'imu_link'" in warning
+    assert "give each a topic of its own" in warning
+
+
 def test_a_refused_first_message_does_not_set_the_frame() -> None:
     source = imu_source()
     accept(source, imu(START_NS, [np.inf] + [0.0] * 5, frame="broken"))
