@@ -37,6 +37,9 @@ _G = re.compile(r"g_?(?P<axis>[xyz])")
 _NUMBERED = re.compile(r"(?P<before>[a-z_]*?)_?(?P<number>\d{1,2})(?:_(?P<after>[a-z_]+))?")
 _LOAD = re.compile(rf"(?:.*_)?(?:ft|wrench|force_torque|f_ext(?:_hat)?(?:_[a-z])?|forces?){_AS}")
 _OF_A_JOINT = {"effort", "efforts", "torque", "torques", "tau", "moment", "moments"}
+_OF_SENSOR = re.compile(r"(?P<name>.*?[A-Za-z])[_ ]?(?P<number>\d)\s*")
+_RATE = re.compile(r"w_?[xyz]")
+_SPECIFIC = re.compile(r"f_?(?P<axis>[xyz])")
 _NANOSECONDS = re.compile(r"(?P<of>.*?)_?(?:nanosecs?|nsecs?|nanoseconds)")
 
 
@@ -47,17 +50,51 @@ def meanings(names: Sequence[str], stem: str) -> list[Column | None]:
         names: of a table's columns.
         stem: name of its file, which tells what columns are that are called `x`, `y`, `z`.
     """
+    found = _meanings(names, stem)
+    if not any(_has(found, quantity) for quantity in (*AXES, "effort")):
+        found = _meanings(_of_one_sensor(names), stem)
+    return [column and column._replace(at=at, theirs=names[at]) for at, column in enumerate(found)]
+
+
+def _meanings(names: Sequence[str], stem: str) -> list[Column | None]:
     found = [known(name, stem) for name in names]
     _put(found, dict(_families(names, found, stem)))
     for quantity, pattern in _LOOSE.items():
         if not _has(found, quantity):
             _put(found, dict(_by(pattern, quantity, names, found)))
-    for beside, quantity, pattern in (("force", "torque", _MOMENT), ("accel", "gyro", _G)):
-        three = dict(_by(pattern, quantity, names, found))
-        if _has(found, beside) and not _has(found, quantity) and len(three) == 3:
-            _put(found, three)
+    if _has(found, "force") and not _has(found, "torque"):
+        _put(found, dict(_by(_MOMENT, "torque", names, found)))
+    if _has(found, "accel") and not _has(found, "gyro"):
+        three = dict(_by(_G, "gyro", names, found))
+        _put(found, three if len(three) == 3 else {})
+    if not (_has(found, "accel") or _has(found, "torque")):
+        _put(found, dict(_specific_forces(names, found)))
     _put(found, dict(_split_times(names)))
-    return [column and column._replace(at=at) for at, column in enumerate(found)]
+    return found
+
+
+def _of_one_sensor(names: Sequence[str]) -> list[str]:
+    """Names without a number at their end, where it is one and the same: that of a sensor."""
+    parts = [_OF_SENSOR.fullmatch(split_unit(name)[0]) for name in names]
+    if len({part["number"] for part in parts if part}) != 1:
+        return list(names)
+    return [
+        part["name"] + name[part.end() :] if part else name
+        for part, name in zip(parts, names, strict=True)
+    ]
+
+
+def _specific_forces(
+    names: Sequence[str], found: Sequence[Column | None]
+) -> Iterator[tuple[int, Column]]:
+    """Inertial navigation's `f` beside `w`: the force on a mass by the mass, an acceleration."""
+    plain = [plain_name(split_unit(name)[0]) for name in names]
+    if sum(bool(_RATE.fullmatch(name)) for name in plain) == 3:
+        for at, name in enumerate(plain):
+            column = found[at]
+            unit = column.unit if column else ""
+            if (axis := _SPECIFIC.fullmatch(name)) and (not unit or unit_named("accel", unit)):
+                yield at, axis_column("accel", axis, names[at], unit)
 
 
 def _put(found: list[Column | None], more: dict[int, Column]) -> None:

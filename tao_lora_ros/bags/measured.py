@@ -26,6 +26,7 @@ _ROUNDING = 0.02  # of a period: what float32 does to the times of some minutes
 MOST_REPEATED = 0.1  # of the stamps; more are rounded too coarsely
 BRIDGED = 1.5  # usual steps of a sensor, between which its values are interpolated
 _FASTEST_HZ = 50_000.0
+_EARLIEST_S, _LATEST_S = 7.0e8, 4.0e9  # since 1970, of recordings: 1992 to 2096
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,10 @@ def measured(table: Table, layout: Layout) -> Measured | None:
                 f"--rate-hz; there are: {listed(table.names)}"
             )
     units = {name: unit_of(table.what, columns[name], layout) for name in names}
-    factors = [_factor(columns[name], unit) for name, unit in units.items()]
-    values = table.numbers([columns[name].at for name in names]) * factors
+    values = table.numbers([columns[name].at for name in names])
+    if names[0] == TIME and not units[TIME]:
+        units[TIME] = _since_1970(values[:, 0])
+    values *= [_factor(columns[name], unit) for name, unit in units.items()]
     if names[0] == TIME and columns[TIME].nanoseconds >= 0:
         values[:, :1] += table.numbers([columns[TIME].nanoseconds]) / 10**9
     if layout.rate_hz:
@@ -147,6 +150,17 @@ def _wanted(table: Table, columns: dict[str, Column]) -> dict[str, list[str]]:
 
 def _factor(column: Column, unit: str) -> float:
     return factor_of(column.quantity, unit) if unit else 1.0
+
+
+def _since_1970(times: Times) -> str:
+    """The unit in which times are of these decades; empty: in none, or in seconds."""
+    first = times[0] if len(times) else np.nan
+    fits = (
+        unit
+        for unit, factor in FACTORS["time"].items()
+        if _EARLIEST_S < first * factor < _LATEST_S and unit != "s"
+    )
+    return next(fits, "")
 
 
 def _series(times_s: Times, values: Times) -> Series:
