@@ -24,7 +24,7 @@ from tao_lora_ros.report.page import asset, page
 from tao_lora_ros.report.record import RunRecord, record_replay
 from tao_lora_ros.report.report import run_page, tiles
 
-MOST_EVENTS = 2000  # listed: the hardest
+MOST_EVENTS, MOST_OF_CELL = 2000, 10  # listed: the hardest of all, and of each robot's day
 BEFORE_S, AFTER_S = 30.0, 5.0  # of a bag around an event: what the router settles in, what follows
 _SHOWN = ("robot", "day", "bag", "onset_ns", "duration", "kind", "label", "peak_score")
 _SIZES = ("peak_force", "mean_load", "peak_torque", "acceleration_change")
@@ -53,7 +53,7 @@ class FleetServer(LoopbackServer):
     ) -> None:
         self._bags = {row["bag"]: row for row in read_rows(table, "bags")}
         events = differing(old, table) if old else read_rows(table, "events")
-        self._events = sorted(events, key=_hardest)[:MOST_EVENTS]
+        self._events = sorted(events, key=_hardest)
         self._old, self._choose = old, choose
         self._title = f"Fleet {table.name} against {old.name}" if old else f"Fleet {table.name}"
         super().__init__(self._page, self._routed, port)
@@ -102,9 +102,14 @@ def _hardest(event: Row) -> list[tuple[bool, float]]:
 
 
 def fleet_data(bags: list[Row], events: list[Row]) -> dict[str, Any]:
-    """What the page draws: a cell a robot and day, events as they are listed, bags that failed."""
+    """What the page draws: a cell a robot and day, the hardest events, bags that failed.
+
+    Args:
+        bags: of the table.
+        events: all, the hardest first; a listed one has its place here as `number`.
+    """
     cells: defaultdict[tuple[str, str], Row] = defaultdict(
-        lambda: {"bags": 0, "failed": 0, "hours": 0.0, "events": 0, "listed": 0, "hardest": None}
+        lambda: {"bags": 0, "failed": 0, "hours": 0.0, "events": 0, "found": 0, "hardest": None}
     )
     for bag in bags:
         cell = cells[bag["robot"], bag["day"]]
@@ -112,10 +117,13 @@ def fleet_data(bags: list[Row], events: list[Row]) -> dict[str, Any]:
         cell["failed"] += bag["error"] is not None
         cell["hours"] += (bag["duration"] or 0.0) / 3600
         cell["events"] += bag["events"] or 0
-    for event in reversed(events):
+    listed = []
+    for number, event in enumerate(events):
         cell = cells[event["robot"], event["day"]]
-        cell["listed"] += 1
-        cell["hardest"] = event["peak_force"] or cell["hardest"]
+        cell["found"] += 1
+        cell["hardest"] = cell["hardest"] or event["peak_force"]
+        if number < MOST_EVENTS or cell["found"] <= MOST_OF_CELL:
+            listed.append((number, event))
     first = {bag["bag"]: bag["first_ns"] or 0 for bag in bags}
     return {
         "cells": [{"robot": robot, "day": day, **cell} for (robot, day), cell in cells.items()],
@@ -123,7 +131,7 @@ def fleet_data(bags: list[Row], events: list[Row]) -> dict[str, Any]:
             {name: event[name] for name in (*_SHOWN, *_SIZES)}
             | {"what": event.get("what"), "number": number}
             | {"onset_s": (event["onset_ns"] - first[event["bag"]]) * 1e-9}
-            for number, event in enumerate(events)
+            for number, event in listed
         ],
         "failed": [{n: bag[n] for n in ("robot", "bag", "error")} for bag in bags if bag["error"]],
     }

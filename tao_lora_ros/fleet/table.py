@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from tao_lora_ros.fleet.columns import BAGS, TABLES
+from tao_lora_ros.fleet.columns import TABLES
 from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.find import is_gone, robot_folder
 from tao_lora_ros.fleet.task import Outcome
@@ -163,16 +163,20 @@ class Table:
         for table in TABLES:
             file = self._folder / table / place / "rows.parquet"
             of = [receipt for receipt in receipts if table == "bags" or table in receipt.files]
-            made_of = _digest([[r.row["bag"], r.key, r.row.get("seconds")] for r in of])
+            columns = TABLES[table]
+            made_of = _digest(
+                [*columns, *([r.row["bag"], r.key, r.row.get("seconds")] for r in of)]
+            )
             if not of:
                 file.unlink(missing_ok=True)
             elif _made_of(file) != made_of:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 if table == "bags":
-                    rows = arrow_table((_with_counts(r.row) for r in of), BAGS)
-                else:
-                    read = pa.parquet.read_table
-                    rows = pa.concat_tables([read(self._rows(r, table)) for r in of])
+                    rows = arrow_table((_with_counts(r.row) for r in of), columns)
+                else:  # rows of an older version lack what has come since
+                    parts = (pa.parquet.read_table(self._rows(r, table)) for r in of)
+                    parts = [arrow_table([], columns), *parts]
+                    rows = pa.concat_tables(parts, promote_options="default")
                 metadata = {**(rows.schema.metadata or {}), _MADE_OF: made_of.encode()}
                 write_parquet(rows.replace_schema_metadata(metadata), file)
                 written += 1

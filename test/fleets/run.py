@@ -143,7 +143,9 @@ def _command(bags: list[str], table: Path, *arguments: str) -> list[str]:
 def _spent(command: list[str]) -> NDArray[np.float64]:
     """Run a command; seconds on the wall and of the CPU that it took with all its processes."""
     begun = _clocks()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command[-4:])}: status {done.returncode}: {done.stderr[-2000:]}")
     return _clocks() - begun
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from mcap.writer import CompressionType, Writer
 from recordings import PERIOD_NS, START_NS, imu, wrench
 
-_PAGE = 4096
+_PAGE = 1 << 16
 _IMAGE_BYTES = 1 << 20
 _IMAGE_EACH_NS = 33_000_000
 

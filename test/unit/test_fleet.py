@@ -169,6 +169,24 @@ def test_a_damaged_table_is_made_whole(
     assert (rows(damaged, "bags"), rows(damaged)) == (rows(table, "bags"), rows(table))
 
 
+def test_rows_of_an_older_version_with_fewer_columns_stay(
+    bags: Path, table: Path, tmp_path: Path
+) -> None:
+    older = Path(shutil.copytree(table, tmp_path / "t"))
+    for file in older.glob("receipts/*.events.parquet"):
+        parquet.write_table(parquet.read_table(file).drop_columns(["mean_load"]), file)
+        receipt = next(older.glob(f"receipts/{file.name.partition('.')[0]}.json"))
+        said = json.loads(receipt.read_bytes())
+        said["files"]["events"] = file.stat().st_size
+        receipt.write_text(json.dumps(said))
+    (bags / "left" / "monday").rename(bags / "left" / "sunday")  # new, the same day
+    run(bags / "left" / "sunday", older)
+    assert (older / "events" / "robot=left").is_dir()
+    without = [row | {"mean_load": None} for row in rows(table)]
+    assert rows(older)[: len(without)] == without
+    assert len(rows(older)) == len(without) + 2
+
+
 def test_one_run_at_a_time_writes(bags: Path, tmp_path: Path) -> None:
     with Table(tmp_path / "t"), pytest.raises(FleetError, match="another run is writing"):
         run(bags, tmp_path / "t")

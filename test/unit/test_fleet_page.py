@@ -21,6 +21,7 @@ from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.bags.replay import Chosen
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.fleet import page_server
 from tao_lora_ros.fleet.find import find_bags
 from tao_lora_ros.fleet.page_server import FleetServer, differing, event_record, fleet_data
 from tao_lora_ros.fleet.run import replay_all
@@ -79,6 +80,18 @@ def test_cells_add_up_and_the_hardest_come_first(table: Path) -> None:
     assert sum(cell["hours"] for cell in data["cells"]) == pytest.approx(2.3 / 3600, rel=0.01)
     assert "not a readable bag" in data["failed"][0]["error"]
     json.dumps(data, allow_nan=False)
+
+
+def test_of_many_events_the_hardest_of_all_and_of_each_cell_are_listed(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = sorted(read_rows(table, "events"), key=lambda row: -row["peak_force"])
+    monkeypatch.setattr(page_server, "MOST_EVENTS", 1)
+    monkeypatch.setattr(page_server, "MOST_OF_CELL", 1)
+    data = fleet_data(read_rows(table, "bags"), 5 * events[-1:] + events[:1])
+    assert [event["number"] for event in data["events"]] == [0, 5]
+    found = {cell["robot"]: (cell["found"], cell["hardest"]) for cell in data["cells"]}
+    assert found[events[-1]["robot"]] == (5, events[-1]["peak_force"])
 
 
 def test_a_report_is_made_of_the_bag_around_the_event(table: Path) -> None:

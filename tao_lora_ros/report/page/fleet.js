@@ -5,7 +5,7 @@ const data = JSON.parse(at("data").textContent);
 const MOST_ROWS = 300;
 const NO_DAY = "1970-01-01";  // of bags that could not be read
 const unique = name => [...new Set(data.cells.map(cell => cell[name]))].sort();
-const count = cell => data.old === null ? cell.events : cell.listed;
+const count = cell => data.old === null ? cell.events : cell.found;
 const listed = data.old === null ? "Hardest events" : `Events gained, lost and changed since ${data.old}`;
 const cellOf = new Map(data.cells.map(cell => [`${cell.robot}\n${cell.day}`, cell]));
 let chosenCell = null;
@@ -51,8 +51,16 @@ function choose(cell, pressed) {
 function drawEvents() {
   const cell = chosenCell;
   const found = data.events.filter(e => !cell || (e.robot === cell.robot && e.day === cell.day));
-  at("which").textContent = cell ? `${listed}: ${cell.robot}, ${cell.day}` : listed;
-  at("events").replaceChildren(...found.slice(0, MOST_ROWS).map(line));
+  const shown = found.slice(0, MOST_ROWS), all = cell ? cell.found : sum("found");
+  at("which").textContent = (cell ? `${listed}: ${cell.robot}, ${cell.day}` : listed) +
+    (shown.length < all ? ` (${shown.length} of ${all})` : "");
+  fill("events", shown.map(line));
+}
+
+function fill(table, rows) {
+  const none = make("tr");
+  none.append(make("td", "none"));
+  at(table).replaceChildren(...(rows.length ? rows : [none]));
 }
 
 function line(event) {
@@ -87,7 +95,7 @@ async function report(event, row) {
 
 at("sums").textContent = `${unique("robot").length} robots, ${sum("bags")} bags (${sum("failed")} failed), ` +
   `${number(sum("hours"), 2, "h")}, ${sum("events")} events`;
-at("failed").replaceChildren(...data.failed.map(bag => {
+fill("failed", data.failed.map(bag => {
   const row = make("tr");
   row.append(make("td", bag.robot), make("td", bag.bag), make("td", bag.error));
   return row;
