@@ -174,8 +174,8 @@ class Table:
                 if table == "bags":
                     rows = arrow_table((_with_counts(r.row) for r in of), columns)
                 else:  # rows of an older version lack what has come since
-                    parts = (pa.parquet.read_table(self._rows(r, table)) for r in of)
-                    parts = [arrow_table([], columns), *parts]
+                    read = [pa.parquet.read_table(self._rows(r, table)) for r in of]
+                    parts = [arrow_table([], columns), *read]
                     rows = pa.concat_tables(parts, promote_options="default")
                 metadata = {**(rows.schema.metadata or {}), _MADE_OF: made_of.encode()}
                 write_parquet(rows.replace_schema_metadata(metadata), file)
