@@ -30,6 +30,9 @@ _KINDS = (
     (b"SQLite format 3", "a ROS 2 bag's file", _A_BAG),
 )
 _TABLES = (".csv", ".tsv", ".txt", ".npz")
+_A_TABLE = "a table, tao-lora import {file} --out BAGS makes a bag of it"
+_LOOK = 256  # bytes that are text alone in a text file
+_TEXT = {*b"\t\r\n", *range(0x20, 0x7F)}
 
 
 def no_table(file: Path) -> str:
@@ -43,8 +46,12 @@ def no_table(file: Path) -> str:
 def no_bag(file: Path) -> str:
     """What a file is instead of a bag, and the remedy; empty: not known, or a bag."""
     if file.suffix.lower() in _TABLES:
-        return f"a table, tao-lora import {file} --out BAGS makes a bag of it"
-    found = ""
+        return _A_TABLE.format(file=file)
     with suppress(OSError):  # a folder, or what cannot be read, which whoever opens it says
-        found = no_table(file)
-    return "" if _A_BAG.format(file=file) in found else found
+        if found := no_table(file):
+            return "" if _A_BAG.format(file=file) in found else found
+        with open_regular(file) as content:
+            head = content.read(_LOOK)
+        if head and all(byte in _TEXT for byte in head):
+            return _A_TABLE.format(file=file)
+    return ""

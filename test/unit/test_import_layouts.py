@@ -340,6 +340,8 @@ def test_what_is_no_table_is_named_with_the_remedy(
         ("a.csv", b"time,ax\n", "a table, tao-lora import "),
         ("a.ulg", b"ULog\x01\x12\x35\x01", "a PX4 log, ulog2csv"),
         ("a.bag", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, fetch"),
+        ("a.bag", b"1459.63 0.0021184 -0.000134088\n", "a table, tao-lora import "),
+        ("a.bag", b"#ROSBAG V2.0\n", ""),
     ],
 )
 def test_what_is_no_bag_is_named_with_the_remedy(
