@@ -208,9 +208,10 @@ def _made_of(file: Path) -> str:
 
 def _metadata(file: Path) -> dict[bytes, bytes] | None:
     """What a file says of itself; None of one that is damaged or missing."""
+    pa = arrow()
     try:
-        return arrow().parquet.read_schema(file).metadata or {}
-    except (OSError, ValueError):  # pyarrow's own errors are of these kinds
+        return pa.parquet.read_schema(file).metadata or {}
+    except (OSError, ValueError, pa.ArrowException):
         return None
 
 
@@ -240,7 +241,7 @@ def read_rows(folder: Path, table: str) -> list[Row]:
         texts = pa.schema([("robot", pa.string()), ("day", pa.string())])
         keys = partitioning(texts, flavor="hive")
         rows: list[Row] = pa.parquet.read_table(place, partitioning=keys).to_pylist()
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         reason = f"{' '.join(str(error).split())}; what is removed, the next replay makes anew"
         raise FleetError(f"{place}: a damaged file: {reason}") from None
     return rows

@@ -37,7 +37,7 @@ COMMANDS = (
     "events export 1 --store PATH --out OUT", "events plot 1 --store PATH --out OUT.html",
     "doctor --model PATH", "doctor --store PATH", "doctor --params-file PATH",
     "bench table PATH", "play PATH", "demo PATH --out OUT", "simulate PATH --duration 0.1",
-    "fleet PATH", "compare PATH PATH", "compare MODEL PATH BAG", "compare PATH MODEL BAG",
+    "fleet PATH", "compare PATH PATH", "compare PATH MODEL BAG",
     "replay BAG --windows PATH", "train --store PATH --out OUT",
     "train --store STORE --model PATH --out OUT", "name PATH BAG", "name MODEL PATH",
     "export PATH --onnx OUT", "export MODEL --onnx PATH", "events label 1 x --store PATH",

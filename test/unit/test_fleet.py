@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -248,6 +249,18 @@ def damaged(folder: Path) -> None:
         file.write_bytes(file.read_bytes()[:-100])
 
 
+def of_wide_integers(folder: Path) -> None:
+    """Damaged so that pyarrow raises another of its errors: a width of 128 bits."""
+    pa = pytest.importorskip("pyarrow")
+    for file in folder.glob("bags/*/*/rows.parquet"):
+        parquet.write_table(pa.table({"x": pa.array([1], pa.int16())}), file)
+        stored = parquet.read_metadata(file).metadata[b"ARROW:schema"]
+        schema = base64.b64decode(stored)
+        assert schema.endswith(b"\x10\0\0\0")  # the width
+        wide = base64.b64encode(schema[:-4] + b"\x80\0\0\0")
+        file.write_bytes(file.read_bytes().replace(stored, wide))
+
+
 def test_a_folder_that_will_not_do_is_said_before_bags_are_looked_for(
     table: Path, tmp_path: Path, capsys: Any
 ) -> None:
@@ -261,10 +274,12 @@ def test_a_folder_that_will_not_do_is_said_before_bags_are_looked_for(
         assert main(command) == 1
         told = f"{words}: tables of version 2 of the schema, not 1; replay the bags into another"
         assert told in capsys.readouterr().err
-    shutil.copytree(table, tmp_path / "damaged")
-    damaged(tmp_path / "damaged")
-    assert main(["compare", str(table), str(tmp_path / "damaged")]) == 1
-    assert "a damaged file: " in capsys.readouterr().err
+    for damage in (damaged, of_wide_integers):
+        other = tmp_path / damage.__name__
+        shutil.copytree(table, other)
+        damage(other)
+        assert main(["compare", str(table), str(other)]) == 1
+        assert "a damaged file: " in capsys.readouterr().err
 
 
 def test_a_cluster_that_is_not_there_is_said_at_once(tmp_path: Path, capsys: Any) -> None:
