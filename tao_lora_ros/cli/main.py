@@ -117,7 +117,10 @@ class _Version(argparse.Action):
 def _parser(command: str | None) -> argparse.ArgumentParser:
     """With all arguments of one command, and of all that do without torch; None: of all."""
     parser = _Parser(prog="tao-lora", description=__doc__, epilog=f"{_EXIT}\n\n{_COMPLETION}")
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    unsaid = argparse.SUPPRESS  # in the options
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, default=unsaid, help="print the version"
+    )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     add_replay_parser(subparsers)

@@ -22,16 +22,10 @@ _LEAST_SPREAD = 0.02  # variance of any mixture of features, standardised
 
 
 def limit_of(distances: Array, codes: NDArray[np.int64]) -> float:
-    """The distance that events held out seldom exceed, whatever they are called, both [n]."""
+    """The distance that events held out seldom exceed, all names counting alike, both [n]."""
     order = np.argsort(distances)
-    reached = np.cumsum(_shares(codes)[order])
+    reached = np.cumsum(1.0 / np.bincount(codes)[codes[order]])
     return float(distances[order][np.searchsorted(reached, _LIKE * reached[-1])])
-
-
-def _shares(codes: NDArray[np.int64]) -> Array:
-    """What each event counts where all names count alike, 1 on average, [n]."""
-    counts = np.bincount(codes)
-    return np.asarray(len(codes) / np.count_nonzero(counts) / counts[codes])
 
 
 def fitted_likeness(before: Likeness, values: Array, codes: NDArray[np.int64]) -> Likeness:
@@ -61,10 +55,9 @@ def _gaussians(
         centres[:, i] = total / np.maximum(events + known, 1e-9)
     left = (values - centres.T[codes]).reshape(-1, features)
     there = ~np.isnan(left)
-    shares = np.tile(_shares(codes), ways)[:, None]  # a rare name's events may differ the most
     # Of the known alone, by one factor a feature: counted pair by pair it were no covariance.
-    usual = np.sqrt(np.maximum((shares * there).sum(axis=0), 1))
-    left = np.sqrt(shares) * np.nan_to_num(left) / usual
+    usual = np.sqrt(np.maximum(there.sum(axis=0), 1))
+    left = np.nan_to_num(left) / usual
     own = left.T @ left
     prior = before.covariance[phase]
     weight = np.where(prior != 0.0, _COVARIANCE, 0.0)
