@@ -56,7 +56,7 @@ class Fragments(NamedTuple):
 
 
 def team_for(model: MixerTensors, clusters: bool) -> Team:
-    """Who runs a model, on a GPU that has clusters or not: one block, as blocks meet slowly, unless
+    """Who runs a model, on a GPU that has clusters or not: one block, as more gain nothing, unless
     the model is too large for one.
     """
     hidden = len(model.blocks[0].channel_up.bias)
@@ -200,7 +200,7 @@ def _window_bytes(of: dict[str, int]) -> int:
     powers = 2 * of["WINDOW"] * channels + 4 * channels * (2 * of["SEGMENT"] + 1)
     either = max(moments + powers, 2 * TOKENS * (of["E"] + skew))
     norms = 2 * of["CLUSTER"] * of["WARPS"] * 8 * TOKENS
-    return embedding + mixing + either + norms + 4 * (of["NP"] + channels) + 16
+    return embedding + mixing + either + norms + 4 * (of["NP"] + channels) + 32
 
 
 def _tiles(columns: int, warps: int) -> int:

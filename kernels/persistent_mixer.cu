@@ -39,27 +39,41 @@ struct Activations {  // and whatever else a window needs while it is worked on
     };
     float4 norms[2][ALL_WARPS][TOKENS / 2];
     __align__(16) float results[NP + CP];
-    u64 order;
+    u64 order, gates[2];
 };
 static_assert(RESIDENT + sizeof(Activations) == SHARED, "fragments.py counts otherwise");
 
 __device__ __forceinline__ u32 own_rank() { return CLUSTER > 1 ? rank_in_cluster() : 0; }
 
-__device__ __forceinline__ void meet_all() {
-    if (CLUSTER > 1) meet_cluster();
-    else __syncthreads();
-}
+// Where all warps of all blocks meet, and hand over what the others need. There are two gates by
+// turns: whoever is through one has all that was sent there, so nobody still reads what was sent
+// through the one before.
+struct Meeting {
+    u64 *gates;
+    u32 count;
 
-// Write a value in the shared memory of every block.
-template <class T>
-__device__ __forceinline__ void share(T &place, const T &value) {
-    if (CLUSTER == 1) {
-        place = value;
-        return;
-    }
+    // Write a value in the shared memory of every block.
+    template <class T>
+    __device__ __forceinline__ void share(T &place, const T &value) const {
+        if (CLUSTER == 1) {
+            place = value;
+            return;
+        }
 #pragma unroll
-    for (int block = 0; block < CLUSTER; block++) in_block(place, block) = value;
-}
+        for (int block = 0; block < CLUSTER; block++) send(place, value, gates[count % 2], block);
+    }
+
+    // Go on when a block has got all bytes that were shared.
+    __device__ __forceinline__ void meet(u32 bytes) {
+        if (CLUSTER == 1) {
+            __syncthreads();
+            return;
+        }
+        if (threadIdx.x == 0) expect(gates[count % 2], bytes);
+        pass(gates[count % 2], count / 2 % 2);
+        count++;
+    }
+};
 
 // Where a warp is: its own columns of a product begin at 8 times its tiles before.
 struct Place {
@@ -193,7 +207,7 @@ __device__ __forceinline__ float4 sum_of_four(float4 x) {
 
 // LayerNorm of x over all columns: what to multiply x by, and what to add, for rows g and g + 8.
 __device__ __forceinline__ void norm_of(
-    const float (&x)[X_TILES][4], float4 (*shared)[TOKENS / 2], float2 (&how)[2]) {
+    const float (&x)[X_TILES][4], float4 (*shared)[TOKENS / 2], float2 (&how)[2], Meeting &all) {
     const auto [lane, g, t, own, warp] = place();
     float4 sums = {0.f, 0.f, 0.f, 0.f};  // of x and its square, of both rows
 #pragma unroll
@@ -204,8 +218,8 @@ __device__ __forceinline__ void norm_of(
         sums.w += fmaf(x[tile][2], x[tile][2], x[tile][3] * x[tile][3]);
     }
     sums = sum_of_four(sums);
-    if (t == 0) share(shared[warp][g], sums);
-    meet_all();
+    if (t == 0) all.share(shared[warp][g], sums);
+    all.meet(ALL_WARPS * (TOKENS / 2) * sizeof(float4));
     sums = {0.f, 0.f, 0.f, 0.f};
 #pragma unroll
     for (int other = 0; other < ALL_WARPS; other += 4) add(sums, shared[other + t][g]);
@@ -248,7 +262,7 @@ __device__ __forceinline__ float4 all_sums(const float4 (*shared)[CP]) {
 // From the window to x.
 __device__ __forceinline__ void embed(
     float (&x)[X_TILES][4], Activations &at, const uint4 (&of_features)[X_WORDS], const unsigned char *resident,
-    const unsigned char *model, const float *vectors, bool steady) {
+    const unsigned char *model, const float *vectors, bool steady, Meeting &all) {
     const auto [lane, g, t, own, warp] = place();
     const int channel = threadIdx.x % CP, group = threadIdx.x / CP;
     const float *scales = vectors + 3 * CP, *inverses = scales + SCALARS, *columns = inverses + SCALARS;
@@ -313,7 +327,7 @@ __device__ __forceinline__ void embed(
             for (int i = 0; i < 4; i++) squares[i] = fmaf(waves[i], waves[i], squares[i]);
         }
 #pragma unroll
-        for (int i = 0; i < 4; i++) share(at.powers[16 * wave + g + i / 2 * 8][channels + 2 * t + i % 2], squares[i]);
+        for (int i = 0; i < 4; i++) all.share(at.powers[16 * wave + g + i / 2 * 8][channels + 2 * t + i % 2], squares[i]);
     }
 
     if (threadIdx.x < C) {
@@ -331,7 +345,8 @@ __device__ __forceinline__ void embed(
     float patches[X_TILES][4] = {}, described[X_TILES][4] = {};
     byte_product<KE / 16>(patches, at_lane(resident + AT_EMBED, KE / 16 * X_TILES / 4),
         [&](u32 (&a)[4], int step) { load_inputs(a, at.patches, step); });
-    meet_all();
+    if (SEGMENT) all.meet(2 * SEGMENT * CP * sizeof(float));
+    else __syncthreads();
     for (int i = threadIdx.x; i < SEGMENT / 2 * C; i += THREADS) {
         const int frequency = i / C;
         float power = 0.f;
@@ -414,7 +429,7 @@ __device__ __forceinline__ float dual(int i, const float (&product)[4], const fl
 // x plus the channel mixing of its normed rows.
 __device__ __forceinline__ void mix_channels(
     float (&x)[X_TILES][4], const float2 (&norm)[2], Activations &at, const unsigned char *weights,
-    const unsigned char *adapters, const float *vectors, const float *scales, bool steady) {
+    const unsigned char *adapters, const float *vectors, const float *scales, bool steady, Meeting &all) {
     const auto [lane, g, t, own, warp] = place();
     const float *up = vectors + 4 * OWN_D + 2 * TE + 2 * TOKENS, *down = up + 2 * OWN_E;
     const float by_up = steady ? scales[2] : 1.f, by_down = steady ? scales[3] : 1.f;
@@ -426,10 +441,10 @@ __device__ __forceinline__ void mix_channels(
     for (int tile = 0; tile < X_TILES; tile++) {
         const int n = (warp * X_TILES + tile) * 8 + 2 * t, m = (own * X_TILES + tile) * 8 + 2 * t;
         const float2 gain = pair_of(vectors + 2 * OWN_D + m), bias = pair_of(vectors + 3 * OWN_D + m);
-        share(*(u32 *)&at.normed[g][n], normed(x[tile], 0, norm, gain, bias, up_as));
-        share(*(u32 *)&at.normed[g + 8][n], normed(x[tile], 1, norm, gain, bias, up_as));
+        all.share(*(u32 *)&at.normed[g][n], normed(x[tile], 0, norm, gain, bias, up_as));
+        all.share(*(u32 *)&at.normed[g + 8][n], normed(x[tile], 1, norm, gain, bias, up_as));
     }
-    meet_all();
+    all.meet(TOKENS * D * 2);
     float u[U_TILES][4] = {}, u_branch[U_TILES][4] = {};
     dual_product<D / 16>(u, u_branch, at.normed, at_lane(weights, D / 32 * U_TILES / 4),
         a_up, b_up + warp * RANK_TILES * U_TILES * LANES, steady);
@@ -439,10 +454,10 @@ __device__ __forceinline__ void mix_channels(
         const float2 scale = pair_of(up + m), bias = pair_of(up + OWN_E + m);
 #pragma unroll
         for (int i = 0; i < 4; i++) u[tile][i] = gelu(dual(i, u[tile], u_branch[tile], scale, bias, by_up));
-        share(*(u32 *)&at.hidden[g][n], activations(u[tile][0], u[tile][1], down_as));
-        share(*(u32 *)&at.hidden[g + 8][n], activations(u[tile][2], u[tile][3], down_as));
+        all.share(*(u32 *)&at.hidden[g][n], activations(u[tile][0], u[tile][1], down_as));
+        all.share(*(u32 *)&at.hidden[g + 8][n], activations(u[tile][2], u[tile][3], down_as));
     }
-    meet_all();
+    all.meet(TOKENS * E * 2);
     float y[X_TILES][4] = {}, branch[X_TILES][4] = {};
     dual_product<E / 16>(y, branch, at.hidden,
         at_lane(weights + CHANNELS_BLOCK / 2, E / 32 * X_TILES / 4),
@@ -459,7 +474,7 @@ __device__ __forceinline__ void mix_channels(
 // Both heads in one product: row 0 is the mean token, row 1 the last one.
 __device__ __forceinline__ void answer(
     const float (&x)[X_TILES][4], const float2 (&norm)[2], Activations &at, const unsigned char *resident,
-    const float *vectors, const float *scales, bool steady) {
+    const float *vectors, const float *scales, bool steady, Meeting &all) {
     const auto [lane, g, t, own, warp] = place();
     const Rounding class_as = rounding(steady, scales[SCALARS + 2]);
     const Rounding forecast_as = rounding(steady, scales[SCALARS + 3]);
@@ -477,10 +492,10 @@ __device__ __forceinline__ void answer(
             for (int lanes = 4; lanes < LANES; lanes *= 2) mean[i] += shuffle(mean[i], lanes);
             mean[i] *= 1.f / TOKENS;
         }
-        if (g == 0) share(*(u32 *)&at.normed[0][n], activations(mean[0], mean[1], class_as));
-        if (g == 7) share(*(u32 *)&at.normed[1][n], activations(last[0], last[1], forecast_as));
+        if (g == 0) all.share(*(u32 *)&at.normed[0][n], activations(mean[0], mean[1], class_as));
+        if (g == 7) all.share(*(u32 *)&at.normed[1][n], activations(last[0], last[1], forecast_as));
     }
-    meet_all();
+    all.meet(2 * D * 2);
     float sums[N_TILES][4] = {};
     byte_product<D / 16>(sums, at_lane(resident + AT_HEADS, D / 16 * N_TILES / 4),
         [&](u32 (&a)[4], int step) {
@@ -493,10 +508,10 @@ __device__ __forceinline__ void answer(
         const int n = (warp * N_TILES + i / 2) * 8 + 2 * t + i % 2;
         if (n < NOUT && g == (n < LABELS ? 0 : 1)) {
             const float by = steady ? scales[n < LABELS ? 2 : 3] : 1.f;
-            share(at.results[n], fmaf(sums[i / 2][i % 2], vectors[2 * OWN_D + n] * by, vectors[2 * OWN_D + NP + n]));
+            all.share(at.results[n], fmaf(sums[i / 2][i % 2], vectors[2 * OWN_D + n] * by, vectors[2 * OWN_D + NP + n]));
         }
     }
-    meet_all();
+    all.meet(NOUT * sizeof(float));
 }
 
 #if CLUSTER > 1
@@ -518,11 +533,16 @@ extern "C" __global__ void TOGETHER __launch_bounds__(THREADS, 1) persistent_mix
     for (int i = threadIdx.x; i < (int)(sizeof(Activations) / 4); i += THREADS) ((u32 *)&at)[i] = 0;
     const float *vectors = (const float *)(resident + AT_VECTORS), *scales = vectors + 3 * CP;
     const float *blocks = scales + 2 * SCALARS + 3 * OWN_D;
+    Meeting all = {at.gates, 0};
+    __syncthreads();
+    if (CLUSTER > 1) {
+        if (threadIdx.x == 0) make_gate(at.gates[0]), make_gate(at.gates[1]);
+        meet_cluster();
+    }
     u64 number = last;
     for (;;) {
-        meet_all();
-        if (rank == 0 && threadIdx.x == 0) share(at.order, await_order(record, (u32)number, idle_ns, end));
-        meet_all();
+        if (rank == 0 && threadIdx.x == 0) all.share(at.order, await_order(record, (u32)number, idle_ns, end));
+        all.meet(sizeof at.order);
         const u32 path = (u32)at.order;
         if (path == END) break;
         number = at.order >> 32;
@@ -537,29 +557,30 @@ extern "C" __global__ void TOGETHER __launch_bounds__(THREADS, 1) persistent_mix
         for (int i = 0; i < X_WORDS; i++) of_features[i] = at_lane(own + AT_FEATURES, X_WORDS)(i);
 #pragma unroll
         for (int i = 0; i < OWN; i++)
-            if (first + i * STRIDE < QUADS) share(at.window[first + i * STRIDE], window[i]);
-        meet_all();
+            if (first + i * STRIDE < QUADS) all.share(at.window[first + i * STRIDE], window[i]);
+        all.meet(QUADS * sizeof(uint4));
         float x[X_TILES][4];
-        embed(x, at, of_features, resident, model, vectors, steady);
+        embed(x, at, of_features, resident, model, vectors, steady, all);
 #pragma unroll 1
         for (int block = 0; block < BLOCKS; block++) {
             const float *here = blocks + block * VECTORS_BLOCK, *steps = scales + 4 + 4 * block;
             float2 norm[2];
-            norm_of(x, at.norms[0], norm);
+            norm_of(x, at.norms[0], norm, all);
             mix_tokens(x, norm, (const uint4 *)(resident + AT_TOKENS) + block * (TE / 16) * LANES, here, steps, steady);
-            norm_of(x, at.norms[1], norm);
+            norm_of(x, at.norms[1], norm, all);
             const bool outside = RESIDENT < AT_FEATURES && block >= (RESIDENT - AT_CHANNELS) / CHANNELS_BLOCK;
             mix_channels(x, norm, at, (outside ? own : resident) + AT_CHANNELS + block * CHANNELS_BLOCK,
-                model + AT_ADAPTERS + block * ADAPTERS_BLOCK, here, steps, steady);
+                model + AT_ADAPTERS + block * ADAPTERS_BLOCK, here, steps, steady, all);
         }
         float2 norm[2];
-        norm_of(x, at.norms[0], norm);
-        answer(x, norm, at, resident, blocks + BLOCKS * VECTORS_BLOCK, scales, steady);
+        norm_of(x, at.norms[0], norm, all);
+        answer(x, norm, at, resident, blocks + BLOCKS * VECTORS_BLOCK, scales, steady, all);
         for (int i = first; i < (NP + CP) / 2; i += STRIDE) {
             const u32 *values = (const u32 *)&at.results[2 * i];
             write_host(outputs + 2 * i, values[0] | number << 32, values[1] | number << 32);
         }
     }
+    if (CLUSTER > 1) meet_cluster();  // nobody ends while others write there
     if (rank == 0 && threadIdx.x == 0) {
         __threadfence_system();
         *(volatile u64 *)ended = launch;

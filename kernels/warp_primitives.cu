@@ -138,14 +138,41 @@ __device__ __forceinline__ u32 rank_in_cluster() {
     return rank;
 }
 
-// The same place in the shared memory of another block of the cluster.
+// A gate lets nobody through before all bytes have come that were expected of it.
+__device__ __forceinline__ u32 in_shared(const void *at) { return (u32)__cvta_generic_to_shared(at); }
+
+__device__ __forceinline__ void make_gate(u64 &gate) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], 1; fence.mbarrier_init.release.cluster;" :: "r"(in_shared(&gate)) : "memory");
+}
+
+__device__ __forceinline__ void expect(u64 &gate, u32 bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" :: "r"(in_shared(&gate)), "r"(bytes) : "memory");
+}
+
+__device__ __forceinline__ void pass(u64 &gate, u32 parity) {
+    asm volatile("{ .reg .pred done;"
+        "AGAIN: mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;"
+        "@!done bra AGAIN; }" :: "r"(in_shared(&gate)), "r"(parity) : "memory");
+}
+
+// Write a value of 4, 8 or 16 bytes in the same place of another block of the cluster.
 template <class T>
-__device__ __forceinline__ T &in_block(T &here, u32 rank) {
-    u64 there;
-    asm("mapa.u64 %0, %1, %2;" : "=l"(there) : "l"(&here), "r"(rank));
-    return *(T *)there;
+__device__ __forceinline__ void send(T &place, const T &value, u64 &gate, u32 rank) {
+    u32 at, there;
+    asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(in_shared(&place)), "r"(rank));
+    asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(in_shared(&gate)), "r"(rank));
+    const u32 *words = (const u32 *)&value;
+    if (sizeof(T) == 4)
+        asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [%0], %1, [%2];"
+            :: "r"(at), "r"(words[0]), "r"(there) : "memory");
+    else if (sizeof(T) == 8)
+        asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [%0], {%1, %2}, [%3];"
+            :: "r"(at), "r"(words[0]), "r"(words[1]), "r"(there) : "memory");
+    else
+        asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], {%1, %2, %3, %4}, [%5];"
+            :: "r"(at), "r"(words[0]), "r"(words[1]), "r"(words[2]), "r"(words[3]), "r"(there) : "memory");
 }
 
 __device__ __forceinline__ void meet_cluster() {
-    asm volatile("barrier.cluster.arrive.release.aligned; barrier.cluster.wait.acquire.aligned;" ::: "memory");
+    asm volatile("barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;" ::: "memory");
 }

@@ -1,5 +1,6 @@
 // The warps of `kernels/persistent_mixer.cu` on a processor: a thread for each of theirs, and in the
 // place of `kernels/warp_primitives.cu` what those instructions are documented to do (PTX ISA).
+#include <atomic>
 #include <barrier>
 #include <chrono>
 #include <cmath>
@@ -40,10 +41,21 @@ inline void __syncthreads() { blocks[own_block]->arrive_and_wait(); }
 inline void meet_cluster() { cluster.arrive_and_wait(); }
 inline u32 rank_in_cluster() { return own_block; }
 inline unsigned char *own_memory() { return memory[own_block]; }
-template <class T> inline T &in_block(T &here, u32 rank) {
-    return *(T *)((unsigned char *)&here - memory[own_block] + memory[rank]);
-}
+
 inline void __threadfence_system() {}
+
+inline void make_gate(u64 &gate) { gate = 0; }
+inline void expect(u64 &gate, u32 bytes) { std::atomic_ref(gate) -= bytes; }
+template <class T> inline void send(T &place, const T &value, u64 &gate, u32 rank) {
+    const long to = memory[rank] - memory[own_block];
+    *(T *)((unsigned char *)&place + to) = value;
+    std::atomic_ref(*(u64 *)((unsigned char *)&gate + to)) += sizeof value;
+}
+inline void pass(u64 &gate, u32) {
+    cluster.arrive_and_wait();
+    if (std::atomic_ref(gate)) exit(3);  // more bytes or less than were expected
+    cluster.arrive_and_wait();
+}
 
 template <class To, class From> inline To bits(From x) {
     To y;
