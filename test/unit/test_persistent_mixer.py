@@ -66,8 +66,8 @@ def error(output: Output, model: Mixer, inputs: Tensor, path: Route) -> float:
 @pytest.mark.parametrize(
     ("team", "most_shared", "change"),
     [
-        (Team(2, 8), HOPPER, {"segment": 32, "blocks": 2}),
-        (Team(4, 4), HOPPER, {"classes": 0, "rank": 0}),
+        (Team(2, 4), HOPPER, {"segment": 32, "blocks": 2}),
+        (Team(4, 2), HOPPER, {"classes": 0, "rank": 0}),
         (
             Team(1, 8),
             LEAST,  # the weights of the channel mixing stay outside
