@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from importlib.metadata import version
 from typing import Any, NoReturn
@@ -49,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if "" in arguments:
             raise UsageError("an empty argument; is a variable of the shell not set?")
+        for word in arguments:
+            if re.fullmatch("--?[a-z-]+=--", word):  # argparse makes an empty list of it
+                raise UsageError(f"{word}: '--' is no value")
         parser = _parser(_command(arguments))
         argcomplete.autocomplete(parser)
         options = parser.parse_args(arguments)

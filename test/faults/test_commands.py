@@ -59,6 +59,14 @@ def test_arguments_cannot_forge_a_line(capsys) -> None:
     assert not any(line == "forged" for line in err.splitlines())
 
 
+@pytest.mark.parametrize(
+    "words", ["replay bag --from=--", "replay bag --json=--", "review --port=--"]
+)
+def test_two_dashes_are_no_value(words: str, capsys) -> None:
+    assert main(words.split()) == 1
+    assert capsys.readouterr().err.endswith("=--: '--' is no value\n")
+
+
 def test_a_loop_of_links_is_no_bag_to_train_on(tmp_path: Path, capsys) -> None:
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
