@@ -153,14 +153,16 @@ def _factor(column: Column, unit: str) -> float:
 
 
 def _since_1970(times: Times) -> str:
-    """The unit in which times are of these decades; empty: in none, or in seconds."""
+    """The unit in which times are of these decades, and a sensor's; empty: none, or seconds."""
     first = times[0] if len(times) else np.nan
+    step = float(np.median(np.diff(times))) if len(times) > 1 else np.nan
     fits = (
         unit
         for unit, factor in FACTORS["time"].items()
-        if _EARLIEST_S < first * factor < _LATEST_S and unit != "s"
+        if _EARLIEST_S < first * factor < _LATEST_S and step * factor < LONGEST_STEP_S
     )
-    return next(fits, "")
+    found = next(fits, "")
+    return "" if found == "s" else found
 
 
 def _series(times_s: Times, values: Times) -> Series:

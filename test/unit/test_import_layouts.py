@@ -298,6 +298,11 @@ GOOD = table("time,ax,ay,az", TIMES_S, ACCEL)
             Layout(),
             "rounded too coarsely? Say --rate-hz",
         ),
+        (  # seconds of a simulation in ns, which are these decades' in ms
+            table("time,ax,ay,az", 1e9 * (1100.0 + TIMES_S), ACCEL, fmt="%.14g"),
+            Layout(),
+            "expected seconds; say --time-unit ns (100 Hz)",
+        ),
         (
             "a,b\n1,2\n",
             Layout(),
