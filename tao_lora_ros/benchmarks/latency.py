@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tao_lora_ros.benchmarks.model_bytes import CONFIGS
 from tao_lora_ros.benchmarks.neighbour import busy_neighbour
-from tao_lora_ros.benchmarks.reference import CONFIGS, Reference, reference, windows
+from tao_lora_ros.benchmarks.reference import Reference, reference, windows
 from tao_lora_ros.benchmarks.results import OURS, STAYS, Measurement
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.conversion import network_of

@@ -6,22 +6,27 @@ Computed from the tensors themselves: what a device holds and reads, not what a 
 
 from __future__ import annotations
 
-from tao_lora_ros.benchmarks.reference import CONFIGS, reference
+from tao_lora_ros.benchmarks.model_bytes import (
+    CONFIGS,
+    FP16,
+    activation_bytes,
+    branch_bytes,
+    fp16_bytes,
+    steady_bytes,
+)
+from tao_lora_ros.benchmarks.reference import reference
 from tao_lora_ros.benchmarks.results import OURS, STAYS, Measurement
 from tao_lora_ros.kernels.fragments import fragments, team_for
 from tao_lora_ros.kernels.fused_launch import workspace
 from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
 from tao_lora_ros.kernels.mixer_tensors import sizes_of
 from tao_lora_ros.model.conversion import network_of
-from tao_lora_ros.model.describe import layer_bytes
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.model.mixer_config import MixerConfig
-from tao_lora_ros.model.network import kinds_of, layers_of
 from tao_lora_ros.runtime.gpu_tensors import mixer_tensors
 from tao_lora_ros.runtime.launch_tuning import tuning
 
 PACKAGES = ("torch", "triton")
-_FP16 = 2
 _GPU = "NVIDIA H200", 132  # and its multiprocessors
 
 
@@ -48,32 +53,11 @@ def resident_bytes(name: str) -> dict[str, int]:
     return found
 
 
-def steady_bytes(config: MixerConfig) -> int:
-    """Bytes that the steady path reads of a quantised model: all but the low-rank branches."""
-    return sum(kind.bytes for kind in kinds_of(config).values()) - branch_bytes(config)
-
-
-def branch_bytes(config: MixerConfig) -> int:
-    """Bytes of the low-rank branches, which only transients read."""
-    return sum(layer_bytes(layer, branch=True) for layer in layers_of(config).values())
-
-
-def fp16_bytes(config: MixerConfig) -> int:
-    """Bytes of the whole model in FP16."""
-    return sum(_FP16 * tensor.numel() for tensor in Mixer(config).state_dict().values())
-
-
-def activation_bytes(config: MixerConfig) -> int:
-    """Bytes into and out of the device a window: raw float32 in; logits, forecast, level out."""
-    outputs = config.classes + config.horizon * config.channels + config.channels
-    return 4 * (config.window * config.channels + outputs)
-
-
 def _rows(name: str, config: MixerConfig) -> list[Measurement]:
     fp16 = fp16_bytes(config)
     # weights of the linear layers in INT8 with a scale a column, the rest in FP16
     mixed = sum(
-        tensor.numel() + _FP16 * tensor.shape[0] if tensor.ndim == 2 else _FP16 * tensor.numel()
+        tensor.numel() + FP16 * tensor.shape[0] if tensor.ndim == 2 else FP16 * tensor.numel()
         for tensor in Mixer(config).state_dict().values()
     )
     steady, branches = steady_bytes(config), branch_bytes(config)

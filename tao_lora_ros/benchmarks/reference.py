@@ -8,14 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tao_lora_ros.benchmarks.model_bytes import CONFIGS
 from tao_lora_ros.model.mixer import Mixer
-from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.training.quantize import observe, quantize
-
-CONFIGS = {
-    "base": MixerConfig(channels=12, classes=16, segment=32),
-    "large": MixerConfig(12, 16, width=256, blocks=6, expansion=4, segment=32),
-}
 
 
 @dataclass(frozen=True)

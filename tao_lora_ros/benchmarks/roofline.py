@@ -7,8 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tao_lora_ros.benchmarks.memory import activation_bytes, branch_bytes, fp16_bytes, steady_bytes
-from tao_lora_ros.benchmarks.reference import CONFIGS
+from tao_lora_ros.benchmarks.model_bytes import (
+    CONFIGS,
+    activation_bytes,
+    branch_bytes,
+    fp16_bytes,
+    steady_bytes,
+)
 from tao_lora_ros.model.mixer_config import MixerConfig
 
 

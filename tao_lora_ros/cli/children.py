@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -29,9 +30,16 @@ class Child:
         self.name = name
         self._log = out / f"{name}.log"
         command = [sys.executable, "-u", "-m", module, *map(str, arguments)]
+        # The package that is installed, whatever lies in this folder: the build compiled its loops.
+        environment = {**os.environ, "PYTHONSAFEPATH": "1"}
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env=environment,
             )
 
     @property

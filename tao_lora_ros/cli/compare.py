@@ -6,6 +6,7 @@ import shlex
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import nullcontext
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -69,6 +70,7 @@ def compare_command(options: Namespace) -> int:
         if not options.table:
             reports = f"by --table FOLDER, then {reports}"
     else:
+        _refuse_of_models(options)
         found = compare(options.old, options.new)
         reports = _reports(options.old, options.new)
     if not (found.bags or found.failing):
@@ -77,6 +79,19 @@ def compare_command(options: Namespace) -> int:
     lines = [*_lines(found), *([f"reports: {reports}"] if found.differences else [])]
     tell(options, _as_json(found), (shown(line, MOST_LINE) for line in lines))
     return DIFFERENT if found.differences or found.failing else 0
+
+
+def _refuse_of_models(options: Namespace) -> None:
+    """Refuse what says how bags are replayed: two tables are compared as they are."""
+    replayed = {
+        name: getattr(options, name)
+        for name in ("table", "params_file", "robot", "topic", "workers", "ray")
+    }
+    part = {"from": options.from_s > 0.0, "to": options.to_s < inf}
+    for name, given in (replayed | part).items():
+        if given:
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} is of two artifacts; two tables are compared as they are")
 
 
 def _reports(old: Path, new: Path, model: Path | None = None) -> str:

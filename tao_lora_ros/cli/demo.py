@@ -32,7 +32,7 @@ from tao_lora_ros.ros.recorder import Recorder
 NODE = "tao_lora"
 SIMULATED_S = 30.0
 _SEED = 7
-_START_S = 60.0  # to import torch and load the model, on a slow machine
+_START_S = 300.0  # to import torch and compile the loops, on a slow machine
 _STEP_S = 0.1
 _IDLE_S = 0.5  # without an output for so long, the node has dealt with all
 

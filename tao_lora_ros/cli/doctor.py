@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tao_lora_ros.benchmarks.roofline import ORIN_NANO, roofline
 from tao_lora_ros.cli.outputs import add_json_and_force, tell
 from tao_lora_ros.hardware.device import Facts, advice, facts
 from tao_lora_ros.messages.texts import MOST_LINE, shown
@@ -32,8 +33,6 @@ def add_doctor_parser(subparsers: Any) -> None:
 
 def _doctor(options: Namespace) -> None:
     if options.roofline:
-        from tao_lora_ros.benchmarks.roofline import ORIN_NANO, roofline  # loads torch
-
         print(roofline(ORIN_NANO))
         return
     artifact = load_artifact(options.model or default_artifact())

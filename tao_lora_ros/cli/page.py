@@ -34,7 +34,8 @@ def served(
     try:
         made = server(options.port)
     except (OSError, OverflowError) as error:
-        raise UsageError(f"port {options.port}: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"port {options.port}: {why}; choose another --port") from None
     with made:
         print(f"{made.url}\n{said}", flush=True)
         if options.open:

@@ -15,7 +15,8 @@ from collections.abc import Callable
 import torch
 
 from benchmark.gpu_peers import torch_compiled
-from tao_lora_ros.benchmarks.reference import CONFIGS, reference
+from tao_lora_ros.benchmarks.model_bytes import CONFIGS
+from tao_lora_ros.benchmarks.reference import reference
 from tao_lora_ros.model.conversion import network_of
 from tao_lora_ros.runtime.gpu import GpuRuntime
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmark.precision import PRECISIONS, int8, rounded, static12
 from benchmark.trials import Number, Trial, observed, struck
-from tao_lora_ros.benchmarks.reference import CONFIGS
+from tao_lora_ros.benchmarks.model_bytes import CONFIGS
 from tao_lora_ros.benchmarks.roofline import ORIN_NANO, multiplications
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.layers import FullLinear

@@ -15,7 +15,7 @@ from tao_lora_ros.bags.labels import read_contacts
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import Replay, replay
 from tao_lora_ros.bags.rows import LEAST_LABEL_S
-from tao_lora_ros.benchmarks.memory import activation_bytes, branch_bytes, steady_bytes
+from tao_lora_ros.benchmarks.model_bytes import activation_bytes, branch_bytes, steady_bytes
 from tao_lora_ros.benchmarks.results import OURS
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings

@@ -17,7 +17,7 @@ from benchmark import accuracy, borealtc, forest, four_bits, hops, routing, run,
 from benchmark.precision import PRECISIONS, rounded, weight_bytes
 from benchmark.tcn import CausalTcn
 from tao_lora_ros.bags.rows import Run, Span
-from tao_lora_ros.benchmarks.memory import activation_bytes, branch_bytes, steady_bytes
+from tao_lora_ros.benchmarks.model_bytes import activation_bytes, branch_bytes, steady_bytes
 from tao_lora_ros.benchmarks.results import OURS, Measurement, read_results
 from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.route import Route

@@ -6,12 +6,14 @@ import csv
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from models import small_artifact
 from recordings import TOPICS, motion, write_ros2
 
+from tao_lora_ros.cli.children import Family
 from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import TABLE, parameter_file
 from tao_lora_ros.hardware import device
@@ -57,10 +59,14 @@ def test_doctor_without_torch(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cannot be loaded" in capsys.readouterr().out
 
 
-def test_info_without_torch() -> None:
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["info"], "event names: "), (["doctor", "--roofline"], "| base | 1 | fp16 |")],
+)
+def test_no_torch_needed(words: list[str], said: str) -> None:
     program = "import sys; sys.modules['torch'] = None; from tao_lora_ros.cli.main import main; "
-    command = [sys.executable, "-c", f"{program} sys.exit(main(['info']))"]
-    assert "event names: " in subprocess.check_output(command, text=True)
+    command = [sys.executable, "-c", f"{program} sys.exit(main({words}))"]
+    assert said in subprocess.check_output(command, text=True)
 
 
 def test_a_missing_bag(capsys, tmp_path: Path) -> None:
@@ -251,3 +257,15 @@ def test_the_documentation_holds_the_table_of_parameters(
     assert main(["parameters"]) == 0
     page = (Path(__file__).parents[2] / "docs" / "parameters.md").read_text()
     assert capsys.readouterr().out in page
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python looks into the folder it runs in")
+def test_a_child_is_of_the_package_whatever_lies_in_the_folder(tmp_path, monkeypatch) -> None:
+    (tmp_path / "tao_lora_ros").mkdir()
+    (tmp_path / "tao_lora_ros" / "__init__.py").write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path)
+    with Family(tmp_path) as family:
+        child = family.start("child", "tao_lora_ros.cli.entry", "--version")
+        while child.running():
+            time.sleep(0.01)
+        assert child.last_lines().startswith("  tao-lora ")

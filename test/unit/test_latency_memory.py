@@ -15,14 +15,9 @@ from benchmark.gpu_peers import _int4
 from tao_lora_ros.benchmarks import latency
 from tao_lora_ros.benchmarks.device_times import device_times
 from tao_lora_ros.benchmarks.latency import LOOP, Size, bench_latency
-from tao_lora_ros.benchmarks.memory import (
-    bench_memory,
-    branch_bytes,
-    fp16_bytes,
-    resident_bytes,
-    steady_bytes,
-)
-from tao_lora_ros.benchmarks.reference import CONFIGS, reference, windows
+from tao_lora_ros.benchmarks.memory import bench_memory, resident_bytes
+from tao_lora_ros.benchmarks.model_bytes import CONFIGS, branch_bytes, fp16_bytes, steady_bytes
+from tao_lora_ros.benchmarks.reference import reference, windows
 from tao_lora_ros.benchmarks.results import OURS, STAYS, read_results
 from tao_lora_ros.benchmarks.roofline import ORIN_NANO, multiplications, roofline
 from tao_lora_ros.cli.main import main
@@ -130,6 +125,8 @@ def test_bytes_are_those_of_the_tensors() -> None:
     config = model.config
     per_block = 2 * config.rank * 2 * (config.width + config.width * config.expansion)
     assert branch_bytes(config) == config.blocks * per_block
+    full = Mixer(CONFIGS["base"]).state_dict().values()
+    assert fp16_bytes(CONFIGS["base"]) == 2 * sum(t.numel() for t in full)
 
 
 def test_multiplications_are_those_of_the_spectrum_and_the_linear_layers() -> None:

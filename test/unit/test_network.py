@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from models import SMALL, full_precision, quantized, windows
 
-from tao_lora_ros.benchmarks.reference import CONFIGS
+from tao_lora_ros.benchmarks.model_bytes import CONFIGS
 from tao_lora_ros.kernels.int4_linear import unpack_int4
 from tao_lora_ros.model.conversion import mixer_of, network_of
 from tao_lora_ros.model.layers import DualPathLinear

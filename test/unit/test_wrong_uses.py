@@ -36,6 +36,7 @@ BAD_NUMBER = (
     ("x --store STORE", "expected a whole number from 1"),
     ("9 --store STORE", "no event 9; it holds 1 to 1"),
 )
+OF_ARTIFACTS = ("--workers 2", "--from 1", "--to 2", "--topic imu=/a", "--robot (.)", "--table NEW")
 BAD_DATA = (
     ("BAG --name-label (", "'(' is no regular expression: missing )"),
     ("BAG --name-label ice", r"has no group, expected one such as '^(\w+)_'"),
@@ -199,6 +200,8 @@ WRONG = {
         ("MODEL MODEL BAG --topic imu", "expected SOURCE=TOPIC"),
         ("MODEL MODEL BAG --robot (", "'(' is no regular expression: missing )"),
         ("MODEL MODEL BAG --workers 0", "expected a whole number from 1"),
+        ("MODEL MODEL BAG --table BAG/found", "lies in a bag"),
+        *((f"EMPTY EMPTY {words}", "is of two artifacts") for words in OF_ARTIFACTS),
     ],
     "fleet": [
         ("", "required: table"),
