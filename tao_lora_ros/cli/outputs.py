@@ -92,7 +92,9 @@ def _read_by(options: Namespace, with_model: bool) -> Iterator[Path]:
 def _check_apart(path: Path, read: Path) -> None:
     """Raise UsageError where writing a path would be the end of what is read."""
     there, here = os.path.realpath(path), os.path.realpath(read)
-    if there == here or here.startswith(f"{there}{os.sep}"):
+    within = any((read / name).exists() for name in (CARD, METADATA)) and path.exists()
+    part = within and there.startswith(f"{here}{os.sep}")
+    if part or there == here or here.startswith(f"{there}{os.sep}"):
         raise UsageError(f"{path}: writes over {read}, which is read; choose another name")
 
 

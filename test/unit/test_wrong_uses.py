@@ -225,6 +225,7 @@ WRONG = {
         ("MODEL --onnx TEXT", "--force writes over it"),
         ("MODEL --onnx NONE/f.onnx", "mkdir -p makes it"),
         ("MODEL --onnx EMPTY --force", "choose another name"),
+        ("MODEL --onnx MODEL/model.json --force", "writes over"),
         ("MODEL --onnx NEW --json TEXT", "--force writes over it"),
         *((f"{place} --onnx NEW", "No such file") for place in ("NONE", "EMPTY", "BAG")),
         ("MODEL --onnx NEW --adapter gripper", "no adapter 'gripper'; there are: none"),
