@@ -29,7 +29,7 @@ def texts() -> list[tuple[int, re.Pattern[str]]]:
             if isinstance(node, ast.JoinedStr):
                 parts = [p.value if isinstance(p, ast.Constant) else "%s" for p in node.values]
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                parts = [node.value]
+                parts = [re.sub(r"\{\w+\}", "%s", node.value)]  # what `format` fills in
             else:
                 continue
             own = "".join(parts).split("%s")
