@@ -33,6 +33,7 @@ _TABLES = (".csv", ".tsv", ".txt", ".npz")
 _A_TABLE = "a table, tao-lora import {file} --out BAGS makes a bag of it"
 _LOOK = 256  # bytes that are text alone in a text file
 _TEXT = {*b"\t\r\n", *range(0x20, 0x7F)}
+_OF_TABLES = {*b",;\t0123456789"}
 
 
 def no_table(file: Path) -> str:
@@ -52,6 +53,7 @@ def no_bag(file: Path) -> str:
             return "" if _A_BAG.format(file=file) in found else found
         with open_regular(file) as content:
             head = content.read(_LOOK)
-        if head and all(byte in _TEXT for byte in head):
+        first_line = head.partition(b"\n")[0]
+        if set(first_line) & _OF_TABLES and all(byte in _TEXT for byte in head):
             return _A_TABLE.format(file=file)
     return ""

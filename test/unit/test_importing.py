@@ -195,15 +195,12 @@ def test_a_bad_file_is_named_with_line_and_field_and_nothing_is_written(
     assert told in message
 
 
-@pytest.mark.parametrize(
-    ("factor", "start", "unit"),
-    [(1e9, 0.0, "ns"), (1e6, 0.0, "us"), (1e6, 1.7e15, "us"), (1e3, 1.7e12, "ms")],
-)
+@pytest.mark.parametrize(("factor", "unit"), [(1e9, "ns"), (1e6, "us")])
 def test_times_in_other_units_than_seconds_are_refused_until_the_unit_is_said(
-    tmp_path: Path, factor: float, start: float, unit: str
+    tmp_path: Path, factor: float, unit: str
 ) -> None:
     table = TABLE.copy()
-    table[:, 0] = start + factor * (table[:, 0] - 100.0)
+    table[:, 0] = factor * (table[:, 0] - 100.0)
     message = refusal(csv(tmp_path / "tables", table=table), tmp_path / "bags")
     assert f"expected seconds; say --time-unit {unit} (100 Hz)?" in message
     (tmp_path / "tables" / "a_good_one.csv").unlink()
