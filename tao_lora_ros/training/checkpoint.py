@@ -15,6 +15,7 @@ from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.training.fit_config import FitConfig
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+_STATE = "state"  # key of the metadata: steps that were done, of which training
 
 
 class CheckpointError(TaoLoraError):
@@ -36,7 +37,8 @@ def save_checkpoint(
         tensors |= {f"{key}.{name}": optimizer.state[value][key] for key in _MOMENTS}
     aside = file.with_suffix(".unfinished")
     aside.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {"step": str(step), "training": _training(model, config)}
+    # One entry: safetensors writes several in an order of chance.
+    metadata = {_STATE: json.dumps({"step": step, "training": _training(model, config)})}
     save_file({name: value.contiguous() for name, value in tensors.items()}, aside, metadata)
     aside.replace(file)
 
@@ -55,10 +57,10 @@ def load_checkpoint(
     """
     try:
         with safe_open(file, "pt") as content:
-            metadata = content.metadata() or {}
-            if metadata.get("training") != _training(model, config):
+            state = json.loads((content.metadata() or {}).get(_STATE, "{}"))
+            if state.get("training") != _training(model, config):
                 raise CheckpointError(
-                    f"{file}: of another training ({metadata.get('training')}); remove it to begin "
+                    f"{file}: of another training ({state.get('training')}); remove it to begin "
                     f"anew ({_training(model, config)})"
                 )
             saved = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
@@ -73,7 +75,7 @@ def load_checkpoint(
         optimizer.state[value] = {
             key: moments[key][name].to(places.get(key, value.device)) for key in _MOMENTS
         }
-    return int(metadata["step"])
+    return int(state["step"])
 
 
 def _part(saved: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

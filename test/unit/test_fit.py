@@ -73,6 +73,13 @@ def test_the_loss_of_what_is_held_out_is_of_the_averaged_weights(
         assert torch.equal(value, model.state_dict()[name]), name
 
 
+def test_the_same_training_writes_the_same_checkpoint(tmp_path: Path) -> None:
+    files = [tmp_path / f"{turn}.safetensors" for turn in range(6)]
+    for file in files:  # several: an order of chance may be the same by chance
+        train(checkpoint=file)
+    assert len({file.read_bytes() for file in files}) == 1
+
+
 def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
     whole = train(checkpoint=tmp_path / "checkpoint.safetensors")
     again = train(checkpoint=tmp_path / "checkpoint.safetensors", until=0)
