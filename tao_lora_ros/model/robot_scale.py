@@ -60,7 +60,7 @@ def at_rest(recordings: Sequence[Array], columns: slice) -> bool:
         for rows in recordings
         for at in range(0, len(rows) - _BLOCK + 1, _BLOCK)
     ]
-    blocks = [block for block in blocks if np.isfinite(block).any(axis=0).all()]
+    blocks = [b for b in blocks if np.isfinite(np.diff(b, axis=0)).any(axis=0).all()]
     if not blocks:
         return True
     sizes = np.array([np.nanvar(block, axis=0).sum() for block in blocks])

@@ -43,8 +43,15 @@ def test_it_tells_thresholds_seconds_moments_and_the_smallest_blow(
     out, plot = tmp_path / "model", tmp_path / "fit.html"
     assert main(["calibrate", str(tapped), "--out", str(out), "--plot", str(plot)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    changed, seconds, left_out, load, target, contacts, scales, smallest, written = lines
-    assert scales.startswith("scales of the channels left as they are: ")
+    changed, seconds, left_out, load, target, contacts, *scales, smallest, written = lines
+    assert re.fullmatch(
+        r"scales, by the model's so far: imu\.accel \d\.\d+, wrench\.force \d\.\d+", scales[0]
+    )
+    assert [line.partition(" left as")[0] for line in scales[1:3]] == [
+        "scale of imu.gyro",
+        "scale of wrench.torque",
+    ]
+    assert "of the windows are unlike any trained on" in scales[3]
     assert contacts.startswith("contact load of wrench: no IMU explains it")
     assert re.fullmatch(r"touchdowns: wrench always bears [\d.]+ N", load)
     assert written == f"{out}: written"

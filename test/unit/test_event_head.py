@@ -15,11 +15,11 @@ from safetensors.numpy import load, save
 
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Phase
-from tao_lora_ros.model.artifact import default_artifact, load_artifact, save_artifact
+from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact, save_artifact
 from tao_lora_ros.model.card import CARD, ArtifactError
 from tao_lora_ros.model.describe import describe
 from tao_lora_ros.model.event_features import FEATURES, columns_of, event_features
-from tao_lora_ros.model.event_head import FILE
+from tao_lora_ros.model.event_head import FILE, EventHead
 from tao_lora_ros.model.likeness import Likeness
 from tao_lora_ros.training.event_likeness import fitted_likeness, limit_of
 from tao_lora_ros.training.event_names import EventFit, EventNameError, NamedEvent, fit_event_head
@@ -234,10 +234,16 @@ def test_a_rare_name_is_as_seldom_unknown_as_the_others() -> None:
     assert 3.9 < limit < 4.0
 
 
+def without_network(head: EventHead) -> Artifact:
+    """The model that ships, for detection and names alone."""
+    shipped = load_artifact(default_artifact())
+    parts = dict(model=None, labels=(), label_filter=None, scales={}, known=None)
+    return replace(shipped, event_head=head, **parts)
+
+
 def test_an_older_head_names_every_event_and_comes_back(tmp_path: Path, fit: EventFit) -> None:
     old = replace(fit.head, likeness=None)
-    shipped = load_artifact(default_artifact())
-    save_artifact(replace(shipped, model=None, labels=(), event_head=old), tmp_path)
+    save_artifact(without_network(old), tmp_path)
     found = load_artifact(tmp_path)
     assert found.event_head.likeness is None
     assert "every event is named, however unlike" in describe(found)
@@ -306,8 +312,7 @@ def test_an_event_without_samples_has_a_duration_alone() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, fit: EventFit) -> Path:
-    shipped = load_artifact(default_artifact())
-    save_artifact(replace(shipped, model=None, labels=(), event_head=fit.head), tmp_path)
+    save_artifact(without_network(fit.head), tmp_path)
     return tmp_path
 
 
