@@ -64,7 +64,8 @@ def _held_out(found: Scores) -> Iterator[Table | Text]:
     yield Text(shown(found["how"], MOST_LINE))
     tables = {name: found[key] for key, name in _TABLES.items() if key in found}
     known = found.get("trained_on", 0)
-    yield _overview(tables, f"runs, {known} of them trained on" if known else "runs held out")
+    trained_on = f"runs, {known} of them named as runs trained on"
+    yield _overview(tables, trained_on if known else "runs held out")
     if not known:
         yield from (_surely(name, table["of_runs"]) for name, table in tables.items())
     if other := found.get("other_order"):

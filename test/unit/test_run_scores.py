@@ -127,7 +127,7 @@ def test_a_model_as_it_is_has_no_spread_over_folds_and_says_so() -> None:
 def test_runs_that_the_model_was_trained_on_are_not_called_held_out() -> None:
     runs = [outputs(k, k) for k in range(3)]
     text = text_of({HELD_OUT: without_nan(scores_of_runs(runs, LABELS, None, 0.64, "", 2))})
-    assert "runs, 2 of them trained on" in text
+    assert "runs, 2 of them named as runs trained on" in text
     assert "held out" not in text
     assert "a run never seen" not in text
 
