@@ -74,6 +74,9 @@ class EventDescriber:
         self._contacts = contacts
         self._source_of = [s for s in intake.sources for _ in s.config.channels]
         self._labels, self._head = labels, head
+        # Lasting contacts are learned as labels cut them, which is not how they are found: what is
+        # found is farther from what was learned without being of another kind.
+        self._lasting_head = head and replace(head, likeness=None)
         self._pre_roll_ns = round(pre_roll_s * 1e9)
         self._store_pre_roll_ns = round(store_pre_roll_s * 1e9)
         self._longest_ns = round(longest_s * 1e9)
@@ -174,8 +177,8 @@ class EventDescriber:
         self, phase: Phase, found: Transient | Contact, raw: tuple[RawSamples, ...], opened: _Open
     ) -> tuple[str, float]:
         """Name and probability: the head's, else what its inferences said but for background."""
-        if self._head:
-            return self._head.name(phase, event_features(raw, found.onset_ns, found.end_ns))
+        if head := self._lasting_head if isinstance(found, Contact) else self._head:
+            return head.name(phase, event_features(raw, found.onset_ns, found.end_ns))
         sums = opened.label_sum if isinstance(found, Contact) else self._label_sum
         said = {
             label: float(s) for label, s in zip(self._labels, sums, strict=True) if label != FREE
