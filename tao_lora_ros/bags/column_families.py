@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from tao_lora_ros.bags.column_names import (
     AXES,
     EFFORT,
+    G_AXIS,
     LETTERS,
     TIME,
     UNIT,
@@ -33,10 +34,10 @@ _LOOSE = {
     for quantity, words in WORDS.items()
 }
 _MOMENT = re.compile(rf"(?:.*_)?m_?(?P<axis>[xyz])(_{UNIT})?")
-_G = re.compile(r"g_?(?P<axis>[xyz])")
 _NUMBERED = re.compile(r"(?P<before>[a-z_]*?)_?(?P<number>\d{1,2})(?:_(?P<after>[a-z_]+))?")
 _LOAD = re.compile(rf"(?:.*_)?(?:ft|wrench|force_torque|f_ext(?:_hat)?(?:_[a-z])?|forces?){_AS}")
 _OF_A_JOINT = {"effort", "efforts", "torque", "torques", "tau", "moment", "moments"}
+_INSIDE = re.compile(rf"_{UNIT}(?=_|$)")
 _OF_SENSOR = re.compile(r"(?P<name>.*?[A-Za-z])[_ ]?(?P<number>\d)\s*")
 _RATE = re.compile(r"w_?[xyz]")
 _SPECIFIC = re.compile(r"f_?(?P<axis>[xyz])")
@@ -65,7 +66,7 @@ def _meanings(names: Sequence[str], stem: str) -> list[Column | None]:
     if _has(found, "force") and not _has(found, "torque"):
         _put(found, dict(_by(_MOMENT, "torque", names, found)))
     if _has(found, "accel") and not _has(found, "gyro"):
-        three = dict(_by(_G, "gyro", names, found))
+        three = dict(_by(G_AXIS, "gyro", names, found))
         _put(found, three if len(three) == 3 else {})
     if not (_has(found, "accel") or _has(found, "torque")):
         _put(found, dict(_specific_forces(names, found)))
@@ -130,10 +131,10 @@ def _families(
     for at, theirs in enumerate(names):
         name, unit = split_unit(theirs)
         plain = plain_name(name)
-        bare = re.sub(rf"_{UNIT}(?=_|$)", "", plain)
+        bare = _INSIDE.sub("", plain)
         numbered = _NUMBERED.fullmatch(bare)
         if found[at] is None and numbered and not WANTED.search(bare):
-            inside = re.search(rf"_{UNIT}(?=_|$)", plain)
+            inside = _INSIDE.search(plain)
             unit = unit or (inside[1].replace("_s", "/s") if inside else "")
             key = numbered["before"], numbered["after"] or "", unit
             families[key][int(numbered["number"])] = at

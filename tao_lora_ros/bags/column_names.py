@@ -34,7 +34,7 @@ _NAMES = {
     for quantity, words in WORDS.items()
 }
 _BARE = re.compile(rf"(?P<axis>[xyz])(_{UNIT})?")
-_G = re.compile(r"g_?(?P<axis>[xyz])")
+G_AXIS = re.compile(r"g_?(?P<axis>[xyz])")
 _G_FORCE = re.compile(r"(?:.*_)?g_?f(?:orce)?_?(?P<axis>[xyz])")
 _FILES = {
     "accel": re.compile(r"(^|_)(acc|accel|total_acceleration|acceleration|accelerometer)(_|$)"),
@@ -101,7 +101,7 @@ def known(theirs: str, stem: str) -> Column | None:
         if axis := pattern.fullmatch(plain):
             return axis_column(quantity, axis, theirs, unit)
     # g may be the gyro or gravity; a unit tells
-    if (axis := _G.fullmatch(plain)) and unit and unit_named("gyro", unit):
+    if (axis := G_AXIS.fullmatch(plain)) and unit and unit_named("gyro", unit):
         return axis_column("gyro", axis, theirs, unit)
     if (axis := _BARE.fullmatch(plain)) and (quantity := quantity_of_file(stem)):
         return axis_column(quantity, axis, theirs, unit)
