@@ -6,7 +6,7 @@ little otherwise than `training.fit`'s of the same seed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from tao_lora_ros.training import fit as training
 from tao_lora_ros.training.augment import Augmentation, augment
 from tao_lora_ros.training.dataset import Batch
 from tao_lora_ros.training.folds import runs_in
+from tao_lora_ros.training.held_out import hop_of
 
 Tensors = dict[str, Tensor]
 _TAPS = torch.arange(-3, 5)
@@ -49,6 +50,8 @@ class Way:
         stretch: standard deviation of the logarithm of the rate at which rows pass.
         branch: whether the features reach the logits by weights of their own, too.
         rate: of learning, in units of `fit`'s.
+        teacher: share of the truth that is what a teacher says, who never saw the run.
+        robust: how fast runs gain weight that are called wrong (group DRO, arXiv 1911.08731).
     """
 
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -63,6 +66,8 @@ class Way:
     stretch: float = 0.0
     branch: bool = False
     rate: float = 1.0
+    teacher: float = 0.0
+    robust: float = 0.0
 
 
 class Branched(Mixer):
@@ -101,9 +106,23 @@ class Fit:
 
 
 class Stack:
-    """Fits that go on side by side; parameters [fits, ...]."""
+    """Fits that go on side by side; parameters [fits, ...].
 
-    def __init__(self, tasks: Sequence[Task], fits: Sequence[Fit], device: str) -> None:
+    Args:
+        tasks: the folds.
+        fits: of them.
+        device: where.
+        teacher: of each fold and run (by its number) what a teacher says of the windows that
+            overlap by half, [n, L]; of runs that are trained on.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        fits: Sequence[Fit],
+        device: str,
+        teacher: Mapping[tuple[int, int], NDArray[np.float32]] | None = None,
+    ) -> None:
         self.fits, self.sizes = fits, tasks[0].sizes
         self._device, self._values = torch.device(device), dict[str, Tensor]()
         runs = sorted((part for t in tasks for part in t.fold.held_out), key=lambda part: part[0])
@@ -115,11 +134,26 @@ class Stack:
         self._labels = self._at(np.array(labels))
         held = [{number for number, _ in task.fold.held_out} for task in tasks]
         self._shares = self._at(np.stack([self._drawn(fit, held[fit.fold]) for fit in fits]))
+        self._weights = torch.ones_like(self._shares)
+        self._teach(teacher or {})
         models = [self._started(tasks[fit.fold], fit.seed) for fit in fits]
         self.parameters, self.buffers = stack_module_state(models)
         self.parameters = {n: p.detach().requires_grad_() for n, p in self.parameters.items()}
         self._model = models[0].to("meta")
         self.average = {n: p.detach().clone() for n, p in self.parameters.items()}
+
+    def _teach(self, teacher: Mapping[tuple[int, int], NDArray[np.float32]]) -> None:
+        """What teachers say, [fits, most windows of a run together, L]; ignorance where nothing."""
+        hop, runs = hop_of(self.sizes.window), len(self._count)
+        windows = -(-self._count.cpu().numpy().clip(1) // hop)
+        self._window = self._at(np.cumsum([0, *windows[:-1]]))
+        said = np.full((len(self.fits), windows.sum(), self.sizes.classes), 1 / self.sizes.classes)
+        for number, fit in enumerate(self.fits):
+            for run, first in zip(range(runs), self._window.tolist(), strict=True):
+                if (fit.fold, run) in teacher:
+                    part = teacher[fit.fold, run][: windows[run]]
+                    said[number, first : first + len(part)] = part
+        self._said, self._last_window = self._at(said.astype(np.float32)), self._at(windows - 1)
 
     def _at(self, values: NDArray[Any]) -> Tensor:
         return torch.from_numpy(values).to(self._device)
@@ -180,8 +214,8 @@ class Stack:
         for g in grads:
             g.mul_(shrink.view(-1, *[1] * (g.dim() - 1)))
 
-    def _batch(self, size: int, g: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Windows [fits, B, T, C], what follows, and shares of labels [fits, B, L]."""
+    def _batch(self, size: int, g: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Windows [fits, B, T, C], what follows, shares of labels [fits, B, L], runs [fits, B]."""
         run = torch.multinomial(self._shares, size, replacement=True, generator=g)
         place = torch.rand(run.shape, generator=g, device=self._device) * self._count[run]
         start = self._first[run] + place.long()
@@ -191,6 +225,10 @@ class Stack:
         if len(bent := stretch.nonzero()[:, 0]):
             x[bent] = self._stretched(start[bent], run[bent], stretch[bent], rows, g)
         truth = F.one_hot(self._labels[run], self.sizes.classes).float()
+        nearest = (place / hop_of(self.sizes.window)).round().long().minimum(self._last_window[run])
+        rows_of = torch.arange(len(self.fits), device=self._device)[:, None]
+        told = self._said[rows_of, self._window[run] + nearest]
+        truth = truth.lerp(told, self._of("teacher")[:, None, None].expand_as(truth))
         mixup = self._of("mixup")[:, None]
         mixed = torch.rand(run.shape, generator=g, device=self._device) < mixup
         own = torch.where(mixed, torch.rand(run.shape, generator=g, device=self._device), 1.0)
@@ -205,7 +243,7 @@ class Stack:
             varied = augment(flat, borealtc.CHANNELS, spread, how, g)
             for out, part in zip(outs, (varied.windows, varied.following), strict=True):
                 out[at] = part.unflatten(0, (len(at), size))
-        return outs[0], outs[1], truth
+        return outs[0], outs[1], truth, run
 
     def _stretched(
         self, start: Tensor, run: Tensor, by: Tensor, rows: Tensor, g: torch.Generator
@@ -225,7 +263,12 @@ class Stack:
         return torch.einsum("fbtk,fbtkc->fbtc", weights, self._rows[index])
 
     def _loss(
-        self, windows: Tensor, following: Tensor, truth: Tensor, g: torch.Generator
+        self,
+        windows: Tensor,
+        following: Tensor,
+        truth: Tensor,
+        run: Tensor,
+        g: torch.Generator,
     ) -> Tensor:
         count, size = windows.shape[:2]
         features = self.sizes.features * self.sizes.channels
@@ -237,7 +280,9 @@ class Stack:
         logits, forecast = self.call(self.parameters, windows, noise, kept)
         smoothing = self._of("smoothing")[:, None, None]
         truth = (1 - smoothing) * truth + smoothing / self.sizes.classes
-        surprise = -(truth * logits.log_softmax(dim=2)).sum(dim=2).mean(dim=1)
+        surprises = -(truth * logits.log_softmax(dim=2)).sum(dim=2)
+        surprise = (self._weights.gather(1, run) * surprises).mean(dim=1)
+        self._reweight(run, surprises.detach())
         mean, spread = self.buffers["level_mean"], self.buffers["spread"]
         level = torch.nanmean(windows, dim=2, keepdim=True)
         level = torch.where(level.isnan(), mean[:, None, None], level)
@@ -246,6 +291,19 @@ class Stack:
         error = (forecast - target.nan_to_num()) * there
         huber = F.huber_loss(error, torch.zeros_like(error), reduction="none").sum(dim=(1, 2, 3))
         return surprise + self._of("forecast") * huber / there.sum(dim=(1, 2, 3))
+
+    def _reweight(self, run: Tensor, surprises: Tensor) -> None:
+        """Runs by an exponential of their losses so far; one on average of what is drawn."""
+        if not self._of("robust").any():
+            return
+        raised = torch.zeros_like(self._weights).scatter_add_(1, run, surprises.double())
+        count = torch.zeros_like(raised).scatter_add_(
+            1, run, torch.ones_like(raised[:, :1]).expand(run.shape)
+        )
+        step = self._of("robust")[:, None] * raised / count.clamp(min=1)
+        weights = self._weights * step.exp()
+        share = self._shares / self._shares.sum(dim=1, keepdim=True)
+        self._weights = weights / (weights * share).sum(dim=1, keepdim=True)
 
     def call(
         self, parameters: Tensors, windows: Tensor, noise: Tensor, kept: Tensor

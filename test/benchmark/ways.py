@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from benchmark import borealtc
 from benchmark.stacked_fits import Fit, Stack, Way
+from benchmark.teachers import taught
 from benchmark.terrain_peers import tasks_of
 from tao_lora_ros.training.augment import Augmentation
 from tao_lora_ros.training.fit_config import BATCH
@@ -67,12 +68,18 @@ WAYS = {
     "no turn, no mirror": _varied(turn=0.0, mirror=0.0),
     "rate 0.5": Way(rate=0.5),
     "rate 2": Way(rate=2.0),
+    "robust 0.003": Way(robust=0.003),
+    "robust 0.01": Way(robust=0.01),
+    "robust 0.03": Way(robust=0.03),
     "loss of a quantity 0.03": _varied(dropout=0.03),
     "loss of a quantity 0, no impacts": _varied(dropout=0.0, impact=0.0),
     "loss of a quantity 0, averaging 0.999": replace(_varied(dropout=0.0), averaging=0.999),
     "loss of a quantity 0, mixup 0.5": replace(_varied(dropout=0.0), mixup=0.5),
     "loss of a quantity 0, branch": replace(_varied(dropout=0.0), branch=True),
 }
+
+
+TAUGHT = {f"teacher {share}": Way(teacher=share) for share in (0.2, 0.4, 0.6, 0.8)}
 
 
 def main() -> None:
@@ -84,11 +91,15 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--at-once", type=int, default=150, help="fits side by side")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--teacher", type=Path, help="file of benchmark.teachers")
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     runs = borealtc.imported_runs(Path(tempfile.gettempdir()) / "tao-lora-bench" / "borealtc")
     tasks = tasks_of(runs, 0, options.steps, 0)
-    names = options.ways or list(WAYS)
+    ways, teacher = dict(WAYS), {}
+    if options.teacher:
+        ways, teacher = ways | TAUGHT, taught(options.teacher, tasks)
+    names = options.ways or list(ways)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     plan = [(n, s, f) for n in names for s in seeds for f in range(len(tasks))]
     without: dict[str, list[float]] = {name: [] for name in names}
@@ -96,7 +107,7 @@ def main() -> None:
     truth: dict[int, NDArray[np.int64]] = {}
     for first in range(0, len(plan), options.at_once):
         part = plan[first : first + options.at_once]
-        stack = Stack(tasks, [Fit(WAYS[n], s, f) for n, s, f in part], device)
+        stack = Stack(tasks, [Fit(ways[n], s, f) for n, s, f in part], device, teacher)
         stack.train(options.steps, BATCH, seed=first + 1000 * options.first_seed)
         for key, (fit, probabilities, labels) in zip(part, stack.said(tasks), strict=True):
             found[key], truth[fit.fold] = probabilities.numpy(), labels.numpy()
