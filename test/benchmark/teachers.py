@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,7 +77,7 @@ def main() -> None:
     with ProcessPoolExecutor(options.processes) as pool:
         waiting = [pool.submit(_pair, options.subject, tasks, pair) for pair in pairs]
         said = [part.result() for part in waiting]
-    named = {f"{fold}|{run}": m for part in said for (fold, run), m in part.items()}
+    named: dict[str, Any] = {f"{fold}|{run}": m for part in said for (fold, run), m in part.items()}
     np.savez_compressed(options.out, **named)
 
 
