@@ -60,7 +60,10 @@ def augment(
     x = level + (x - level) * torch.exp(how.scale * _normal(g, len(x), 1, 1))
     x = x + how.jitter * spread * _normal(g, *x.shape)
     hit = _chance(g, len(x), how.impact)
-    x[hit] += impact(int(hit.sum()), x.shape[1], channels, spread, g)
+    if x.is_cuda:  # how many are hit is not asked: a graph cannot, and asking waits
+        x = torch.where(hit[:, None, None], x + impact(len(x), x.shape[1], channels, spread, g), x)
+    else:
+        x[hit] += impact(int(hit.sum()), x.shape[1], channels, spread, g)
     x = _drop(x, channels, how.dropout, g)
     return replace(batch, windows=x[:, :rows], following=x[:, rows:])
 
@@ -86,11 +89,11 @@ def impact(
 def _rotate(x: Tensor, channels: tuple[str, ...], how: Augmentation, g: torch.Generator) -> Tensor:
     """The mirror and the turn are the robot's, the tilt is each source's own."""
     count = len(x)
-    turned = _chance(g, count, how.turn).float()
-    mirrored = _chance(g, count, how.mirror).float()[:, None]
-    flip_polar = 1 - 2 * mirrored * x.new_tensor([0.0, 1.0, 0.0])
-    flip_axial = 1 - 2 * mirrored * x.new_tensor([1.0, 0.0, 1.0])
-    half_turn = 1 - 2 * turned[:, None] * x.new_tensor([1.0, 1.0, 0.0])
+    turn, mirror = (1 - 2 * _chance(g, count, p).float() for p in (how.turn, how.mirror))
+    same = torch.ones_like(turn)
+    flip_polar = torch.stack((same, mirror, same), dim=1)
+    flip_axial = torch.stack((mirror, same, mirror), dim=1)
+    half_turn = torch.stack((turn, turn, same), dim=1)
     tilts: dict[str, Tensor] = {}
     parts = []
     for name, columns in quantities(channels).items():
@@ -120,8 +123,7 @@ def _drop(x: Tensor, channels: tuple[str, ...], share: float, g: torch.Generator
     sizes = [columns.stop - columns.start for columns in quantities(channels).values()]
     lost = (len(sizes) * _uniform(g, len(x))).floor()
     lost = torch.where(_chance(g, len(x), share), lost, -1)
-    of = torch.tensor([n for n, size in enumerate(sizes) for _ in range(size)], device=x.device)
-    blank = of[None, :] == lost[:, None]
+    blank = torch.stack([lost == n for n, size in enumerate(sizes) for _ in range(size)], dim=1)
     return torch.where(blank[:, None, :], torch.nan, x)
 
 

@@ -21,6 +21,8 @@ from tao_lora_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from tao_lora_ros.training.dataset import UNKNOWN, Batch, WindowSet
 from tao_lora_ros.training.distributed import Workers
 from tao_lora_ros.training.fit_config import FitConfig
+from tao_lora_ros.training.graphed_step import GraphedStep
+from tao_lora_ros.training.losses import EVERY
 
 LEARNING_RATE = 2e-3
 WARM_UP = 0.15  # share of the steps
@@ -32,6 +34,7 @@ CHECKPOINT_STEPS = 200
 VALIDATION_STEPS = 50  # between two looks at windows held out
 
 Progress = Callable[[int, float], None]
+Number = float | Tensor  # a tensor in a graph, whose values change while it stays
 
 
 def fit(
@@ -54,7 +57,8 @@ def fit(
         channels: names of the channels.
         floors: resolution of each channel in SI units; the least spread it is scaled by.
         config: how to fit.
-        progress: called with step and loss, by the first worker.
+        progress: called with step and loss, by the first worker; on a GPU at each tenth step, for
+            to read a loss is to wait for it.
         checkpoint: file to go on from where it exists, and to keep up to date.
         make: makes the model.
         held_out: windows that are not trained on.
@@ -70,30 +74,50 @@ def fit(
     model = model.to(workers.device).train()
     spread = model.spread.clone()
     average = {name: value.detach().clone() for name, value in model.named_parameters()}
-    fused = workers.device.type == "cuda"
+    on_gpu = workers.device.type == "cuda"
     optimizer = torch.optim.AdamW(
-        model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=fused
+        model.parameters(),
+        LEARNING_RATE,
+        weight_decay=WEIGHT_DECAY,
+        fused=on_gpu,
+        capturable=on_gpu,
     )
     begin = 0
     if checkpoint is not None and checkpoint.exists():
         begin = load_checkpoint(checkpoint, model, average, optimizer, config)
     parallel = workers.wrap(model)
-    for step in range(begin, config.steps):
+    chance = torch.Generator(workers.device)
+
+    def learn(
+        windows: Tensor, following: Tensor, labels: Tensor, rate: Number, weight: Number
+    ) -> Tensor:
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, config.steps)
-        batch = _batch(data, channels, spread, config, step, workers)
+            group["lr"] = rate
+        batch = Batch(windows, following, labels).to(workers.device)
+        batch = augment(batch, channels, spread, config.augmentation, chance)
         loss = _loss(parallel, model, batch)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        _average(average, model, step)
+        _average(average, model, weight)
+        return loss.detach()
+
+    call = GraphedStep(learn, chance) if on_gpu and workers.count == 1 else learn
+    for step in range(begin, config.steps):
+        rng = np.random.default_rng((config.seed, step, workers.rank))
+        chance.manual_seed(int(rng.integers(2**62)))
+        batch = data.draw(max(2, config.batch // workers.count), rng)
+        keep = min(AVERAGING, (step + 1) / (step + 10))  # soon forgets the random beginning
+        tensors = batch.windows, batch.following, batch.labels
+        loss = call(*tensors, learning_rate(step, config.steps), 1 - keep)
         if workers.first:
-            progress(step + 1, loss.item())
-            if held_out and ((step + 1) % VALIDATION_STEPS == 0 or step + 1 == config.steps):
+            last = step + 1 == config.steps
+            if not on_gpu or (step + 1) % EVERY == 0 or last:
+                progress(step + 1, loss.item())
+            if held_out and ((step + 1) % VALIDATION_STEPS == 0 or last):
                 validated(step + 1, _loss_of(model, average, held_out.to(workers.device)))
-            due = (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == config.steps
-            if checkpoint is not None and due:
+            if checkpoint is not None and ((step + 1) % CHECKPOINT_STEPS == 0 or last):
                 save_checkpoint(checkpoint, model, average, optimizer, config, step + 1)
     model.load_state_dict(average, strict=False)
     return model.cpu().eval()
@@ -124,26 +148,16 @@ def set_scales(model: Mixer, windows: Tensor, floors: Tensor) -> None:
     model.spread.copy_(torch.maximum(torch.nan_to_num(usual), floors))
 
 
-def _batch(
-    data: WindowSet,
-    channels: tuple[str, ...],
-    spread: Tensor,
-    config: FitConfig,
-    step: int,
-    workers: Workers,
-) -> Batch:
-    seed = (config.seed, step, workers.rank)
-    rng = np.random.default_rng(seed)
-    g = torch.Generator(workers.device).manual_seed(int(rng.integers(2**62)))
-    batch = data.draw(max(2, config.batch // workers.count), rng).to(workers.device)
-    return augment(batch, channels, spread, config.augmentation, g)
-
-
 def _loss(parallel: Callable[[Tensor, Route], Any], model: Mixer, batch: Batch) -> Tensor:
     logits, forecast = parallel(batch.windows, Route.TRANSIENT)
-    error = (forecast - forecast_target(model, batch))[~batch.following.isnan()]
+    error, known = forecast - forecast_target(model, batch), ~batch.following.isnan()
     # Huber: an impact that nobody could foresee must not own the gradient.
-    loss = FORECAST_WEIGHT * F.huber_loss(error, torch.zeros_like(error))
+    if error.is_cuda:  # how many are known is not asked: a graph cannot, and asking waits
+        error = torch.where(known, error, 0)
+        huber = F.huber_loss(error, torch.zeros_like(error), reduction="sum") / known.sum()
+    else:
+        huber = F.huber_loss(error[known], torch.zeros_like(error[known]))
+    loss = FORECAST_WEIGHT * huber
     if logits is not None:
         loss = loss + F.cross_entropy(
             logits, batch.labels, ignore_index=UNKNOWN, label_smoothing=LABEL_SMOOTHING
@@ -162,7 +176,6 @@ def _loss_of(model: Mixer, average: dict[str, Tensor], batch: Batch) -> float:
 
 
 @torch.no_grad()
-def _average(average: dict[str, Tensor], model: Mixer, step: int) -> None:
-    keep = min(AVERAGING, (step + 1) / (step + 10))  # soon forgets the random beginning
+def _average(average: dict[str, Tensor], model: Mixer, weight: Number) -> None:
     for name, value in model.named_parameters():
-        average[name].lerp_(value, 1 - keep)
+        average[name].lerp_(value, weight)

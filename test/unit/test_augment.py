@@ -93,3 +93,16 @@ def test_efforts_turn_with_nothing_and_are_lost_together() -> None:
     assert counts[2] + counts[3] == 200
     assert counts[2] > 10
     assert (lost[:, 12] == lost[:, 13]).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_share_of_the_windows_is_hit_on_a_gpu_too() -> None:
+    before = batch(4000).to(torch.device("cuda"))
+    chance = torch.Generator("cuda").manual_seed(0)
+    how = replace(NONE, impact=0.25)
+    after = augment(before, CHANNELS, SPREAD.cuda(), how, chance)
+    hit = (after.windows != before.windows).any(dim=(1, 2)) | (
+        after.following != before.following
+    ).any(dim=(1, 2))
+    assert hit.float().mean().item() == pytest.approx(0.25, abs=0.03)

@@ -16,6 +16,7 @@ from tao_lora_ros.bags.rows import Run
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.report.loss_plot import plot_losses
 from tao_lora_ros.training import fit as fit_module
+from tao_lora_ros.training import graphed_step
 from tao_lora_ros.training.checkpoint import CheckpointError
 from tao_lora_ros.training.dataset import WindowSet
 from tao_lora_ros.training.fit import fit, learning_rate
@@ -130,3 +131,32 @@ def test_the_log_holds_each_tenth_step_once_and_plots(tmp_path: Path) -> None:
     assert '"y":[11.0,21.0,51.0,61.0]' in page
     assert '"x":[20],"y":[3.0]' in page
     assert LossLog(tmp_path / "none.csv").read() == {}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_steps_in_a_graph_learn_what_they_learn_one_kernel_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With new weights, and resumed in the midst of a training."""
+    config, graphed = FitConfig(steps=40, batch=64), tmp_path / "graphed.safetensors"
+    with pytest.raises(Interrupted):
+        train(config, graphed, until=20)
+    found = {"graphed": train(config), "resumed": train(config, graphed)}
+    monkeypatch.setattr(graphed_step, "WARM_UP", config.steps)
+    alone = train(config).state_dict()
+    for name, model in found.items():
+        for key, value in model.state_dict().items():
+            torch.testing.assert_close(value, alone[key], msg=f"{name} {key}")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_loss_of_windows_with_holes_is_the_same_on_a_gpu() -> None:
+    rows = np.random.default_rng(3).normal(size=(400, 12)).astype(np.float32)
+    rows[100:110, :3] = np.nan
+    batch = WindowSet([Run("holes", rows)], (), SIZES.window, SIZES.horizon).spaced(200)
+    model = train()
+    found = fit_module._loss(model, model, batch).item()
+    model, batch = model.cuda(), batch.to(torch.device("cuda"))
+    assert fit_module._loss(model, model, batch).item() == pytest.approx(found, rel=1e-4)
