@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from copy import deepcopy
 
 import torch
 from torch import Tensor
@@ -14,7 +14,9 @@ from tao_lora_ros.model.adapter import Adapter
 from tao_lora_ros.model.conversion import branches, set_adapter
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.training.dataset import UNKNOWN, Batch
-from tao_lora_ros.training.fit import FORECAST_WEIGHT, Progress, forecast_target
+from tao_lora_ros.training.distributed import Workers
+from tao_lora_ros.training.fit import Progress, forecast_loss
+from tao_lora_ros.training.tune import tune
 
 LEARNING_RATE = 5e-3
 
@@ -35,32 +37,28 @@ def adapt(
         draw: windows for a step, by its number.
         loss: what to lessen, such as `fidelity(teacher)`.
         steps: of Adam, with a cosine rate.
-        progress: called with step and loss.
+        progress: called with step and loss, as by `fit`.
 
     Returns:
         The tuned branches, as `set_adapter` takes them.
     """
-    layers = branches(student)
+    layers = branches(student.to(Workers().device).prepare())
     tuned: list[Tensor] = []
     for layer in layers.values():
         layer.branch = _balanced(*layer.branch)
         tuned += [factor.requires_grad_() for factor in layer.branch]
-    optimizer = torch.optim.Adam(tuned, LEARNING_RATE)
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
-        batch = draw(step)
+
+    def loss_of(*tensors: Tensor) -> Tensor:
+        batch = Batch(*tensors)
         logits, forecast = student(batch.windows, Route.TRANSIENT)
-        value = loss(logits, forecast, batch)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        progress(step + 1, value.item())
+        return loss(logits, forecast, batch)
+
+    tune(tuned, loss_of, lambda step: draw(step).tensors, LEARNING_RATE, steps, progress)
     adapter: Adapter = {}
     for name, layer in layers.items():
         down, up = layer.branch
-        adapter[name] = down.detach().half().numpy(), up.detach().half().numpy()
-    set_adapter(student, adapter)
+        adapter[name] = down.detach().cpu().half().numpy(), up.detach().cpu().half().numpy()
+    set_adapter(student.cpu().prepare(), adapter)
     return adapter
 
 
@@ -72,10 +70,11 @@ def _balanced(down: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
 
 def fidelity(teacher: Mixer) -> Loss:
     """Squared deviation from full precision, as `evaluate` measures it."""
+    exactly = deepcopy(teacher).to(Workers().device)
 
     def loss(logits: Tensor | None, forecast: Tensor, batch: Batch) -> Tensor:
         with torch.no_grad():
-            exact_logits, exact = teacher(batch.windows, Route.TRANSIENT)
+            exact_logits, exact = exactly(batch.windows, Route.TRANSIENT)
         off, size = (forecast - exact).square().sum(), exact.square().sum()
         if logits is not None and exact_logits is not None:
             off = off + (logits - exact_logits).square().sum()
@@ -87,10 +86,10 @@ def fidelity(teacher: Mixer) -> Loss:
 
 def task(teacher: Mixer) -> Loss:
     """The training's own loss; scales of the target are the teacher's."""
+    scales = deepcopy(teacher).to(Workers().device)
 
     def loss(logits: Tensor | None, forecast: Tensor, batch: Batch) -> Tensor:
-        error = (forecast - forecast_target(teacher, batch))[~batch.following.isnan()]
-        value = FORECAST_WEIGHT * F.huber_loss(error, torch.zeros_like(error))
+        value = forecast_loss(forecast, scales, batch)
         if logits is not None:
             value = value + F.cross_entropy(logits, batch.labels, ignore_index=UNKNOWN)
         return value

@@ -29,7 +29,12 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        return Batch(*(x.to(device) for x in (self.windows, self.following, self.labels)))
+        return Batch(*(x.to(device) for x in self.tensors))
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Its parts, in the order of its arguments."""
+        return self.windows, self.following, self.labels
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 
@@ -15,7 +14,9 @@ from tao_lora_ros.model.layers import DualPathLinear, FullLinear, Int8Linear, Qu
 from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.quantization.rounding import INT4_MAX
 from tao_lora_ros.training.dataset import Batch
+from tao_lora_ros.training.distributed import Workers
 from tao_lora_ros.training.fit import Progress
+from tao_lora_ros.training.tune import tune
 
 LEARNING_RATE = 2e-3  # in steps of a code, and of logarithms of scales
 INSIDE = 0.45  # how far from its code, in steps, a weight may begin
@@ -23,6 +24,8 @@ INSIDE = 0.45  # how far from its code, in steps, a weight may begin
 
 class _FineTuned(nn.Module):
     """A quantised layer without its branch, with gradients: rounding counts as the identity."""
+
+    start: Tensor
 
     def __init__(self, layer: DualPathLinear | Int8Linear, exact: FullLinear) -> None:
         super().__init__()
@@ -33,7 +36,7 @@ class _FineTuned(nn.Module):
         # GPTQ's code at first, and the next one as near as the exact weight is to it
         self.weight = nn.Parameter(torch.clamp(weight, codes - INSIDE, codes + INSIDE))
         self.log_gain = nn.Parameter(torch.zeros_like(scales))
-        self.start = scales.clone()
+        self.register_buffer("start", scales.clone())
         self.bias = nn.Parameter(layer.bias.clone())
         self.log_step = nn.Parameter(layer.x_scale.log())
 
@@ -73,7 +76,7 @@ def finetune(
         teacher: full-precision mixer.
         draws: for each path, windows for a step by its number.
         steps: of Adam, with a cosine rate.
-        progress: called with step and loss.
+        progress: called with step and loss, as by `fit`.
     """
     model = deepcopy(student)
     for name, layer in student.named_modules():
@@ -82,18 +85,20 @@ def finetune(
             exact_layer = teacher.get_submodule(name)
             assert isinstance(exact_layer, FullLinear)
             setattr(model.get_submodule(parent), last, _FineTuned(layer, exact_layer))
-    optimizer = torch.optim.Adam(model.parameters(), LEARNING_RATE)
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
+    device = Workers().device
+    model, exact = model.to(device), deepcopy(teacher).to(device)
+
+    def loss(*windows: Tensor) -> Tensor:
         value = torch.zeros(())
-        for path, draw in draws.items():
-            value = value + _deviation(model, teacher, draw(step).windows, path)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        progress(step + 1, value.item())
-    _take(student, model)
+        for path, x in zip(draws, windows, strict=True):
+            value = value + _deviation(model, exact, x, path)
+        return value
+
+    def drawn(step: int) -> list[Tensor]:
+        return [draw(step).windows for draw in draws.values()]
+
+    tune([*model.parameters()], loss, drawn, LEARNING_RATE, steps, progress)
+    _take(student, model.cpu())
 
 
 def _deviation(model: Mixer, teacher: Mixer, windows: Tensor, path: Route) -> Tensor:

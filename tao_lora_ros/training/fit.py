@@ -21,8 +21,7 @@ from tao_lora_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from tao_lora_ros.training.dataset import UNKNOWN, Batch, WindowSet
 from tao_lora_ros.training.distributed import Workers
 from tao_lora_ros.training.fit_config import FitConfig
-from tao_lora_ros.training.graphed_step import GraphedStep
-from tao_lora_ros.training.losses import EVERY
+from tao_lora_ros.training.graphed_step import GraphedStep, Number, is_read
 
 LEARNING_RATE = 2e-3
 WARM_UP = 0.15  # share of the steps
@@ -34,7 +33,6 @@ CHECKPOINT_STEPS = 200
 VALIDATION_STEPS = 50  # between two looks at windows held out
 
 Progress = Callable[[int, float], None]
-Number = float | Tensor  # a tensor in a graph, whose values change while it stays
 
 
 def fit(
@@ -103,17 +101,17 @@ def fit(
         _average(average, model, weight)
         return loss.detach()
 
-    call = GraphedStep(learn, chance) if on_gpu and workers.count == 1 else learn
+    graphed = on_gpu and workers.count == 1
+    call = GraphedStep(learn, workers.device, chance) if graphed else learn
     for step in range(begin, config.steps):
         rng = np.random.default_rng((config.seed, step, workers.rank))
         chance.manual_seed(int(rng.integers(2**62)))
         batch = data.draw(max(2, config.batch // workers.count), rng)
         keep = min(AVERAGING, (step + 1) / (step + 10))  # soon forgets the random beginning
-        tensors = batch.windows, batch.following, batch.labels
-        loss = call(*tensors, learning_rate(step, config.steps), 1 - keep)
+        loss = call(*batch.tensors, learning_rate(step, config.steps), 1 - keep)
         if workers.first:
             last = step + 1 == config.steps
-            if not on_gpu or (step + 1) % EVERY == 0 or last:
+            if is_read(step + 1, config.steps, workers.device):
                 progress(step + 1, loss.item())
             if held_out and ((step + 1) % VALIDATION_STEPS == 0 or last):
                 validated(step + 1, _loss_of(model, average, held_out.to(workers.device)))
@@ -136,6 +134,17 @@ def forecast_target(model: Mixer, batch: Batch) -> Tensor:
     return model.standardize(batch.following, model.level(batch.windows))
 
 
+def forecast_loss(forecast: Tensor, model: Mixer, batch: Batch) -> Tensor:
+    """Of the rows that are known; by Huber, as what nobody could foresee must not own it all."""
+    error, known = forecast - forecast_target(model, batch), ~batch.following.isnan()
+    if not error.is_cuda:
+        return FORECAST_WEIGHT * F.huber_loss(error[known], torch.zeros_like(error[known]))
+    # How many are known is not asked: a graph cannot, and asking waits for the device.
+    error = torch.where(known, error, 0)
+    huber = F.huber_loss(error, torch.zeros_like(error), reduction="sum")
+    return FORECAST_WEIGHT * huber / known.sum()
+
+
 def set_scales(model: Mixer, windows: Tensor, floors: Tensor) -> None:
     """Levels and spreads of the training windows; the median, which impacts do not stretch."""
     levels = torch.nanmean(windows, dim=1)
@@ -150,14 +159,7 @@ def set_scales(model: Mixer, windows: Tensor, floors: Tensor) -> None:
 
 def _loss(parallel: Callable[[Tensor, Route], Any], model: Mixer, batch: Batch) -> Tensor:
     logits, forecast = parallel(batch.windows, Route.TRANSIENT)
-    error, known = forecast - forecast_target(model, batch), ~batch.following.isnan()
-    # Huber: an impact that nobody could foresee must not own the gradient.
-    if error.is_cuda:  # how many are known is not asked: a graph cannot, and asking waits
-        error = torch.where(known, error, 0)
-        huber = F.huber_loss(error, torch.zeros_like(error), reduction="sum") / known.sum()
-    else:
-        huber = F.huber_loss(error[known], torch.zeros_like(error[known]))
-    loss = FORECAST_WEIGHT * huber
+    loss = forecast_loss(forecast, model, batch)
     if logits is not None:
         loss = loss + F.cross_entropy(
             logits, batch.labels, ignore_index=UNKNOWN, label_smoothing=LABEL_SMOOTHING

@@ -7,7 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+Number = float | Tensor  # a tensor where it changes from call to call of a graph
+READ_STEPS = 10
 WARM_UP = 3  # calls one kernel at a time: what is made at a first call must not be captured
+
+
+def is_read(done: int, steps: int, device: torch.device) -> bool:
+    """Whether a loss is read after so many of the steps: on a GPU that waits for all before."""
+    return device.type == "cpu" or done % READ_STEPS == 0 or done == steps
 
 
 class GraphedStep:
@@ -18,14 +25,18 @@ class GraphedStep:
 
     Args:
         step: the function; gives one tensor, which the next call overwrites.
-        chance: generator on the GPU that it draws from; it may be seeded before each call.
+        device: the GPU.
+        chance: generators on it that the function draws from, and that may be seeded before a call.
     """
 
-    def __init__(self, step: Callable[..., Tensor], chance: torch.Generator) -> None:
-        self._step, self._device = step, chance.device
+    def __init__(
+        self, step: Callable[..., Tensor], device: torch.device, *chance: torch.Generator
+    ) -> None:
+        self._step, self._device = step, device
         self._graph = torch.cuda.CUDAGraph()
-        self._graph.register_generator_state(chance)
-        self._stream = torch.cuda.Stream(self._device)
+        for generator in chance:
+            self._graph.register_generator_state(generator)
+        self._stream = torch.cuda.Stream(device)
         self._inputs: list[Tensor] = []
         self._calls = 0
 
