@@ -19,7 +19,7 @@ AXES = {
 QUANTITY_OF = {axis: quantity for quantity, axes in AXES.items() for axis in axes}
 LETTERS = {"accel": "a|", "gyro": "w|", "force": "f|", "torque": "t|"}
 WORDS = {
-    "accel": "(lin_?|linear_?)?(acc|accel|accels|acceleration|accelerometer)",
+    "accel": "(lin_?|linear_?)?(acc|accel|accels|acceleration|accelerometer)|accel_linear",
     "gyro": "gyr|gyro|gyros|gyroscope|gyro_rotation|rotation_rate|ang_?vel|omega"
     "|angular_(vel|velocity|rate)",
     "force": "force|forces",

@@ -61,9 +61,9 @@ def discover(bag: Path, settings: Settings, topics: Mapping[str, str]) -> Discov
         if not chosen:
             there = ", ".join(sorted({f"{c.topic} ({c.msgtype})" for c in reader.connections}))
             raise BagError(
-                f"{bag}: no Imu, no wrench, no joint with an effort (what is in another type has "
-                f"to be published as {IMU} or {WRENCH}, or written as CSV for tao-lora import); "
-                f"there are: {there or 'none'}"
+                f"{bag}: no Imu, no wrench, no joint with an effort (what is in another "
+                f"type `tao-lora import {bag} --out BAGS` may find; a node needs it published as "
+                f"{IMU} or {WRENCH}); there are: {there or 'none'}"
             )
         joints = {
             topic: _joints(reader, topic) for topic, kind in chosen.items() if kind == JOINT_STATE

@@ -33,6 +33,7 @@ class Layout:
         rate_hz: of the rows, where there is no column of times; 0: there is one.
         merge: regular expression; files in whose names its first group is the same make one bag.
         labels: what a value in the column `label` is called.
+        topics: of bags those that are read; none: all that hold a sensor.
 
     Raises:
         BagError: a value will not do.
@@ -44,6 +45,7 @@ class Layout:
     rate_hz: float = 0.0
     merge: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    topics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for quantity, unit in self.units.items():
@@ -87,6 +89,7 @@ def with_options(
     rate_hz: float | None,
     merge: str | None,
     labels: list[str],
+    topics: list[str],
 ) -> Layout:
     """A layout with what the options of the command say; pairs are `NAME=VALUE`.
 
@@ -102,6 +105,7 @@ def with_options(
         labels={**layout.labels, **_pairs("--label", labels)},
         rate_hz=layout.rate_hz if rate_hz is None else rate_hz,
         merge=layout.merge if merge is None else merge,
+        topics=tuple(topics) or layout.topics,
     )
 
 
@@ -119,7 +123,7 @@ def save_layout(layout: Layout, file: Path) -> None:
         OSError: it cannot be written.
     """
     said = {key: value for key, value in asdict(layout).items() if value}
-    said = {key: list(value) if key == "columns" else value for key, value in said.items()}
+    said = {key: list(value) if isinstance(value, tuple) else value for key, value in said.items()}
     text = yaml.safe_dump(said, sort_keys=False, allow_unicode=True) if said else ""
     replace_file(file, (_HEAD.format(file.name) + text).encode())
 

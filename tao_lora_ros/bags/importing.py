@@ -1,4 +1,4 @@
-"""Bags from what other tools wrote: CSV files, or the arrays of NPZ files."""
+"""Bags from what others wrote: CSV files, arrays of NPZ files, topics of foreign types."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from tao_lora_ros.bags.columns import listed, renamed_column
 from tao_lora_ros.bags.import_layout import Layout
 from tao_lora_ros.bags.labels import labels_file, read_labels, write_labels
 from tao_lora_ros.bags.measured import Measured, Series, joined, measured
+from tao_lora_ros.bags.opening import is_bag
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.tables import LABELS, Table, table_files, tables
+from tao_lora_ros.bags.topic_tables import topic_tables
 from tao_lora_ros.bags.writer import SourceRecording, write_bag
 from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.label_span import LabelSpan
@@ -78,7 +80,7 @@ def import_tables(
     force: bool = False,
     each: Callable[..., Iterator[tuple[Any, Any]]] = one_by_one,
 ) -> Iterator[Imported]:
-    """Write a bag for each CSV file, or for each array of an NPZ file.
+    """Write a bag for each CSV file, each array of an NPZ file, or each bag of foreign types.
 
     What a column holds its name tells (`columns.columns_of`), and its unit, if it is none of SI;
     else the layout does. A file may have an accelerometer, a gyro, a force or a torque alone: the
@@ -88,7 +90,7 @@ def import_tables(
     All is read and checked before the first bag is written.
 
     Args:
-        sources: CSV files, folders of them, NPZ files.
+        sources: CSV files, folders of them, NPZ files, bags.
         out: folder for the bags.
         layout: how to read them.
         force: write over bags that exist.
@@ -102,7 +104,7 @@ def import_tables(
             not increase or are no seconds, or the bag exists; a bag is not left half written.
     """
     files = [file for source in sources for file in table_files(source)]
-    found = list(each(partial(tables, columns=layout.columns), files))
+    found = list(each(partial(_tables, layout=layout), files))
     groups = _groups([table for _, several in found for table in several], out, layout)
     if not groups:
         raise BagError(f"{sources[0]}: no CSV file and no array in it")
@@ -134,6 +136,14 @@ def import_tables(
         left_out = []
 
 
+def _tables(file: Path, layout: Layout) -> list[Table]:
+    if not is_bag(file):
+        return tables(file, layout.columns)
+    if layout.columns:
+        raise BagError(f"{file}: fields of a bag have names: --columns OURS=NAME renames them")
+    return topic_tables(file, layout.topics)
+
+
 def _groups(found: Sequence[Table], out: Path, layout: Layout) -> list[_Group]:
     """Tables by recording; those of one table have its own name.
 
@@ -145,7 +155,8 @@ def _groups(found: Sequence[Table], out: Path, layout: Layout) -> list[_Group]:
         together.setdefault(_name(table, layout), []).append(table)
     groups: dict[Path, _Group] = {}
     for shared, several in together.items():
-        name = shared if layout.merge or len(several) > 1 else several[0].name
+        alone = len(several) == 1 and not (layout.merge or is_bag(several[0].file))
+        name = several[0].name if alone else shared
         bag = out / file_name(name)
         if bag in groups:
             raise BagError(f"{several[0].what}: another one of the name {bag.name}")
@@ -160,6 +171,8 @@ def _name(table: Table, layout: Layout) -> str:
     if layout.merge:
         found = re.search(layout.merge, table.name)
         return (found[1] if found else "") or table.name
+    if is_bag(table.file):
+        return table.file.stem
     shared = _SENSOR.sub("", table.name, count=1).strip(" _.-")
     return shared or file_name(table.file.parent.resolve().name)
 
@@ -211,7 +224,13 @@ def _write(group: _Group, layout: Layout) -> list[str]:
         if isinstance(error, OSError):
             raise BagError(f"{error.filename or bag}: {error.strerror}") from None
         raise
-    return [*(one.source for one in found), *_doubts(sources)]
+    return [*(one.source for one in found), *_unused(group, found), *_doubts(sources)]
+
+
+def _unused(group: _Group, found: Sequence[Measured]) -> list[str]:
+    """Tables that gave nothing to a bag."""
+    used = {one.what for one in found}
+    return [f"not used, no sensor in it: {t.what}" for t in group.tables if t.what not in used]
 
 
 def _label_spans(found: Sequence[Measured]) -> list[LabelSpan]:
@@ -239,7 +258,7 @@ def _sources(found: Sequence[Measured]) -> list[SourceRecording]:
             if quantity in by_quantity:
                 raise BagError(
                     f"{one.what}: {quantity} is in {by_quantity[quantity].what} too; leave one "
-                    "out, or say with --merge which files belong together"
+                    "out (of a bag with --topic), or say with --merge which files belong together"
                 )
             by_quantity[quantity] = one
     _check_overlap(found)

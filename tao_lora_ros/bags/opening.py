@@ -15,7 +15,7 @@ from tao_lora_ros.messages.texts import error_line
 _EXPECTED = "expected a ROS 2 bag's folder, an .mcap or .db3 file, or a ROS 1 .bag file"
 METADATA = "metadata.yaml"
 _MOST_METADATA = 16 << 20  # bytes: it is read whole, a line or two a message type and file
-_DATA = ("*.db3", "*.mcap")  # of a ROS 2 bag's folder
+_DATA = (".db3", ".mcap")  # of a ROS 2 bag's files
 
 
 class BagError(TaoLoraError):
@@ -30,8 +30,8 @@ def open_bag(path: Path) -> AnyReader:
     """
     if not path.exists():
         raise BagError(f"{path}: no such bag")
-    if path.is_dir() and not _is_bag(path):
-        bags = [entry for entry in within(path) if _is_bag(entry)]
+    if path.is_dir() and not is_bag(path):
+        bags = [entry for entry in within(path) if is_bag(entry)]
         found = f"a folder of {len(bags)} bags; name one, such as {bags[0]}" if bags else ""
         raise BagError(f"{path}: {found or f'no bag in this folder, {_EXPECTED}'}")
     for file in path.iterdir() if path.is_dir() else [path]:
@@ -57,7 +57,7 @@ def open_bag(path: Path) -> AnyReader:
 
 def within(folder: Path) -> list[Path]:
     """What may be bags in a folder that is none itself."""
-    if not folder.is_dir() or _is_bag(folder):
+    if not folder.is_dir() or is_bag(folder):
         return []
     return [e for e in sorted(folder.iterdir()) if e.is_dir() or e.suffix == ".bag"]
 
@@ -67,12 +67,13 @@ def bags_in(paths: Iterable[Path]) -> list[Path]:
     return [bag for path in paths for bag in within(path) or [path]]
 
 
-def _is_bag(path: Path) -> bool:
-    return path.suffix == ".bag" or (path / METADATA).exists() or bool(_data_files(path))
+def is_bag(path: Path) -> bool:
+    """Whether a path is called as a bag is, or a folder that holds one's files."""
+    return path.suffix in (".bag", *_DATA) or (path / METADATA).exists() or bool(_data_files(path))
 
 
 def _data_files(folder: Path) -> list[Path]:
-    return sorted(file for pattern in _DATA for file in folder.glob(pattern))
+    return sorted(file for suffix in _DATA for file in folder.glob(f"*{suffix}"))
 
 
 def damage(path: Path, what: str, error: Exception) -> str:

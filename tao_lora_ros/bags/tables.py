@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.bags.opening import is_bag
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.text_files import csv_rows
 from tao_lora_ros.messages.files import naming, open_regular
@@ -51,14 +52,14 @@ class Table(NamedTuple):
 
 
 def table_files(source: Path) -> list[Path]:
-    """The file itself, or each CSV file of a folder but labels.
+    """The file or bag itself, or each CSV file of a folder but labels.
 
     Raises:
         BagError: it is not there.
     """
     if not source.exists():
         raise BagError(f"{source}: No such file or directory")
-    files = sorted(source.glob("*.csv")) if source.is_dir() else [source]
+    files = sorted(source.glob("*.csv")) if source.is_dir() and not is_bag(source) else [source]
     return [file for file in files if not file.name.endswith(LABELS)]
 
 

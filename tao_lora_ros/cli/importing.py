@@ -1,4 +1,4 @@
-"""`tao-lora import`: bags from CSV and NPZ files."""
+"""`tao-lora import`: bags from CSV and NPZ files, and from topics of foreign types."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from tao_lora_ros.messages.texts import MOST_LINE, shown
 
 def add_import_parser(subparsers: Any) -> None:
     """Add the command to the subparsers of `tao-lora`."""
-    parser = subparsers.add_parser("import", help="bags from CSV or NPZ files")
+    parser = subparsers.add_parser(
+        "import", help="bags from CSV or NPZ files, or from topics of other types"
+    )
     parser.set_defaults(run=_import)
     parser.add_argument(
-        "sources", type=Path, nargs="+", help="CSV files, folders of them, or NPZ files"
+        "sources", type=Path, nargs="+", help="CSV files, folders of them, NPZ files, or bags"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the bags")
     parser.add_argument(
@@ -57,6 +59,13 @@ def add_import_parser(subparsers: Any) -> None:
         help="what a value in column label is called",
     )
     parser.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        metavar="TOPIC",
+        help="of a bag, one that is read (default: all that hold a sensor)",
+    )
+    parser.add_argument(
         "--layout", type=Path, metavar="YAML", help=f"read as an import before, see OUT/{FILE}"
     )
 
@@ -70,6 +79,7 @@ def _import(options: Namespace) -> int:
         options.rate_hz,
         options.merge,
         options.label,
+        options.topic,
     )
     pool = pool_of(options)
     found = list(import_tables(options.sources, options.out, layout, options.force, pool.map))

@@ -326,8 +326,8 @@ def test_what_will_not_do_is_said_with_the_remedy(
         ("a.csv", b"PK\x03\x04\x14", "an Excel or ZIP file, save it as CSV, or unpack it"),
         ("a.csv", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, fetch"),
         ("a.mat", b"MATLAB 5.0 MAT-file", "a MATLAB file, write its arrays as CSV or NPZ"),
-        ("a.bag", b"#ROSBAG V2.0\n", "a ROS 1 bag, it needs no import: tao-lora replay "),
-        ("a.mcap", b"\x89MCAP0\r\n", "an mcap bag, it needs no import: tao-lora replay "),
+        ("a.csv", b"#ROSBAG V2.0\n", "a ROS 1 bag, it needs no import: tao-lora replay "),
+        ("a.csv", b"\x89MCAP0\r\n", "an mcap bag, it needs no import: tao-lora replay "),
     ],
 )
 def test_what_is_no_table_is_named_with_the_remedy(
@@ -346,7 +346,7 @@ def test_what_is_no_table_is_named_with_the_remedy(
         ("a.ulg", b"ULog\x01\x12\x35\x01", "a PX4 log, ulog2csv"),
         ("a.bag", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, fetch"),
         ("a.bag", b"1459.63 0.0021184 -0.000134088\n", "a table, tao-lora import "),
-        ("a.bag", b"#ROSBAG V2.0\n", ""),
+        ("a.csv", b"#ROSBAG V2.0\n", ""),
     ],
 )
 def test_what_is_no_bag_is_named_with_the_remedy(

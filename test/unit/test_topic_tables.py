@@ -1,0 +1,176 @@
+"""Sensors in types that no source has become bags, by what the bag says of these types."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from tao_lora_ros.bags.import_layout import Layout
+from tao_lora_ros.bags.importing import import_tables
+from tao_lora_ros.bags.reader import BagError
+from tao_lora_ros.bags.rows import read_run
+from tao_lora_ros.cli.main import main
+from tao_lora_ros.engine.settings import Settings
+
+COUNT, HZ, START_NS = 60, 100.0, 1_700_000_000_000_000_000
+VALUES = np.random.default_rng(0).normal(size=(COUNT, 6))
+VECTOR = "geometry_msgs/msg/Vector3"
+DEFINITIONS = {
+    "a/msg/Pack": "std_msgs/Header header\nsensor_msgs/Imu imu\nuint8[] picture\n",
+    "a/msg/Combined": "uint64 timestamp\nfloat32[3] gyro_rad\nfloat32[3] accelerometer_m_s2\n",
+    "a/msg/State": "float64[7] q\ngeometry_msgs/Wrench ext\nstring label\n",
+    "a/msg/Motor": "float32 tau_est\n",
+    "a/msg/Low": "float64[3] gyroscope\nfloat64[3] accelerometer\na/Motor[4] motor_state\n",
+}
+STORE = get_typestore(Stores.ROS2_JAZZY)
+for name, text in DEFINITIONS.items():
+    STORE.register(get_types_from_msg(text, name))
+
+
+def new(kind: str, *args: Any, **fields: Any) -> Any:
+    return STORE.types[kind](*args, **fields)
+
+
+def header(number: int, stamped: bool = True) -> Any:
+    stamp_ns = (START_NS + round(number * 1e9 / HZ)) * stamped
+    stamp = new("builtin_interfaces/msg/Time", *divmod(stamp_ns, 10**9))
+    return new("std_msgs/msg/Header", stamp, "link")
+
+
+def imu(number: int, stamped: bool = True, accel_said: float = 0.0) -> Any:
+    none, (accel, gyro) = np.zeros(9), np.split(VALUES[number], 2)
+    said = np.array([accel_said, *none[1:]])
+    turned, rate = new("geometry_msgs/msg/Quaternion", 0.0, 0.0, 0.0, 1.0), new(VECTOR, *gyro)
+    return new(
+        "sensor_msgs/msg/Imu", header(number, stamped), turned, none, rate, none,
+        new(VECTOR, *accel), said,
+    )  # fmt: skip
+
+
+def pack(number: int, stamped: bool = True) -> Any:
+    return new("a/msg/Pack", header(number, stamped), imu(number), np.zeros(5000, np.uint8))
+
+
+def state(number: int) -> Any:
+    force, torque = np.split(VALUES[number], 2)
+    wrench = new("geometry_msgs/msg/Wrench", new(VECTOR, *force), new(VECTOR, *torque))
+    return new("a/msg/State", np.zeros(7), wrench, "push" if number >= COUNT // 2 else "rest")
+
+
+def low(number: int) -> Any:
+    accel, gyro = np.split(VALUES[number], 2)
+    motors = [new("a/msg/Motor", float(joint)) for joint in range(4)]
+    return new("a/msg/Low", gyro, accel, motors)
+
+
+def written(
+    bag: Path, topics: dict[str, list[Any]], storage: StoragePlugin = StoragePlugin.MCAP
+) -> Path:
+    with Writer(bag, version=9, storage_plugin=storage) as writer:
+        for topic, messages in topics.items():
+            kind = messages[0].__msgtype__
+            connection = writer.add_connection(topic, kind, typestore=STORE)
+            for number, message in enumerate(messages):
+                log_ns = START_NS + round(number * 1e9 / HZ)
+                writer.write(connection, log_ns, STORE.serialize_cdr(message, kind))
+    return bag
+
+
+def of_imu(**settings: Any) -> Settings:
+    return Settings(wrenches=("",), wrench_lags_s=(0.0,), **settings)
+
+
+def combined(number: int) -> Any:
+    accel, gyro = np.split(VALUES[number].astype(np.float32), 2)
+    return new("a/msg/Combined", number * 10_000, gyro, accel)
+
+
+def vectors(part: int) -> list[Any]:
+    kind = "geometry_msgs/msg/Vector3Stamped"
+    return [new(kind, header(i), new(VECTOR, *np.split(v, 2)[part])) for i, v in enumerate(VALUES)]
+
+
+@pytest.mark.parametrize(
+    "topics",
+    [
+        {"/pack": list(map(pack, range(COUNT)))},
+        {"/pack": [pack(number, stamped=False) for number in range(COUNT)]},
+        {"/fmu/out/sensor_combined": list(map(combined, range(COUNT)))},
+        {"/imu/acceleration": vectors(0), "/imu/angular_velocity": vectors(1)},
+        {"/lowstate": list(map(low, range(COUNT)))},
+    ],
+    ids=["in another", "no stamps", "arrays", "vectors", "beside motors"],
+)
+def test_an_imu_in_other_types_reads_back(tmp_path: Path, topics: dict[str, list[Any]]) -> None:
+    source = written(tmp_path / "run", topics)
+    (found,) = import_tables([source], tmp_path / "bags", Layout())
+    assert found.bag == tmp_path / "bags" / "run"
+    run = read_run(found.bag, of_imu(), HZ)
+    np.testing.assert_allclose(run.values, VALUES, atol=1e-6)
+
+
+def test_a_wrench_and_its_labels_in_another_type_read_back(tmp_path: Path) -> None:
+    source = written(tmp_path / "run", {"/arm": list(map(state, range(COUNT)))})
+    ((bag, notes),) = import_tables([source], tmp_path / "bags", Layout())
+    run = read_run(bag, Settings(imus=("",), imu_lags_s=(0.0,)), HZ)
+    np.testing.assert_allclose(run.values, VALUES, atol=1e-9)
+    assert [span.label for span in run.spans] == ["rest", "push"]
+    assert "not used: q[0]" in notes[0]
+
+
+def test_efforts_have_the_names_of_their_joints_whichever_messages_bring_them(
+    tmp_path: Path,
+) -> None:
+    none = np.zeros(0)
+    states = [
+        new("sensor_msgs/msg/JointState", header(i), names, none, none, np.array(efforts))
+        for i in range(COUNT)
+        for names, efforts in [[(["elbow", "wrist"], [1.0, 2.0]), (["wrist"], [3.0])][i % 2]]
+    ]
+    source = written(tmp_path / "run", {"/arm": states})
+    (found,) = import_tables([source], tmp_path / "bags", Layout())
+    assert "effort_elbow, effort_wrist" in found.notes[0]
+
+
+def test_what_is_not_reported_is_absent(tmp_path: Path) -> None:
+    said = [imu(number, accel_said=-1.0) for number in range(COUNT)]
+    source = written(tmp_path / "run", {"/imu": said})
+    (found,) = import_tables([source], tmp_path / "bags", Layout())
+    assert "wx=angular_velocity.x" in found.notes[0]
+    assert "linear" not in found.notes[0]
+
+
+def test_several_topics_of_one_sensor_are_chosen_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packs = list(map(pack, range(COUNT)))
+    source = written(tmp_path / "run", {"/a": packs, "/b": packs, "/arm": [state(0), state(1)]})
+    out = tmp_path / "bags"
+    with pytest.raises(BagError, match=r"/b .*: accel is in .*/a .*too; leave one out .*--topic"):
+        list(import_tables([source], out, Layout()))
+    with pytest.raises(BagError, match=r"nothing on /c, but on /a, /arm, /b"):
+        list(import_tables([source], out, Layout(topics=("/c",))))
+    assert main(["import", str(source), "--out", str(out), "--topic", "/b", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["bags"]
+    assert "/b (a/msg/Pack): 60 rows" in row["notes"][0]
+
+
+def test_a_type_without_a_definition_is_named(tmp_path: Path) -> None:
+    """An SQLite bag of before Iron holds none."""
+    alone = written(tmp_path / "alone", {"/a": [pack(0), pack(1)]}, StoragePlugin.SQLITE3)
+    both = {"/a": [pack(0), pack(1)], "/imu": [imu(0), imu(1)]}
+    beside = written(tmp_path / "beside", both, StoragePlugin.SQLITE3)
+    for bag in (alone, beside):
+        with sqlite3.connect(next(bag.glob("*.db3"))) as file:
+            file.execute("DELETE FROM message_definitions")
+    with pytest.raises(BagError, match=r"alone: no definition of a/msg/Pack: `ros2 bag convert`"):
+        list(import_tables([alone], tmp_path / "bags", Layout()))
+    ((_, notes),) = import_tables([beside], tmp_path / "bags", Layout())
+    assert any("/a (a/msg/Pack, which no definition" in note for note in notes)
