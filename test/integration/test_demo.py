@@ -26,6 +26,7 @@ from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
+from tao_lora_ros.preservation.event_catalogue import EVENTS, read_entries
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 
 pytestmark = [
@@ -104,6 +105,13 @@ def test_finds_the_tap_and_gives_what_a_replay_gives(bag, tmp_path):
     for name in ("events", "event_samples"):
         assert topics[f"/tao_lora/{name}"] == len(expected.events)
     assert scores == [inference.score for inference in expected.inferences]
+
+    store = tmp_path / "events"
+    (stored,) = read_entries(store)
+    with BagReader(store / EVENTS / stored.folder, source_configs(settings)) as reader:
+        again = replay(reader, Pipeline(settings, artifact)).events
+    assert [event.onset_ns for event in again] == [stored.onset_ns] * 2
+    assert (again[-1].label, again[-1].peak_score) == (stored.label, stored.peak_score)
 
 
 def test_ctrl_c_ends_all(bag, tmp_path):
