@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
+from rosbags.rosbag2 import storage_mcap
 from rosbags.typesys import Stores, get_typestore
 
 from tao_lora_ros.bags.foreign_files import no_bag
@@ -40,7 +42,7 @@ def open_bag(path: Path) -> AnyReader:
     metadata = path / METADATA
     if metadata.is_file() and (size := metadata.stat().st_size) > _MOST_METADATA:
         raise BagError(f"{metadata}: {size} bytes, expected {_MOST_METADATA} at most")
-    files = _data_files(path)
+    files = data_files(path)
     try:
         if len(files) == 1 and not metadata.exists():
             return _opened(files)
@@ -69,10 +71,11 @@ def bags_in(paths: Iterable[Path]) -> list[Path]:
 
 def is_bag(path: Path) -> bool:
     """Whether a path is called as a bag is, or a folder that holds one's files."""
-    return path.suffix in (".bag", *_DATA) or (path / METADATA).exists() or bool(_data_files(path))
+    return path.suffix in (".bag", *_DATA) or (path / METADATA).exists() or bool(data_files(path))
 
 
-def _data_files(folder: Path) -> list[Path]:
+def data_files(folder: Path) -> list[Path]:
+    """The files of a ROS 2 bag's folder that hold its messages."""
     return sorted(file for suffix in _DATA for file in folder.glob(f"*{suffix}"))
 
 
@@ -90,13 +93,25 @@ def damage(path: Path, what: str, error: Exception) -> str:
 
 def mending(path: Path) -> str:
     """The tool that may mend a damaged bag; empty where none is known."""
-    file = next(iter(_data_files(path)), path)
+    file = next(iter(data_files(path)), path)
     remedies = {
         ".bag": f"rosbag reindex {path}",
         ".mcap": f"mcap recover {file} -o recovered.mcap",
         ".db3": f"sqlite3 {file} .recover | sqlite3 recovered.db3",
     }
     return remedies.get(file.suffix, "")
+
+
+def _definition(schema: storage_mcap.Schema | None) -> MessageDefinition:
+    """What a schema of an mcap says; of JSON, Protobuf and others nothing that is read here."""
+    try:
+        return _definition_of(schema)
+    except KeyError:
+        return MessageDefinition(MessageDefinitionFormat.NONE, "")
+
+
+# Else rosbags refuses all of a file that has one channel of these.
+_definition_of, storage_mcap.get_msgdef = storage_mcap.get_msgdef, _definition
 
 
 def _opened(paths: Sequence[Path]) -> AnyReader:

@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from tao_lora_ros.bags import mcap
 from tao_lora_ros.bags.opening import BagError, damage, open_bag
-from tao_lora_ros.bags.unread import Unread, counts_in, unread_text
+from tao_lora_ros.bags.unread import Unread, counts_in, unread_text, unwritten_text
 from tao_lora_ros.messages.router_state import STATE_TOPIC, STATE_TYPE, state_from
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.preservation.event_record import Topic
@@ -225,12 +225,12 @@ class BagReader:
     @property
     def damage(self) -> str:
         """What could not be read, and what may mend it; empty where nothing is known of that."""
-        return unread_text(self.path, self.unread) if self.unread else ""
+        return unread_text(self.path, self.unread) if self.unread else unwritten_text(self.path)
 
     def warn(self) -> None:
         """Log the damage, once a process, where there is no other place for it."""
-        if self.unread:
-            _warn(self.damage)
+        if damage := self.damage:
+            _warn(damage)
 
     def blocks(self) -> Iterator[Block]:
         """The same in pieces.

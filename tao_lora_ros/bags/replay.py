@@ -192,6 +192,8 @@ def _notices_of(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         if lost := account.unused["late"] + account.refused["other_clock"]:
             why = account.remedy or "their rows were given out before they came"
             yield name, f"{lost} of {account.received} not used: {why}"
+        if refused := account.refused.total() - account.refused["other_clock"]:
+            yield name, f"{refused} of {account.received} refused, the last: {source.reason}"
     if not pipeline.calibration.has_thresholds:
         yield "router", UNCALIBRATED
     for reason in pipeline.checkpoints.refused:

@@ -41,11 +41,15 @@ class Span:
 
 @dataclass(frozen=True)
 class Run:
-    """One recording: rows [n, C], and the labels of all of them (none without a labels file)."""
+    """One recording: rows [n, C], and the labels of all of them (none without a labels file).
+
+    `doubts` are what somebody has to do something about, such as values in another unit.
+    """
 
     name: str
     values: NDArray[np.floating]
     spans: tuple[Span, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def spans_of(labels: Sequence[str] | NDArray[np.str_]) -> tuple[Span, ...]:
@@ -72,9 +76,11 @@ def read_run(
     Raises:
         BagError: the bag or its labels cannot be read, or it holds no usable row.
     """
-    found = list(read_rows(bag, settings, rate_hz, topics, part_s))
+    doubts: list[str] = []
+    found = list(read_rows(bag, settings, rate_hz, topics, part_s, doubts))
     times_s = np.array([time_s for time_s, _ in found])
-    return Run(bag.name, np.array([values for _, values in found]), spans_in(bag, times_s))
+    values = np.array([values for _, values in found])
+    return Run(bag.name, values, spans_in(bag, times_s), tuple(doubts))
 
 
 def read_rows(
@@ -83,10 +89,11 @@ def read_rows(
     rate_hz: float,
     topics: Mapping[str, str] | None = None,
     part_s: tuple[float, float] = WHOLE,
+    doubts: list[str] | None = None,
 ) -> Iterator[tuple[float, NDArray[np.float64]]]:
     """The same row by row: seconds from the first stamp, and values [C], glitches mended.
 
-    In a pause of the recording the rows hold NaN.
+    In a pause of the recording the rows hold NaN. `doubts` takes what there are in the end.
 
     Raises:
         BagError: the bag cannot be read, its clock was set, it holds no usable row, or most of a
@@ -123,6 +130,8 @@ def read_rows(
         if account.remedy and account.used < account.received / 2:
             raise BagError(f"{bag}: {account.remedy}")
     yield from timed(glitches.flush())
+    if doubts is not None:
+        doubts += [f"{s.config.name}: {text}" for s in intake.sources for text in s.warnings]
 
 
 def _aligned(reader: BagReader, intake: Intake, settings: Settings) -> Iterator[Rows]:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from rosbags.highlevel import AnyReader
 
-from tao_lora_ros.bags.opening import METADATA, mending
+from tao_lora_ros.bags.opening import METADATA, data_files, mending
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 
 
@@ -50,6 +50,18 @@ def unread_text(path: Path, unread: Sequence[Unread]) -> str:
         if missing:
             remedy = f"its metadata name files that are not there: {', '.join(missing)}"
     return shown(f"{path}: damaged bag: {', '.join(map(str, unread))}; {remedy}", MOST_LINE)
+
+
+def unwritten_text(path: Path) -> str:
+    """That SQLite keeps the newest messages in a file beside the bag's; empty where it does not."""
+    for file in data_files(path) or [path]:
+        log = Path(f"{file}-wal")
+        if log.exists() and log.stat().st_size:
+            remedy = f"sqlite3 {file} 'PRAGMA wal_checkpoint(TRUNCATE)'"
+            return (
+                f"{path}: {log.name} holds newer messages that are not read; to add them: {remedy}"
+            )
+    return ""
 
 
 def _metadata(path: Path) -> Any:

@@ -22,7 +22,7 @@ from tao_lora_ros.cli.outputs import add_json_and_force, add_output, tell, writi
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.report.calibration_plot import plot_calibration
-from tao_lora_ros.training.calibrate import recalibrate, rows_of
+from tao_lora_ros.training.calibrate import recalibrate, runs_of
 from tao_lora_ros.training.robot import fitted_to
 
 
@@ -65,8 +65,8 @@ def _calibrate(options: Namespace) -> int:
     chosen = pool.first(partial(choose, options), bags)
     topics = chosen.topics if len(bags) == 1 else bag_topics(options.topic)
     if options.scales == "only":
-        rows = rows_of(chosen.artifact, bags, chosen.settings, topics, part_s, pool)
-        artifact, lines = fitted_to(chosen.artifact, rows)
+        runs = runs_of(chosen.artifact, bags, chosen.settings, topics, part_s, pool)
+        artifact, lines = fitted_to(chosen.artifact, [run.values for run in runs])
         with writing(options.out):
             save_artifact(artifact, options.out)
         said = {"model": str(options.out), "report": lines, "failed": pool.failed}

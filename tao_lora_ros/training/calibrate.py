@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.bags.reader import WHOLE
-from tao_lora_ros.bags.rows import read_run
+from tao_lora_ros.bags.rows import Run, read_run
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import uncalibrated
 from tao_lora_ros.detection.detector import Detector
@@ -44,6 +44,7 @@ class Recalibration:
         names: of the bags.
         begin_s: where in the bags the rows begin.
         robot: what there is to say of the robot's scales.
+        doubts: what is wrong with the sources, a line each.
     """
 
     artifact: Artifact
@@ -54,6 +55,7 @@ class Recalibration:
     names: list[str]
     begin_s: float
     robot: list[str]
+    doubts: list[str]
 
     @property
     def left_out(self) -> list[str]:
@@ -76,6 +78,7 @@ class Recalibration:
                 self.old, new, self.findings, channels, rate_hz, self.names, self.begin_s
             ),
             *self._doubt(router_config(settings, rate_hz)),
+            *self.doubts,
             *self.contacts,
             *self.robot,
             self.sensitivity(settings),
@@ -156,7 +159,8 @@ def recalibrate(
         CalibrationError: the bags are too short, or no steady motion.
     """
     pool = pool or Pool()
-    runs = rows_of(artifact, bags, settings, topics, part_s, pool)
+    read = runs_of(artifact, bags, settings, topics, part_s, pool)
+    runs = [np.asarray(run.values, np.float64) for run in read]
     names = [bag.name for bag in pool.good(bags)]
     start, channels, rate_hz = artifact.calibration, artifact.channels, artifact.rate_hz
     made = calibrated_on(runs, start, channels, rate_hz, alarms_per_hour, force)
@@ -174,18 +178,19 @@ def recalibrate(
         names,
         part_s[0],
         scale_lines,
+        list(dict.fromkeys(doubt for run in read for doubt in run.doubts)),
     )
 
 
-def rows_of(
+def runs_of(
     artifact: Artifact,
     bags: Sequence[Path],
     settings: Settings,
     topics: Mapping[str, str],
     part_s: tuple[float, float],
     pool: Pool,
-) -> list[NDArray[np.float64]]:
-    """The rows of `pool.good(bags)` for an artifact, each [n, C].
+) -> list[Run]:
+    """The rows of `pool.good(bags)` for an artifact.
 
     Raises:
         BagError: no bag can be used.
@@ -195,4 +200,4 @@ def rows_of(
     work = partial(
         read_run, settings=settings, rate_hz=artifact.rate_hz, topics=topics, part_s=part_s
     )
-    return [np.asarray(run.values, np.float64) for _, run in pool.map(work, bags)]
+    return [run for _, run in pool.map(work, bags)]

@@ -50,6 +50,14 @@ def _ratios(artifact: Artifact, recordings: Sequence[Array]) -> tuple[dict[str, 
     return ratios, [f"scales, by the model's so far: {measured}", *lines]
 
 
+def is_foreign(artifact: Artifact, recordings: Sequence[Array]) -> bool:
+    """Whether the recordings are of a robot that the model knows too little of to label it."""
+    windows = windows_in(recordings, artifact.window)
+    if artifact.known is None or not len(windows):
+        return False
+    return artifact.known.unlike(artifact.network, windows)[0] > _MOST_UNLIKE
+
+
 def _distance(artifact: Artifact, recordings: Sequence[Array]) -> list[str]:
     """How far the robot lies from what the model knows, once its scales are taken off."""
     windows = windows_in(recordings, artifact.window)

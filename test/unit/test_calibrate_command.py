@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import STD, WRENCH_STD, Message, motion, wrench, write_ros2
+from recordings import START_NS, STD, WRENCH_STD, Message, imu, motion, wrench, write_ros2
 
 from tao_lora_ros.bags.rows import read_run
 from tao_lora_ros.cli.main import main
@@ -16,6 +16,7 @@ from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.engine.pipeline import Pipeline, router_config
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
+from tao_lora_ros.signal.cdr import IMU
 from tao_lora_ros.training.sensitivity import FOUND, SHAPE, smallest_blows
 
 RATE_HZ = 500.0
@@ -92,6 +93,16 @@ def test_a_tap_changes_little_and_a_part_without_it_has_none(
     said = capsys.readouterr().out
     assert "7.6 s used, 0.0 s left out" in said
     assert "left out:" not in said
+
+
+def test_what_is_wrong_with_a_source_is_told(tmp_path: Path, capsys) -> None:
+    rng = np.random.default_rng(0)
+    stamps_ns = START_NS + 10_000_000 * np.arange(3000)
+    values = np.array([0, 0, 1, 0, 0, 0]) + 0.01 * rng.standard_normal((3000, 6))  # of g
+    of_g = [Message(0, t, imu(t, v)) for t, v in zip(stamps_ns.tolist(), values, strict=True)]
+    bag = write_ros2(tmp_path / "bag", of_g, [("/imu", IMU)])
+    assert main(["calibrate", str(bag), "--out", str(tmp_path / "model")]) == 0
+    assert "imu: gravity is about 1: g instead of m/s^2?" in capsys.readouterr().out
 
 
 def test_a_part_of_a_bag_keeps_its_times(tapped: Path) -> None:

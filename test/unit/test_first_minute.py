@@ -67,7 +67,10 @@ def test_an_arm_that_nobody_knows_is_calibrated_too(tmp_path: Path, capsys) -> N
     bag = write_ros2(tmp_path / "bag", messages, [("/imu", IMU), ("/wrench", WRENCH)])
     run("replay", bag, "--json", tmp_path / "r.json")
     assert onsets(tmp_path / "r.json") == pytest.approx(blows_s, abs=0.03)
-    assert "names by the model that ships, calibrated on 22 s" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "names by the model that ships, calibrated on 22 s" in said
+    assert "it moves as nothing that this model was trained on: no states are told" in said
+    assert "from here" not in said  # its label flips between two of another arm's
 
 
 def test_what_stands_at_first_and_is_struck_again_and_again_is_calibrated_standing(
@@ -162,11 +165,12 @@ def test_a_rate_of_alarms_that_is_none_is_refused(rate: str, capsys) -> None:
     assert f"{rate}, expected a number, above 0, 3600 at most" in capsys.readouterr().err
 
 
-def test_a_damaged_first_message_is_passed_over(tmp_path: Path) -> None:
+def test_a_damaged_first_message_is_passed_over(tmp_path: Path, capsys) -> None:
     spoilt = [replace(IMUS[0], data=IMUS[0].data[:20]), *IMUS[1:]]
     bag = write_ros2(tmp_path / "bag", spoilt, [("/imu", IMU)])
     run("replay", bag, "--json", tmp_path / "r.json")
     assert json.loads((tmp_path / "r.json").read_text())["rejected"] == {"undecodable": 1}
+    assert "1 of 6000 refused, the last: imu: undecodable: " in capsys.readouterr().out
 
 
 def test_a_bag_too_short_to_calibrate_on_says_so(tmp_path: Path, capsys) -> None:

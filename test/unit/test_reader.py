@@ -8,7 +8,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from mcap.writer import Writer as McapWriter
 from recordings import (
+    ROS2,
     START_NS,
     TOPICS,
     Message,
@@ -233,3 +235,22 @@ def test_blocks_of_a_damaged_bag_say_what_messages_say(tmp_path: Path) -> None:
         else:
             assert [(source, log_ns, data) for source, data, log_ns in read] == expected
     assert refused > 10
+
+
+def test_topics_in_other_encodings_are_no_hindrance(tmp_path: Path) -> None:
+    """An mcap may hold JSON and Protobuf beside what ROS wrote."""
+    text, _ = ROS2.generate_msgdef(IMU, ros_version=2)
+    with (tmp_path / "bag.mcap").open("wb") as file:
+        writer = McapWriter(file)
+        writer.start("ros2", "test")
+        kinds = ((IMU, "ros2msg", text.encode(), "cdr"), ("Event", "jsonschema", b"{}", "json"))
+        ours, other = (
+            writer.register_channel(f"/{at}", encoding, writer.register_schema(name, kind, data))
+            for at, (name, kind, data, encoding) in enumerate(kinds)
+        )
+        for message in MESSAGES[::2]:
+            writer.add_message(ours, message.stamp_ns, message.data, message.stamp_ns)
+            writer.add_message(other, message.stamp_ns, b"{}", message.stamp_ns)
+        writer.finish()
+    with BagReader(tmp_path / "bag.mcap", [SourceConfig("imu", IMU)]) as reader:
+        assert [data for *_, data in reader.messages()] == [m.data for m in MESSAGES[::2]]

@@ -124,6 +124,25 @@ def test_a_file_of_a_split_bag_that_is_missing_is_named(tmp_path: Path) -> None:
     assert reader.damage.endswith("its metadata name files that are not there: whole_1.mcap")
 
 
+def test_what_a_killed_recorder_left_beside_an_sqlite_bag_is_told(tmp_path: Path) -> None:
+    bag = write_ros2(tmp_path / "bag", MESSAGES, sqlite=True)
+    file = next(bag.glob("*.db3"))
+    with sqlite3.connect(file) as base:
+        base.execute("PRAGMA journal_mode = wal")
+        base.execute("PRAGMA wal_autocheckpoint = 0")
+        base.execute("INSERT INTO messages (topic_id, timestamp, data) VALUES (1, 9, 'new')")
+        base.commit()
+        shutil.copytree(bag, tmp_path / "left")  # what it has open it writes when it closes
+    left = tmp_path / "left" / file.name
+    for at in (tmp_path / "left", left):
+        count, reader = read(at)
+        assert count == len(MESSAGES)
+        assert reader.damage == (
+            f"{at}: {left.name}-wal holds newer messages that are not read; to add them: "
+            f"sqlite3 {left} 'PRAGMA wal_checkpoint(TRUNCATE)'"
+        )
+
+
 def test_renamed_files_are_no_damage(tmp_path: Path) -> None:
     bag = write_ros2(tmp_path / "bag", MESSAGES)
     mcap_of(bag).rename(bag / "other.mcap")
