@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark import borealtc, forest, four_bits, peer_scores, robots, routing, terrain_peers
+from benchmark import borealtc, forest, four_bits, peer_scores, robots, routing, series_peers
 from benchmark.contact_runs import contact_runs
 from benchmark.hops import CASES as HOP_CASES
 from benchmark.hops import measure_hops
+from benchmark.peer_data import other_tasks
 from benchmark.scenes import RATE_HZ
 from benchmark.tcn import CausalTcn
 from benchmark.trials import Number, Say, Trial, measure, struck, teacher_of
@@ -35,9 +36,20 @@ from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.training_config import TrainingConfig
 
 PACKAGES = ("numpy", "torch", "scikit-learn", "aeon", "onnxruntime", "mujoco")
-PARTS = ("borealtc", "tcn", "four-bits", "routing", "sim", "hops", "peers", "robots")
+PARTS = (
+    "borealtc",
+    "tcn",
+    "four-bits",
+    "routing",
+    "sim",
+    "hops",
+    "peers",
+    "elsewhere",
+    "robots",
+)
 _SPREAD = "_std"
 _TCN = "causal-tcn"
+_ELSEWHERE = ", by window, elsewhere"
 _MARKERS = "osD^v<>"
 _WINDOWS = 2000  # of a case, at even distances
 _UNITS = {
@@ -98,6 +110,8 @@ def bench_accuracy(
             say(f"part {part}: left out, no {robots.folder()}; set TAO_LORA_DATA")
         elif part == "peers":
             rows += _peers(size, cache, say)
+        elif part == "elsewhere":
+            rows += _elsewhere(size, cache, say)
         else:
             numbers += chain(*(known[part](seed, size, cache, say) for seed in range(size.seeds)))
     return _with_spread(numbers) + rows
@@ -120,6 +134,8 @@ def part_of(row: Measurement) -> str:
         return "hops"
     if row.case in (peer_scores.BY_WINDOW, peer_scores.OVER_TIME):
         return "peers"
+    if row.case.endswith(_ELSEWHERE):
+        return "elsewhere"
     if " to " in row.case:
         return "robots"
     return row.case.partition("-")[0]
@@ -238,14 +254,26 @@ def _peers(size: Size, cache: Path, say: Say) -> list[Measurement]:
     torch.set_num_threads(1)
     runs = borealtc.imported_runs(cache / "borealtc")
     steps = min(size.steps, TrainingConfig("").fold_steps)
-    tasks = terrain_peers.tasks_of(runs, 0, steps, size.settle_steps)
+    tasks = series_peers.tasks_of(runs, 0, steps, size.settle_steps)
     folder = cache / "peers"
     outputs = {
-        subject: [terrain_peers.fold_outputs(subject, tasks, folder, say)]
-        for subject in terrain_peers.subjects(say)
+        subject: [series_peers.fold_outputs(subject, tasks, folder, say)]
+        for subject in series_peers.subjects(say)
     }
     window_s = tasks[0].sizes.window / borealtc.RATE_HZ
     return list(peer_scores.compared(outputs, tasks[0].labels, window_s, window_s / 2))
+
+
+def _elsewhere(size: Size, cache: Path, say: Say) -> Iterable[Measurement]:
+    """The same subjects on other data, of seed 0."""
+    torch.set_num_threads(1)
+    for name, tasks in other_tasks(0, size.settle_steps, cache, say):
+        say(name)
+        outputs = {
+            subject: series_peers.fold_outputs(subject, tasks, cache / "peers", say)
+            for subject in series_peers.subjects(say)
+        }
+        yield from peer_scores.windows_compared(outputs, f"{name}{_ELSEWHERE}")
 
 
 def _with_impacts(data: WindowSet, trial: Trial, teacher: Mixer) -> dict[str, Batch]:

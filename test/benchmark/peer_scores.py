@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.terrain_peers import FoldOutputs
+from benchmark.series_peers import FoldOutputs
 from tao_lora_ros.benchmarks.results import OURS, Measurement
 from tao_lora_ros.model.label_filter import tempered
 from tao_lora_ros.training.held_out import RunOutputs
@@ -48,20 +48,51 @@ def compared(
             OVER_TIME: [choose_filter(each, window_s, hop_s).whole for each in told],
         }
         for case, tables in cases.items():
-            for metric in ("accuracy", "macro_f1"):
-                scores = np.mean([_fold_scores(table, metric) for table in tables], axis=0)
-                more = scores - ours.setdefault((case, metric), scores)
-                yield Measurement(subject, case, metric, float(scores.mean()), "")
-                yield Measurement(subject, case, f"{metric}_std", float(scores.std(ddof=1)), "")
-                yield Measurement(subject, case, f"{metric}_more", float(more.mean()), "")
-                error = float(more.std(ddof=1) / np.sqrt(len(more)))
-                yield Measurement(subject, case, f"{metric}_more_se", error, "")
+            yield from _held_against(subject, case, tables, ours)
             of_runs = [score_table(table, labels)["of_runs"] for table in tables]
             for name, key in (("", "mean"), ("_std", "spread"), ("_tenth", "tenth")):
                 value = float(np.mean([of[key] for of in of_runs]))
                 yield Measurement(subject, case, f"run_accuracy{name}", value, "")
-        taken = float(np.mean([fold.cpu_ms for outputs in seeds for fold in outputs]))
-        yield Measurement(subject, BY_WINDOW, "cpu_ms", taken, "ms")
+        yield _cost(subject, BY_WINDOW, seeds)
+
+
+def windows_compared(
+    trials: Mapping[str, Sequence[FoldOutputs]], case: str
+) -> Iterator[Measurement]:
+    """Every subject by window alone, ours first; `_std`, `_more` and `_more_se` of several folds.
+
+    Args:
+        trials: by subject, outputs by fold.
+        case: a name for it.
+    """
+    ours: dict[tuple[str, str], NDArray[np.float64]] = {}
+    for subject, outputs in trials.items():
+        tables = [_by_window([fold.runs for fold in outputs])]
+        yield from _held_against(subject, case, tables, ours)
+        yield _cost(subject, case, [outputs])
+
+
+def _held_against(
+    subject: str,
+    case: str,
+    tables: Sequence[Scored],
+    ours: dict[tuple[str, str], NDArray[np.float64]],
+) -> Iterator[Measurement]:
+    """Scores of a subject; those of the first become `ours`."""
+    for metric in ("accuracy", "macro_f1"):
+        scores = np.mean([_fold_scores(table, metric) for table in tables], axis=0)
+        more = scores - ours.setdefault((case, metric), scores)
+        yield Measurement(subject, case, metric, float(scores.mean()), "")
+        if len(scores) > 1:
+            yield Measurement(subject, case, f"{metric}_std", float(scores.std(ddof=1)), "")
+            yield Measurement(subject, case, f"{metric}_more", float(more.mean()), "")
+            error = float(more.std(ddof=1) / np.sqrt(len(more)))
+            yield Measurement(subject, case, f"{metric}_more_se", error, "")
+
+
+def _cost(subject: str, case: str, seeds: Sequence[Sequence[FoldOutputs]]) -> Measurement:
+    taken = float(np.mean([fold.cpu_ms for outputs in seeds for fold in outputs]))
+    return Measurement(subject, case, "cpu_ms", taken, "ms")
 
 
 def _fold_scores(folds: Scored, metric: str) -> NDArray[np.float64]:

@@ -38,7 +38,7 @@ ROBOTS = {"ATLAS": ("ATLAS_10k_05ground", "ATLAS_7k_04ground"), "NAO": ("NAO_05g
 SIZES = MixerConfig(len(CHANNELS), len(LABELS), window=16, width=64, blocks=2)
 _STEP = 5  # rows between windows
 _OWN = round(RATE_HZ * OWN_S)
-_COLUMNS = [6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5]
+COLUMNS = [6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5]
 
 Rows = NDArray[np.floating]
 Score = tuple[str, str, str, float]  # subject, case, metric, value
@@ -51,7 +51,7 @@ def folder() -> Path:
 
 def measure(seed: int, steps: int) -> Iterator[Score]:
     """Scores of every subject, from each robot to the other."""
-    runs = {robot: [_run(name) for name in names] for robot, names in ROBOTS.items()}
+    runs = {robot: [read_run(name) for name in names] for robot, names in ROBOTS.items()}
     for here, there in (("ATLAS", "NAO"), ("NAO", "ATLAS")):
         for subject, said in _subjects(runs[here], runs[there], seed, steps):
             actual = np.concatenate([_windows([run])[1] for run in runs[there]])
@@ -65,9 +65,9 @@ def _subjects(
     windows = WindowSet(training, LABELS, SIZES.window, SIZES.horizon)
     floors = resolutions(CHANNELS)
     model = fit(windows, SIZES, CHANNELS, floors, FitConfig(steps=steps, seed=seed))
-    known = _scales([run.values for run in training])
+    known = scales([run.values for run in training])
     yield f"{OURS}, as trained", np.concatenate([_said(model, run) for run in scored])
-    fitted = [_fitted(model, _scales([run.values[:_OWN]]) / known) for run in scored]
+    fitted = [_fitted(model, scales([run.values[:_OWN]]) / known) for run in scored]
     yield OURS, np.concatenate([_said(m, r) for m, r in zip(fitted, scored, strict=True)])
     for name, scale in _FORESTS.items():
         x, y = _windows(training, scale, own=0)
@@ -90,13 +90,14 @@ def _forest(
     return np.asarray(grown.fit(features(training), labels).predict(features(test)))
 
 
-def _run(name: str) -> Run:
+def read_run(name: str) -> Run:
+    """A walk of `ROBOTS`, labelled row by row."""
     table = np.loadtxt(folder() / f"{name}.csv", delimiter=",")
     labels = [LABELS[int(label)] for label in table[:, 12]]
-    return Run(name, table[:, _COLUMNS].astype(np.float32), spans_of(labels))
+    return Run(name, table[:, COLUMNS].astype(np.float32), spans_of(labels))
 
 
-def _scales(recordings: list[Rows]) -> Rows:
+def scales(recordings: list[Rows]) -> Rows:
     """A scale a channel, its quantity's, [C]."""
     found = scales_of(recordings, CHANNELS)
     return np.repeat([found[quantity] for quantity in quantities(CHANNELS)], 3)
@@ -109,7 +110,7 @@ def _ninety_fifth(recordings: list[Rows]) -> Rows:
 _FORESTS: dict[str, Callable[[list[Rows]], Rows]] = {
     "random-forest": lambda recordings: np.ones(len(CHANNELS)),
     "random-forest, own 95th percentiles": _ninety_fifth,
-    "random-forest, own scales": _scales,
+    "random-forest, own scales": scales,
 }
 
 

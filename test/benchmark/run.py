@@ -63,7 +63,17 @@ def _parser() -> ArgumentParser:
         "--part",
         action="append",
         default=[],
-        choices=("borealtc", "tcn", "four-bits", "routing", "sim", "hops", "peers", "robots"),
+        choices=(
+            "borealtc",
+            "tcn",
+            "four-bits",
+            "routing",
+            "sim",
+            "hops",
+            "peers",
+            "elsewhere",
+            "robots",
+        ),
         help="that alone (repeatable); --json keeps a file's other parts",
     )
     return parser

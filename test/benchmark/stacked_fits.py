@@ -18,7 +18,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
 from benchmark import borealtc
-from benchmark.terrain_peers import Task
+from benchmark.series_peers import Task
 from tao_lora_ros.detection.calibration import uncalibrated
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.mixer import Mixer

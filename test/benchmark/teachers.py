@@ -12,6 +12,7 @@ import argparse
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark import borealtc
-from benchmark.terrain_peers import SUBJECTS, Task, tasks_of
+from benchmark.series_peers import SUBJECTS, Task, tasks_of
 from tao_lora_ros.training.folds import Fold
 
 Said = dict[tuple[int, int], NDArray[np.float32]]  # by fold held out and run, margins [n, L]
@@ -52,7 +53,7 @@ def _pair(subject: str, tasks: Sequence[Task], folds: tuple[int, int]) -> Said:
     torch.set_num_threads(1)
     training = [p for i, task in enumerate(tasks) if i not in folds for p in task.fold.held_out]
     first = tasks[folds[0]]
-    task = Task(Fold(training, []), first.labels, first.seed, first.steps, first.settle)
+    task = replace(first, fold=Fold(training, []))
     predict = SUBJECTS[subject](task)
     found: Said = {}
     for own, other in (folds, folds[::-1]):

@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark import borealtc
+from benchmark.series_peers import tasks_of
 from benchmark.stacked_fits import Fit, Stack, Way
 from benchmark.teachers import taught
-from benchmark.terrain_peers import tasks_of
 from tao_lora_ros.training.augment import Augmentation
 from tao_lora_ros.training.fit_config import BATCH
 from tao_lora_ros.training.run_scores import confusion_of, scores_of

@@ -69,6 +69,9 @@ class Task:
         seed: of every fit.
         steps: of the fits of ours and of the TCN.
         settle: steps of tuning ours after rounding.
+        channels: of the rows, in SI units.
+        rate_hz: of the rows.
+        sizes: of ours and of the TCN.
     """
 
     fold: Fold
@@ -76,12 +79,9 @@ class Task:
     seed: int
     steps: int
     settle: int
-
-    @property
-    def sizes(self) -> MixerConfig:
-        """Of `base`."""
-        base = SIZES["base"]
-        return MixerConfig(len(borealtc.CHANNELS), len(self.labels), segment=base.segment)
+    channels: tuple[str, ...]
+    rate_hz: float
+    sizes: MixerConfig
 
     def windows(self, runs: Sequence[Run]) -> WindowSet:
         """All windows of some runs."""
@@ -107,16 +107,18 @@ class Task:
 
     def fitted(self, make: Callable[[MixerConfig], Mixer]) -> Mixer:
         """A model of the mixer's interface, trained as the mixer is."""
-        floors = uncalibrated(borealtc.CHANNELS, borealtc.RATE_HZ).floors
+        floors = uncalibrated(self.channels, self.rate_hz).floors
         config, data = FitConfig(self.steps, self.seed), self.windows(runs_in(self.fold.training))
-        return fit(data, self.sizes, borealtc.CHANNELS, floors, config, make=make)
+        return fit(data, self.sizes, self.channels, floors, config, make=make)
 
 
 def tasks_of(runs: Sequence[Run], seed: int, steps: int, settle: int) -> list[Task]:
-    """A task a fold; runs recorded one after another are not parted, as in `tao-lora train`."""
-    labels = label_names(runs)
+    """A task a fold of BorealTC's runs for `base`; those recorded one after another not parted."""
     folds = split(runs, groups_of([], runs, "", FOLDS), FOLDS, gap=0).folds
-    return [Task(fold, labels, seed, steps, settle) for fold in folds]
+    labels, channels = label_names(runs), borealtc.CHANNELS
+    sizes = MixerConfig(len(channels), len(labels), segment=SIZES["base"].segment)
+    about = channels, borealtc.RATE_HZ, sizes
+    return [Task(fold, labels, seed, steps, settle, *about) for fold in folds]
 
 
 def subjects(say: Say) -> list[str]:
@@ -168,7 +170,7 @@ def _state(subject: str, task: Task) -> str:
 def _ours(task: Task) -> Predict:
     """INT4 on the CPU, a window a call, as a node runs it."""
     data = task.windows(runs_in(task.fold.training))
-    parts = TrainingData(borealtc.CHANNELS, task.labels, task.sizes, data, None, data, task.seed)
+    parts = TrainingData(task.channels, task.labels, task.sizes, data, None, data, task.seed)
     runtime = CpuRuntime(network_of(quantize_step(task.teacher, parts, task.settle)))
     path = np.int32(Route.STEADY)
     return lambda x: runtime.infer_batch(x, np.full(len(x), path)).logits
