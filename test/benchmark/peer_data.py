@@ -21,6 +21,7 @@ from tao_lora_ros.model.mixer_config import MixerConfig
 from tao_lora_ros.training.dataset import label_names
 from tao_lora_ros.training.folds import Fold, Part, groups_of, split
 from tao_lora_ros.training.training_config import SIZES
+from tao_lora_ros.training.window_sizes import with_window
 
 _STEPS = 600
 _ARM_RUNS, _ARM_SEED = 10, 34_000  # no other command simulates with these
@@ -32,9 +33,8 @@ def other_tasks(seed: int, settle: int, cache: Path, say: Say) -> Iterator[tuple
     about = seed, _STEPS, settle
     if robots.folder().exists():
         for name, fold in _walks():
-            sizes = replace(robots.SIZES, segment=robots.SIZES.window)
-            kind = robots.LABELS, seed, _STEPS, settle, robots.CHANNELS, robots.RATE_HZ, sizes
-            yield name, [Task(fold, *kind)]
+            kind = robots.LABELS, *about, robots.CHANNELS, robots.RATE_HZ
+            yield name, [Task(fold, *kind, _sizes(robots.CHANNELS, robots.LABELS, 16))]
         yield "RaiSim ATLAS", _folds([_raisim()], robots.CHANNELS, robots.RATE_HZ, 16, about)
     else:
         say(f"LCD, RaiSim: left out, no {robots.folder()}; set TAO_LORA_DATA")
@@ -57,10 +57,15 @@ def _folds(
 ) -> list[Task]:
     """Whole runs, neighbours together; one run alone by time, with a gap of a window."""
     labels = label_names(runs)
-    patch, segment = (8, SIZES["base"].segment) if window == 128 else (4, window)
-    sizes = MixerConfig(len(channels), len(labels), window, patch, segment=segment)
+    sizes = _sizes(channels, labels, window)
     folds = split(runs, groups_of([], runs, "", FOLDS), FOLDS, gap=window).folds
     return [Task(fold, labels, *about, channels, rate_hz, sizes) for fold in folds]
+
+
+def _sizes(channels: Sequence[str], labels: Sequence[str], window: int) -> MixerConfig:
+    """Of `base`, as `train --window` makes it."""
+    base = replace(SIZES["base"], channels=len(channels), classes=len(labels))
+    return with_window(base, window, base.horizon)
 
 
 def _walks() -> Iterator[tuple[str, Fold]]:
