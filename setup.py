@@ -55,6 +55,7 @@ setup(
     },
     entry_points={
         "console_scripts": ["tao-lora = tao_lora_ros.cli.entry:main"],
-        "pytest11": ["tao_lora_ros = tao_lora_ros.cli.pytest_plugin"],
+        # Called as its module is, so that it may be named with -p as well.
+        "pytest11": ["tao_lora_ros.cli.pytest_plugin = tao_lora_ros.cli.pytest_plugin"],
     },
 )

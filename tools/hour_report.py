@@ -59,6 +59,8 @@ def look(page: Any, file: Path) -> None:
         by_key.add(page.evaluate(SEEN))
     shown = sum(found.endswith("true") for found in by_key)
     page.keyboard.press("0")
+    while page.locator("#earlier").is_visible() and page.locator("#earlier").is_enabled():
+        page.locator("#earlier").click()
     while True:
         by_table |= set(page.evaluate(LISTED))
         if not page.locator("#later").is_enabled() or page.locator("#later").is_hidden():

@@ -62,6 +62,9 @@ class Layout:
             raise BagError(f"merge is {shown(repr(self.merge))}: {error}") from None
         if self.merge and not groups:
             raise BagError(f"merge is {shown(repr(self.merge))}, expected a group ( )")
+        theirs = list(self.renames.values())
+        if twice := [name for name in theirs if theirs.count(name) > 1]:
+            raise BagError(f"column {shown(repr(twice[0]))} has two names, expected one")
 
 
 def with_columns(layout: Layout, text: str) -> Layout:

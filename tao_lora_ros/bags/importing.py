@@ -148,8 +148,12 @@ def _groups(found: Sequence[Table], out: Path, layout: Layout) -> list[_Group]:
     """Tables by recording; those of one table have its own name.
 
     Raises:
-        BagError: two bags would have one name.
+        BagError: two bags would have one name, or no file the name that is to be merged by.
     """
+    names = [table.name for table in found]
+    if layout.merge and names and not any(re.search(layout.merge, name) for name in names):
+        what = f"--merge {shown(layout.merge)}: in no file's name"
+        raise BagError(f"{what}; there are: {listed(sorted(names))}")
     together: dict[str, list[Table]] = {}
     for table in found:
         together.setdefault(_name(table, layout), []).append(table)

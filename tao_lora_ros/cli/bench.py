@@ -13,6 +13,7 @@ from typing import Any
 from tao_lora_ros.benchmarks.results import OURS, Measurement, read_results, results, table
 from tao_lora_ros.cli.arguments import MOST_S, UsageError, number
 from tao_lora_ros.cli.outputs import add_json_and_force, check_outputs, tell
+from tao_lora_ros.fleet.gpu import check_gpu
 
 
 def add_bench_parser(subparsers: Any) -> None:
@@ -53,6 +54,8 @@ def _latency(options: Namespace) -> None:
 
     from tao_lora_ros.benchmarks.latency import AUTO, LOOP, PACKAGES, QUICK, Size, bench_latency
 
+    if options.device == "cuda":
+        check_gpu("take --device cpu")
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     size = QUICK if options.quick else Size()
     _check_names("--only", options.only, (LOOP, OURS, *[AUTO] * (device == "cuda")))

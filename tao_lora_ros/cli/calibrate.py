@@ -18,7 +18,7 @@ from tao_lora_ros.cli.arguments import (
 )
 from tao_lora_ros.cli.chosen import choose
 from tao_lora_ros.cli.fleet import add_pool_arguments, pool_of, status_of
-from tao_lora_ros.cli.outputs import add_json_and_force, add_output, tell, writing, written
+from tao_lora_ros.cli.outputs import MODEL, add_json_and_force, add_output, tell, writing, written
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.report.calibration_plot import plot_calibration
@@ -39,7 +39,7 @@ def add_calibrate_parser(subparsers: Any) -> None:
     )
     add_json_and_force(calibrate)
     what = "artifact folder to write"
-    add_output(calibrate, "--out", model=True, required=True, metavar="DIR", help=what)
+    add_output(calibrate, "--out", MODEL, required=True, metavar="DIR", help=what)
     calibrate.add_argument(
         "--alarms-per-hour", type=per_hour, default=1.0, help="false alarms aimed at"
     )

@@ -27,6 +27,20 @@ LEAST_S = 20.0  # less says too little to give up a calibration for
 _NEXT = "next: tao-lora calibrate STEADY_BAG... --out MODEL, then --model MODEL"
 
 
+def asked(options: Namespace) -> tuple[Settings, dict[str, str], Path | None, Artifact | None]:
+    """What the user says: parameters, topics by source, and the model's folder with the model.
+
+    Raises:
+        BagError: a topic is given without its source.
+        SettingsError: the parameter file is wrong.
+        ArtifactError: the model cannot be used.
+    """
+    topics = bag_topics(options.topic)
+    settings = read_settings(options.params_file)
+    folder = options.model or (Path(settings.model) if settings.model else None)
+    return settings, topics, folder, load_artifact(folder) if folder else None
+
+
 def choose(options: Namespace, bag: Path) -> Chosen:
     """The sources that a parameter file or a model names, else those found in the bag.
 
@@ -35,14 +49,11 @@ def choose(options: Namespace, bag: Path) -> Chosen:
         SettingsError: the parameter file is wrong.
         ArtifactError: the model cannot be used.
     """
-    topics = bag_topics(options.topic)
-    settings = read_settings(options.params_file)
-    asked = options.model or (Path(settings.model) if settings.model else None)
-    if asked:
-        artifact = load_artifact(asked)
+    settings, topics, folder, artifact = asked(options)
+    if artifact:
         if not options.params_file:
             settings = sources_of_model(settings, artifact)
-        return Chosen(replace(settings, model=str(asked)), topics, artifact, asked=True)
+        return Chosen(replace(settings, model=str(folder)), topics, artifact, asked=True)
     if not options.params_file:
         found = discover(bag, settings, topics)
         settings, topics = found.settings, found.topics

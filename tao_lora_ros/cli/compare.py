@@ -21,7 +21,7 @@ from tao_lora_ros.cli.arguments import (
     expression,
 )
 from tao_lora_ros.cli.fleet import add_workers_arguments, replay_into
-from tao_lora_ros.cli.outputs import add_json_and_force, tell
+from tao_lora_ros.cli.outputs import add_json_and_force, add_output, tell
 from tao_lora_ros.fleet.compare import Comparison, Difference, compare
 from tao_lora_ros.messages.results import Size
 from tao_lora_ros.messages.texts import MOST_LINE, shown
@@ -38,9 +38,8 @@ def add_compare_parser(subparsers: Any) -> None:
     parser.add_argument("old", type=Path, help="table of `replay --table`, or artifact folder")
     parser.add_argument("new", type=Path, help="the same")
     parser.add_argument("bags", nargs="*", metavar="BAG", help="of artifacts: bags to compare on")
-    parser.add_argument(
-        "--table", type=Path, metavar="FOLDER", help="of artifacts: keep both tables here"
-    )
+    what = "of artifacts: keep both tables here"
+    add_output(parser, "--table", grows=True, metavar="FOLDER", help=what)
     add_json_and_force(parser)
     add_params_file(parser)
     parser.add_argument(

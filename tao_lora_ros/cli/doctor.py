@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from tao_lora_ros.benchmarks.roofline import ORIN_NANO, roofline
+from tao_lora_ros.cli.arguments import UsageError
 from tao_lora_ros.cli.outputs import add_json_and_force, tell
 from tao_lora_ros.hardware.device import Facts, advice, facts
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
-from tao_lora_ros.preservation.event_catalogue import default_store
+from tao_lora_ros.preservation.event_catalogue import default_store, refuse_table
 from tao_lora_ros.runtime.choice import BACKENDS, ChosenRuntime, NoRuntime
 
 
@@ -33,6 +34,8 @@ def add_doctor_parser(subparsers: Any) -> None:
 
 def _doctor(options: Namespace) -> None:
     if options.roofline:
+        if options.model or options.store or options.json or options.backend != "auto":
+            raise UsageError("--roofline is computed alone: leave the other arguments out")
         print(roofline(ORIN_NANO))
         return
     artifact = load_artifact(options.model or default_artifact())
@@ -81,6 +84,9 @@ def _ros_advice(found: Facts) -> list[str]:
 
 def _store(folder: Path) -> Facts:
     place = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not place.is_dir():
+        raise UsageError(f"{place}: a file, expected a folder for events; choose another --store")
+    refuse_table(folder)
     disk = shutil.disk_usage(place)
     return {
         "folder": str(folder),

@@ -11,7 +11,7 @@ from tao_lora_ros.bags.labels import labels_file, write_events
 from tao_lora_ros.bags.lerobot import export_lerobot
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.cli.arguments import event_number
-from tao_lora_ros.cli.outputs import add_output, check_output, tell, written
+from tao_lora_ros.cli.outputs import BAG, CSV, LEROBOT, add_output, check_output, tell, written
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.results import Event
 from tao_lora_ros.preservation.event_catalogue import find_entry, read_entries, read_record
@@ -28,13 +28,13 @@ def add_export_arguments(export: ArgumentParser) -> None:
         "numbers", type=event_number, nargs="*", metavar="number", help="default: all"
     )
     where = export.add_mutually_exclusive_group(required=True)
-    for name, folder, needs, metavar, what in (
-        ("--out", True, "", "BAG", "folder of the bag to write"),
-        ("--csv", True, "", "DIR", "folder for one CSV a source"),
-        ("--parquet", False, "pyarrow", "FILE", "one table, a row an event"),
-        ("--lerobot", True, "pyarrow", "DIR", "LeRobot data set, an episode an event"),
+    for name, kinds, needs, metavar, what in (
+        ("--out", BAG, "", "BAG", "folder of the bag to write"),
+        ("--csv", CSV, "", "DIR", "folder for one CSV a source"),
+        ("--parquet", (), "pyarrow", "FILE", "one table, a row an event"),
+        ("--lerobot", LEROBOT, "pyarrow", "DIR", "LeRobot data set, an episode an event"),
     ):
-        add_output(where, name, folder=folder, needs=needs, metavar=metavar, help=what)
+        add_output(where, name, kinds, needs=needs, metavar=metavar, help=what)
     where.add_argument(
         "--labels", type=Path, metavar="BAG", help="BAG.labels.csv beside the bag they are of"
     )
@@ -43,7 +43,7 @@ def add_export_arguments(export: ArgumentParser) -> None:
 def export_events(options: Namespace) -> None:
     """`tao-lora events export`."""
     if options.labels:
-        check_output(labels_file(options.labels), False, options.force)
+        check_output(labels_file(options.labels), (), options.force)
     store = options.store
     numbers = dict.fromkeys(options.numbers)
     entries = [find_entry(store, n) for n in numbers] if numbers else read_entries(store)

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from tao_lora_ros.cli.arguments import UsageError, expression, part_of, whole
 from tao_lora_ros.cli.chosen import ready
-from tao_lora_ros.cli.outputs import add_output, check_outside_bags, tell
+from tao_lora_ros.cli.outputs import add_output, tell
 from tao_lora_ros.engine.settings import read_settings
 from tao_lora_ros.fleet.find import Bag, find_bags
 from tao_lora_ros.fleet.gpu import check_gpu, gpu_process
@@ -71,9 +71,8 @@ def status_of(options: Namespace) -> int:
 
 def add_table_arguments(parser: ArgumentParser) -> None:
     """What a replay of many bags takes beside what one takes."""
-    parser.add_argument(
-        "--table", type=Path, metavar="FOLDER", help="many bags: Parquet tables, gone on with"
-    )
+    what = "many bags: Parquet tables, gone on with"
+    add_output(parser, "--table", grows=True, metavar="FOLDER", help=what)
     parser.add_argument(
         "--robot",
         type=expression,
@@ -169,7 +168,6 @@ def replay_into_table(options: Namespace) -> int:
 
 def replay_into(table: Path, options: Namespace) -> Run:
     """Replay the bags that the options name into a table, and tell how far it is."""
-    check_outside_bags(table)
     check_folder(table)
     gpu, workers, how = _gpu_of(options), workers_of(options), how_of(options)
     bags = find_bags(options.bags, options.robot)  # last: it may take long

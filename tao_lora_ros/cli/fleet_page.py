@@ -9,7 +9,7 @@ from typing import Any
 
 from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.cli.arguments import add_topic_argument
-from tao_lora_ros.cli.chosen import ready
+from tao_lora_ros.cli.chosen import asked, ready
 from tao_lora_ros.cli.page import add_page_arguments, served
 from tao_lora_ros.fleet.page_server import FleetServer
 
@@ -29,6 +29,7 @@ def add_fleet_parser(subparsers: Any) -> None:
 
 def fleet(options: Namespace) -> None:
     """`tao-lora fleet`."""
+    asked(options)  # what will not do is said now, not when a report is asked for
     server = partial(FleetServer, options.table, partial(ready, options), old=options.old)
     with served(server, options, "Ctrl-C ends") as page:
         page.serve_forever()

@@ -12,7 +12,7 @@ from tao_lora_ros.bags.import_layout import FILE, Layout, load_layout, save_layo
 from tao_lora_ros.bags.importing import import_tables
 from tao_lora_ros.cli.arguments import MOST_RATE_HZ, number
 from tao_lora_ros.cli.fleet import add_pool_arguments, pool_of, status_of
-from tao_lora_ros.cli.outputs import add_json_and_force, tell
+from tao_lora_ros.cli.outputs import add_json_and_force, add_output, tell
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 
 
@@ -25,7 +25,7 @@ def add_import_parser(subparsers: Any) -> None:
     parser.add_argument(
         "sources", type=Path, nargs="+", help="CSV files, folders of them, NPZ files, or bags"
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder for the bags")
+    add_output(parser, "--out", grows=True, required=True, help="folder for the bags")
     parser.add_argument(
         "--columns",
         metavar="NAMES",

@@ -107,6 +107,13 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **how: Any) -> None:
         super().__init__(**{"formatter_class": _Help, **how})
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Of a command, which refuses itself what it does not know, and names its own help."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return options, unknown
+
     def error(self, message: str) -> NoReturn:
         said = shown(message, MOST_LINE)
         self.exit(2, f"tao-lora: error: {said}; see {self.prog} --help\n")

@@ -8,27 +8,62 @@ import shutil
 from argparse import ArgumentParser, Namespace, _ActionsContainer
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from tao_lora_ros.bags.labels import labels_file
 from tao_lora_ros.bags.opening import METADATA
 from tao_lora_ros.cli.arguments import UsageError
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.model.artifact import training_folder
 from tao_lora_ros.model.card import CARD, without_nan
 from tao_lora_ros.preservation.durable import discard
+from tao_lora_ros.preservation.event_catalogue import INDEX_FILE, RECEIPTS
 
 _STDOUT = Path("-")
-_READ = ("bag", "bags", "steady", "calibrate", "store")  # arguments that name what is read
+# Kinds of folders that are written, by what one holds.
+BAG = (METADATA, "*.mcap", "*.db3")
+CSV = ("*.csv",)
+LEROBOT = ("meta/info.json",)
+MODEL = (CARD, training_folder(Path()).name)
+_MARKS = (CARD, METADATA, INDEX_FILE, RECEIPTS)  # of folders in which all may be read
+_READ_FILES = (".bag", ".mcap", ".db3", ".csv", ".npz", ".yaml")
+# Arguments that name what is read.
+_BAGS = ("bag", "bags", "steady", "calibrate")
+_READ = (*_BAGS, "store", "sources", "layout", "params_file", "old", "new", "model")
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command writes.
+
+    Args:
+        argument: of the command, by its first name.
+        kinds: of a folder, patterns of what such a folder holds, one at least; else it is a file.
+        grows: whether it is a folder that is added to, so that it may be there; a `BAG` that grows
+            is one, or a folder of many.
+        needs: a package that is not always there.
+    """
+
+    argument: str
+    kinds: tuple[str, ...] = ()
+    grows: bool = False
+    needs: str = ""
+
+    @property
+    def name(self) -> str:
+        """In the options."""
+        return self.argument.lstrip("-")
 
 
 def add_output(
     parser: _ActionsContainer,
-    *names: str,
-    folder: bool = False,
-    model: bool = False,
+    argument: str,
+    kinds: tuple[str, ...] = (),
+    grows: bool = False,
     needs: str = "",
     **how: Any,
 ) -> None:
@@ -36,16 +71,16 @@ def add_output(
 
     Args:
         parser: of the command, or a group of it.
-        names: of the argument.
-        folder: whether a folder is written, whose parents are made.
-        model: an artifact's folder: it may be the one that `--model` or `model` names, which is
-            made better in place.
-        needs: a package that is not always there.
+        argument: its name; this and the next three as of `Output`.
+        kinds: a `MODEL` may be the folder that `--model` or `model` names, which is made better in
+            place.
+        grows: as of `Output`.
+        needs: as of `Output`.
         how: as of `add_argument`.
     """
-    action = parser.add_argument(*names, type=Path, **how)
+    parser.add_argument(argument, type=Path, **how)
     known = parser.get_default("outputs") or ()
-    parser.set_defaults(outputs=(*known, (action.dest, folder or model, model, needs)))
+    parser.set_defaults(outputs=(*known, Output(argument, kinds, grows, needs)))
 
 
 def add_json_and_force(parser: ArgumentParser) -> None:
@@ -63,42 +98,56 @@ def check_outputs(options: Namespace) -> None:
             what is read or of what else is written.
     """
     written_by: dict[str, str] = {}
-    for name, folder, model, package in getattr(options, "outputs", ()):
-        path = getattr(options, name)
+    for output in getattr(options, "outputs", ()):
+        path = getattr(options, output.name)
         if path is None or path == _STDOUT:
             continue
-        if package:
-            need(package, f"--{name}")
-        other = written_by.setdefault(os.path.realpath(path), name)
-        if other != name:
-            raise UsageError(f"{path}: both --{other} and --{name}; choose another name")
-        started = getattr(options, "model", None) if model else None
-        may_be_there = started is not None and os.path.realpath(started) == os.path.realpath(path)
-        resumed = model and training_folder(path).is_dir() and not (path / CARD).exists()
-        for read in _read_by(options, with_model=not model):
+        if output.needs:
+            need(output.needs, output.argument)
+        other = written_by.setdefault(os.path.realpath(path), output.argument)
+        if other != output.argument:
+            raise UsageError(f"{path}: both {other} and {output.argument}; choose another name")
+        if output.grows:
+            _check_grown(path, of_bags=output.kinds == BAG)
+            continue
+        for read in _read_by(options, output):
             _check_apart(path, read)
-        check_output(path, folder, options.force or may_be_there or resumed)
-        if folder:
-            check_outside_bags(path)
+        check_output(path, output.kinds, options.force or _goes_on(options, output, path))
 
 
-def _read_by(options: Namespace, with_model: bool) -> Iterator[Path]:
-    """Bags, stores and models that a command reads."""
-    for name in (*_READ, *["model"] * with_model):
-        value = getattr(options, name, None)
-        yield from map(Path, value if isinstance(value, list) else filter(None, [value]))
+def _goes_on(options: Namespace, output: Output, path: Path) -> bool:
+    """Whether a model is made better in place, or its interrupted training goes on."""
+    if output.kinds != MODEL:
+        return False
+    started = getattr(options, "model", None)
+    in_place = started is not None and os.path.realpath(started) == os.path.realpath(path)
+    return in_place or (training_folder(path).is_dir() and not (path / CARD).exists())
+
+
+def _read_by(options: Namespace, output: Output) -> Iterator[Path]:
+    """What a command reads beside this output; a model may be made better in place."""
+    for name in _READ:
+        if name != "model" or output.kinds != MODEL:
+            value = getattr(options, name, None)
+            yield from map(Path, value if isinstance(value, list) else filter(None, [value]))
 
 
 def _check_apart(path: Path, read: Path) -> None:
     """Raise UsageError where writing a path would be the end of what is read."""
-    there, here = os.path.realpath(path), os.path.realpath(read)
-    within = any((read / name).exists() for name in (CARD, METADATA)) and path.exists()
-    part = within and there.startswith(f"{here}{os.sep}")
-    if part or there == here or here.startswith(f"{there}{os.sep}"):
+    there, here = Path(os.path.realpath(path)), Path(os.path.realpath(read))
+    part = there.exists() and here in there.parents and _is_part(there, here)
+    if part or there in (here, *here.parents, labels_file(here)):
         raise UsageError(f"{path}: writes over {read}, which is read; choose another name")
 
 
-def check_outside_bags(folder: Path) -> None:
+def _is_part(path: Path, folder: Path) -> bool:
+    """Whether what lies in a folder is read with it: of a bag, model or store, and by its name."""
+    places = [place for place in path.parents if place == folder or folder in place.parents]
+    marked = any((place / name).exists() for place in places for name in _MARKS)
+    return marked or path.suffix in _READ_FILES
+
+
+def _check_outside_bags(folder: Path) -> None:
     """Raise UsageError where a folder would be part of a bag."""
     path = Path(os.path.realpath(folder))
     for place in (path, *path.parents):
@@ -106,20 +155,44 @@ def check_outside_bags(folder: Path) -> None:
             raise UsageError(f"{folder}: lies in a bag, {place}; choose a folder outside of it")
 
 
-def check_output(path: Path, folder: bool, force: bool) -> None:
-    """Whether a file or a folder can be written.
+def _check_grown(folder: Path, of_bags: bool) -> None:
+    """Whether things can be put into a folder, which need not be there, or which may be a bag.
 
     Raises:
-        UsageError: something of that name is there and `force` does not hold, or it cannot be.
+        UsageError: they cannot be.
+    """
+    if _is_there(folder) and not folder.is_dir():
+        raise UsageError(f"{folder}: not a folder; choose another name")
+    _check_outside_bags(folder.parent if of_bags else folder)
+    _check_place(folder, True)
+
+
+def check_output(path: Path, kinds: tuple[str, ...], force: bool) -> None:
+    """Whether a file, or a folder of some kinds, can be written.
+
+    Raises:
+        UsageError: something of that name is there and `force` does not hold, it is a folder of
+            something else, or nothing can be written there.
     """
     if _is_there(path):
         if not (force or _is_stream(path)):
             raise UsageError(f"{path}: exists already; --force writes over it")
-        if path.is_dir() != folder and not _is_stream(path):
-            raise UsageError(f"{path}: {'not a' if folder else 'a'} folder; choose another name")
+        if path.is_dir() != bool(kinds) and not _is_stream(path):
+            raise UsageError(f"{path}: {'not a' if kinds else 'a'} folder; choose another name")
+        if path.is_dir() and any(path.iterdir()) and not any(map(any, map(path.glob, kinds))):
+            raise UsageError(
+                f"{path}: holds something else, which --force does not write over; "
+                "choose another name"
+            )
+    if kinds:
+        _check_outside_bags(path.parent)
+    _check_place(path, bool(kinds))
+
+
+def _check_place(path: Path, folder: bool) -> None:
     place = path.parent
     if folder:  # a root is always there
-        place = next(parent for parent in path.parents if parent.exists())
+        place = next(place for place in (path, *path.parents) if place.exists())
     if not place.is_dir():
         raise UsageError(f"{path}: there is no folder {place}; mkdir -p makes it")
     if not os.access(place, os.W_OK | os.X_OK):
@@ -151,8 +224,11 @@ def written(path: Path) -> Iterator[Path]:
         aside = Path(mkdtemp(prefix=".tao-lora-", dir=path.parent))
         yield aside / path.name
         for made in aside.iterdir():
-            discard(path.with_name(made.name))
-            made.replace(path.with_name(made.name))
+            place = path.with_name(made.name)
+            if place.is_dir() and not made.is_dir():
+                raise UsageError(f"{place}: a folder; choose another name")
+            discard(place)
+            made.replace(place)
     except TaoLoraError as error:
         raise type(error)(str(error).replace(str(aside), str(path.parent))) from None
     except OSError as error:

@@ -23,13 +23,7 @@ from tao_lora_ros.cli.arguments import (
 )
 from tao_lora_ros.cli.chosen import choose, ready
 from tao_lora_ros.cli.fleet import add_table_arguments, refuse_without_table, replay_into_table
-from tao_lora_ros.cli.outputs import (
-    add_json_and_force,
-    add_output,
-    check_outside_bags,
-    tell,
-    written,
-)
+from tao_lora_ros.cli.outputs import BAG, add_json_and_force, add_output, tell, written
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.fleet.columns import ReplayWithWindows
@@ -73,8 +67,9 @@ def add_replay_parser(subparsers: Any) -> None:
         "--calibrate", type=Path, nargs="+", metavar="BAG", help="thresholds from steady bags"
     )
     what = "write inputs and results as one mcap bag"
-    add_output(replay, "--out", folder=True, metavar="BAG", help=what)
-    replay.add_argument("--store", type=Path, metavar="DIR", help="keep the events in this store")
+    add_output(replay, "--out", BAG, metavar="BAG", help=what)
+    what = "keep the events in this store"
+    add_output(replay, "--store", grows=True, metavar="DIR", help=what)
 
 
 def _replay(options: Namespace) -> int:
@@ -82,8 +77,6 @@ def _replay(options: Namespace) -> int:
         return replay_into_table(options)
     refuse_without_table(options)
     options.bag, part_s = Path(options.bags[0]), part_of(options)
-    if options.store:
-        check_outside_bags(options.store)
     expected, tolerance = read_expected(options.expect) if options.expect else ([], {})
     chosen = (choose if options.calibrate else ready)(options, options.bag)
     settings, topics, artifact = chosen.settings, chosen.topics, chosen.artifact

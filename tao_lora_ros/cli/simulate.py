@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from argparse import Namespace
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from tao_lora_ros.bags.labels import labels_file
 from tao_lora_ros.cli.arguments import MOST_S, MOST_SEED, UsageError, number, whole
-from tao_lora_ros.cli.outputs import add_json_and_force, check_output, need, tell, written
+from tao_lora_ros.cli.outputs import (
+    BAG,
+    add_json_and_force,
+    add_output,
+    check_output,
+    need,
+    tell,
+    written,
+)
 from tao_lora_ros.messages.files import refuse_existing
 from tao_lora_ros.messages.texts import shown
 from tao_lora_ros.training.progress import bar_on_terminal, line_of
@@ -19,7 +26,8 @@ def add_simulate_parser(subparsers: Any) -> None:
     """Add `simulate` to the subparsers of `tao-lora`."""
     simulate = subparsers.add_parser("simulate", help="simulate recordings of an arm (MuJoCo)")
     simulate.set_defaults(run=_simulate)
-    simulate.add_argument("out", type=Path, help="bag folder, or folder of bags with --runs")
+    what = "bag folder, or folder of bags with --runs"
+    add_output(simulate, "out", BAG, grows=True, help=what)
     add_json_and_force(simulate)
     lasting = number(above=0.0, most=MOST_S)
     simulate.add_argument("--duration", type=lasting, default=60.0, help="s of each recording")
@@ -44,7 +52,7 @@ def _simulate(options: Namespace) -> None:
     if options.runs is not None:
         runs = [options.out / f"run_{number:03d}" for number in range(options.runs)]
     for path in runs:
-        check_output(path, True, options.force)
+        check_output(path, BAG, options.force)
         if not options.force:
             refuse_existing(labels_file(path), UsageError)
     try:

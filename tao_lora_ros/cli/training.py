@@ -23,7 +23,7 @@ from tao_lora_ros.cli.arguments import (
 from tao_lora_ros.cli.fleet import status_of
 from tao_lora_ros.cli.info import tell_model
 from tao_lora_ros.cli.model_steps import add_settle_steps, add_step_parsers
-from tao_lora_ros.cli.outputs import add_json_and_force, add_output, tell, writing
+from tao_lora_ros.cli.outputs import MODEL, add_json_and_force, add_output, tell, writing
 from tao_lora_ros.cli.scores import add_evaluate_parser
 from tao_lora_ros.cli.training_data import (
     add_data_arguments,
@@ -87,7 +87,7 @@ def _add_train(subparsers: Any) -> None:
     )
     add_part_arguments(parser)
     what = "artifact folder to write; an interrupted training goes on in its own"
-    add_output(parser, "--out", model=True, required=True, metavar="DIR", help=what)
+    add_output(parser, "--out", MODEL, required=True, metavar="DIR", help=what)
     add_json_and_force(parser)
     parser.add_argument("--model-id", help="name of the model (default: the folder's)")
     fitted = parser.add_argument_group("model and fit")

@@ -24,7 +24,7 @@ from tao_lora_ros.cli.arguments import (
     or_auto,
 )
 from tao_lora_ros.cli.fleet import add_pool_arguments, pool_of
-from tao_lora_ros.cli.outputs import add_json_and_force, add_output
+from tao_lora_ros.cli.outputs import MODEL, add_json_and_force, add_output
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import sources_of_model
 from tao_lora_ros.model.artifact import Artifact, load_artifact
@@ -55,9 +55,8 @@ def add_data_arguments(
         help="a topic of strings, each the label from there on",
     )
     add_params_file(data)
-    data.add_argument(
-        "--cache", type=Path, default=default_cache(), metavar="DIR", help="for aligned rows"
-    )
+    what = "for aligned rows"
+    add_output(data, "--cache", grows=True, default=default_cache(), metavar="DIR", help=what)
     if rate_hz is not None:
         data.add_argument(
             "--rate-hz",
@@ -75,7 +74,7 @@ def add_model_arguments(parser: ArgumentParser, writes: bool = True) -> None:
     add_json_and_force(parser)
     if writes:
         what = "artifact folder to write (default: the same)"
-        add_output(parser, "--out", model=True, metavar="DIR", help=what)
+        add_output(parser, "--out", MODEL, metavar="DIR", help=what)
 
 
 def reading_of(

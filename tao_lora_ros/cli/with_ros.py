@@ -11,7 +11,7 @@ from typing import Any
 from tao_lora_ros.bags.discover import sources_in
 from tao_lora_ros.bags.reader import WHOLE, bag_topics
 from tao_lora_ros.cli.arguments import UsageError, add_params_file, add_topic_argument, speed
-from tao_lora_ros.cli.outputs import add_json_and_force, tell
+from tao_lora_ros.cli.outputs import add_json_and_force, add_output, tell
 from tao_lora_ros.cli.page import add_page_arguments
 from tao_lora_ros.engine.sources import source_configs
 
@@ -23,7 +23,8 @@ def add_ros_parsers(subparsers: Any) -> None:
     demo.set_defaults(from_s=WHOLE[0], to_s=WHOLE[1])
     add_topic_argument(demo)
     demo.add_argument("bag", type=Path, nargs="?", help="bag to play; without one, simulate")
-    demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the results")
+    what = "folder for the results"
+    add_output(demo, "--out", grows=True, default=Path("out/demo"), help=what)
     demo.add_argument("--rate", type=speed, default=1.0, help="playing speed")
 
     watch = subparsers.add_parser("watch", help="see what a running node takes in and finds")

@@ -26,6 +26,7 @@ from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.find import is_gone, robot_folder
 from tao_lora_ros.fleet.task import Outcome
 from tao_lora_ros.messages.files import replace_file
+from tao_lora_ros.preservation.event_catalogue import RECEIPTS
 from tao_lora_ros.preservation.parquet import SCHEMA_VERSION, Row, arrow, arrow_table, write_parquet
 
 _MADE_OF = b"tao_lora_made_of"
@@ -62,10 +63,12 @@ def check_folder(folder: Path) -> None:
     """Whether tables can be written into a folder, which need not be there yet.
 
     Raises:
-        FleetError: it is none, or holds tables of another version of the schema.
+        FleetError: it is none, or holds something else or tables of another version of the schema.
     """
     if folder.exists() and not folder.is_dir():
         raise FleetError(f"{folder}: a file, expected a folder for the tables")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / RECEIPTS).is_dir():
+        raise FleetError(f"{folder}: holds something else than tables; choose another folder")
     for table in TABLES:
         if file := next((folder / table).glob("*/*/rows.parquet"), None):
             _check_schema(file)
@@ -81,7 +84,7 @@ class Table:
     def __init__(self, folder: Path) -> None:
         check_folder(folder)
         self._folder = folder
-        self._done = folder / "receipts"
+        self._done = folder / RECEIPTS
         try:
             self._done.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)

@@ -48,7 +48,9 @@ def load_tensors(file: Path, digest: str, bound: Mapping[str, Kind]) -> dict[str
         content = read_regular(file, most + _HEADER_BYTES)
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
-        raise ArtifactError(f"{file}: SHA-256 is {found}, {CARD} says {digest}")
+        raise ArtifactError(
+            f"{file}: SHA-256 is {found}, {CARD} says {digest}: copy the model anew"
+        )
     try:
         return load(content)
     except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:

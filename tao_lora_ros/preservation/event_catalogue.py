@@ -16,6 +16,7 @@ from tao_lora_ros.preservation.event_record import EventRecord, StoreError
 EVENTS = "events"
 INDEX_FILE = "index.jsonl"
 ENTRY_FILE = "event.json"
+RECEIPTS = "receipts"  # in a fleet's tables, which are no store
 _MOST_ENTRY_BYTES = 1 << 20
 _BLOCK_BYTES = 1024 * 1024
 
@@ -32,6 +33,17 @@ def default_store(namespace: str = "") -> Path:
         / namespace.strip("/")
         / "events"
     )
+
+
+def refuse_table(folder: Path) -> None:
+    """Refuse a fleet's tables for a store: their events are rows, in a folder of the same name.
+
+    Raises:
+        StoreError: these are tables.
+    """
+    if (folder / RECEIPTS).is_dir() or next((folder / EVENTS).glob("robot=*/day=*"), None):
+        remedy = f"tao-lora fleet {folder} shows them"
+        raise StoreError(f"{folder}: tables of many bags, expected an event store; {remedy}")
 
 
 def catalogue(store: Path) -> tuple[Index, bool]:
@@ -90,9 +102,11 @@ def read_entries(store: Path) -> list[Entry]:
         StoreError: there is no store, or it cannot be read.
     """
     try:
+        refuse_table(store)
         index, _ = catalogue(store)
     except FileNotFoundError:
-        raise StoreError(f"{store}: no event store here") from None
+        remedy = f"tao-lora replay BAG --store {store} makes one"
+        raise StoreError(f"{store}: no event store here; {remedy}") from None
     except OSError as error:
         raise StoreError(f"{error.filename or store}: {error.strerror}") from error
     return [entry for _, entry in sorted(index.entries.items())]

@@ -25,7 +25,13 @@ from tao_lora_ros.messages.results import Event
 from tao_lora_ros.messages.stamps import moment_of
 from tao_lora_ros.preservation.durable import discard, own_folder, sync, write_durably
 from tao_lora_ros.preservation.event_bag import largest_size, write_bag
-from tao_lora_ros.preservation.event_catalogue import ENTRY_FILE, EVENTS, catalogue, sha256_of
+from tao_lora_ros.preservation.event_catalogue import (
+    ENTRY_FILE,
+    EVENTS,
+    catalogue,
+    refuse_table,
+    sha256_of,
+)
 from tao_lora_ros.preservation.event_entry import Entry
 from tao_lora_ros.preservation.event_record import EventRecord, StoreError
 
@@ -45,7 +51,8 @@ class EventStore:
         min_free_bytes: least that stays free on the file system.
 
     Raises:
-        StoreError: the folder cannot be made, read or written, or another process writes to it.
+        StoreError: the folder cannot be made, read or written, another process writes to it, or it
+            holds a fleet's tables.
     """
 
     def __init__(
@@ -57,6 +64,7 @@ class EventStore:
         self._events = folder / EVENTS
         self._writing = folder / "writing"
         with naming(StoreError, folder):
+            refuse_table(folder)
             with suppress(FileExistsError):
                 folder.mkdir(mode=0o700, parents=True)
             own_folder(self._events)

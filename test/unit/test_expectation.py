@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,9 @@ def test_a_replay_against_its_own_events_and_others(tmp_path: Path, capsys) -> N
     file.write_text("[]")
     assert main([*words, "--expect", str(file)]) == 1
     assert "tao-lora replay BAG --json FILE writes one" in capsys.readouterr().err
+
+
+def test_the_fixture_may_be_named_where_pip_installed_it() -> None:
+    setup = (Path(__file__).parents[2] / "setup.py").read_text()
+    named, module = re.search(r'"pytest11": \["(\S+) = (\S+)"\]', setup).groups()
+    assert named == module  # else pytest refuses `-p MODULE`: two names of one plugin

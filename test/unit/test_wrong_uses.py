@@ -25,6 +25,9 @@ BAD_STORE = (
     ("--store NONE", "NONE"),
     ("--store TEXT", "TEXT"),
     ("--store BAG", "BAG"),
+    ("--store TABLE", "tables of many bags, expected an event store; tao-lora fleet TABLE shows"),
+    ("--store MODEL", "--store MODEL makes one"),
+    ("--store STORE --json STORE/index.jsonl --force", "writes over STORE, which is read"),
     ("--store STORE --json NONE/f", "mkdir -p makes it"),
     ("--store STORE --json TEXT", "--force writes over it"),
     ("--store STORE --json EMPTY --force", "choose another name"),
@@ -45,7 +48,10 @@ BAD_DATA = (
     ("BAG --topic imu", "expected SOURCE=TOPIC"),
     ("BAG --params-file NONE", "NONE: No such file"),
     ("BAG BAG", "given twice"),
+    ("BAG --cache TEXT", "not a folder; choose another name"),
+    ("BAG --cache BAG/rows", "lies in a bag"),
 )
+FOREIGN = "holds something else, which --force does not write over"
 WRONG = {
     "replay": [
         *BAD_BAGS,
@@ -67,6 +73,14 @@ WRONG = {
         ("BAG --out TEXT/x", "there is no folder TEXT"),
         ("BAG --store TEXT", "TEXT"),
         ("BAG --store BAG", "lies in a bag"),
+        ("BAG --store TABLE", "tao-lora fleet TABLE shows them"),
+        ("BAG --store TEXT --json NEW", "not a folder; choose another name"),
+        ("BAG --store NEW --json NEW", "choose another name"),
+        ("BAG --table NEW --json NEW", "both --table and --json"),
+        *((f"BAG --table {place}", "something else than tables") for place in ("STORE", "MODEL")),
+        *((f"BAG --out {place} --force", FOREIGN) for place in ("STORE", "MODEL", "TABLE", "CSV")),
+        ("BAG --params-file YAML --json YAML --force", "writes over YAML, which is read"),
+        ("BAG --json BAG.labels.csv --force", "writes over BAG, which is read"),
         ("BAG --store BAG/found/here", "choose a folder outside of it"),
         ("BAG --out BAG/found", "lies in a bag"),
         ("BAG BAG", "2 bags: these need --table "),
@@ -83,7 +97,7 @@ WRONG = {
         ("BAG --rate 0", "expected a number, above 0, 1000 at most"),
         ("BAG --rate -3", "expected a number, above 0, 1000 at most"),
         ("BAG --rate nan", "expected a number, above 0, 1000 at most"),
-        ("BAG --out TEXT", "TEXT"),
+        ("BAG --out TEXT", "not a folder; choose another name"),
         ("BAG --topic imu", "expected SOURCE=TOPIC"),
     ],
     "play": [
@@ -108,6 +122,8 @@ WRONG = {
         ("NEW --steady --presses", "not allowed with argument"),
         ("BAG", "--force writes over it"),
         ("TEXT/x", "there is no folder TEXT"),
+        ("FOLDER --force", FOREIGN),
+        ("NEW --json NEW", "both out and --json"),
     ],
     "calibrate": [
         *((f"{bag} --out NEW", words) for bag, words in BAD_BAGS),
@@ -117,6 +133,7 @@ WRONG = {
         ("BAG --out NEW --alarms-per-hour nan", "above 0, 3600 at most"),
         ("BAG --out NEW --model MODEL", "at least 2 s are needed"),
         ("BAG --out MODEL", "--force writes over it"),
+        ("BAG --out STORE --force", FOREIGN),
         ("BAG --out NEW --plot NONE/p.html", "mkdir -p makes it"),
     ],
     "events list": [
@@ -144,6 +161,10 @@ WRONG = {
         ("--labels NONE --store STORE", "no such bag"),
         ("--out NEW --csv NEW --store STORE", "not allowed with argument"),
         ("--out STORE --force --store STORE", "writes over"),
+        ("--out STORE/events --force --store STORE", "writes over STORE, which is read"),
+        ("--csv STORE/events --force --store STORE", "writes over STORE, which is read"),
+        ("--parquet STORE/index.jsonl --force --store STORE", "writes over STORE"),
+        *((f"{to} MODEL --force --store STORE", FOREIGN) for to in ("--csv", "--lerobot", "--out")),
         ("--out NEW --store NONE", "NONE"),
     ],
     "events plot": [
@@ -173,6 +194,10 @@ WRONG = {
         ("--store", "expected one argument"),
         ("BAG", "unrecognized arguments"),
         ("--roof line", "unrecognized arguments: line"),
+        ("--store TABLE", "tao-lora fleet TABLE shows them"),
+        ("--store TEXT", "a file, expected a folder for events"),
+        ("--roofline --model MODEL", "leave the other arguments out"),
+        ("--roofline --json", "leave the other arguments out"),
     ],
     "review": [
         ("--port -1", "expected a whole number from 0 to 65535"),
@@ -183,8 +208,9 @@ WRONG = {
         ("--store NONE", "NONE"),
         ("--store TEXT", "TEXT"),
         ("--store BAG", "BAG"),
+        ("--store TABLE", "tao-lora fleet TABLE shows them"),
         ("--store", "expected one argument"),
-        ("STORE", "unrecognized arguments"),
+        ("STORE", "unrecognized arguments: STORE; see tao-lora review --help"),
     ],
     "compare": [
         ("", "required: old, new"),
@@ -201,6 +227,7 @@ WRONG = {
         ("MODEL MODEL BAG --robot (", "'(' is no regular expression: missing )"),
         ("MODEL MODEL BAG --workers 0", "expected a whole number from 1"),
         ("MODEL MODEL BAG --table BAG/found", "lies in a bag"),
+        ("MODEL MODEL BAG --json MODEL/model.json --force", "writes over MODEL"),
         *((f"EMPTY EMPTY {words}", "is of two artifacts") for words in OF_ARTIFACTS),
     ],
     "fleet": [
@@ -208,6 +235,10 @@ WRONG = {
         *((place, "--table makes one") for place in ("NONE", "EMPTY", "TEXT", "BAG", "MODEL")),
         *((f"EMPTY --port {p}", "number from 0 to 65535") for p in ("-1", "65536", "http", "8.5")),
         ("EMPTY EMPTY", "unrecognized arguments"),
+        ("EMPTY --model NONE", "a model is a folder that tao-lora train or calibrate wrote"),
+        ("EMPTY --params-file NONE", "NONE: No such file"),
+        ("EMPTY --topic imu", "expected SOURCE=TOPIC"),
+        ("STORE", "--table makes one"),
     ],
     "watch": [
         *((f"--web --port {p}", "number from 0 to 65535") for p in ("-1", "65536", "http", "8.5")),
@@ -318,6 +349,11 @@ WRONG = {
         ("CSV --out NEW --json NONE/f", "mkdir -p makes it"),
         ("BAG --out NEW", "file and no array in it"),
         ("CSV NEW --out NEW", "NEW: No such file"),
+        ("CSV --out TEXT", "not a folder; choose another name"),
+        ("CSV --out BAG", "lies in a bag"),
+        ("CSV --out NEW --json NEW", "both --out and --json"),
+        ("CSV --out NEW --json CSV/a.csv --force", "writes over CSV, which is read"),
+        ("CSV --out NEW --merge (walk)", "--merge (walk): in no file's name; there are: a"),
     ],
     "bench": [
         ("", "required: COMMAND"),
@@ -341,7 +377,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What the words in capitals stand for."""
     folder = tmp_path_factory.mktemp("wrong")
     names = ("BAG", "CUT", "UNKNOWN", "FOLDER", "EMPTY", "TEXT", "NONE", "NEW", "MODEL", "STORE")
-    made = {name: folder / name for name in (*names, "CSV", "ROWS")}
+    made = {name: folder / name for name in (*names, "CSV", "ROWS", "TABLE", "YAML")}
     bag = write_ros2(folder / "bag", motion(0.3))
     for name in ("BAG", "CUT", "UNKNOWN", "FOLDER/a", "FOLDER/b"):
         shutil.copytree(bag, folder / name)
@@ -350,6 +386,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (made["UNKNOWN"] / "metadata.yaml").write_text("a: [")
     made["EMPTY"].mkdir()
     made["TEXT"].write_text("some words")
+    made["YAML"].write_text("/**: {ros__parameters: {}}")
+    (made["TABLE"] / "receipts").mkdir(parents=True)
     made["ROWS"].write_text('{"rows": [{"subject": 1, "value": "x"}]}')
     made["CSV"].mkdir()
     (made["CSV"] / "a.csv").write_text("time,ax\n0,x\n")
