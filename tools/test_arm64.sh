@@ -1,6 +1,6 @@
 #!/bin/bash
 # `make test-arm64 [ARGS=...]`: test/unit on an emulated ARM64, without ROS and without a GPU. As root, with
-# debootstrap and qemu-user-static. Emulation is slow: minutes to begin, hours for every test.
+# debootstrap and qemu-user-static. Emulation is slow: minutes to begin, hours for every test, so none is cut off.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD/out/arm64 site=$PWD/out/arm64/opt/site binfmt=/proc/sys/fs/binfmt_misc
@@ -40,4 +40,4 @@ ln -s ../kernels "$root/src/tao_lora_ros/kernels"
 # The mounts go with the process.
 unshare --mount bash -euc "mount -t proc proc $root/proc; mount --bind /dev $root/dev; mount --bind /dev/shm $root/dev/shm
     exec chroot $root env -i HOME=/root PATH=/usr/bin:/bin OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 PYTHONPATH=/opt/site \"\$@\"" - \
-    bash -c 'cd /src && exec python3 -m pytest "$@"' - -m "not gpu and not ros and not launch" ${*:-test/unit}
+    bash -c 'cd /src && exec python3 -m pytest -o faulthandler_timeout=0 "$@"' - -m "not gpu and not ros and not launch" ${*:-test/unit}

@@ -62,9 +62,10 @@ class _Group(NamedTuple):
 
 
 class _Checked(NamedTuple):
-    """Whether a group has a sensor, and the renamed columns that are there."""
+    """Whether a group has a sensor and labels of rows, and the renamed columns that are there."""
 
     has_sensor: bool
+    has_labels: bool
     used: set[str]
 
 
@@ -117,6 +118,8 @@ def import_tables(
             f"--columns: no file has a column {shown(repr(min(unknown)))}; there are: "
             f"{listed(sorted(there))}"
         )
+    if layout.labels and not any(found.has_labels for _, found in checked):
+        raise BagError("--label: no file has a column of labels; name it: --columns label=NAME")
     if len(empty) == len(checked):
         table = empty[0].tables[0]
         raise BagError(
@@ -189,11 +192,12 @@ def _check(group: _Group, layout: Layout) -> _Checked:
         if renamed_column(theirs, table.names, table.name)
     }
     found = _read(group.tables, layout)
+    has_labels = any(one.labels for one in found)
     if beside := _labels_beside(group):
         read_labels(beside)
-        if any(one.labels for one in found):
+        if has_labels:
             raise BagError(f"{beside}: the table has a column 'label' too; keep one of both")
-    return _Checked(bool(_sources(found)), used)
+    return _Checked(bool(_sources(found)), has_labels, used)
 
 
 def _read(group: Sequence[Table], layout: Layout) -> list[Measured]:

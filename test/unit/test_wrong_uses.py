@@ -347,12 +347,13 @@ WRONG = {
         ("CSV --out NEW", "name it with --columns ay=NAME"),
         ("CSV --out NEW --json TEXT", "--force writes over it"),
         ("CSV --out NEW --json NONE/f", "mkdir -p makes it"),
-        ("BAG --out NEW", "file and no array in it"),
+        ("CUT --out NEW", "to mend it: mcap recover CUT/bag.mcap"),
         ("CSV NEW --out NEW", "NEW: No such file"),
         ("CSV --out TEXT", "not a folder; choose another name"),
         ("CSV --out BAG", "lies in a bag"),
         ("CSV --out NEW --json NEW", "both --out and --json"),
         ("CSV --out NEW --json CSV/a.csv --force", "writes over CSV, which is read"),
+        ("ROWS.csv --out NEW --label 1=walk", "--label: no file has a column of labels"),
         ("CSV --out NEW --merge (walk)", "--merge (walk): in no file's name; there are: a"),
     ],
     "bench": [
@@ -391,6 +392,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     made["ROWS"].write_text('{"rows": [{"subject": 1, "value": "x"}]}')
     made["CSV"].mkdir()
     (made["CSV"] / "a.csv").write_text("time,ax\n0,x\n")
+    (folder / "ROWS.csv").write_text("time,ax,ay,az\n0,1,2,3\n0.1,1,2,3\n")
     save_artifact(small_artifact(), made["MODEL"])
     with EventStore(made["STORE"]) as store:
         store.append(event(0))
