@@ -32,6 +32,8 @@ add_module_names = False
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_math_renderer = "mathml"
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
 rosdoc2_settings = {"override_theme": False, "enable_breathe": False, "enable_exhale": False}
 
 

@@ -11,7 +11,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "troubleshooting.md"
-LINES = re.findall(r"^\| `(.+?)` \|", PAGE.read_text(), re.MULTILINE)
+# A line that holds a backtick stands within two.
+LINES = [
+    two or one
+    for two, one in re.findall(r"^\| (?:``(.+?)``|`([^`]+)`) \|", PAGE.read_text(), re.MULTILINE)
+]
 LEAST = 10  # characters of a string that are its own, not what is put in
 LEAST_SHARE = 0.3  # of a line that is the code's own
 
@@ -49,5 +53,5 @@ def test_the_code_says_the_line(line: str) -> None:
 
 
 def test_a_line_that_nothing_says_is_found() -> None:
-    assert len(LINES) > 40
+    assert len(LINES) == PAGE.read_text().count("\n| `") > 40
     assert not is_said("the flux capacitor of imu is at 88, expected")
