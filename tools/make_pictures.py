@@ -60,7 +60,7 @@ def main() -> None:
         subprocess.check_call(tao_lora("replay", tapped, "--model", "model", *kept))
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         take(browser, Path(REPORT).absolute().as_uri(), "report.png", 1000)
-        take(browser, Path(PLOT).absolute().as_uri(), "calibration.png", 450)
+        take(browser, Path(PLOT).absolute().as_uri(), "calibration.png", 560)
         command = tao_lora("review", "--store", "found")
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as review:
             assert review.stdout is not None
