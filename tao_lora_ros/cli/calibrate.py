@@ -66,7 +66,7 @@ def _calibrate(options: Namespace) -> int:
     topics = chosen.topics if len(bags) == 1 else bag_topics(options.topic)
     if options.scales == "only":
         runs = runs_of(chosen.artifact, bags, chosen.settings, topics, part_s, pool)
-        artifact, lines = fitted_to(chosen.artifact, [run.values for run in runs])
+        artifact, lines = fitted_to(chosen.artifact, [run.values.astype(float) for run in runs])
         with writing(options.out):
             save_artifact(artifact, options.out)
         said = {"model": str(options.out), "report": lines, "failed": pool.failed}
