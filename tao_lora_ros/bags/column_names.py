@@ -9,6 +9,11 @@ from tao_lora_ros.bags.foreign_units import unit_named
 
 TIME = "time"
 LABEL = "label"
+# May be labels, which is asked; numbers that are called so are often something else.
+LABELS = re.compile(
+    r"labels?(_name)?|class(_name|_label)?|(target|activity|terrain|gesture|motion|state)(_name"
+    r"|_label|_id)?|ground_truth|annotation"
+)
 EFFORT = "effort_"
 AXES = {
     "accel": ("ax", "ay", "az"),

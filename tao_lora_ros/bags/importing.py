@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -157,13 +158,17 @@ def _groups(found: Sequence[Table], out: Path, layout: Layout) -> list[_Group]:
     if layout.merge and names and not any(re.search(layout.merge, name) for name in names):
         what = f"--merge {shown(layout.merge)}: in no file's name"
         raise BagError(f"{what}; there are: {listed(sorted(names))}")
-    together: dict[str, list[Table]] = {}
+    together: dict[tuple[str, Path], list[Table]] = {}
     for table in found:
-        together.setdefault(_name(table, layout), []).append(table)
+        folder = Path() if layout.merge else table.file.parent
+        together.setdefault((_name(table, layout), folder), []).append(table)
+    named = Counter(name for name, _ in together)
     groups: dict[Path, _Group] = {}
-    for shared, several in together.items():
+    for (shared, folder), several in together.items():
         alone = len(several) == 1 and not (layout.merge or is_bag(several[0].file))
         name = several[0].name if alone else shared
+        if named[shared] > 1:  # such as a folder of each label, with 1.csv in all of them
+            name = f"{folder.resolve().name}_{name}"
         bag = out / file_name(name)
         if bag in groups:
             raise BagError(f"{several[0].what}: another one of the name {bag.name}")

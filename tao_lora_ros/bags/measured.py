@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.bags.column_names import AXES, EFFORT, LABEL, TIME, Column
+from tao_lora_ros.bags.column_names import AXES, EFFORT, LABEL, LABELS, TIME, Column, plain_name
 from tao_lora_ros.bags.columns import columns_of, listed, unit_of
 from tao_lora_ros.bags.foreign_units import FACTORS, factor_of
 from tao_lora_ros.bags.import_layout import Layout
@@ -16,6 +16,7 @@ from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import spans_of
 from tao_lora_ros.bags.tables import Table
 from tao_lora_ros.messages.label_span import LabelSpan
+from tao_lora_ros.messages.texts import shown
 
 Numbers = NDArray[np.float64]
 Times = NDArray[np.longdouble]
@@ -253,11 +254,13 @@ def _told(
         parts.append(LABEL)
     used = {columns[name].at for name in [*units, *({LABEL} & columns.keys())]}
     unused = [name for at, name in enumerate(table.names) if name and at not in used]
+    labels = [n for n in unused if LABELS.fullmatch(plain_name(n)) and LABEL not in columns]
     repeated = np.count_nonzero(~kept)
     return (
         f"{table.what}: {len(times_s)} rows{rate}: {', '.join(parts)}"
         + (f"; {repeated} rows with the time of the row before left out" if repeated else "")
         + (f"; not used: {listed(unused)}" if unused else "")
+        + (f"; labels? --columns {LABEL}={shown(labels[-1])} takes them" if labels else "")
     )
 
 

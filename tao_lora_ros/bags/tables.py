@@ -52,14 +52,16 @@ class Table(NamedTuple):
 
 
 def table_files(source: Path) -> list[Path]:
-    """The file or bag itself, or each CSV file of a folder but labels.
+    """The file or bag itself, or each CSV file of a folder, or of those in it, but labels.
 
     Raises:
         BagError: it is not there.
     """
     if not source.exists():
         raise BagError(f"{source}: No such file or directory")
-    files = sorted(source.glob("*.csv")) if source.is_dir() and not is_bag(source) else [source]
+    files = [source]
+    if source.is_dir() and not is_bag(source):
+        files = sorted(source.glob("*.csv")) or sorted(source.glob("*/*.csv"))
     return [file for file in files if not file.name.endswith(LABELS)]
 
 

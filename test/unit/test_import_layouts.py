@@ -318,6 +318,14 @@ def test_what_will_not_do_is_said_with_the_remedy(
     assert "\n" not in message
 
 
+def test_what_may_be_labels_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("time,ax,ay,az,Target Name\n0,0,0,9.8,up\n0.01,0,0,9.8,up\n")
+    ((_, notes),) = import_tables([tmp_path / "a.csv"], tmp_path / "bags", Layout())
+    assert notes[0].endswith(
+        "not used: Target Name; labels? --columns label=Target Name takes them"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "head", "told"),
     [

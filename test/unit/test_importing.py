@@ -28,7 +28,7 @@ HEADER = "time,ax,ay,az,wx,wy,wz"
 
 
 def csv(folder: Path, header: str = HEADER, table: np.ndarray = TABLE) -> Path:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, parents=True)
     np.savetxt(folder / "run.csv", table, delimiter=",", header=header, comments="", fmt="%.9f")
     return folder
 
@@ -44,6 +44,18 @@ def test_a_csv_file_reads_back(tmp_path: Path) -> None:
     run = read_run(bag, IMU, 100.0)
     np.testing.assert_allclose(run.values, VALUES, atol=1e-6)
     assert [span.label for span in run.spans] == ["free", "bump", "free"]
+
+
+def test_a_folder_of_each_label_with_files_of_the_same_names(tmp_path: Path) -> None:
+    for label in ("walk", "run"):
+        csv(tmp_path / "tables" / label).joinpath("run.csv").rename(
+            tmp_path / "tables" / label / "1.csv"
+        )
+    bags = imported(tmp_path / "tables", tmp_path / "bags")
+    assert [bag.name for bag in bags] == ["run_1", "walk_1"]
+    each = sorted((tmp_path / "tables").iterdir())
+    bags = [bag for bag, _ in import_tables(each, tmp_path / "others", Layout())]
+    assert [bag.name for bag in bags] == ["run_1", "walk_1"]
 
 
 def test_the_arrays_of_an_npz_file_read_back(tmp_path: Path) -> None:
