@@ -310,11 +310,13 @@ def _stamps(series: Series, start_s: np.longdouble) -> NDArray[np.int64]:
 
 
 def _doubts(sources: Sequence[SourceRecording]) -> list[str]:
-    """What the first samples of an IMU say of its units."""
-    return [
-        f"{source.topic}: {doubt}"
-        for source in sources
-        if source.msgtype == IMU and len(source.stamps_ns) >= SAMPLES
-        for period_s in [float(np.median(np.diff(source.stamps_ns))) * 1e-9]
-        for doubt in UnitCheck(SourceConfig("imu", IMU)).look(source.values[:SAMPLES], period_s)
-    ]
+    """What samples of an IMU say of its units, looked at now and then as a node does."""
+    found: dict[str, None] = {}
+    for source in sources:
+        if source.msgtype == IMU and len(source.values) >= SAMPLES:
+            check = UnitCheck(SourceConfig("imu", IMU))
+            period_s = float(np.median(np.diff(source.stamps_ns))) * 1e-9
+            for at in range(0, len(source.values) - SAMPLES + 1, 4 * SAMPLES):
+                for doubt in check.look(source.values[at : at + SAMPLES], period_s):
+                    found[f"{source.topic}: {doubt}"] = None
+    return list(found)

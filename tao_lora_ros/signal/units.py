@@ -16,10 +16,10 @@ _BLOCKS = 8
 GRAVITY = 9.80665  # m/s², standard
 _ONE_G = (0.8, 1.2)
 _DEGREE = np.pi / 180.0
-# Of the gyro's turning to that of gravity, where it counts degrees; and how alike both have to be.
-_DEGREES = (0.6 * _DEGREE, 1.6 * _DEGREE)
+# Of gravity's turning to the gyro's, where all is right; and how alike both have to be.
+_RIGHT = (0.6, 1.6)
 _ALIKE = 0.7
-_LEAST_TURN = 0.1  # rad, root of the sum of squares
+_LEAST_TURN = 0.02  # rad, root of the sum of squares
 _SPIN = 10.0  # rad/s, root mean square: nothing that walks, drives or reaches keeps that up
 _COARSE = 7.0
 _FEWEST_STEPS = 3
@@ -60,18 +60,21 @@ class UnitCheck:
                 yield f"gravity is about 1: g instead of m/s^2? Multiply by {GRAVITY}"
         if gyro is not None and not gyro.any():
             yield "angular velocity is always 0: where there is no gyro, set its covariance -1"
-        elif gyro is not None and self._in_degrees(accel, gyro, period_s):
-            yield (
-                "angular velocity is more than gravity shows: deg/s instead of rad/s? "
-                f"Multiply by {_DEGREE:.6f}"
-            )
+        elif gyro is not None:
+            ratio = self._turned(accel, gyro, period_s)
+            spins = (gyro**2).sum(axis=1).mean() > _SPIN**2
+            if spins or _RIGHT[0] < abs(ratio) / _DEGREE < _RIGHT[1]:
+                yield (
+                    "angular velocity is more than gravity shows: deg/s instead of rad/s? "
+                    f"Multiply by {_DEGREE:.6f}"
+                )
+            elif _RIGHT[0] < -ratio < _RIGHT[1]:
+                yield "gravity turns against the angular velocity: the sign of its axes is wrong"
 
-    def _in_degrees(self, accel: Array | None, gyro: Array, period_s: float) -> bool:
-        """Whether it spins so, or gravity's direction u turns by -ω dt × u with ω in degrees."""
-        if (gyro**2).sum(axis=1).mean() > _SPIN**2:
-            return True
+    def _turned(self, accel: Array | None, gyro: Array, period_s: float) -> float:
+        """How far gravity's direction u turns, by -ω dt × u; NaN where that is not known."""
         if accel is None:
-            return False
+            return np.nan
         means, rates = _means(accel), _means(gyro)
         up = means / np.linalg.norm(means, axis=1, keepdims=True)
         block_s = period_s * len(accel) / _BLOCKS
@@ -79,12 +82,12 @@ class UnitCheck:
         had = -block_s * np.cross((rates[1:] + rates[:-1]) / 2, (up[1:] + up[:-1]) / 2)
         new = np.array([(seen * had).sum(), (had * had).sum(), (seen * seen).sum()])
         if not np.isfinite(new).all():  # a channel is absent
-            return False
+            return np.nan
         self._turning += new
         both, had2, seen2 = self._turning
-        if seen2 < _LEAST_TURN**2 or both < _ALIKE * np.sqrt(had2 * seen2):
-            return False
-        return bool(_DEGREES[0] < both / had2 < _DEGREES[1])
+        if seen2 < _LEAST_TURN**2 or abs(both) < _ALIKE * np.sqrt(had2 * seen2):
+            return np.nan
+        return float(both / had2)
 
     def _coarse(self, values: Array) -> Iterator[str]:
         """Channels that seldom move, and then by whole steps: each looks like a blow."""

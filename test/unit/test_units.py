@@ -60,12 +60,19 @@ def test_g_is_told_of_with_the_factor(seed: int) -> None:
     assert text.endswith("9.80665")
 
 
-@pytest.mark.parametrize("slow", [0.3, 1.0])
+@pytest.mark.parametrize("slow", [0.1, 0.3, 1.0])
 def test_degrees_are_told_of_with_the_factor(slow: float) -> None:
     values = arm(slow=slow, looks=8)
     values[:, 3:] *= DEGREES
     (text,) = warnings(values)
     assert text.endswith("deg/s instead of rad/s? Multiply by 0.017453")
+
+
+def test_a_gyro_of_the_other_sign_is_told_of() -> None:
+    values = arm(looks=8)
+    values[:, 3:] *= -1.0
+    (text,) = warnings(values)
+    assert text == "gravity turns against the angular velocity: the sign of its axes is wrong"
 
 
 def test_a_gyro_that_is_always_zero_is_told_of() -> None:
