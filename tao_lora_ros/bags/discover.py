@@ -14,6 +14,7 @@ from typing import Any
 from rosbags.highlevel import AnyReader
 
 from tao_lora_ros.bags.opening import BagError, open_bag
+from tao_lora_ros.bags.topic_tables import sensors_in
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import default_sources, with_sources
 from tao_lora_ros.signal.cdr import BARE_WRENCH, FORCE, IMU, JOINT_STATE, WRENCH
@@ -34,10 +35,12 @@ class Discovery:
     Args:
         settings: with these sources, the rest as it was.
         topics: bag topic by source name.
+        notices: what the bag holds besides of sensors, in types that are not read.
     """
 
     settings: Settings
     topics: dict[str, str]
+    notices: tuple[str, ...] = ()
 
 
 def discover(bag: Path, settings: Settings, topics: Mapping[str, str]) -> Discovery:
@@ -68,10 +71,24 @@ def discover(bag: Path, settings: Settings, topics: Mapping[str, str]) -> Discov
         joints = {
             topic: _joints(reader, topic) for topic, kind in chosen.items() if kind == JOINT_STATE
         }
+        notices = tuple(_besides(bag, reader, chosen))
     names = _names(chosen, {topic: name for name, topic in topics.items()})
     return Discovery(
-        _settings(settings, chosen, names, joints), {names[topic]: topic for topic in chosen}
+        _settings(settings, chosen, names, joints),
+        {names[topic]: topic for topic in chosen},
+        notices,
     )
+
+
+def _besides(bag: Path, reader: AnyReader, chosen: Mapping[str, str]) -> Iterator[str]:
+    kinds = {c.topic: c.msgtype for c in reader.connections if c.msgcount}
+    for topic, kind in sorted(kinds.items()):
+        other = topic not in chosen and kind not in (IMU, WRENCH, BARE_WRENCH, JOINT_STATE)
+        if other and (held := sensors_in(reader, topic, kind)):
+            yield (
+                f"not read: {', '.join(held)} in {topic} ({kind}): "
+                f"`tao-lora import {bag} --out BAGS` makes a bag of it that is"
+            )
 
 
 def sources_in(bag: Path, params_file: Path | None, topics: Mapping[str, str]) -> Discovery:

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 from rosbags.highlevel import AnyReader
+from rosbags.interfaces import Nodetype
 
-from tao_lora_ros.bags.column_names import EFFORT, TIME
+from tao_lora_ros.bags.column_families import meanings
+from tao_lora_ros.bags.column_names import AXES, EFFORT, TIME
 from tao_lora_ros.bags.opening import BagError, damage, open_bag
 from tao_lora_ros.bags.tables import Numbers, Table
 from tao_lora_ros.signal.cdr import JOINT_STATE
@@ -45,6 +47,26 @@ def topic_tables(bag: Path, topics: Sequence[str] = ()) -> list[Table]:
             "`ros2 bag convert` to mcap where these are installed writes them into the bag"
         )
     return found
+
+
+def sensors_in(reader: AnyReader, topic: str, kind: str) -> list[str]:
+    """What the messages of a topic hold of sensors, by the definition of their type alone."""
+    names = [_named(name, topic) for name in _defined(reader, (Nodetype.NAME, kind), "")]
+    known = {column.quantity for column in meanings(names, topic) if column}
+    return sorted(known & {*AXES, "effort"})
+
+
+def _defined(reader: AnyReader, node: Any, name: str) -> Iterator[str]:
+    """The fields of a type whose number is always the same, called as those of its messages."""
+    form, about = node
+    if form is Nodetype.BASE:
+        yield name
+    elif form is Nodetype.ARRAY:
+        for at in range(about[1] if about[1] <= _MOST_ENTRIES else 0):
+            yield from _defined(reader, about[0], f"{name}[{at}]")
+    elif form is Nodetype.NAME and about in reader.typestore.fielddefs:
+        for field, inner in reader.typestore.fielddefs[about][1]:
+            yield from _defined(reader, inner, f"{name}.{field}" if name else field)
 
 
 def _table(bag: Path, reader: AnyReader, topic: str, kind: str) -> Table:

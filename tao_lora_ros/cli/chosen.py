@@ -54,14 +54,15 @@ def choose(options: Namespace, bag: Path) -> Chosen:
         if not options.params_file:
             settings = sources_of_model(settings, artifact)
         return Chosen(replace(settings, model=str(folder)), topics, artifact, asked=True)
+    besides: list[str] = []
     if not options.params_file:
         found = discover(bag, settings, topics)
-        settings, topics = found.settings, found.topics
+        settings, topics, besides = found.settings, found.topics, list(found.notices)
     artifact = load_artifact(default_artifact())
     if channels_of(settings) != artifact.channels:
         rate_hz = grid_rate_hz(measured_rate_hz(bag, settings, topics))
         artifact = detection_only(channels_of(settings), rate_hz)
-    return Chosen(settings, topics, artifact)
+    return Chosen(settings, topics, artifact, besides)
 
 
 def ready(options: Namespace, bag: Path) -> Chosen:
@@ -78,7 +79,7 @@ def ready(options: Namespace, bag: Path) -> Chosen:
     if chosen.asked and known:
         return chosen
     artifact, notices = _calibrated_on_itself(chosen, bag, part_of(options))
-    return replace(chosen, artifact=artifact, notices=notices)
+    return replace(chosen, artifact=artifact, notices=[*notices, *chosen.notices])
 
 
 def _calibrated_on_itself(

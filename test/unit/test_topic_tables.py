@@ -12,6 +12,7 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from tao_lora_ros.bags.discover import discover
 from tao_lora_ros.bags.import_layout import Layout
 from tao_lora_ros.bags.importing import import_tables
 from tao_lora_ros.bags.reader import BagError
@@ -123,6 +124,17 @@ def test_a_wrench_and_its_labels_in_another_type_read_back(tmp_path: Path) -> No
     np.testing.assert_allclose(run.values, VALUES, atol=1e-9)
     assert [span.label for span in run.spans] == ["rest", "push"]
     assert "not used: q[0]" in notes[0]
+
+
+def test_a_replay_tells_what_a_bag_holds_besides(tmp_path: Path) -> None:
+    beside = {"/arm": [state(0)], "/low": [low(0)], "/imu/mag": vectors(0)}
+    source = written(tmp_path / "run", {"/imu": list(map(imu, range(COUNT))), **beside})
+    found = discover(source, Settings(), {})
+    assert found.topics == {"imu": "/imu"}
+    assert [notice.partition(":  ")[0].split(": ")[1] for notice in found.notices] == [
+        "force, torque in /arm (a/msg/State)",
+        "accel, effort, gyro in /low (a/msg/Low)",
+    ]
 
 
 def test_efforts_have_the_names_of_their_joints_whichever_messages_bring_them(
