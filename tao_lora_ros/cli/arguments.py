@@ -87,6 +87,13 @@ def expression(text: str) -> str:
     return text
 
 
+def adapter_name(text: str) -> str:
+    """A name that an artifact can hold and a file can have, for argparse."""
+    if not re.fullmatch("[a-z0-9][a-z0-9_-]{0,63}", text):
+        raise ArgumentTypeError(f"'{text}', expected at most 64 of a-z, 0-9, _ and -")
+    return text
+
+
 def add_topic_argument(parser: _ActionsContainer) -> None:
     """`--topic SOURCE=TOPIC`, as often as there are sources whose topic is not obvious."""
     parser.add_argument(

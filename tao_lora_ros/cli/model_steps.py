@@ -7,11 +7,11 @@ from argparse import Namespace, _ActionsContainer
 from dataclasses import replace
 from typing import Any
 
-from tao_lora_ros.cli.arguments import MOST_STEPS, UsageError, whole
+from tao_lora_ros.cli.arguments import MOST_STEPS, UsageError, adapter_name, whole
 from tao_lora_ros.cli.fleet import status_of
 from tao_lora_ros.cli.info import tell_model
 from tao_lora_ros.cli.outputs import writing
-from tao_lora_ros.cli.training_data import add_model_arguments, loaded, opened
+from tao_lora_ros.cli.training_data import add_model_arguments, opened, windowed
 from tao_lora_ros.model.artifact import Artifact, load_artifact, save_artifact, training_folder
 from tao_lora_ros.model.conversion import mixer_of, network_of
 from tao_lora_ros.training.name_events import name_events
@@ -36,7 +36,8 @@ def add_step_parsers(subparsers: Any) -> None:
     adapt = subparsers.add_parser("adapt")
     adapt.set_defaults(run=_adapt)
     add_model_arguments(adapt)
-    adapt.add_argument("--name", default="", help="keep it as a named adapter beside the others")
+    what = "keep it as a named adapter beside the others"
+    adapt.add_argument("--name", type=adapter_name, help=what)
     adapt.add_argument("--loss", choices=LOSSES, default="fidelity", help="what is made small")
     steps = whole(1, MOST_STEPS)
     adapt.add_argument(
@@ -54,15 +55,17 @@ def _quantize(options: Namespace) -> int:
         if options.rank > sizes.width:
             raise UsageError(f"--rank is {options.rank}, expected the width {sizes.width} at most")
         sizes = replace(sizes, rank=options.rank)
-    artifact, data = loaded(options)
+    artifact, how, bags = opened(options)
     teacher = load_teacher(training_folder(options.model), sizes)
+    data = windowed(options, artifact, how, bags, artifact.labels)[1]
     student = quantize_step(teacher, data, options.settle_steps, options.rounding)
     return _save(options, replace(artifact, model=network_of(student), adapters={}), "quantize")
 
 
 def _adapt(options: Namespace) -> int:
-    artifact, data = loaded(options)
+    artifact, how, bags = opened(options)
     teacher = load_teacher(training_folder(options.model), artifact.network.config)
+    data = windowed(options, artifact, how, bags, artifact.labels)[1]
     student = mixer_of(artifact.network)
     tuned = adapt_step(student, teacher, data, options.steps, options.loss)
     if options.name:

@@ -110,16 +110,10 @@ def opened(options: Namespace, adapter: str = "") -> tuple[Artifact, Reading, li
     return artifact, how, bags_in(options.bags)
 
 
-def loaded(options: Namespace, adapter: str = "") -> tuple[Artifact, TrainingData]:
-    """The model, and the bags as its windows: those of steady motion are the rows labelled free."""
-    artifact, how, bags = opened(options, adapter)
-    return artifact, windowed(options, artifact, how, bags, artifact.labels)[1]
-
-
 def windowed(
     options: Namespace, artifact: Artifact, how: Reading, bags: list[Path], known: tuple[str, ...]
 ) -> tuple[list[Run], TrainingData]:
-    """The runs of bags, and their windows.
+    """The runs of bags, and their windows: those of steady motion are the rows labelled free.
 
     Raises:
         UsageError: a label is none of those `known`.

@@ -11,8 +11,10 @@ from models import small_artifact
 from recordings import motion, write_ros2
 
 from tao_lora_ros.cli.main import main
-from tao_lora_ros.model.artifact import save_artifact
+from tao_lora_ros.model.artifact import save_artifact, training_folder
+from tao_lora_ros.model.mixer import Mixer
 from tao_lora_ros.preservation.event_store import EventStore
+from tao_lora_ros.training.teacher import save_teacher
 
 BAD_BAGS = (
     ("NONE", "no such bag"),
@@ -307,6 +309,8 @@ WRONG = {
         ("NONE BAG", "No such file"),
         ("MODEL BAG --steps 0", "expected a whole number from 1"),
         ("MODEL BAG --loss none", "choose from"),
+        ("UNTAUGHT BAG", "training/teacher.safetensors: no such file"),
+        *((f"MODEL BAG --name {name}", "at most 64 of a-z") for name in ("Tool", "a/b", "..")),
         ("MODEL BAG --out TEXT", "--force writes over it"),
     ],
     "name": [
@@ -378,7 +382,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What the words in capitals stand for."""
     folder = tmp_path_factory.mktemp("wrong")
     names = ("BAG", "CUT", "UNKNOWN", "FOLDER", "EMPTY", "TEXT", "NONE", "NEW", "MODEL", "STORE")
-    made = {name: folder / name for name in (*names, "CSV", "ROWS", "TABLE", "YAML")}
+    made = {name: folder / name for name in (*names, "CSV", "ROWS", "TABLE", "UNTAUGHT", "YAML")}
     bag = write_ros2(folder / "bag", motion(0.3))
     for name in ("BAG", "CUT", "UNKNOWN", "FOLDER/a", "FOLDER/b"):
         shutil.copytree(bag, folder / name)
@@ -393,7 +397,9 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     made["CSV"].mkdir()
     (made["CSV"] / "a.csv").write_text("time,ax\n0,x\n")
     (folder / "ROWS.csv").write_text("time,ax,ay,az\n0,1,2,3\n0.1,1,2,3\n")
-    save_artifact(small_artifact(), made["MODEL"])
+    for name in ("MODEL", "UNTAUGHT"):
+        save_artifact(small_artifact(), made[name])
+    save_teacher(Mixer(small_artifact().network.config), training_folder(made["MODEL"]))
     with EventStore(made["STORE"]) as store:
         store.append(event(0))
     return {name: str(path) for name, path in made.items()}
