@@ -1,4 +1,4 @@
-"""The model on the CPU: one thread, one compiled call a window."""
+"""The model on the CPU: one thread, one compiled call."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from tao_lora_ros.model.network import Network
 from tao_lora_ros.runtime.cpu_forward import forward
 from tao_lora_ros.runtime.cpu_pack import pack
 from tao_lora_ros.runtime.runtime import Array, Output, check_window
+from tao_lora_ros.signal.compiled import entry
+
+_PATHS = {path: np.array([path], np.int32) for path in Route}
 
 
 class CpuRuntime:
@@ -26,25 +29,22 @@ class CpuRuntime:
         self._packed = pack(model)
         shapes = (config.classes,), (config.horizon, config.channels), (config.channels,)
         self._shapes = shapes
-        self.infer(np.zeros(self._window, np.float32), Route.STEADY)
+        window, path = np.zeros((1, *self._window), np.float32), np.zeros(1, np.int32)
+        self._forward = entry(forward, window, path, *self._packed, *self._blank(1))
+        self.infer_batch(window, path)
 
     def infer(self, window: Array, path: Route) -> Output:
         """See `Runtime`."""
-        output = self._blank()
-        self._run(window, path, output)
-        return output
+        logits, forecast, level = self.infer_batch(window[None], _PATHS[path])
+        return Output(logits[0], forecast[0], level[0])
 
     def infer_batch(self, windows: Array, paths: NDArray[np.int32]) -> Output:
         """See `Runtime`; one window after the other."""
         output = self._blank(len(windows))
-        for window, path, *parts in zip(windows, paths, *output, strict=True):
-            self._run(window, Route(path), Output(*parts))
+        check_window(windows.shape[1:], windows.dtype, self._window)
+        paths = np.ascontiguousarray(paths, np.int32)
+        self._forward(np.ascontiguousarray(windows), paths, *self._packed, *output)
         return output
 
-    def _blank(self, *count: int) -> Output:
-        return Output(*(np.empty((*count, *shape), np.float32) for shape in self._shapes))
-
-    def _run(self, window: Array, path: Route, output: Output) -> None:
-        check_window(window.shape, window.dtype, self._window)
-        window = np.ascontiguousarray(window)
-        forward(window, path is Route.TRANSIENT, *self._packed, *output)
+    def _blank(self, count: int) -> Output:
+        return Output(*(np.empty((count, *shape), np.float32) for shape in self._shapes))

@@ -88,22 +88,28 @@ def _powers(inputs, basis, out):
     same backwards in the first half of the waves, and its negative in the others.
     """
     half, waves = basis.shape
-    bins, segment = waves // PARTS, 2 * half
+    bins, segment, channels = waves // PARTS, 2 * half, inputs.shape[1]
+    columns = inputs.shape[0] // segment * channels  # those of the first segment, of the next, ...
+    even, odd = np.empty((half, columns), np.float32), np.empty((half, columns), np.float32)
+    for i in range(half):
+        for first in range(0, inputs.shape[0], segment):
+            early, late = inputs[first + i], inputs[first + segment - 1 - i]
+            at = first // segment * channels
+            for c in range(channels):
+                even[i, at + c] = early[c] + late[c]
+                odd[i, at + c] = early[c] - late[c]
+    sums = np.zeros((waves, columns), np.float32)
+    for wave in range(waves):
+        total, rows = sums[wave], even if wave < segment else odd
+        for i in range(half):
+            factor, row = basis[i, wave], rows[i]
+            for j in range(columns):
+                total[j] += factor * row[j]
     out[:] = _f(0)
-    sums = np.empty(waves, np.float32)
-    for first in range(0, inputs.shape[0], segment):
-        for c in range(inputs.shape[1]):
-            sums[:] = _f(0)
-            for i in range(half):
-                early, late = inputs[first + i, c], inputs[first + segment - 1 - i, c]
-                _add_scaled(early + late, basis[i, :segment], sums[:segment])
-                _add_scaled(early - late, basis[i, segment:], sums[segment:])
-            for part in range(0, waves, bins):
-                for k in range(bins):
-                    out[k, c] += sums[part + k] * sums[part + k]
-
-
-@stage
-def _add_scaled(factor, row, out):
-    for j in range(out.size):
-        out[j] += factor * row[j]
+    for k in range(bins):
+        powers = out[k]
+        for at in range(0, columns, channels):
+            for wave in range(k, waves, bins):
+                part = sums[wave, at : at + channels]
+                for c in range(channels):
+                    powers[c] += part[c] * part[c]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tao_lora_ros.messages.route import Route
 from tao_lora_ros.runtime.cpu_features import describe, standardize
 from tao_lora_ros.runtime.cpu_product import COLUMNS, multiply
 from tao_lora_ros.runtime.cpu_stages import (
@@ -23,18 +24,26 @@ from tao_lora_ros.runtime.cpu_stages import (
 )
 
 _f = np.float32
+_TRANSIENT = int(Route.TRANSIENT)
 
 
 @stage
-def forward(window, transient, codes, numbers, sizes, logits, forecast, level):
-    """Infer on a window.
+def forward(windows, paths, codes, numbers, sizes, logits, forecast, level):
+    """Infer on windows, one after the other; of a window alone the same code gives the same bits.
 
     Args:
-        window: raw SI values, float32 [T, C], NaN where there is none.
-        transient: which path.
+        windows: raw SI values, float32 [n, T, C], NaN where there is none.
+        paths: of each, int32 [n].
         codes, numbers, sizes: the model, see `cpu_pack.Packed`.
-        logits, forecast, level: float32 [L], [horizon, C] and [C], written.
+        logits, forecast, level: float32 [n, L], [n, horizon, C] and [n, C], written.
     """
+    for i in range(len(windows)):
+        transient = paths[i] == _TRANSIENT
+        _infer(windows[i], transient, codes, numbers, sizes, logits[i], forecast[i], level[i])
+
+
+@stage
+def _infer(window, transient, codes, numbers, sizes, logits, forecast, level):
     tokens, width, expansion, blocks, channels, patch, classes, horizon, rank, segment = sizes
     at = np.zeros(2, np.int64)  # how far codes and numbers are read
     units = _take(numbers, at, 3 * channels).reshape(3, channels)
