@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.contact.contact_model import DYNAMIC, Array, ContactModel
 from tao_lora_ros.detection.router import Change
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import compiled, inlined
 
 FILTER_S = 0.05  # an average of this length has lost half at 12 Hz
 LOAD_S = 0.02  # the newest part of that
@@ -183,7 +183,7 @@ def levels(state, rows, out):
         out[i, 1] = now.torque if ready else -np.inf
 
 
-@compiled
+@inlined
 def _measure(state, w, values):
     """Contact load of a row; without one where a channel that it takes has no value."""
     now = state.now[w]
@@ -221,7 +221,7 @@ def _measure(state, w, values):
     now.score = max(now.force / now.force_threshold, now.torque / now.torque_threshold)
 
 
-@compiled
+@inlined
 def _terms(state, w, values):
     """The terms of a row; whether all are there, and some axis of the wrench."""
     now, columns = state.now[w], state.now[w].columns
@@ -244,7 +244,7 @@ def _terms(state, w, values):
     return there
 
 
-@compiled
+@inlined
 def _learn_bias(state, w):
     """Let the bias follow what the newest row was above it."""
     now = state.now[w]
@@ -257,7 +257,7 @@ def _learn_bias(state, w):
             now.bias[axis] += weight * now.level[axis]
 
 
-@compiled
+@inlined
 def _test(state, w, time_ns):
     now = state.now[w]
     if now.learned <= now.start_rows:

@@ -16,7 +16,7 @@ from tao_lora_ros.detection.bearing import touchdown
 from tao_lora_ros.detection.covariance import learn, whiten
 from tao_lora_ros.detection.innovation import LAGS, mean_squares, take_in
 from tao_lora_ros.detection.level import level_energies
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import compiled, inlined
 
 # Of an energy that is 1 on average: keeps the ratio finite where a channel falls silent.
 ENERGY_FLOOR = 0.002
@@ -27,13 +27,13 @@ REACH = 2.0
 CLIP = 8.0
 
 
-@compiled
+@inlined
 def ready(state):
     """Whether there is a baseline to compare with."""
     return state.now[0].learned >= state.now[0].start_rows
 
 
-@compiled
+@inlined
 def analyze(state, values, frozen):
     """Score one row [C], NaN where a channel has no value; the baseline learns unless frozen."""
     now = state.now[0]
@@ -75,7 +75,7 @@ def log_ratios(state, rows, out):
             out[i, s] = state.scales[s].log_ratio if known else -np.inf
 
 
-@compiled
+@inlined
 def _push(state, energy):
     """Mean energy of the newest rows of each scale."""
     longest = len(state.energies)
@@ -95,7 +95,7 @@ def _push(state, energy):
         scale.fast = total / scale.rows
 
 
-@compiled
+@inlined
 def _completed(state, s, energy, count):
     """Energy of a level of which `count` channels changed: those that lack are as usual."""
     usual = _usual(state.means[:, s])
@@ -105,7 +105,7 @@ def _completed(state, s, energy, count):
     return (count * energy + missing * usual) / (count + missing)
 
 
-@compiled
+@inlined
 def _score(state):
     now = state.now[0]
     now.score = -np.inf
@@ -119,7 +119,7 @@ def _score(state):
             now.score, now.scale = scale.log_ratio / scale.threshold, scale.rows
 
 
-@compiled
+@inlined
 def _usual(means):
     """The largest of the means in all memories, shortest first, as far as they reach."""
     largest = means[0]
@@ -128,7 +128,7 @@ def _usual(means):
     return largest
 
 
-@compiled
+@inlined
 def _take_over(state, frozen):
     """Learn the energies that their fast window has left behind; frozen, rise a little."""
     now, means, scales = state.now[0], state.means, state.scales

@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tao_lora_ros.detection.covariance import Array
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import compiled, inlined
 
 # Shares of the load that is always borne. A foot is in the air below the first, or within the
 # second of the least that it has borne since the start: contact only pushes, and real sensors are
@@ -111,7 +111,7 @@ def new_bearings(count: int) -> NDArray:
     return bearings
 
 
-@compiled
+@inlined
 def touchdown(bearings, numbers, values):
     """Take a row [C]; share of its load that has come back, the largest; 0 where none has."""
     landed = 0.0

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import compiled, inlined
 
 Array = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def new_covariance(memory_rows: int, prior: Array) -> CovarianceState:
     return CovarianceState(memory_rows, prior, np.zeros_like(prior), factor, np.zeros(1, np.int64))
 
 
-@compiled
+@inlined
 def learn(state, row, weight):
     """Add a row [N] with a weight from 0 (ignored) to 1.
 
@@ -76,7 +76,7 @@ def factorize(state):
             factor[i, j] = np.sqrt(rest) if i == j else rest / factor[j, j]
 
 
-@compiled
+@inlined
 def whiten(state, row, out):
     """Solve factor · out = row for a row [N], NaN taken as 0.
 

@@ -16,7 +16,7 @@ from tao_lora_ros.detection.learning import NOTHING, Collected, LearningConfig
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.detection.transients import TrackerState, Transient
 from tao_lora_ros.messages.route import Route
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import compiled, inlined
 
 _ONSET, _ACCEPTED, NO_CHANGE = int(Change.ONSET), int(Change.ACCEPTED), int(Change.NONE)
 STEP = np.dtype([("score", np.float64), ("transient", np.bool_)])
@@ -238,7 +238,7 @@ def _advance(state, times_ns, rows, steps):
     return len(rows), NO_CHANGE, False
 
 
-@compiled
+@inlined
 def advance_one(state, time_ns, values, step):
     """Take one row; what it changed, and whether there is something to learn."""
     now, route = state.analyzer.now[0], state.route[0]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.detection.covariance import Array
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import inlined
 
 LAGS = 2
 # Of the covariance of all steady motion, as against that of the last while.
@@ -70,7 +70,7 @@ def prior(autocovariance: Sequence[Sequence[Sequence[float]]], floors: Sequence[
     return np.ascontiguousarray(PRIOR_SHARE * np.block(blocks) + np.diag(variances))
 
 
-@compiled
+@inlined
 def take_in(before, still, values, changes, deviations, covariance, stuck_rows):
     """Shift the changes [(LAGS + 1) C] by those of a row [C]; how many channels have one.
 
@@ -101,7 +101,7 @@ def take_in(before, still, values, changes, deviations, covariance, stuck_rows):
     return present
 
 
-@compiled
+@inlined
 def mean_squares(white, channels, present, missing, usual):
     """Energy of a row, and the larger of it and of the mean over the changes before it too.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.detection import tail
 from tao_lora_ros.detection.blocks import APART, Blocks
 from tao_lora_ros.detection.covariance import Array
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import compiled, inlined
 
 MINUTE_S = 60.0  # of steady motion, after which the thresholds are set anew
 # In log-energy above a threshold: false alarms hardly go further, as steady motion's tail is steep.
@@ -99,7 +99,7 @@ def interrupt(collected):
     now.calm, now.rows = 0, 0
 
 
-@compiled
+@inlined
 def _size_event(now, scales, transient):
     if not transient:
         if 0.0 < now.excess < 2.0 * SMALL:
@@ -110,7 +110,7 @@ def _size_event(now, scales, transient):
         now.excess = max(now.excess, scales[s].log_ratio - scales[s].threshold)
 
 
-@compiled
+@inlined
 def collect(collected, scales, values, known, transient, onset):
     """Take a row's statistics; `known`: it has some; whether the blocks are full."""
     now = collected.now[0]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.detection.covariance import Array
 from tao_lora_ros.detection.innovation import LAGS, PRIOR_SHARE, prior
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import inlined
 
 # Weight of the recent mean, as against the calibration's.
 SHARE = 0.5
@@ -71,7 +71,7 @@ def level_numbers(levels: Sequence[Sequence[int]], channels: int) -> NDArray[np.
     return numbers
 
 
-@compiled
+@inlined
 def level_energies(filters, numbers, changes, out, counts):
     """Mean square of the innovations of each level, [levels], NaN where no channel has a change.
 

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import inlined
 
 
 class Change(IntEnum):
@@ -67,7 +67,7 @@ def configure(route: np.ndarray, config: RouterConfig) -> None:
     route["max_transient_rows"] = config.max_transient_rows
 
 
-@compiled
+@inlined
 def follow(route, score, landed=False):
     """Take the score of one row and say what it changed, a value of `Change`.
 

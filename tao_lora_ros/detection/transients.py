@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.detection.covariance import Array
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import compiled, inlined
 
 ONSET_ENERGY_RATIO = 4.0
 NOISE = 3.0
@@ -90,7 +90,7 @@ def newest(tracker: TrackerState) -> Transient:
     )
 
 
-@compiled
+@inlined
 def observe(tracker, time_ns, energy_ratio, deviations):
     """Take one row, in a transient or not."""
     at = tracker.now[0].rows % len(tracker.past)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.signal import track_loops
-from tao_lora_ros.signal.compiled import compiled, entry
+from tao_lora_ros.signal.compiled import compiled, entry, inlined
 from tao_lora_ros.signal.track import Track
 from tao_lora_ros.signal.track_loops import NEVER
 
@@ -236,7 +236,7 @@ def _advance(tracks, grid, sources, stamps_ns, values, done, times, rows):
         done += 1
 
 
-@compiled
+@inlined
 def _follow(tracks, now, source, stamp_ns):
     """See what a sample, the newest, makes complete."""
     own = tracks.now[source]
@@ -254,7 +254,7 @@ def _follow(tracks, now, source, stamp_ns):
     now.until_ns = _ready_until(tracks, now.timeout_ns)
 
 
-@compiled
+@inlined
 def _still_awaited(tracks, own):
     own.awaited_ns = NEVER
     awaited = False
@@ -301,7 +301,7 @@ def _start(tracks, now):
     return True
 
 
-@compiled
+@inlined
 def _ready_until(tracks, timeout_ns):
     """Oldest of the newest stamps among the sources that are waited for."""
     ahead = behind = tracks.now[0].ready_ns
@@ -316,7 +316,7 @@ def _ready_until(tracks, timeout_ns):
     return until
 
 
-@compiled
+@inlined
 def _row(tracks, time_ns, times, rows):
     rows[:] = np.nan
     stamp_ns, empty = np.int64(0), True

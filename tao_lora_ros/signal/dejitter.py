@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import inlined
 
 NEWEST = 16  # stamps that a lattice is measured on
 DEJITTER = 3 + NEWEST  # numbers that are remembered
@@ -38,7 +38,7 @@ def forget(state: Times) -> None:
     state[1], state[2] = 0, np.iinfo(np.int64).min
 
 
-@compiled
+@inlined
 def _off(state: Times, oldest: int, newest: int, spacing_ns: int) -> int:
     """How far the lattice is ahead of the newest stamp; 0 where the stamps make none."""
     time_ns, half_ns = state[3 + newest % NEWEST], spacing_ns // 2
@@ -66,7 +66,7 @@ def _off(state: Times, oldest: int, newest: int, spacing_ns: int) -> int:
     return at_ns - time_ns - (beyond if abs(beyond) <= _NEAR * spacing_ns else 0)
 
 
-@compiled
+@inlined
 def dejittered(state: Times, time_ns: int) -> int:
     """The time at which the sample of this stamp (ns, rising) was taken; later than the last one's.
 

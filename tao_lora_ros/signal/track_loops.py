@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.signal.cadence import LEAST_PACE, PACE, SLOWEST_NS, period_ns, usual_hole_ns
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import compiled, inlined
 from tao_lora_ros.signal.dejitter import DEJITTER, dejittered, forget, new_dejitter
 
 NEVER = -(1 << 63)  # before any stamp, in ns
@@ -122,7 +122,7 @@ def with_room(tracks: Tracks) -> Tracks:
     return tracks._replace(times=times.astype(np.int64), values=values.astype(np.float64))
 
 
-@compiled
+@inlined
 def push(tracks, s, stamp_ns, values):
     """Add a sample, of which there is room for one more."""
     track = tracks.now[s]
@@ -163,7 +163,7 @@ def _insert(tracks, s, time_ns, values):
     _put(tracks, s, place, time_ns, time_ns + track.lag_ns, values)
 
 
-@compiled
+@inlined
 def _put(tracks, s, place, time_ns, stamp_ns, values):
     track = tracks.now[s]
     at = (track.head + place) % tracks.times.shape[1]
@@ -195,7 +195,7 @@ def measured_period_ns(tracks, s):
     return period_ns(_stamps(tracks, s))
 
 
-@compiled
+@inlined
 def note_delivery(tracks, s):
     """See whether a source, of which a sample came, falls behind and comes up: late, in clumps.
 
@@ -233,7 +233,7 @@ def waited_for(tracks, s, ahead_ns):
     return track.newest_ns >= ahead_ns - track.wait_ns
 
 
-@compiled
+@inlined
 def take(tracks, s, time_ns, values, fresh):
     """Write the mean of the last period, else what is interpolated; and what of it is fresh.
 
@@ -244,7 +244,7 @@ def take(tracks, s, time_ns, values, fresh):
     return _take(tracks, s, time_ns, values[to], fresh[to])
 
 
-@compiled
+@inlined
 def _take(tracks, s, time_ns, values, fresh):
     track, capacity, width = tracks.now[s], tracks.times.shape[1], len(values)
     last, ahead = tracks.beside[s, _LAST], tracks.beside[s, _AHEAD]
