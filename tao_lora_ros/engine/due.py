@@ -53,11 +53,6 @@ class DueWindows:
     def clear(self) -> None:
         """Forget what waits."""
         self._waiting: list[_Window] = []
-        self._missed = 0
-
-    def miss(self) -> None:
-        """Note a row without any value."""
-        self._missed += 1
 
     def add(
         self,
@@ -65,16 +60,17 @@ class DueWindows:
         path: Route,
         score: float,
         row: int,
+        missed: int,
         times_ns: NDArray[np.int64],
         values: NDArray[np.float64],
     ) -> None:
-        """Take a window, times [T] and values [T, C], that ends at a row of this number."""
+        """Take a window, times [T] and values [T, C], that ends at a row of this number.
+
+        `missed` rows without any value came since the one before.
+        """
         begin_ns, end_ns = int(times_ns[0]), int(times_ns[-1])
         kept = values.astype(np.float32)
-        self._waiting.append(
-            _Window(row, stamp_ns, path, score, begin_ns, end_ns, kept, self._missed)
-        )
-        self._missed = 0
+        self._waiting.append(_Window(row, stamp_ns, path, score, begin_ns, end_ns, kept, missed))
 
     def infer(self, frame_id: str) -> list[Result]:
         """Infer on the windows that wait, in the frame of the first source; oldest first.

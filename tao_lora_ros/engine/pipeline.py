@@ -213,10 +213,7 @@ class Pipeline:
         self._settings = scene_settings(settings, self.artifact)
         self._detector.configure(router_config(settings, self.artifact.rate_hz))
         self._detector.learn(settings.learn_while_running)
-        self._schedule.hops = {
-            Route.STEADY: settings.hop_steady,
-            Route.TRANSIENT: settings.hop_transient,
-        }
+        self._schedule.set_hops(settings.hop_steady, settings.hop_transient)
 
     def push(self, source: int, data: bytes, received_ns: int = 0) -> Pushed:
         """Take one message of a source (its place among the settings' sources).

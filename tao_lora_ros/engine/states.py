@@ -48,6 +48,8 @@ class States:
         seconds = min(passed_s, self._window_s) if self._last_ns else self._window_s
         self._last_ns = inference.window_end_ns
         self._belief = self._filter.step(self._belief, np.array(inference.probabilities), seconds)
+        if self._belief.argmax() == self._state:  # nearly always
+            return None
         before, self._state = self._state, held(self._state, self._belief)
         if self._state == before:
             return None

@@ -29,7 +29,7 @@ from tao_lora_ros.engine.states import States
 from tao_lora_ros.messages.results import Event, Phase, Result
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact
-from tao_lora_ros.signal.align import AFTER_GLITCH, EMPTY, FLAGS, MESSAGE, STAMP, TIME, Rows
+from tao_lora_ros.signal.align import AFTER_GLITCH, FLAGS, MESSAGE, STAMP, TIME, Rows
 from tao_lora_ros.signal.window import SlidingWindow
 
 _PATHS = Route.STEADY, Route.TRANSIENT
@@ -207,18 +207,13 @@ class Tracking:
         self._steady.extend(rows.values)
         full = self._window_rows - window.count - 1  # the first row whose window is full
         window.extend(times[:, TIME], rows.values)
-        for i, (flags, (score, transient)) in enumerate(
-            zip(times[:, FLAGS].tolist(), steps.tolist(), strict=True)
-        ):
-            if flags & EMPTY:
-                self._due.miss()
-            if i < full or flags & EMPTY:
-                continue
-            counts.windows += 1
-            last, path = i == len(rows) - 1, _PATHS[transient]
-            if self._schedule.due(path, onset=last and change is Change.ONSET):
-                row, ago = before + i + 1, len(rows) - 1 - i
-                self._due.add(int(times[i, STAMP]), path, score, row, *window.ago(ago))
+        windows, due = self._schedule.due(times, steps, full, change is Change.ONSET)
+        counts.windows += windows
+        for i, missed in due:
+            score, transient = steps[i].item()
+            row, ago = before + i + 1, len(rows) - 1 - i
+            path, stamp_ns = _PATHS[transient], int(times[i, STAMP])
+            self._due.add(stamp_ns, path, score, row, missed, *window.ago(ago))
 
     def _infer(self) -> list[Result]:
         return self._due.infer(self._intake.sources[0].frame_id)

@@ -73,6 +73,7 @@ def held(state: NDArray[np.int64], belief: Array) -> NDArray[np.int64]:
 
 
 def _normalised(logarithms: Array) -> Array:
-    powers = np.exp(logarithms - logarithms.max(axis=-1, keepdims=True))
-    normalised: Array = powers / powers.sum(axis=-1, keepdims=True)
+    # The methods `max` and `sum` do the same, in twice the time where there are few numbers.
+    powers = np.exp(logarithms - np.maximum.reduce(logarithms, axis=-1, keepdims=True))
+    normalised: Array = powers / np.add.reduce(powers, axis=-1, keepdims=True)
     return normalised

@@ -13,7 +13,9 @@ PACKAGE = Path(__file__).resolve().parents[1]
 # What numba compiles, with the constants that it uses.
 COMPILED = (
     *("signal", "detection", "contact", "runtime"),
-    *("preservation/preroll_buffer.py", "engine/following.py", "engine/scores.py", "bags/mcap.py"),
+    *("messages/route.py", "messages/stamps.py", "model/spectrum.py"),
+    *("preservation/preroll_buffer.py", "bags/mcap.py"),
+    *("engine/following.py", "engine/schedule.py", "engine/scores.py"),
 )
 # What makes rows of bags.
 ROWS = ("messages", "signal", "detection", "contact", "engine", "bags")

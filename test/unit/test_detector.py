@@ -135,8 +135,9 @@ def test_minutes_of_unrest_keep_to_the_budget_of_inferences_and_end() -> None:
     detector, schedule = Detector(CALIBRATION, CONFIG), HopSchedule(*hops)
     transient, inferred, lasted, longest = [], 0, 0, 0
     for steps, change, _ in detector.run(times_ns(len(rows)), rows):
-        for i, path in enumerate(steps["transient"].tolist()):
-            inferred += schedule.due(Route(path), change is Change.ONSET and i == len(steps) - 1)
+        times = np.zeros((len(steps), 4), np.int64)
+        inferred += len(schedule.due(times, steps, 0, change is Change.ONSET)[1])
+        for path in steps["transient"].tolist():
             lasted = lasted + 1 if path else 0
             longest = max(longest, lasted)
             transient.append(path)
