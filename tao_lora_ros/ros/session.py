@@ -11,7 +11,7 @@ from threading import Event
 
 from rclpy.lifecycle import LifecycleNode
 
-from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.compiling import compiled_pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import default_sources, source_configs, sources_of_model
 from tao_lora_ros.messages.results import Result
@@ -27,7 +27,6 @@ from tao_lora_ros.ros.other_participant import OtherParticipant
 from tao_lora_ros.ros.outputs import Outputs
 from tao_lora_ros.ros.pace import Pace
 from tao_lora_ros.ros.services import Services
-from tao_lora_ros.signal.compiled import announced
 
 _HELD = (
     "held until the node ends or ~/reload; parameter calibrated_model names a folder where it is "
@@ -65,9 +64,9 @@ class Session:
         artifact = self._load(settings)
         self._settings = settings = _with_sources(settings, artifact)
         clock = node.get_clock()
-        with announced(node.get_logger().info):
-            self._pipeline = Pipeline(settings, artifact, lambda: clock.now().nanoseconds)
-            self._pipeline.warm()
+        self._pipeline = compiled_pipeline(
+            settings, artifact, lambda: clock.now().nanoseconds, node.get_logger().info
+        )
         # A logger each, or the throttling of one source would silence the others.
         names = (source.config.name for source in self._pipeline.intake.sources)
         self._loggers = [node.get_logger().get_child(name) for name in names]

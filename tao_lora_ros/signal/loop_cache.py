@@ -6,16 +6,74 @@ everything, and SciPy for some of them, which a process that compiles nothing ke
 
 from __future__ import annotations
 
+import hashlib
+import os
 import pickle
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from llvmlite.binding import parse_bitcode
+from numba.core import config as numba_config
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.environment import Environment, lookup_environment
 from numba.core.runtime import rtsys
+
+_config: Any = numba_config  # its attributes come from the environment, unseen by mypy
+
+
+class NotKept(Exception):
+    """A loop is not on the disk, and was not to be compiled here."""
+
+
+class _Place:
+    """Where a function is kept in $NUMBA_CACHE_DIR: by names and contents, wherever its file lies.
+
+    So another clone, or an environment that was moved, finds what was compiled before.
+    """
+
+    def __init__(self, function: Callable, file: str) -> None:
+        self._py_file = file  # numba warns by this name
+        self._line = function.__code__.co_firstlineno
+
+    @classmethod
+    def from_function(cls, function: Callable, file: str) -> _Place | None:
+        """None where nothing can be written."""
+        place = cls(function, file)
+        try:
+            place.ensure_cache_path()
+        except OSError:
+            return None
+        return place
+
+    def get_cache_path(self) -> str:
+        return str(Path(_config.CACHE_DIR) / Path(self._py_file).parent.name)
+
+    def ensure_cache_path(self) -> None:
+        folder = Path(self.get_cache_path())
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(folder)
+
+    def get_source_stamp(self) -> str:
+        return _hash_of(self._py_file)
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+
+@cache
+def _hash_of(file: str) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+_kept_implementation: Any = FunctionCache._impl_class
+
+
+class _Implementation(_kept_implementation):
+    _locator_classes = (_Place,)
 
 
 class LoopCache(FunctionCache):
@@ -24,6 +82,9 @@ class LoopCache(FunctionCache):
     Raises:
         RuntimeError: no folder can be written.
     """
+
+    _impl_class = _Implementation
+    alone = False  # what is not kept is not compiled either
 
     def __init__(self, function: Callable) -> None:
         super().__init__(function)
@@ -38,10 +99,22 @@ class LoopCache(FunctionCache):
         key = self._index_key(sig, target_context.codegen())
         with self._guard_against_spurious_io_errors():
             if (kept := self._cache_file.load(key)) is None:
+                if LoopCache.alone:
+                    raise NotKept(self._name)
                 return None
             loop = self._impl.rebuild(target_context, kept)
             _let_go_of_source(loop.library, kept)
             return loop
+
+
+@contextmanager
+def kept_alone() -> Iterator[None]:
+    """Within, a loop that would have to be compiled is a `NotKept`."""
+    LoopCache.alone = True
+    try:
+        yield
+    finally:
+        LoopCache.alone = False
 
 
 class _File(IndexDataCacheFile):

@@ -12,10 +12,12 @@ import pytest
 
 from tao_lora_ros.hardware.memory import clean_pages, give_back
 from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.loop_cache import NotKept, kept_alone
 
 LOOPS = """
 import numpy as np
 from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.loop_cache import NotKept, kept_alone
 
 @compiled
 def inner(values):
@@ -68,6 +70,34 @@ def test_loops_load_alone_and_others_are_compiled_of_them(file: Path) -> None:
         [sys.executable, "-c", ELSEWHERE], cwd=file.parent, capture_output=True, text=True
     )
     assert done.stdout.split("\n") == ["3.0 1", "nothing", "set()", ""], done.stderr
+
+
+def test_another_clone_finds_what_was_compiled(file: Path, tmp_path: Path) -> None:
+    values = np.array([3.0, 2.0])
+    for clone in ("a", "b"):
+        (tmp_path / clone / "signal").mkdir(parents=True)
+        (tmp_path / clone / "signal" / "loops.py").write_text(LOOPS)
+    loaded(tmp_path / "a" / "signal" / "loops.py").inner(values)
+    again = loaded(tmp_path / "b" / "signal" / "loops.py")
+    assert (again.inner(values), sum(again.inner.stats.cache_hits.values())) == (2.0, 1)
+
+
+def test_another_content_is_compiled_anew(file: Path) -> None:
+    values = np.array([3.0, 2.0])
+    loaded(file).inner(values)
+    other = file.parent / "other" / file.parent.name / file.name
+    other.parent.mkdir(parents=True)
+    other.write_text(LOOPS.replace("0.0)", "7.0)"))
+    assert loaded(other).inner(values) == 7.0
+
+
+def test_what_is_not_kept_is_not_compiled_where_only_kept_loops_are_wanted(file: Path) -> None:
+    values = np.array([3.0, 2.0])
+    with kept_alone(), pytest.raises(NotKept, match="inner"):
+        loaded(file).inner(values)
+    assert loaded(file).inner(values) == 2.0
+    with kept_alone():
+        assert loaded(file).inner(values) == 2.0
 
 
 def test_the_compiler_sleeps_and_wakes() -> None:
