@@ -25,13 +25,13 @@ Chunk = tuple[Any, Any, NDArray[np.int64]]  # the open file, the chunk, a source
 
 
 def chunks_of(
-    reader: AnyReader, sources: Mapping[str, int], begin_ns: int, end_ns: int | None
+    reader: AnyReader, sources: Mapping[tuple[str, str], int], begin_ns: int, end_ns: int | None
 ) -> list[Chunk] | None:
     """The chunks that hold messages of some topics; None where rosbags has to read.
 
     Args:
         reader: the open bag.
-        sources: what messages are of, by topic.
+        sources: what messages are of, by topic and type.
         begin_ns: log time of the first message.
         end_ns: log time that is over the last one's; None: there is no such.
     """
@@ -64,14 +64,14 @@ def _in_order(chunks: Sequence[Any]) -> bool:
 
 
 def _channels(
-    file: Any, connections: Sequence[Any], sources: Mapping[str, int]
+    file: Any, connections: Sequence[Any], sources: Mapping[tuple[str, str], int]
 ) -> NDArray[np.int64]:
     """The source of each channel of a file, -1: none, as far as the bag knows it."""
     channels = np.full(_CHANNELS, -1, np.int64)
     known = {(c.topic, c.msgtype, repr(c.ext)) for c in connections}
     for c in file.connections:
-        if c.topic in sources and (c.topic, c.msgtype, repr(c.ext)) in known:
-            channels[c.id] = sources[c.topic]
+        if (kind := (c.topic, c.msgtype)) in sources and (*kind, repr(c.ext)) in known:
+            channels[c.id] = sources[kind]
     return channels
 
 

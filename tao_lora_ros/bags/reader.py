@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
@@ -179,7 +180,7 @@ class BagReader:
             BagError: the bag is damaged further in, or gives none of the messages that it holds.
         """
         index, (begin_ns, end_ns) = self._index, self._part_ns
-        chosen = [c for c in self._reader.connections if c.topic in index]
+        chosen = [c for c in self._reader.connections if (c.topic, c.msgtype) in index]
         messages = self._reader.messages(connections=chosen, start=begin_ns, stop=end_ns)
         read = [0] * len(index)
         while True:
@@ -190,15 +191,24 @@ class BagReader:
                 break
             except Exception as error:
                 raise BagError(damage(self.path, "damaged bag", error)) from error
-            source = index[connection.topic]
+            source = index[connection.topic, connection.msgtype]
             read[source] += 1
             yield source, log_ns, data
         self._compare(read)
 
     @property
-    def _index(self) -> dict[str, int]:
-        """The source of each topic."""
-        return {topic: i for i, topic in enumerate(self._connections)}
+    def _index(self) -> dict[tuple[str, str], int]:
+        """The source of each topic and message type: a topic may have messages of others too."""
+        pairs = zip(self._connections, self._sources, strict=True)
+        return {(topic, source.msgtype): i for i, (topic, source) in enumerate(pairs)}
+
+    @property
+    def _others(self) -> Counter[tuple[str, str]]:
+        """Messages of other types on the sources' topics."""
+        there = [c for c in self._reader.connections if c.topic in self._connections]
+        index = self._index
+        pairs = [((c.topic, c.msgtype), c.msgcount) for c in there]
+        return Counter({pair: count for pair, count in pairs if count and pair not in index})
 
     @property
     def _part_ns(self) -> tuple[int, int | None]:
@@ -216,6 +226,8 @@ class BagReader:
             held = counts_in(self.path, self._reader)
         except Exception as error:
             raise BagError(damage(self.path, "damaged metadata", error)) from error
+        for (topic, _), count in self._others.items():
+            held[topic] -= count
         pairs = zip(self._connections, read, strict=True)
         found = [Unread(topic, count, held.get(topic, 0)) for topic, count in pairs]
         self.unread = [topic for topic in found if topic.read < topic.expected]
@@ -225,7 +237,12 @@ class BagReader:
     @property
     def damage(self) -> str:
         """What could not be read, and what may mend it; empty where nothing is known of that."""
-        return unread_text(self.path, self.unread) if self.unread else unwritten_text(self.path)
+        texts = [unread_text(self.path, self.unread)] if self.unread else []
+        texts += [
+            f"{self.path}: {topic}: {count} messages of type {kind} are not read"
+            for (topic, kind), count in self._others.items()
+        ]
+        return "; ".join(texts) or unwritten_text(self.path)
 
     def warn(self) -> None:
         """Log the damage, once a process, where there is no other place for it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from random import Random
@@ -254,3 +255,18 @@ def test_topics_in_other_encodings_are_no_hindrance(tmp_path: Path) -> None:
         writer.finish()
     with BagReader(tmp_path / "bag.mcap", [SourceConfig("imu", IMU)]) as reader:
         assert [data for *_, data in reader.messages()] == [m.data for m in MESSAGES[::2]]
+
+
+@pytest.mark.parametrize("sqlite", [False, True])
+def test_messages_of_another_type_on_a_topic_are_no_ones(tmp_path: Path, sqlite: bool) -> None:
+    """A driver was replaced by another in the middle of a recording."""
+    bare = [Message(1, m.stamp_ns, bare_wrench()) for m in MESSAGES[51::2]]
+    kinds = [("/wrench", WRENCH), ("/wrench", BARE_WRENCH)]
+    stamped = [replace(m, source=0) for m in MESSAGES[1:50:2]]
+    bag = write_ros2(tmp_path / "bag", [*stamped, *bare], kinds, sqlite)
+    with BagReader(bag, [SourceConfig("wrench", WRENCH)]) as reader:
+        assert [data for *_, data in reader.messages()] == [m.data for m in stamped]
+        assert sum(len(block) for block in reader.blocks()) == len(stamped)
+        assert reader.damage == (
+            f"{bag}: /wrench: {len(bare)} messages of type {BARE_WRENCH} are not read"
+        )
