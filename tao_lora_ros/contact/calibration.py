@@ -43,9 +43,8 @@ NOT_WORSE = 1.1  # times what the IMU leaves without its gyro, which physics say
 CLEAR = 15.0  # times what is usually left: a lasting contact, which does not belong
 AROUND_S = 0.3  # left out before and after
 NAMED = 3
+LEAST_STEP = 1e-6  # N or Nm: thresholds are above zero, and rounded to that
 MIXED = 3.0  # times more left by one expectation than by one of each recording: they differ
-# Of a threshold: what lies under the resolution of common sensors (N, Nm) counts as nothing.
-LEAST_THRESHOLD = (0.1, 0.005)
 
 
 class _Expectation(NamedTuple):
@@ -133,11 +132,21 @@ def _model(
     thresholds = np.where(ends < tail.NEVER, ends / level_test.OFF, tail.NEVER)
     if (thresholds >= tail.NEVER).all():
         return None, "not known, the wrench never changes"
-    force, torque = np.maximum(thresholds, LEAST_THRESHOLD).round(4).tolist()
+    force, torque = np.maximum(thresholds, _steps(recordings, wrench)).round(6).tolist()
     noise = round(float(best.left[0]), 6), round(float(best.left[1]), 6)
     model = best.model(wrench, gains.round(6), (force, torque), noise)
     usual = _usual(biases_of(best.samples, gains), (force, torque))
     return replace(model, usual=usual), _told(best, first, model, others) + left_out
+
+
+def _steps(recordings: Sequence[Array], wrench: Columns) -> Array:
+    """The coarsest step in which an axis of force and of torque changes: less is not measured."""
+    changes = np.concatenate(
+        [np.abs(np.diff(rows[:, list(wrench)], axis=0)) for rows in recordings]
+    )
+    steps = np.where(changes > 0.0, changes, np.inf).min(axis=0, initial=np.inf)
+    least: Array = np.where(np.isfinite(steps), steps, 0.0).reshape(2, 3).max(axis=1)
+    return np.maximum(least, LEAST_STEP)
 
 
 def _usual(biases: dict[int, Array], thresholds: tuple[float, float]) -> tuple[float, ...]:

@@ -23,7 +23,8 @@ ENERGY_FLOOR = 0.002
 # Most that a longer memory counts, in terms of the shorter ones: after a motion it would remember
 # its energy too long.
 REACH = 2.0
-# A row of this many times the usual energy counts less, so that an outlier stays one.
+# A row of this many times the usual energy counts less, so that an outlier stays one: neither the
+# covariance nor a level's memory of seconds follows a blow that was missed, or a fall's beginning.
 CLIP = 8.0
 
 
@@ -62,10 +63,11 @@ def analyze(state, values, frozen):
 
 
 @compiled(nogil=True)
-def log_ratios(state, rows, out):
-    """Score rows [n, C] of steady motion, and write their statistics to `out`, [n, S].
+def log_ratios(state, rows, out, means):
+    """Score rows [n, C] of steady motion; write their statistics to `out`, [n, S].
 
-    Those of a row that has no value, or comes before there is a baseline, are -inf.
+    And the recent means, in terms of the level's memory, to `means`, [n, S]. Of a row that has no
+    value, or comes before there is a baseline, the former are -inf and the latter 0.
     """
     for i in range(len(rows)):
         before = state.now[0].rows
@@ -73,6 +75,7 @@ def log_ratios(state, rows, out):
         known = ready(state) and state.now[0].rows > before
         for s in range(len(state.scales)):
             out[i, s] = state.scales[s].log_ratio if known else -np.inf
+            means[i, s] = state.scales[s].mean if known else 0.0
 
 
 @inlined
@@ -111,9 +114,11 @@ def _score(state):
     now.score = -np.inf
     for s in range(len(state.scales)):
         scale = state.scales[s]
-        mean = _usual(state.means[:, s])
         level = max(scale.slow, 1.0)
-        against = (mean + ENERGY_FLOOR) ** scale.share * level ** (1.0 - scale.share)
+        scale.mean = _usual(state.means[:, s]) / level
+        against = (min(scale.mean, scale.most) * level + ENERGY_FLOOR) ** scale.share * level ** (
+            1.0 - scale.share
+        )
         scale.log_ratio = np.log((scale.fast + ENERGY_FLOOR) / against)
         if scale.log_ratio / scale.threshold > now.score:
             now.score, now.scale = scale.log_ratio / scale.threshold, scale.rows
@@ -144,7 +149,12 @@ def _take_over(state, frozen):
     for s in range(len(scales)):
         if learns:
             leaving = state.waiting[(at - scales[s].rows) % longest, s]
+            leaving = min(leaving, CLIP * max(scales[s].slow, 1.0))
             scales[s].slow += (leaving - scales[s].slow) / min(now.learned, now.level_rows)
+    lively = False
+    for s in range(len(scales)):
+        lively |= scales[s].slow > scales[s].most
+    now.lively = now.lively + 1 if lively else 0
     for m in range(len(means)):
         for s in range(len(scales)):
             if frozen:

@@ -39,6 +39,9 @@ class Calibration:
             was calibrated before there were any.
         level_rows: memory of a level in rows, by which it rises with motion of more energy than
             all of the calibration.
+        level_means: the most that the recent mean of each level counts, in terms of the level's
+            memory, which steady motion hardly ever exceeds; none: all of it, as in what was
+            calibrated before there were any.
         load_channels: channels of each force (see `bearing`).
         borne_loads: the load that each always bears in steady motion, N, 0 where there is none;
             none: touchdowns are not looked for.
@@ -60,6 +63,7 @@ class Calibration:
     level_channels: tuple[tuple[int, ...], ...] = ()
     level_thresholds: tuple[float, ...] = ()
     level_rows: int = 1
+    level_means: tuple[float, ...] = ()
     load_channels: tuple[tuple[int, ...], ...] = ()
     borne_loads: tuple[float, ...] = ()
     air_rows: int = 1
@@ -104,6 +108,7 @@ _NOW = np.dtype(
         ("score", np.float64),
         ("scale", np.int64),  # that gave the score, in rows
         ("energy_ratio", np.float64),
+        ("lively", np.int64),  # newest rows in turn in which a level's memory exceeds `most`
         ("landed", np.bool_),  # a load that is always borne has come back
     ]
 )
@@ -113,7 +118,9 @@ _SCALE = np.dtype(
         ("energy", np.int64),  # that it is of: 0 that of the whole row, else of a level
         ("channels", np.int64),  # of a level, those that changed in the calibration
         ("share", np.float64),  # of the recent mean in what it is held against
+        ("most", np.float64),  # that the recent mean counts
         ("threshold", np.float64),
+        ("mean", np.float64),  # the recent one, in terms of the level's memory
         ("fast", np.float64),  # mean energy of the newest rows
         ("slow", np.float64),  # mean of `fast` over the level's memory
         ("lately", np.float64),  # mean of `fast` over the shortest memory; never freezes
@@ -198,6 +205,8 @@ def set_thresholds(state: AnalyzerState, calibration: Calibration) -> None:
     state.scales["channels"][len(calibration.scales) :] = [moving[list(c)].sum() for c in levels]
     off = (np.inf,) * len(calibration.level_channels)
     state.scales["threshold"] = calibration.thresholds + (calibration.level_thresholds or off)
+    most = calibration.level_means or (np.inf,) * len(levels)
+    state.scales["most"] = (np.inf,) * len(calibration.scales) + most
     state.bearings["load"] = calibration.borne_loads or (0.0,) * len(calibration.load_channels)
     state.bearings["air_rows"] = calibration.air_rows
     state.filters[:] = level_filters(

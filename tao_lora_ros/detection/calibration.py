@@ -19,7 +19,7 @@ from tao_lora_ros.detection.blocks import blocks_of
 from tao_lora_ros.detection.findings import Findings
 from tao_lora_ros.detection.glitch_filter import MEMORY_S, resolutions
 from tao_lora_ros.detection.innovation import LAGS, autocovariance_of
-from tao_lora_ros.detection.level import level_channels
+from tao_lora_ros.detection.level import SHARE, level_channels
 from tao_lora_ros.messages.errors import TaoLoraError
 
 SCALES = (1, 3)
@@ -31,6 +31,7 @@ LEVEL_S = 10.0
 LEAST_S = 2.0
 ROUNDS = 8  # of looking for what does not belong
 MOST_LEFT_OUT = 0.2  # of a recording
+USUAL = 0.99  # share of steady motion whose recent means count in full
 LEAST_THRESHOLD = 0.1  # of a level: the score is a ratio to it
 KEPT_S = 600.0
 _LEAST_COVARIANCE = 50  # rows
@@ -129,6 +130,8 @@ def calibrated(
             f"{seconds:g} s of steady motion with a baseline; at least {LEAST_S:g} s are needed"
         )
     levels, expected = tail.thresholds(values, rate_hz, alarms_per_hour)
+    steps = tail.above_steps(tail.join(values, rate_hz), tail.cluster_rows(rate_hz), seconds)
+    levels = np.where(steps > -np.inf, steps, levels)
     scales = len(known.scales)
     if not ((levels[:scales] > 0) & (levels[:scales] < tail.NEVER)).all():
         raise CalibrationError("the signals never vary: a sensor is stuck or silent")
@@ -165,8 +168,7 @@ def _steady(
     for last in [False] * ROUNDS + [True]:
         kept = moments.without(recordings, spans)
         autocovariance = autocovariance_of(kept, calibration.floors)
-        known = replace(calibration, autocovariance=autocovariance)
-        values = statistics(kept, known)
+        known, values = _followed(replace(calibration, autocovariance=autocovariance), kept)
         if last or not any((part > -np.inf).any() for part in values):
             break
         found = moments.moments(values, recordings, rate_hz)
@@ -178,6 +180,21 @@ def _steady(
     return known, values, spans
 
 
+def _followed(
+    calibration: Calibration, recordings: Sequence[NDArray[np.float64]]
+) -> tuple[Calibration, list[NDArray[np.float64]]]:
+    """The calibration with what recent means count at the most, and the statistics by that."""
+    first = len(calibration.scales)
+    values, means = statistics(recordings, replace(calibration, level_means=()))
+    found = [mean[one[:, 0] > -np.inf, first:] for one, mean in zip(values, means, strict=True)]
+    if not sum(map(len, found)):
+        return calibration, values
+    most = np.maximum(np.quantile(np.concatenate(found), USUAL, axis=0), 1.0).round(4)
+    for one, mean in zip(values, means, strict=True):
+        one[:, first:] += SHARE * np.log(np.maximum(mean[:, first:] / most, 1.0))
+    return replace(calibration, level_means=tuple(most.tolist())), values
+
+
 def _check_steady(
     ratios: Sequence[NDArray[np.float64]], spans: list[tuple[int, int, int]], rate_hz: float
 ) -> None:
@@ -187,8 +204,9 @@ def _check_steady(
     heavy = moments.heaviness(ratios, rate_hz)
     if np.isinf(heavy):
         raise CalibrationError(
-            "a sensor moves in steps that are coarser than its noise: no threshold tells a step "
-            "from a blow; let its driver report it finer, or leave its source out"
+            "a sensor moves in steps that are coarser than its noise: whether a step is a blow "
+            "nobody can tell; let its driver report it finer, leave its source out, or --insist, "
+            "which puts thresholds above one step"
         )
     if heavy > moments.HEAVIEST:
         raise CalibrationError(
@@ -205,15 +223,19 @@ def _check_steady(
 
 def statistics(
     recordings: Iterable[NDArray[np.float64]], calibration: Calibration
-) -> list[NDArray[np.float64]]:
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
     """All statistics of settled rows, [n, calibration.statistics] a recording; -inf: none yet.
 
     Args:
         recordings: settled rows, each float64 [n, C].
         calibration: its covariance is used, its thresholds are not.
+
+    Returns:
+        The statistics, and the recent means that they were held against, likewise.
     """
-    found = []
+    values, means = [], []
     for rows in recordings:
-        found.append(np.empty((len(rows), calibration.statistics)))
-        log_ratios(new_analyzer(calibration), rows, found[-1])
-    return found
+        values.append(np.empty((len(rows), calibration.statistics)))
+        means.append(np.empty_like(values[-1]))
+        log_ratios(new_analyzer(calibration), rows, values[-1], means[-1])
+    return values, means

@@ -22,6 +22,7 @@ _ONSET, _ACCEPTED, NO_CHANGE = int(Change.ONSET), int(Change.ACCEPTED), int(Chan
 STEP = np.dtype([("score", np.float64), ("transient", np.bool_)])
 
 
+LIVELY = 6  # memories of a level, in which more energy than calibrated is no passing thing
 WALK_S = 10.0  # a robot that walks lifts its feet at least twice in this time
 
 
@@ -32,6 +33,7 @@ class _State(NamedTuple):
     route: NDArray
     tracker: TrackerState
     collected: Collected
+    livelier: NDArray[np.int64]  # since when motion was livelier for long, ns, 0: never; and now
 
 
 class Step(NamedTuple):
@@ -78,6 +80,7 @@ class Detector:
         self._learns = learns
         self._collected = self._new_collected()
         self._steps = np.zeros(1, STEP)
+        self._livelier = np.zeros(2, np.int64)
         self._state = self._new_state()
         self.interrupt()  # compiles, if nobody did before
 
@@ -95,6 +98,7 @@ class Detector:
             router.new_route(self._config),
             transients.new_tracker(max(calibration.scales), len(calibration.floors)),
             self._collected,
+            self._livelier,
         )
 
     def _new_collected(self) -> Collected:
@@ -116,6 +120,7 @@ class Detector:
         self._learner = Learner(calibration)
         self._collected = self._new_collected()
         self._state = self._state._replace(collected=self._collected)
+        self._state.analyzer.now["lively"], self._livelier[0] = 0, 0
         analyzer_state.recalibrate(self._state.analyzer, calibration)
 
     def learn(self, on: bool) -> None:
@@ -140,6 +145,11 @@ class Detector:
         count = np.count_nonzero((feet["since"] < last, feet["before"] < last))
         load = float(own["load"])
         return load, int(count) if load and own["since"] < last else 0
+
+    @property
+    def livelier_since_ns(self) -> int:
+        """When motion with more energy than all of the calibration began that went on; 0: never."""
+        return int(self._livelier[0])
 
     def forget_loads(self) -> None:
         """Look for touchdowns no more."""
@@ -246,6 +256,10 @@ def advance_one(state, time_ns, values, step):
     analyzer.analyze(state.analyzer, values, before == 1)
     transients.observe(state.tracker, time_ns, now.energy_ratio, state.analyzer.deviations)
     landed |= now.landed
+    if now.lively == 1:
+        state.livelier[1] = time_ns
+    if now.lively == LIVELY * now.level_rows and state.livelier[0] == 0:
+        state.livelier[0] = state.livelier[1]
     change = router.follow(state.route, now.score, now.landed)
     if change == _ONSET:
         transients.begin(state.tracker, now.score, now.scale, landed)

@@ -46,6 +46,8 @@ class Learner:
         off = (tail.NEVER,) * len(calibration.level_channels)
         levels = calibration.level_thresholds or off
         self._varies = np.array(calibration.thresholds + levels) < tail.NEVER
+        steps = tail.above_steps(self._known.apart, APART, self._known.seconds)
+        self._varies &= steps == -np.inf
         self._large = self._known.least_large
         self._often = self._large_blocks(self._known)
         self._as_often = np.zeros_like(self._often)

@@ -30,6 +30,10 @@ CENSORED = 3
 # Threshold of a statistic that cannot alarm.
 NEVER = 1e9
 _LEAST_EXCESS = 1e-6
+_TIED, _STEP = (
+    0.05,
+    1.0,
+)  # in log-energy: that peaks of one size differ by, that a step is above none
 
 
 class Tail(NamedTuple):
@@ -127,6 +131,20 @@ def tail_within(values: Array, apart: int, seconds: float, unseen: int = 0) -> T
     known = np.minimum(above, above[censored]) - level
     mean = float(known.sum()) / (count - censored)
     return Tail(level, mean, count / seconds * 3600.0, count - censored)
+
+
+def above_steps(values: Array, apart: int, seconds: float) -> Array:
+    """Thresholds above a coarse sensor's steps, by log-energies [n, k]; [k], -inf: not coarse.
+
+    Where most of the largest are alike there is no tail: they are steps of one count. Half way, in
+    logarithms, to a step of two counts nothing is known to come.
+    """
+    least = np.full(values.shape[1], -np.inf)
+    for k, column in enumerate(values.T):
+        largest = column[peaks(column, apart, wanted_peaks(seconds))]
+        if len(largest) and largest[0] > _STEP and largest[0] - np.median(largest) < _TIED:
+            least[k] = largest[0] + np.log(2.0)
+    return least
 
 
 def rarity(statistics: Sequence[Array], rate_hz: float) -> tuple[list[Tail], list[Array]]:

@@ -366,6 +366,11 @@ class Pipeline:
         return self._detector.learner
 
     @property
+    def livelier_since_ns(self) -> int:
+        """Since when motion has more energy than all that was calibrated on; 0: never for long."""
+        return self._detector.livelier_since_ns
+
+    @property
     def glitches(self) -> Counter[str]:
         """Single bad samples that were mended, by channel."""
         return self._glitches.glitches

@@ -152,7 +152,11 @@ def _lengths(card: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
 
 def _check_groups(card: dict[str, Any]) -> None:
     router = card["router"]
-    for name, values in (("level_channels", "level_thresholds"), ("load_channels", "borne_loads")):
+    for name, values in (
+        ("level_channels", "level_thresholds"),
+        ("level_channels", "level_means"),
+        ("load_channels", "borne_loads"),
+    ):
         groups, given = router.get(name, []), router.get(values, [])
         if given and len(given) != len(groups):
             raise ValueError(f"router.{values} has {len(given)} entries, expected {len(groups)}")

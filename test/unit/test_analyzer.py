@@ -214,7 +214,8 @@ def test_many_rows_at_once_give_the_statistics_of_each() -> None:
     rows = noise(600)
     rows[50] = rows[400] = np.nan
     out = np.empty((600, LEVELS.statistics))
-    log_ratios(new_analyzer(LEVELS), rows, out)
+    means = np.empty_like(out)
+    log_ratios(new_analyzer(LEVELS), rows, out, means)
     subject = VarianceAnalyzer(LEVELS)
     for i, row in enumerate(rows):
         subject.update(row, False)
@@ -222,6 +223,8 @@ def test_many_rows_at_once_give_the_statistics_of_each() -> None:
         known = subject.ready and i not in (400, 401)
         expected = subject.log_ratios if known else np.full(LEVELS.statistics, -np.inf)
         np.testing.assert_array_equal(out[i], expected)
+        expected = subject.state.scales["mean"] if known else np.zeros(LEVELS.statistics)
+        np.testing.assert_array_equal(means[i], expected)
 
 
 # With the calibration's own level of noise(): the changes' covariance, twice the noise's.
@@ -269,6 +272,19 @@ def test_a_level_that_is_exceeded_all_the_time_rises_and_never_falls() -> None:
     analyses(subject, quiet)
     against_calibrated = subject.log_ratios[-2:]
     np.testing.assert_allclose(against_calibrated, np.log(0.01) / 2, atol=2.0)
+
+
+def test_a_blow_after_wilder_motion_than_any_before_counts_as_after_usual() -> None:
+    """Recent means count as far as steady motion's, and a level hardly follows what is short."""
+    wild = noise(3000) - REST
+    wild[2950:] *= 10.0
+    wild[-1] += 300 * STD
+    scores = []
+    for most in ((), (1.5, 1.5)):
+        subject = VarianceAnalyzer(replace(LEVELS, level_means=most))
+        scores.append(analyses(subject, wild)[-1].score)
+        assert (subject.state.scales["slow"][-2:] < 4.0).all()
+    assert scores[1] - scores[0] == pytest.approx(np.log(100.0 / 1.5) / 2 / 3.0, abs=0.25)
 
 
 def test_a_blow_on_one_source_alarms_by_its_level() -> None:

@@ -74,7 +74,7 @@ def test_what_is_saved_is_loaded(folder: Path) -> None:
     assert loaded.model.config == saved.model.config
 
 
-LATER = ("load_channels", "borne_loads", "air_rows", "peaks", "peaks_s")
+LATER = ("level_means", "load_channels", "borne_loads", "air_rows", "peaks", "peaks_s")
 
 
 def test_what_was_saved_before_there_were_levels_has_them_off(folder: Path) -> None:
@@ -85,7 +85,7 @@ def test_what_was_saved_before_there_were_levels_has_them_off(folder: Path) -> N
             del card["router"][name]
 
     edit(folder, forget)
-    off = replace(known, level_thresholds=(), borne_loads=(), peaks=(), peaks_s=0.0)
+    off = replace(known, level_thresholds=(), level_means=(), borne_loads=(), peaks=(), peaks_s=0.0)
     assert load_artifact(folder).calibration == off
 
 

@@ -17,6 +17,7 @@ from tao_lora_ros.detection.calibration import (
     CalibrationError,
     SteadyRows,
     calibrated,
+    statistics,
     uncalibrated,
 )
 from tao_lora_ros.detection.detector import Detector
@@ -212,6 +213,31 @@ def test_a_recording_full_of_blows_is_refused_unless_it_has_to_be_taken() -> Non
         calibrate([rows], 1.0)
     forced, _ = calibrated(BASE, [rows], RATE_HZ, 1.0, force=True)
     assert min(forced.thresholds) > 0
+
+
+def test_a_coarse_sensor_that_has_to_be_taken_alarms_at_no_step_of_one_count() -> None:
+    rng = np.random.default_rng(5)
+    counts = np.full((round(120 * RATE_HZ), len(CHANNELS)), 20)
+    for row in rng.choice(len(counts), 60, replace=False):
+        counts[row:, rng.integers(len(CHANNELS))] += rng.choice((-1, 1))
+    rows = 10.0 * STD * counts
+    with pytest.raises(CalibrationError, match="steps that are coarser"):
+        calibrate([rows], 1.0)
+    forced, found = calibrated(BASE, [rows], RATE_HZ, 1.0, force=True)
+    for k, threshold in enumerate(forced.all_thresholds):
+        assert found.statistics[0][:, k].max() < threshold < 100.0
+
+
+def test_recent_means_count_as_far_as_nearly_all_of_steady_motion_has_them() -> None:
+    """What thresholds are set on is what the analyzer gives by the calibration that is made."""
+    rows = noise(60, 1) * (1.0 + (np.arange(round(60 * RATE_HZ)) % 5000 < 100))[:, None]
+    calibration, found = calibrated(BASE, [rows], RATE_HZ, 1.0)
+    assert all(1.0 <= most < 10.0 for most in calibration.level_means)
+    (values,), (means,) = statistics([rows], calibration)
+    np.testing.assert_allclose(values, found.statistics[0], atol=0.01)
+    known = values[:, 0] > -np.inf
+    exceeded = (means[known, len(SCALES) :] > calibration.level_means).mean(axis=0)
+    np.testing.assert_allclose(exceeded, 0.01, atol=0.002)
 
 
 def test_silent_channels_are_left_to_the_others() -> None:

@@ -95,6 +95,17 @@ def test_without_an_imu_the_wrench_is_held_against_itself() -> None:
     assert line.startswith("contact load of wrench: no IMU rides along: lasting contacts from")
 
 
+def test_thresholds_follow_the_sensor_down_to_its_resolution() -> None:
+    rows = swung(30.0, speed=0.0)[:, 6:]
+    (usual,), _ = calibrated(CHANNELS[6:], [rows], RATE_HZ, 1.0)
+    (fine,), _ = calibrated(CHANNELS[6:], [rows / 100.0], RATE_HZ, 1.0)
+    np.testing.assert_allclose(np.array(usual.thresholds) / fine.thresholds, 100.0, rtol=0.01)
+    steps = np.zeros_like(rows)
+    steps[::997, 2] = 2.0  # N: of one count, for a row
+    (coarse,), _ = calibrated(CHANNELS[6:], [steps], RATE_HZ, 1.0)
+    assert coarse.thresholds[0] >= 2.0
+
+
 def test_absent_axes_are_left_out() -> None:
     rows = swung(30.0)
     rows[:, 9:] = np.nan  # a force-only cell

@@ -218,3 +218,20 @@ def test_channels_that_are_left_alarm_no_more_often_and_find_blows(left, how) ->
     for blow in blows:
         rows[blow : blow + 4, left[0]] += 2.0 * BLOW * STD[left[0]]
     assert onsets() >= len(blows) + steady - 2
+
+
+def test_motion_with_more_energy_than_calibrated_is_noticed_when_it_goes_on() -> None:
+    minute = round(60 * RATE_HZ)
+    rows = noise(3 * minute)
+    rows[2000:2200] *= 30.0  # a wild moment
+    rows[minute:] *= 10.0
+    subject = Detector(CALIBRATION, CONFIG)
+    for _ in subject.run(times_ns(minute), rows[:minute]):
+        assert subject.livelier_since_ns == 0
+    for _ in subject.run(times_ns(3 * minute)[minute:], rows[minute:]):
+        pass
+    assert 60e9 < subject.livelier_since_ns < 70e9
+    subject.clear()
+    assert subject.livelier_since_ns > 0
+    subject.recalibrate(CALIBRATION)
+    assert subject.livelier_since_ns == 0

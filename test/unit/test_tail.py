@@ -11,6 +11,7 @@ from tao_lora_ros.detection.tail import (
     CENSORED,
     NEVER,
     Tail,
+    above_steps,
     join,
     peaks,
     rarity,
@@ -111,3 +112,13 @@ def test_rarity_is_that_of_the_rarest_in_units_of_its_tail() -> None:
 def test_recordings_are_joined_with_nothing_between_them() -> None:
     joined = join([np.ones(3), np.full(2, 2.0)], 20.0)
     assert joined.tolist() == [1, 1, 1, -np.inf, -np.inf, 2, 2, -np.inf, -np.inf]
+
+
+def test_thresholds_of_a_coarse_sensor_lie_above_one_step() -> None:
+    rng = np.random.default_rng(6)
+    steps = np.full(9000, -1.5)
+    steps[rng.choice(9000, 200, replace=False)] = 8.8 + rng.normal(0.0, 0.005, 200)
+    tail, silent = rng.exponential(1.0, 9000), np.full(9000, -3.1)
+    least = above_steps(np.stack([steps, tail, silent], axis=1), 5, 9000 / RATE_HZ)
+    assert least[0] == pytest.approx(8.8 + np.log(2.0), abs=0.05)
+    assert (least[1:] == -np.inf).all()
