@@ -14,7 +14,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Nodetype
 
 from tao_lora_ros.bags.column_families import meanings
-from tao_lora_ros.bags.column_names import AXES, EFFORT, TIME
+from tao_lora_ros.bags.column_names import AXES, EFFORT, TIME, WANTED, plain_name
 from tao_lora_ros.bags.opening import BagError, damage, open_bag
 from tao_lora_ros.bags.tables import Numbers, Table
 from tao_lora_ros.signal.cdr import JOINT_STATE
@@ -37,11 +37,13 @@ def topic_tables(bag: Path, topics: Sequence[str] = ()) -> list[Table]:
         kinds = {c.topic: c.msgtype for c in reader.connections if c.msgcount}
         if missing := set(topics) - kinds.keys():
             raise BagError(f"{bag}: nothing on {min(missing)}, but on {', '.join(sorted(kinds))}")
-        wanted = topics or sorted(kinds)
-        found = [_table(bag, reader, topic, kinds[topic]) for topic in wanted]
+        found = [
+            _table(bag, reader, topic, kinds[topic], topic in topics or not _commands(topic))
+            for topic in topics or sorted(kinds)
+        ]
     if not kinds:
         raise BagError(f"{bag}: no messages in it")
-    if not any(table.names for table in found):
+    if not any(table.names or _commands(table.name) for table in found):
         raise BagError(
             f"{bag}: no definition of {', '.join(sorted(set(kinds.values())))}: "
             "`ros2 bag convert` to mcap where these are installed writes them into the bag"
@@ -51,9 +53,16 @@ def topic_tables(bag: Path, topics: Sequence[str] = ()) -> list[Table]:
 
 def sensors_in(reader: AnyReader, topic: str, kind: str) -> list[str]:
     """What the messages of a topic hold of sensors, by the definition of their type alone."""
+    if _commands(topic):
+        return []
     names = [_named(name, topic) for name in _defined(reader, (Nodetype.NAME, kind), "")]
     known = {column.quantity for column in meanings(names, topic) if column}
     return sorted(known & {*AXES, "effort"})
+
+
+def _commands(topic: str) -> bool:
+    """Whether a topic holds by its name what was wanted, not what was measured."""
+    return bool(WANTED.search(plain_name(topic)))
 
 
 def _defined(reader: AnyReader, node: Any, name: str) -> Iterator[str]:
@@ -69,12 +78,15 @@ def _defined(reader: AnyReader, node: Any, name: str) -> Iterator[str]:
             yield from _defined(reader, inner, f"{name}.{field}" if name else field)
 
 
-def _table(bag: Path, reader: AnyReader, topic: str, kind: str) -> Table:
+def _table(bag: Path, reader: AnyReader, topic: str, kind: str, is_read: bool) -> Table:
     what, names = f"{bag}: {topic} ({kind})", []
     try:
-        names = list(dict.fromkeys(name for row in _rows(reader, topic, 1) for name in row))
+        rows = _rows(reader, topic, 1) if is_read else ()
+        names = list(dict.fromkeys(name for row in rows for name in row))
     except Exception:  # whatever rosbags stumbles on where it knows no such type
         what = f"{what[:-1]}, which no definition in the bag tells how to read)"
+    if not is_read:
+        what = f"{what[:-1]}, commands by its name, which --topic reads)"
     numbers = partial(_numbers, bag, topic, names)
     return Table(topic.strip("/"), bag, what, names, numbers, partial(_texts, bag, topic, names))
 

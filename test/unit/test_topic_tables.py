@@ -126,8 +126,19 @@ def test_a_wrench_and_its_labels_in_another_type_read_back(tmp_path: Path) -> No
     assert "not used: q[0]" in notes[0]
 
 
+def test_what_was_wanted_is_not_measured(tmp_path: Path) -> None:
+    states = list(map(state, range(COUNT)))
+    source = written(tmp_path / "run", {"/arm": states, "/arm_command": states})
+    ((_, notes),) = import_tables([source], tmp_path / "bags", Layout())
+    assert "/arm (a/msg/State): 60 rows" in notes[0]
+    assert "/arm_command (a/msg/State, commands by its name, which --topic reads)" in notes[1]
+    layout = Layout(topics=("/arm_command",))
+    ((_, notes),) = import_tables([source], tmp_path / "commands", layout)
+    assert "/arm_command (a/msg/State): 60 rows" in notes[0]
+
+
 def test_a_replay_tells_what_a_bag_holds_besides(tmp_path: Path) -> None:
-    beside = {"/arm": [state(0)], "/low": [low(0)], "/imu/mag": vectors(0)}
+    beside = {"/arm": [state(0)], "/low": [low(0)], "/imu/mag": vectors(0), "/cmd": [state(0)]}
     source = written(tmp_path / "run", {"/imu": list(map(imu, range(COUNT))), **beside})
     found = discover(source, Settings(), {})
     assert found.topics == {"imu": "/imu"}
