@@ -14,6 +14,7 @@ from tao_lora_ros.model.mixer_config import MixerConfig
 LEAST, MOST, STEP = 8, 1024, 4
 _TOKENS = 16  # at least, as the kernels want it: patches grow with the window
 _SEGMENT = 32  # rows: long enough for frequencies, short enough for a mean over several
+_LEAST_SEGMENT = 16  # rows: a coarser spectrum tells robots apart (NOTES-accuracy.md)
 _STANDARD = MixerConfig.window
 
 
@@ -21,13 +22,14 @@ def with_window(sizes: MixerConfig, window: int, horizon: int) -> MixerConfig:
     """The sizes for windows of so many rows, a multiple of `STEP`, and such a forecast.
 
     A patch is the largest power of two that leaves `_TOKENS` of them. A segment of the spectrum is
-    the even divisor nearest to `_SEGMENT` of which a window has two at least.
+    the even divisor nearest to `_SEGMENT` of which a window has two at least; below 32 rows there
+    is none.
     """
     patch = 1
     while window % (2 * patch) == 0 and window // (2 * patch) >= _TOKENS:
         patch *= 2
-    even = [n for n in range(2, window // 2 + 1, 2) if window % n == 0]
-    segment = min(even, key=lambda n: abs(log(n / _SEGMENT)))
+    even = [n for n in range(_LEAST_SEGMENT, window // 2 + 1, 2) if window % n == 0]
+    segment = min(even, key=lambda n: abs(log(n / _SEGMENT)), default=0)
     return replace(sizes, window=window, horizon=horizon, patch=patch, segment=segment)
 
 
