@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from benchmark.peer_scores import BY_WINDOW, OVER_TIME, compared
-from benchmark.stacked_fits import Fit, Stack
 from benchmark.series_peers import FoldOutputs, Task, tasks_of
+from benchmark.stacked_fits import Fit, Stack
 from benchmark.ways import WAYS
 from tao_lora_ros.bags.rows import Run, Span
 from tao_lora_ros.benchmarks.results import OURS
