@@ -1,4 +1,4 @@
-"""What `fused_mixer` reads of one block; `mixer_buffers` lays it out.
+"""What the kernels read of the embedding and of one block; `mixer_buffers` lays it out.
 
 Hidden units of the channel mixing are read STEP at a time; `step` counts those of all programs.
 """
@@ -7,6 +7,41 @@ from __future__ import annotations
 
 import triton
 import triton.language as tl
+
+from .numerics import bytes_to_half
+
+
+@triton.jit
+def load_embedding(
+    vectors, codes8,
+    PATCH: tl.constexpr, FEATURES: tl.constexpr, CP: tl.constexpr, D: tl.constexpr,
+    SCALARS: tl.constexpr,
+):  # fmt: skip
+    """Arguments scaling, weights and steps of `window_stages.embedded`.
+
+    Args:
+        vectors, codes8: the model's, `vectors` after the basis of the spectrum.
+        PATCH, FEATURES: values of a patch, and features of a window without the powers.
+    """
+    channels, d = tl.arange(0, CP), tl.arange(0, D)
+    k, kf = tl.arange(0, PATCH // 4), tl.arange(0, FEATURES // 4)
+    level_mean = tl.load(vectors + channels)
+    inverse_level_std = tl.load(vectors + CP + channels)
+    inverse_spread = tl.load(vectors + 2 * CP + channels)
+    scales = vectors + 3 * CP
+    vectors = scales + 2 * SCALARS
+    embed_scale = tl.load(vectors + d)
+    features_scale = tl.load(vectors + D + d)
+    embed_bias = tl.load(vectors + 2 * D + d)
+    s_embed, s_features = tl.load(scales), tl.load(scales + 1)
+    i_embed, i_features = tl.load(scales + SCALARS), tl.load(scales + SCALARS + 1)
+    embed = bytes_to_half(tl.load(codes8 + d[:, None] * (PATCH // 4) + k[None, :]))
+    of_features = codes8 + PATCH * D // 4 + d[:, None] * (FEATURES // 4) + kf[None, :]
+    return (
+        (level_mean, inverse_level_std, inverse_spread),
+        (embed, bytes_to_half(tl.load(of_features)), embed_scale, features_scale, embed_bias),
+        (s_embed, s_features, i_embed, i_features),
+    )
 
 
 @triton.jit

@@ -106,9 +106,14 @@ class Sizes:
     segment: int = 0
 
     @property
+    def powers(self) -> int:
+        """Powers of all channels, padded."""
+        return self.segment * self.padded_channels // 2
+
+    @property
     def part(self) -> int:
         """Powers whose weights a program takes at a time: with more a large model spills."""
-        return min(self.segment * self.padded_channels // 2, 128 if self.width <= 128 else 32)
+        return min(self.powers, 128 if self.width <= 128 else 32)
 
     @property
     def step(self) -> int:

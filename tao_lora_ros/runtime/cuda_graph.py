@@ -68,6 +68,14 @@ class CudaGraph:
         address = ctypes.cast(_library().cudaGraphLaunch, c_void_p).value or 0
         self.replay: Replay = (address, self._handle.value or 0, shared_stream().cuda_stream)
 
+    def launch(self) -> None:
+        """Queue it; `replay` is for compiled code, which does the same.
+
+        Raises:
+            RuntimeError: CUDA refused it.
+        """
+        _call("cudaGraphLaunch", self._handle, c_void_p(self.replay[2]))
+
     def __del__(self) -> None:
         if self._handle:
             _library().cudaGraphExecDestroy(self._handle)

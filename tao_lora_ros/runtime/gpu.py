@@ -6,6 +6,7 @@ import functools
 import logging
 import platform
 import threading
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,7 +14,12 @@ from numpy.typing import NDArray
 from triton.errors import TritonError
 
 from tao_lora_ros.kernels.arrival import LEAD, record_size
-from tao_lora_ros.kernels.fused_launch import launch, workspace
+from tao_lora_ros.kernels.fused_launch import Workspace, launch, workspace
+from tao_lora_ros.kernels.layered_mixer import (
+    LayeredWorkspace,
+    launch_layered,
+    layered_workspace,
+)
 from tao_lora_ros.kernels.mixer_buffers import Buffers, mixer_buffers
 from tao_lora_ros.kernels.mixer_tensors import MixerTensors, Sizes, sizes_of
 from tao_lora_ros.messages.route import Route
@@ -29,6 +35,7 @@ _LAST = 2**31 - 1  # number of a call
 # From so many windows on they are launched first and copied while the kernel starts. A processor
 # that may show a device its stores in another order than that of the program does not do that.
 _EARLY = 32 if platform.machine() in ("x86_64", "AMD64") else _LAST
+_LAYERED = 1024  # windows that go layer by layer together
 _MOST_PLANS = 4  # numbers of windows whose launches are kept: each has a workspace
 _START_S, _END_S = 30.0, 2.0  # how long a first launch, and a late one, may take
 _BUILDING = threading.Lock()  # Triton compiles for one thread at a time
@@ -54,7 +61,7 @@ class GpuRuntime:
 
     def __init__(self, model: Network) -> None:
         self._model = _DeviceModel(mixer_tensors(model))
-        self._plan = functools.lru_cache(_MOST_PLANS)(functools.partial(_Plan, self._model))
+        self._plan = functools.lru_cache(_MOST_PLANS)(partial(_Plan, self._model))
         self._parts = Parts(sizes_of(self._model.tensors, 1))
         self._shape = model.config.window, model.config.channels
         blank = np.zeros(self._shape, np.float32)
@@ -67,10 +74,10 @@ class GpuRuntime:
         return self._parts(self._plan(1).run(window, path))
 
     def infer_batch(self, windows: Array, paths: NDArray[np.int32] | Route) -> Output:
-        """Infer on windows [B, T, C], each on its own path [B], in one launch.
+        """Infer on windows [B, T, C], each on its own path [B]: in one launch, or by layers.
 
         Each part of the output has the windows first. Its last bits depend on B, as fewer
-        programs share a window of many; on nothing else.
+        programs share a window of many, and thousands go layer by layer; on nothing else.
         """
         count = len(windows)
         check_window(windows.shape[1:], windows.dtype, self._shape)
@@ -101,11 +108,12 @@ class _Plan:
         chosen = tuning(device.name, device.multi_processor_count, width, hidden, count)
         splits = min(chosen.splits, tensors.window)
         sizes = sizes_of(tensors, splits)
-        self._early = count >= _EARLY
+        self._early = count >= _EARLY and not chosen.rows
         self._stream = shared_stream()
         with _BUILDING, torch.cuda.stream(self._stream):
             buffers = model.buffers(sizes)
-            self._shared = shared = workspace(sizes, count, _DEVICE)
+            make = layered_workspace if chosen.rows else workspace
+            self._shared: Workspace | LayeredWorkspace = make(sizes, count, _DEVICE)
         size = record_size(sizes.window * sizes.channels)
         records = torch.zeros(count, size).pin_memory()
         shape = count, sizes.padded_results + sizes.padded_channels
@@ -116,19 +124,18 @@ class _Plan:
         self._number = 1
         # Programs that share a window have to be there all at once, one on each multiprocessor.
         together = device.multi_processor_count // splits if splits > 1 else count
-        parts = [slice(first, first + together) for first in range(0, count, together)]
+        launches = _parts(count, together)
+
+        def launch_part(part: slice) -> None:
+            shared, given = self._shared.part(part), (records[part], outputs[part], buffers)
+            if isinstance(shared, LayeredWorkspace):
+                launch_layered(*given, shared, sizes, chosen.warps, chosen.rows)
+            else:
+                launch(*given, shared, sizes, chosen.warps, self._early)
 
         def launch_all() -> None:
-            for part in parts:
-                launch(
-                    records[part],
-                    outputs[part],
-                    buffers,
-                    shared.part(part),
-                    sizes,
-                    chosen.warps,
-                    self._early,
-                )
+            for part in launches:
+                launch_part(part)
 
         blank = np.zeros(count * sizes.window * sizes.channels, np.float32)
         hand_over(blank, self._paths[0], self._number, self._records, LEAD.value)
@@ -139,7 +146,11 @@ class _Plan:
             except TritonError as error:
                 raise RuntimeError(f"the kernel does not compile here: {error}") from error
             wait(self._stream, _START_S)
-            self._graph = CudaGraph(launch_all)
+            if chosen.rows:  # one part is copied while the GPU works on the one before
+                parts = _parts(count, _LAYERED)
+                self._graphs = [(part, CudaGraph(partial(launch_part, part))) for part in parts]
+            else:
+                self._graphs = [(slice(0, count), CudaGraph(launch_all))]
         self._kept = records, outputs, buffers  # the graph knows addresses alone
 
     def run(self, windows: Array, paths: NDArray[np.int32] | Route) -> Array:
@@ -155,8 +166,9 @@ class _Plan:
             # The host, or a program that others wait for, was held up for longer than they wait.
             _log.warning("the GPU %s: the call is done again", LOST[error])
             wait(self._stream, _END_S)
-            with torch.cuda.stream(self._stream):
-                self._shared.seen.fill_(-1)  # no order: whatever comes next is a new one
+            if isinstance(self._shared, Workspace):
+                with torch.cuda.stream(self._stream):
+                    self._shared.seen.fill_(-1)  # no order: whatever comes next is a new one
             error, results = self._call(windows.ravel(), paths, early=False)
         if error:
             wait(self._stream, _END_S)  # raises what the GPU failed with
@@ -166,15 +178,23 @@ class _Plan:
     def _call(self, windows: Array, paths: NDArray[np.int32], early: bool) -> tuple[int, Array]:
         self._number = self._number % _LAST + 1
         results = np.empty(len(self._outputs), np.float32)
-        error = call(
-            windows,
-            paths,
-            self._number,
-            self._records,
-            LEAD.value,
-            self._graph.replay,
-            early,
-            self._outputs,
-            results,
-        )
+        record, size = len(self._records) // len(paths), len(windows) // len(paths)
+        for part, graph in self._graphs:
+            of_part = slice(part.start * record, part.stop * record)
+            given = (
+                windows[part.start * size : part.stop * size],
+                paths[part],
+                self._number,
+                self._records[of_part],
+                LEAD.value,
+            )
+            if part.stop < len(paths):
+                hand_over(*given)
+                graph.launch()
+        error = call(*given, graph.replay, early, self._outputs, results)
         return error, results
+
+
+def _parts(count: int, most: int) -> list[slice]:
+    """Of so many windows, with as many as that in each."""
+    return [slice(first, min(first + most, count)) for first in range(0, count, most)]

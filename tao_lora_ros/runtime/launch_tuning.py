@@ -1,4 +1,4 @@
-"""How many programs share a window on a GPU, and their warps."""
+"""How a model is launched on a GPU: programs that share a window, or windows that share one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ _WARPS = 8
 
 
 class Tuning(NamedTuple):
-    """Programs that share a window, a power of two, and warps of each."""
+    """How windows are shared out.
+
+    Args:
+        splits: programs that share a window, a power of two.
+        warps: of each program.
+        rows: tokens, of several windows, of a program that goes layer by layer (`layered_mixer`);
+            0: all of a window in one launch (`fused_mixer`).
+    """
 
     splits: int
     warps: int
+    rows: int = 0
 
 
 def tuning(gpu: str, multiprocessors: int, width: int, hidden: int, windows: int) -> Tuning:
@@ -35,7 +43,7 @@ def tuning(gpu: str, multiprocessors: int, width: int, hidden: int, windows: int
     ]
     if fit:
         row = min(fit, key=lambda row: row["windows"])
-        return Tuning(row["splits"], row["warps"])
+        return Tuning(row["splits"], row["warps"], row.get("rows", 0))
     splits = 1
     while splits * _HIDDEN_A_PROGRAM < hidden and 2 * splits <= multiprocessors:
         splits *= 2

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tao_lora_ros.kernels.arrival import LEAD, record_size
 from tao_lora_ros.kernels.fused_launch import constants, launch, workspace
+from tao_lora_ros.kernels.layered_mixer import launch_layered, layered_workspace
 from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
 from tao_lora_ros.kernels.mixer_tensors import sizes_of
 from tao_lora_ros.messages.route import Route
@@ -44,20 +45,19 @@ def records(inputs: Tensor, paths: list[Route]) -> Tensor:
     return made
 
 
-def fused(model: Mixer, inputs: Tensor, paths: list[Route], splits: int = 1) -> np.ndarray:
-    """Logits, forecast and level of each window, out of a poisoned buffer."""
+def fused(
+    model: Mixer, inputs: Tensor, paths: list[Route], splits: int = 1, rows: int = 0
+) -> np.ndarray:
+    """Logits, forecast and level of each window, out of a poisoned buffer; `rows`: by layers."""
     tensors = mixer_tensors(network_of(model))
     sizes = sizes_of(tensors, splits)
     shape = len(inputs), sizes.padded_results + sizes.padded_channels
     outputs = torch.full(shape, -1, dtype=torch.int64, device=DEVICE)
-    launch(
-        records(inputs, paths).to(DEVICE),
-        outputs,
-        mixer_buffers(tensors, sizes, DEVICE),
-        workspace(sizes, len(inputs), DEVICE),
-        sizes,
-        warps=4,
-    )
+    given = records(inputs, paths).to(DEVICE), outputs, mixer_buffers(tensors, sizes, DEVICE)
+    if rows:
+        launch_layered(*given, layered_workspace(sizes, len(inputs), DEVICE), sizes, 4, rows)
+    else:
+        launch(*given, workspace(sizes, len(inputs), DEVICE), sizes, warps=4)
     assert (outputs >> 32 == NUMBER).all()
     values = outputs.to(torch.int32).view(torch.float32)
     level = sizes.padded_results
@@ -121,6 +121,19 @@ def test_windows_of_one_launch_go_their_own_paths() -> None:
     assert deviations(mixed[:1], plain(model, inputs[:1], Route.TRANSIENT)).max() < 2e-3
     assert deviations(mixed[1:], plain(model, inputs[1:], Route.STEADY)).max() < 2e-3
     assert np.array_equal(mixed[1:], fused(model, inputs[1:], [Route.STEADY]))
+
+
+@pytest.mark.parametrize("change", [{"rank": 0, "blocks": 1}, {"segment": 16}], ids=str)
+def test_layer_by_layer_windows_agree_with_the_plain_model(change: dict) -> None:
+    """More tokens than a program has; a window's last bits tell nothing of those beside it."""
+    model = model_of(seed=1, **change)
+    inputs = windows(seed=3, count=5, config=model.config)
+    paths = [Route.TRANSIENT, Route.STEADY, Route.STEADY, Route.TRANSIENT, Route.STEADY]
+    mixed = fused(model, inputs, paths, rows=64)
+    for path in Route:
+        mine = [number for number, other in enumerate(paths) if other is path]
+        assert deviations(mixed[mine], plain(model, inputs[mine], path)).max() < TOLERANCE[path]
+        assert np.array_equal(mixed[mine], fused(model, inputs[mine], [path] * len(mine), rows=64))
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,8 @@ def test_an_unknown_gpu_gets_what_is_safe(
 
 
 def test_a_known_gpu_gets_what_was_measured() -> None:
-    assert tuning("NVIDIA H200", 132, *BASE, 64).splits == 1
+    assert tuning("NVIDIA H200", 132, *BASE, 64).splits == 2
+    assert tuning("NVIDIA H200", 132, *LARGE, 1024) == Tuning(1, 8, rows=128)
     assert tuning("Orin", 8, *BASE, 1) == Tuning(4, 8)
     assert tuning("Orin", 8, *LARGE, 1).splits == 8  # its row is for the one with 16
 
@@ -108,6 +109,21 @@ def test_every_window_agrees_with_the_plain_model(kind: str, change: dict, count
             if expected is not None:
                 error = np.linalg.norm(found - expected.numpy()) / expected.norm()
                 assert error < TOLERANCE[path]
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_thousands_of_windows_go_in_parts() -> None:
+    model = gpu_model()
+    runtime = runtime_of(RUNTIMES[0], model)
+    inputs = windows(seed=4, count=2100, config=model.config)
+    found = runtime.infer_batch(inputs.numpy(), Route.TRANSIENT)
+    turned = runtime.infer_batch(inputs.flip(0).numpy(), Route.TRANSIENT)
+    with torch.inference_mode():
+        expected = model(inputs, Route.TRANSIENT)[1].flatten(1)
+    assert np.array_equal(found.forecast, turned.forecast[::-1])
+    apart = torch.from_numpy(found.forecast).flatten(1) - expected
+    assert (apart.norm(dim=1) / expected.norm(dim=1)).max() < 2 * TOLERANCE[Route.TRANSIENT]
 
 
 @pytest.mark.gpu
