@@ -74,8 +74,8 @@ class EventDescriber:
         self._contacts = contacts
         self._source_of = [s for s in intake.sources for _ in s.config.channels]
         self._labels, self._head = labels, head
-        # Lasting contacts are learned as labels cut them, which is not how they are found: what is
-        # found is farther from what was learned without being of another kind.
+        # A name's one Gaussian holds its blows and its lasting contacts, so these are far from it
+        # without being of another kind.
         self._lasting_head = head and replace(head, likeness=None)
         self._pre_roll_ns = round(pre_roll_s * 1e9)
         self._store_pre_roll_ns = round(store_pre_roll_s * 1e9)

@@ -24,12 +24,15 @@ def event_scores(found: Sequence[Found]) -> dict[str, Any]:
     Returns:
         `events` and `without_name` (there is nothing where they are), shares `right`, `wrong` and
         `unknown`, the same of events that are not smaller than `LARGE_SIGMA` (`large_...`),
-        `right_at_onset`, `ece` and the counts `confusion`, what was said by what it was.
+        `right_at_onset` and `wrong_at_onset` (else nothing was said yet), `ece` and the counts
+        `confusion`, what was said by what it was.
     """
     known = [one for one in found if one.event.name]
     if not known:
         return {"events": 0, "without_name": len(found)}
     large = [one for one in known if not one.event.sigma < LARGE_SIGMA]
+    first_right = [one.onset.label == one.event.name for one in known]
+    first_said = [bool(one.onset.label) for one in known]
     confusion: dict[str, Counter[str]] = {}
     for one in known:
         said = confusion.setdefault(one.event.name, Counter())
@@ -42,7 +45,8 @@ def event_scores(found: Sequence[Found]) -> dict[str, Any]:
             f"large_{name}": value
             for name, value in {"events": len(large), **_shares(large)}.items()
         },
-        "right_at_onset": float(np.mean([one.onset.label == one.event.name for one in known])),
+        "right_at_onset": float(np.mean(first_right)),
+        "wrong_at_onset": float(np.mean(first_said) - np.mean(first_right)),
         "ece": calibration_error(
             [
                 (one.end.probability, one.end.label == one.event.name)

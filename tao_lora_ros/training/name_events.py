@@ -13,7 +13,7 @@ from tao_lora_ros.detection.findings import UNCALIBRATED
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.training.event_names import EventNameError, NamedEvent, fit_event_head
 from tao_lora_ros.training.event_scores import event_scores, scores_held_out
-from tao_lora_ros.training.event_truth import events_in, lasting_touches
+from tao_lora_ros.training.event_truth import calibrated_for, events_in
 from tao_lora_ros.training.progress import tracked
 from tao_lora_ros.training.recordings import Reading
 
@@ -57,6 +57,8 @@ def evaluate_events(artifact: Artifact, bags: Sequence[Path], how: Reading) -> d
 
 
 def _to_learn(bag: Path, detector: Artifact, how: Reading) -> list[NamedEvent]:
-    """The events of a bag that a head learns from."""
-    found = [one.event for one in events_in(bag, detector, how) if one.event.name]
-    return found + lasting_touches(bag, how)
+    """The events of a bag to learn from: as they are found before and after a calibration."""
+    found = events_in(bag, detector, how)
+    if own := calibrated_for(detector, bag, how):
+        found += events_in(bag, own, how)
+    return [one.event for one in found if one.event.name]

@@ -53,12 +53,12 @@ def bench_labels(quick: bool, cache: Path, say: Callable[[str], None]) -> Iterat
     """Share of events that are named right, before and after.
 
     Args:
-        quick: one mounting instead of six.
+        quick: one mounting instead of four.
         cache: folder for simulated bags.
         say: takes lines of progress.
     """
     shipped = load_artifact(default_artifact())
-    mountings = range(_FIRST, _FIRST + (2 if quick else 7))
+    mountings = range(_FIRST, _FIRST + (2 if quick else 5))
     runs = {
         m: [_simulated(cache, m + _SEEDS * n, _KINDS[n % 2], m) for n in range(6)]
         for m in mountings

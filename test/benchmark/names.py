@@ -112,7 +112,7 @@ def _measured(subject: str, case: str, groups: Sequence[Sequence[Found]]) -> Ite
     yield Measurement(subject, case, "events", scores["events"], "")
     yield Measurement(subject, case, "large_events", scores["large_events"], "")
     yield Measurement(subject, case, "without_name", scores["without_name"], "")
-    for name in (*_SHARES, "right_at_onset", "ece"):
+    for name in (*_SHARES, "right_at_onset", "wrong_at_onset", "ece"):
         yield Measurement(subject, case, name, scores[name], "")
     yield Measurement(subject, case, "called_free", free, "")
     for name, value in zip(

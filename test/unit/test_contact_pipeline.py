@@ -26,6 +26,8 @@ from tao_lora_ros.preservation.event_bag import write_bag
 from tao_lora_ros.preservation.event_catalogue import read_entries, read_event
 from tao_lora_ros.preservation.event_record import EventRecord
 from tao_lora_ros.preservation.event_store import EventStore
+from tao_lora_ros.training.event_truth import calibrated_for, events_in
+from tao_lora_ros.training.recordings import Reading
 
 HANDLED = messages_of(handled())
 S = 1_000_000_000
@@ -306,6 +308,23 @@ def test_replay_lists_contacts_with_kind_and_load_and_draws_them(
     )
     drawn = re.search(r'"kind": ?"lasting contact".*?"size": ?"([^"]*)"', page.read_text())
     assert f"{mean_n:.1f} N" in drawn[1]
+
+
+def test_lasting_contacts_are_learned_as_they_are_found(tmp_path: Path) -> None:
+    """A bag with labels calibrates for its robot by what nobody labelled."""
+    bag = write_ros2(tmp_path / "handled", HANDLED)
+    labels = [f"{PRESS_S[0]},{PRESS_S[1]},press", *(f"{at},{at + 0.01},impact" for at in TAPS_S)]
+    file = Path(f"{bag}.labels.csv")
+    file.write_text("\n".join(["start_s,end_s,label", *labels]))
+    how, shipped = Reading(Settings(), RATE_HZ), replace(swung_artifact(), contacts=())
+    own = calibrated_for(shipped, bag, how)
+    assert own
+    (lasting,) = (f for f in events_in(bag, own, how) if f.end.kind is Kind.LASTING_CONTACT)
+    assert lasting.event.name == "press"
+    assert seconds(lasting.end.onset_ns) == pytest.approx(PRESS_S[0], abs=0.15)
+    assert seconds(lasting.end.end_ns) == pytest.approx(PRESS_S[1], abs=0.3)
+    file.write_text("start_s,end_s,label\n0.1,11.9,press")
+    assert calibrated_for(shipped, bag, how) is None
 
 
 def test_all_channels_are_the_swung_tools() -> None:

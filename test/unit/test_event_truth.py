@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isnan
 
 import pytest
@@ -59,24 +60,26 @@ def test_a_lasting_contact_is_what_holds_longest() -> None:
     assert longest_in(4.0, 4.5, SCENE) == ""
 
 
-def found(true: str, said: str, probability: float, sigma: float = 10.0) -> Found:
+def found(true: str, said: str, probability: float, sigma: float = 10.0, first: str = "") -> Found:
     event = Event(Phase.END, 0, "", 0, 0, 1, 1.0, (), said, probability, ())
-    return Found(NamedEvent((), 0, 1, true, "run", sigma=sigma), event, event)
+    onset = replace(event, phase=Phase.ONSET, label=first)
+    return Found(NamedEvent((), 0, 1, true, "run", sigma=sigma), onset, event)
 
 
 def test_scores_count_right_wrong_and_unknown_of_all_and_of_large_ones() -> None:
     scores = event_scores(
         [
-            found("impact", "impact", 0.9),
-            found("impact", "", 0.5),
+            found("impact", "impact", 0.9, first="impact"),
+            found("impact", "", 0.5, first="contact"),
             found("contact", "impact", 0.8, sigma=2.0),
-            found("contact", "contact", 1.0),
+            found("contact", "contact", 1.0, first="contact"),
             found("", "impact", 1.0),
         ]
     )
     assert (scores["events"], scores["without_name"], scores["large_events"]) == (4, 1, 3)
     assert (scores["right"], scores["wrong"], scores["unknown"]) == (0.5, 0.25, 0.25)
     assert (scores["large_right"], scores["large_wrong"]) == (pytest.approx(2 / 3), 0.0)
+    assert (scores["right_at_onset"], scores["wrong_at_onset"]) == (0.5, 0.25)
     assert scores["confusion"] == {
         "contact": {"contact": 1, "impact": 1},
         "impact": {"impact": 1, "unknown": 1},
