@@ -198,6 +198,8 @@ def _notices_of(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
             yield name, f"{lost} of {account.received} not used: {why}"
         if refused := account.refused.total() - account.refused["other_clock"]:
             yield name, f"{refused} of {account.received} refused, the last: {source.reason}"
+    for channel, count in pipeline.glitches.items():
+        yield channel, f"{count} glitches mended, samples that no other channel bears out"
     if not pipeline.calibration.has_thresholds:
         yield "router", UNCALIBRATED
     for reason in pipeline.checkpoints.refused:
