@@ -117,9 +117,11 @@ def fit_event_head(events: Sequence[NamedEvent], base: EventHead | None = None) 
     head = _fitted(blank, inputs, codes)
     assert head.likeness
     least = (base.margins, base.likeness.limits) if base and base.likeness else ((0.0, 0.0),) * 2
-    onset, end = (  # few events tell little of what is usual: not less than before
+    # Few events tell little of what is usual: not less than before; too few tell no such share.
+    tell = [not any(least[0]) or len(events) * _WRONG[phase] >= 1.0 for phase in Phase]
+    onset, end = (
         (
-            max(_margin(phase, likely[phase], codes), least[0][phase]),
+            max(_margin(phase, likely[phase], codes) if tell[phase] else 0.0, least[0][phase]),
             max(limit_of(far[phase], codes), least[1][phase]),
         )
         for phase in Phase

@@ -73,7 +73,7 @@ def bench_labels(quick: bool, cache: Path, say: Callable[[str], None]) -> Iterat
             with TemporaryDirectory() as folder:
                 names = _store(Path(folder), shipped, runs[mounting][:4], sensors)
                 own = learn_names(Path(folder), shipped).artifact
-            say(f"labels{ending}: mounting {mounting}, {LABELS} each of {', '.join(names)}")
+            say(f"labels{ending}: mounting {mounting}, at most {LABELS} each of {', '.join(names)}")
             for place, events in asked.items():
                 case = f"labels-{place}-mounting{ending}"
                 for subject, artifact in ((SHIPPED, shipped), (OURS, own)):
@@ -108,13 +108,11 @@ def _store(
                     store.append(EventRecord.of(replace(kept, event=event), reader.recorded))
                     truth.append(true_name(kept.event, result.first_stamp_ns, touches)[0])
     common = Counter(name for name in truth if name).most_common(NAMES)
-    left = dict.fromkeys((name for name, _ in common), LABELS)
+    left = {name: min(count, LABELS) for name, count in common}
     for entry, name in zip(read_entries(folder), truth, strict=True):
         if left.get(name, 0):
             label_event(folder, entry, name, "simulation")
             left[name] -= 1
-    if any(left.values()):
-        raise ValueError(f"too few events to label: {left} are missing")
     return tuple(left)
 
 
