@@ -99,10 +99,10 @@ def bench_accuracy(
     known |= {"robots": _robots, "four-bits": _four_bits, "routing": _routing}
     rows: list[Measurement] = []
     for part in (part for part in PARTS if part in parts):
-        if part in ("sim", "hops") and find_spec("mujoco") is None:
+        if part in ("sim", "hops", "elsewhere") and find_spec("mujoco") is None:
             say(f"part {part}: left out, MuJoCo is not installed; pip install mujoco")
         elif (
-            part in ("borealtc", "tcn", "four-bits", "routing", "peers")
+            part in ("borealtc", "tcn", "four-bits", "routing", "peers", "elsewhere")
             and not borealtc.data_file().exists()
         ):
             say(f"part {part}: left out, no {borealtc.data_file()}; set TAO_LORA_DATA")
@@ -267,7 +267,8 @@ def _peers(size: Size, cache: Path, say: Say) -> list[Measurement]:
 def _elsewhere(size: Size, cache: Path, say: Say) -> Iterable[Measurement]:
     """The same subjects on other data, of seed 0."""
     torch.set_num_threads(1)
-    for name, tasks in other_tasks(0, size.settle_steps, cache, say):
+    steps = min(size.steps, TrainingConfig("").fold_steps)
+    for name, tasks in other_tasks((0, steps, size.settle_steps), cache, say):
         say(name)
         outputs = {
             subject: series_peers.fold_outputs(subject, tasks, cache / "peers", say)

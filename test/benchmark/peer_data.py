@@ -23,29 +23,29 @@ from tao_lora_ros.training.folds import Fold, Part, groups_of, split
 from tao_lora_ros.training.training_config import SIZES
 from tao_lora_ros.training.window_sizes import with_window
 
-_STEPS = 600
+About = tuple[int, int, int]  # seed, steps of the fits, and of tuning
 _ARM_RUNS, _ARM_SEED = 10, 34_000  # no other command simulates with these
 _TENTH = 10  # of RaiSim's rows at 1 kHz
 
 
-def other_tasks(seed: int, settle: int, cache: Path, say: Say) -> Iterator[tuple[str, list[Task]]]:
-    """By data set its tasks; what cannot be had here is said."""
-    about = seed, _STEPS, settle
-    if robots.folder().exists():
-        for name, fold in _walks():
-            kind = robots.LABELS, *about, robots.CHANNELS, robots.RATE_HZ
-            yield name, [Task(fold, *kind, _sizes(robots.CHANNELS, robots.LABELS, 16))]
-        yield "RaiSim ATLAS", _folds([_raisim()], robots.CHANNELS, robots.RATE_HZ, 16, about)
-    else:
-        say(f"LCD, RaiSim: left out, no {robots.folder()}; set TAO_LORA_DATA")
+def other_tasks(about: About, cache: Path, say: Say) -> Iterator[tuple[str, list[Task]]]:
+    """By data set its tasks.
+
+    Raises:
+        ImportError: MuJoCo is missing.
+        OSError: a recording is.
+    """
+    for name, fold in _walks():
+        kind = robots.LABELS, *about, robots.CHANNELS, robots.RATE_HZ
+        yield name, [Task(fold, *kind, _sizes(robots.CHANNELS, robots.LABELS, 16))]
+    yield "RaiSim ATLAS", _folds([_raisim()], robots.CHANNELS, robots.RATE_HZ, 16, about)
     if find_spec("aeon"):
         yield "BasicMotions", _folds(_basic_motions(), borealtc.CHANNELS, 10.0, 44, about)
-    if find_spec("mujoco"):
-        channels = tuple(name for s in source_configs(Settings()) for name in s.channels)
-        runs = contact_runs(range(_ARM_SEED, _ARM_SEED + _ARM_RUNS), cache)
-        yield "simulated arms", _folds(runs, channels, RATE_HZ, 128, about)
     else:
-        say("simulated arms: left out, MuJoCo is not installed; pip install mujoco")
+        say("BasicMotions: left out, aeon is not installed")
+    channels = tuple(name for s in source_configs(Settings()) for name in s.channels)
+    runs = contact_runs(range(_ARM_SEED, _ARM_SEED + _ARM_RUNS), cache)
+    yield "simulated arms", _folds(runs, channels, RATE_HZ, 128, about)
 
 
 def _folds(
@@ -53,7 +53,7 @@ def _folds(
     channels: tuple[str, ...],
     rate_hz: float,
     window: int,
-    about: tuple[int, int, int],
+    about: About,
 ) -> list[Task]:
     """Whole runs, neighbours together; one run alone by time, with a gap of a window."""
     labels = label_names(runs)
