@@ -266,7 +266,7 @@ def test_a_folder_that_will_not_do_is_said_before_bags_are_looked_for(
 ) -> None:
     (tmp_path / "file").write_text("")
     assert main(["replay", "no bag", "--table", str(tmp_path / "file")]) == 1
-    assert "a file, expected a folder for the tables" in capsys.readouterr().err
+    assert "file: not a folder; choose another name" in capsys.readouterr().err
     shutil.copytree(table, tmp_path / "other")
     of_another_schema(tmp_path / "other")
     words = str(tmp_path / "other")
