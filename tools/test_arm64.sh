@@ -37,7 +37,7 @@ fi
 rm -rf "$root/src" && mkdir "$root/src"
 git ls-files -z | tar -c --null -T - | tar -xC "$root/src"
 ln -s ../kernels "$root/src/tao_lora_ros/kernels"
-# The mounts go with the process.
+# The mounts go with the process. Other kernels of OpenBLAS give wrong products under emulation.
 unshare --mount bash -euc "mount -t proc proc $root/proc; mount --bind /dev $root/dev; mount --bind /dev/shm $root/dev/shm
-    exec chroot $root env -i HOME=/root PATH=/usr/bin:/bin OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 PYTHONPATH=/opt/site \"\$@\"" - \
+    exec chroot $root env -i HOME=/root PATH=/usr/bin:/bin OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 OPENBLAS_CORETYPE=ARMV8 PYTHONPATH=/src:/opt/site \"\$@\"" - \
     bash -c 'cd /src && exec python3 -m pytest -o faulthandler_timeout=0 "$@"' - -m "not gpu and not ros and not launch" ${*:-test/unit}
