@@ -30,10 +30,8 @@ CENSORED = 3
 # Threshold of a statistic that cannot alarm.
 NEVER = 1e9
 _LEAST_EXCESS = 1e-6
-_TIED, _STEP = (
-    0.05,
-    1.0,
-)  # in log-energy: that peaks of one size differ by, that a step is above none
+_TIED = 0.05  # in log-energy, that peaks of one size differ by
+_STEP = 1.0  # in log-energy, that a step is above none
 
 
 class Tail(NamedTuple):

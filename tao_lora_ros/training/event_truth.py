@@ -12,6 +12,7 @@ from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import replay
 from tao_lora_ros.bags.rows import read_rows
 from tao_lora_ros.bags.true_names import touches_in, true_name
+from tao_lora_ros.detection.analyzer_state import ALARMS_PER_HOUR
 from tao_lora_ros.detection.calibration import CalibrationError
 from tao_lora_ros.detection.moments import AFTER_S, BEFORE_S
 from tao_lora_ros.engine.calibration import calibrated_on
@@ -23,8 +24,6 @@ from tao_lora_ros.messages.results import Event, Phase
 from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.training.event_names import NamedEvent
 from tao_lora_ros.training.recordings import Reading, name_label_of
-
-ALARMS_PER_HOUR = 1.0  # as calibrations have it by default
 
 
 @dataclass(frozen=True)

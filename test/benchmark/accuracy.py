@@ -19,6 +19,7 @@ from benchmark import borealtc, forest, four_bits, peer_scores, robots, routing,
 from benchmark.contact_runs import contact_runs
 from benchmark.hops import CASES as HOP_CASES
 from benchmark.hops import measure_hops
+from benchmark.parts import ACCURACY as PARTS
 from benchmark.peer_data import other_tasks
 from benchmark.scenes import RATE_HZ
 from benchmark.tcn import CausalTcn
@@ -36,17 +37,6 @@ from tao_lora_ros.training.fit_config import FitConfig
 from tao_lora_ros.training.training_config import TrainingConfig
 
 PACKAGES = ("numpy", "torch", "scikit-learn", "aeon", "onnxruntime", "mujoco")
-PARTS = (
-    "borealtc",
-    "tcn",
-    "four-bits",
-    "routing",
-    "sim",
-    "hops",
-    "peers",
-    "elsewhere",
-    "robots",
-)
 _SPREAD = "_std"
 _TCN = "causal-tcn"
 _ELSEWHERE = ", by window, elsewhere"

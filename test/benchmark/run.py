@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmark.parts import ACCURACY
 from tao_lora_ros.benchmarks.results import OURS, Measurement, read_results, table, write_results
 from tao_lora_ros.cli.bench import progress
 
@@ -63,17 +64,7 @@ def _parser() -> ArgumentParser:
         "--part",
         action="append",
         default=[],
-        choices=(
-            "borealtc",
-            "tcn",
-            "four-bits",
-            "routing",
-            "sim",
-            "hops",
-            "peers",
-            "elsewhere",
-            "robots",
-        ),
+        choices=ACCURACY,
         help="that alone (repeatable); --json keeps a file's other parts",
     )
     return parser
