@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tao_lora_ros.messages.texts import error_line
 from tao_lora_ros.preservation.event_record import EventRecord, StoreError
 from tao_lora_ros.preservation.message_types import message_types
 from tao_lora_ros.preservation.parquet import Row
@@ -15,6 +16,7 @@ from tao_lora_ros.report.event_plot import event_run
 from tao_lora_ros.report.run_data import run_data
 
 _IMAGE, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+_CAMERAS = _IMAGE, _COMPRESSED
 _CHANNELS = {"mono8": 1, "rgb8": 3, "bgr8": 3}
 _MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 _LISTED = (
@@ -38,7 +40,7 @@ def details(record: EventRecord) -> dict[str, Any]:
                 "times_ms": ((m.times_ns - record.event.onset_ns) * 1e-6).tolist(),
             }
             for topic, m in record.received
-            if topic.msgtype in (_IMAGE, _COMPRESSED)
+            if topic.msgtype in _CAMERAS
         ],
     }
 
@@ -51,23 +53,23 @@ def picture(record: EventRecord, topic: str, number: int) -> tuple[str, bytes]:
             rgb8, bgr8 or mono8, a CompressedImage of JPEG or PNG.
     """
     for found, messages in record.received:
-        if found.name == topic and 0 <= number < len(messages.data):
+        if found.name == topic and found.msgtype in _CAMERAS and 0 <= number < len(messages.data):
             return _shown(found.msgtype, messages.data[number])
     raise StoreError(f"no picture {number} of {topic}")
 
 
 def _shown(msgtype: str, data: bytes) -> tuple[str, bytes]:
-    # rosbags reports damaged bytes by whatever its parsing stumbled on.
     try:
         message: Any = message_types().deserialize_cdr(data, msgtype)
-        if msgtype == _IMAGE:
-            return "image/png", _png(message)
-        content = bytes(message.data)
-        return next(kind for magic, kind in _MAGIC.items() if content.startswith(magic)), content
-    except StoreError:
-        raise
-    except Exception:
-        raise StoreError("not a picture of JPEG or PNG") from None
+    except Exception as error:  # rosbags raises whatever its parsing of damaged bytes stumbled on
+        raise StoreError(f"a damaged picture: {error_line(error)}") from error
+    if msgtype == _IMAGE:
+        return "image/png", _png(message)
+    content = bytes(message.data)
+    for magic, kind in _MAGIC.items():
+        if content.startswith(magic):
+            return kind, content
+    raise StoreError("not a picture of JPEG or PNG")
 
 
 def _png(image: Any) -> bytes:

@@ -149,6 +149,11 @@ def test_what_is_no_picture_is_said(data) -> None:
         picture(with_picture(data), "/camera", 0)
 
 
+def test_a_topic_that_is_no_camera_has_no_picture() -> None:
+    with pytest.raises(StoreError, match="no picture 0 of /camera"):
+        picture(with_picture(image(), "std_msgs/msg/String"), "/camera", 0)
+
+
 def test_a_compressed_picture_is_what_its_bytes_say() -> None:
     topic, messages = compressed()
     record = replace(event(0), received=((topic, messages), camera()))
