@@ -20,7 +20,7 @@ from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import channels_of, source_configs, sources_of_model
 from tao_lora_ros.model.artifact import Artifact, default_artifact, load_artifact
 from tao_lora_ros.training.calibrate import Recalibration, detection_only, recalibrate
-from tao_lora_ros.training.robot import is_foreign
+from tao_lora_ros.training.robot import doubted
 
 CALIBRATION_S = 60.0  # of a bag, at most, where nobody gave a calibration
 LEAST_S = 20.0  # less says too little to give up a calibration for
@@ -120,10 +120,8 @@ def _calibrated_on_itself(
     contacts = tuple(replace(model, same_run=True) for model in made.artifact.contacts)
     notices = [said, *poor, *made.contacts, made.sensitivity(chosen.settings)]
     artifact = replace(made.artifact, contacts=contacts)
-    if known and is_foreign(artifact, made.recordings):
-        artifact = replace(artifact, label_filter=None)
-        notices.append("it moves as nothing that this model was trained on: no states are told")
-    return artifact, notices
+    artifact, doubts = doubted(artifact, made.recordings)
+    return artifact, [*notices, *doubts]
 
 
 def _steadiest(

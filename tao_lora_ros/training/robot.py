@@ -15,7 +15,9 @@ from tao_lora_ros.signal.channels import quantities
 Array = NDArray[np.float64]
 
 WINDOWS = 2000  # at most, by which robots are compared
-_MOST_UNLIKE = 0.2  # of a robot's windows; more, and its labels are to be doubted
+_DOUBTED = 0.2  # of a robot's windows unlike any trained on; more, and its labels are in doubt
+_DOUBT = ": labels are to be doubted, train on this robot too"
+_FOREIGN = 0.5  # more, and they flip between those of another robot
 
 
 def fitted_to(artifact: Artifact, recordings: Sequence[Array]) -> tuple[Artifact, list[str]]:
@@ -34,8 +36,8 @@ def fitted_to(artifact: Artifact, recordings: Sequence[Array]) -> tuple[Artifact
     new, lines = _ratios(artifact, recordings)
     scales = {name: new.get(name, 1.0) * scale for name, scale in artifact.scales.items()}
     model = rescaled(artifact.model, artifact.channels, new)
-    fitted = replace(artifact, model=model, scales=scales)
-    return fitted, [*lines, *_distance(fitted, recordings)]
+    fitted, doubts = doubted(replace(artifact, model=model, scales=scales), recordings)
+    return fitted, [*lines, *doubts]
 
 
 def _ratios(artifact: Artifact, recordings: Sequence[Array]) -> tuple[dict[str, float], list[str]]:
@@ -50,27 +52,24 @@ def _ratios(artifact: Artifact, recordings: Sequence[Array]) -> tuple[dict[str, 
     return ratios, [f"scales, by the model's so far: {measured}", *lines]
 
 
-def is_foreign(artifact: Artifact, recordings: Sequence[Array]) -> bool:
-    """Whether the recordings are of a robot that the model knows too little of to label it."""
+def doubted(artifact: Artifact, recordings: Sequence[Array]) -> tuple[Artifact, list[str]]:
+    """How far a robot lies from what the model knows; far off, no states are told of it.
+
+    Returns:
+        The artifact, which tells no states where it was trained on nothing of the kind, and what
+        there is to say.
+    """
     windows = windows_in(recordings, artifact.window)
     if artifact.known is None or not len(windows):
-        return False
-    return artifact.known.unlike(artifact.network, windows)[0] > _MOST_UNLIKE
-
-
-def _distance(artifact: Artifact, recordings: Sequence[Array]) -> list[str]:
-    """How far the robot lies from what the model knows, once its scales are taken off."""
-    windows = windows_in(recordings, artifact.window)
-    if artifact.known is None or not len(windows):
-        return []
+        return artifact, []
     share, by_channel = artifact.known.unlike(artifact.network, windows)
-    most = artifact.channels[int(np.argmax(by_channel))]
     line = f"{share:.0%} of the windows are unlike any trained on (1% of those are)"
-    return [
-        line
-        + (f", most in {most}" if by_channel.any() else "")
-        + (": labels are to be doubted, train on this robot too" if share > _MOST_UNLIKE else "")
-    ]
+    if by_channel.any():
+        line += f", most in {artifact.channels[int(np.argmax(by_channel))]}"
+    if share > _FOREIGN:
+        line += ": no states are told, train on this robot too"
+        return replace(artifact, label_filter=None), [line]
+    return artifact, [line + _DOUBT if share > _DOUBTED else line]
 
 
 def windows_in(recordings: Sequence[Array], rows: int) -> NDArray[np.float32]:
