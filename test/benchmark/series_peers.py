@@ -1,7 +1,8 @@
 """Peers among classifiers of series, on the folds and windows that ours is scored on.
 
 MiniRocket (arXiv 2012.08791), MultiRocket-Hydra (arXiv 2203.13652) and QUANT (arXiv 2308.00928) are
-aeon's; the forest on hand-made features is ours, and so is the TCN, which trains as the mixer does.
+aeon's; LITETime is ours by its paper (aeon's needs TensorFlow), and so are the forest on hand-made
+features and the TCN, which trains as the mixer does.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark import borealtc, forest
+from benchmark import borealtc, forest, lite
 from benchmark.cpu_peers import session
 from benchmark.ridge import Ridge
 from benchmark.single_path import write_onnx
@@ -125,8 +126,10 @@ def subjects(say: Say) -> list[str]:
     """Those of `SUBJECTS` that can be measured here; what others lack is said."""
     if find_spec("aeon") is None:
         say("aeon's: left out; pip install --no-deps -r requirements/benchmark-no-deps.txt")
-    say("litetime: left out, aeon's needs tensorflow")
-    return [name for name in SUBJECTS if name not in AEON or find_spec("aeon")]
+    if not torch.cuda.is_available():
+        say("litetime: left out, its epochs want a GPU")
+    missing = AEON * (find_spec("aeon") is None) + ("litetime",) * (not torch.cuda.is_available())
+    return [name for name in SUBJECTS if name not in missing]
 
 
 def fold_outputs(subject: str, tasks: Sequence[Task], cache: Path, say: Say) -> list[FoldOutputs]:
@@ -224,6 +227,10 @@ def _multirocket_hydra(task: Task) -> Predict:
     return _by_ridge(task, [(hydra, _SparseScaler()), (rocket, StandardScaler())])
 
 
+def _litetime(task: Task) -> Predict:
+    return lite.grow(*task.training, task.seed)
+
+
 def _by_ridge(task: Task, ways: Sequence[tuple[Any, Any]]) -> Predict:
     """On features of aeon's transforms, each with the scaler that goes with it there."""
 
@@ -250,5 +257,6 @@ SUBJECTS: dict[str, Callable[[Task], Predict]] = {
     "quant": _quant,
     "minirocket-ridge": _minirocket,
     "multirocket-hydra-ridge": _multirocket_hydra,
+    "litetime": _litetime,
 }
 AEON = ("quant", "minirocket-ridge", "multirocket-hydra-ridge")
