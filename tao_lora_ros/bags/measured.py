@@ -113,7 +113,8 @@ def measured(table: Table, layout: Layout) -> Measured | None:
             np.ones(len(values), bool),
         )
     else:
-        times_s, kept = _seconds(table.what, columns[TIME].theirs, values[:, 0])
+        copied = np.concatenate(([False], (values[1:] == values[:-1]).all(axis=1)))
+        times_s, kept = _seconds(table.what, columns[TIME], units[TIME], values[:, 0], copied)
     at = {name: i for i, name in enumerate(names)}
     absent = np.full((len(values), 1), np.nan)
     values = np.hstack((values, absent))[kept]
@@ -172,8 +173,11 @@ def _series(times_s: Times, values: Times) -> Series:
     return Series(times_s[there], values[there].astype(np.float64))
 
 
-def _seconds(what: str, name: str, times_s: Times) -> tuple[Times, NDArray[np.bool_]]:
-    """Times, checked, and which rows do not repeat the one before."""
+def _seconds(
+    what: str, column: Column, unit: str, times_s: Times, copied: NDArray[np.bool_]
+) -> tuple[Times, NDArray[np.bool_]]:
+    """Times, checked, and which rows do not repeat the one before, as all do that are `copied`."""
+    name = column.theirs
     called = f"{what}: column '{TIME}'" + (f" ({name!r})" if name != TIME else "")
     if not len(times_s) or not np.isfinite(times_s).all():
         raise BagError(f"{called} has to hold seconds in every row")
@@ -183,12 +187,14 @@ def _seconds(what: str, name: str, times_s: Times) -> tuple[Times, NDArray[np.bo
         found = f"row {at + 1} is {times_s[at]:.9g} after {times_s[at - 1]:.9g}"
         raise BagError(f"{called} has to increase, in seconds; {found}")
     kept = np.concatenate(([True], steps_s > 0))
-    if np.count_nonzero(~kept) > MOST_REPEATED * len(kept):
+    if np.count_nonzero(~kept & ~copied) > MOST_REPEATED * len(kept):
         raise BagError(
             f"{called}: {np.count_nonzero(~kept)} of {len(kept)} rows have the time of the row "
             "before: rounded too coarsely? Say --rate-hz instead"
         )
     usual_s = float(np.median(steps_s[kept[1:]])) if kept[1:].any() else 0.0
+    if usual_s >= LONGEST_STEP_S and unit:
+        raise BagError(f"{called}: rows come every {usual_s:.3g} s, too seldom to find anything in")
     if usual_s >= LONGEST_STEP_S or times_s[-1] - times_s[0] > LONGEST_S:
         raise BagError(
             f"{called} has steps of {usual_s:.9g} and spans {times_s[-1] - times_s[0]:.9g}, "

@@ -44,7 +44,8 @@ def open_bag(path: Path) -> AnyReader:
         raise BagError(f"{metadata}: {size} bytes, expected {_MOST_METADATA} at most")
     files = data_files(path)
     try:
-        if len(files) == 1 and not metadata.exists():
+        # rosbags takes a folder `x.bag` for a file of ROS 1.
+        if files and (path.suffix == ".bag" or (len(files) == 1 and not metadata.exists())):
             return _opened(files)
         try:
             return _opened([path])

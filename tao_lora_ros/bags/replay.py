@@ -10,7 +10,8 @@ from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.result_bag import ResultBag
 from tao_lora_ros.bags.unread import Unread
 from tao_lora_ros.contact.contact_model import how_expected
-from tao_lora_ros.detection.findings import UNCALIBRATED, livelier_text
+from tao_lora_ros.detection.findings import UNCALIBRATED
+from tao_lora_ros.detection.unlike import unlike_text
 from tao_lora_ros.engine.accounts import Account
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
@@ -182,9 +183,10 @@ def summary(result: Replay, pipeline: Pipeline) -> dict[str, Any]:
 def notices_of(result: Replay, pipeline: Pipeline) -> list[str]:
     """All that a user should know of the input and what is found in it."""
     of_sources = [f"{name}: {text}" for name, text in _notices_of(pipeline)]
-    if since_ns := pipeline.livelier_since_ns:
-        from_s = (since_ns - result.first_stamp_ns) * 1e-9
-        text = livelier_text(f"{from_s:.1f} s", pipeline.calibration.alarms_per_hour)
+    if unlike := pipeline.unlike:
+        from_s = (unlike.since_ns - result.first_stamp_ns) * 1e-9
+        target = pipeline.calibration.alarms_per_hour
+        text = unlike_text(f"{from_s:.1f} s", unlike.how, target)
         of_sources.append(f"router: {text}, as with --from {from_s:.0f}")
     return [result.damage, *of_sources] if result.damage else of_sources
 

@@ -15,6 +15,7 @@ from tao_lora_ros.detection.learner import Learner
 from tao_lora_ros.detection.learning import NOTHING, Collected, LearningConfig
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.detection.transients import TrackerState, Transient
+from tao_lora_ros.detection.unlike import MORE_ENERGY, Unlike
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.signal.compiled import compiled, inlined
 
@@ -79,6 +80,7 @@ class Detector:
         self._learner = Learner(calibration)
         self._learns = learns
         self._collected = self._new_collected()
+        self._sizes = self._collected.now[["events", "excesses"]].copy()  # when learning ended
         self._steps = np.zeros(1, STEP)
         self._livelier = np.zeros(2, np.int64)
         self._state = self._new_state()
@@ -102,9 +104,7 @@ class Detector:
         )
 
     def _new_collected(self) -> Collected:
-        on = self._learns.on and self._learner.possible
-        config = replace(self._learns, on=on)
-        return learning.new_collected(config, self._calibration.statistics, self._rate_hz)
+        return learning.new_collected(self._learns, self._learner.known, self._rate_hz)
 
     def configure(self, config: RouterConfig) -> None:
         """Take another hysteresis, between two rows."""
@@ -124,11 +124,16 @@ class Detector:
         analyzer_state.recalibrate(self._state.analyzer, calibration)
 
     def learn(self, on: bool) -> None:
-        """Learn from here on, or do no more; what was learned stays, and what was collected."""
+        """Learn from here on, or do no more; what was learned stays, and what events there were."""
         if on != self._learns.on:
             self._learns = replace(self._learns, on=on)
             self.interrupt()
-            self._collected.now["on"] = on and self._learner.possible
+            sizes = self._collected.now[["events", "excesses"]]
+            if on:
+                learning.forget(self._collected)
+                sizes[:] = self._sizes
+            else:
+                self._sizes = sizes.copy()
 
     def interrupt(self) -> None:
         """There was a fault: the last while and what comes next are not to be learned."""
@@ -147,9 +152,11 @@ class Detector:
         return load, int(count) if load and own["since"] < last else 0
 
     @property
-    def livelier_since_ns(self) -> int:
-        """When motion with more energy than all of the calibration began that went on; 0: never."""
-        return int(self._livelier[0])
+    def unlike(self) -> Unlike | None:
+        """Since when motion is unlike what was calibrated on, and how; none where it is not."""
+        if self._livelier[0]:
+            return Unlike(int(self._livelier[0]), MORE_ENERGY)
+        return learning.unlike_in(self._collected, self._rate_hz)
 
     def forget_loads(self) -> None:
         """Look for touchdowns no more."""
@@ -230,7 +237,8 @@ class Detector:
 
     def learn_blocks(self) -> None:
         """Set the thresholds by the steady blocks that were collected."""
-        if learned := self._learner.learn(*learning.take(self._collected, self._rate_hz)):
+        taken = learning.take(self._collected, self._rate_hz)
+        if self._learns.on and (learned := self._learner.learn(*taken)):
             self._calibration = learned
             analyzer_state.set_thresholds(self._state.analyzer, learned)
 
@@ -274,6 +282,7 @@ def advance_one(state, time_ns, values, step):
     step[0].transient = route.transient == 1
     full = learning.collect(
         state.collected,
+        time_ns,
         state.analyzer.scales,
         values,
         analyzer.ready(state.analyzer),

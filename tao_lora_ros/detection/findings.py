@@ -85,14 +85,6 @@ def report_lines(
     return lines
 
 
-def livelier_text(when: str, alarms_per_hour: float) -> str:
-    """Words on motion whose false alarms nothing is known of."""
-    return (
-        f"from {when} on motion has more energy than all that was calibrated on: more false alarms "
-        f"may come than the {alarms_per_hour:g} an hour aimed at; calibrate on this motion too"
-    )
-
-
 def moment_text(
     moment: Moment,
     channels: Sequence[str],

@@ -64,9 +64,9 @@ class Learner:
         return min(self.seconds, self._known.seconds * float(shares.min(initial=np.inf)))
 
     @property
-    def possible(self) -> bool:
-        """Whether there are the calibration's peaks, to which more can be added."""
-        return bool(self.start.peaks)
+    def known(self) -> Blocks:
+        """The calibration's blocks, to which more can be added; none: that is not possible."""
+        return self._known
 
     def learn(
         self, blocks: Blocks, events: int, excesses: Array | tuple[float, float] = (0.0, 0.0)

@@ -1,6 +1,7 @@
 """What is learned of while running: the largest values of blocks (see `blocks`) of steady rows.
 
-Never those of a transient or of the time around it, nor those around a fault.
+Never those of a transient or of the time around it, nor those around a fault. The same blocks say
+whether motion is unlike what was calibrated on.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.detection import tail
+from tao_lora_ros.detection import tail, unlike
 from tao_lora_ros.detection.blocks import APART, Blocks
 from tao_lora_ros.detection.covariance import Array
+from tao_lora_ros.detection.unlike import Unlike
 from tao_lora_ros.signal.compiled import compiled, inlined
 
 MINUTE_S = 60.0  # of steady motion, after which the thresholds are set anew
@@ -27,7 +29,7 @@ class LearningConfig:
     """What is learned of.
 
     Args:
-        on: whether anything is.
+        on: whether anything is; without it motion is looked at all the same (see `unlike`).
         before_rows: that are not, before an onset.
         after_rows: that are not, after a transient or a fault.
     """
@@ -50,6 +52,8 @@ _NOW = np.dtype(
         ("count", np.int64),  # blocks that are full
         ("number", np.int64),  # of the next one
         ("values", np.int64),  # that the row before had
+        ("watched", np.int64),  # blocks of those that are full
+        ("unlike", np.int64),  # statistic by which motion is unlike; -1: by none
         ("events", np.int64),  # since the last blocks were taken
         ("excess", np.float64),  # of the event that goes on, how far above a threshold it came
         ("excesses", np.int64, 2),  # of those, how many came up to `SMALL`, and to twice that
@@ -64,6 +68,7 @@ class Collected(NamedTuple):
     block: Array  # that is being filled, [S]
     blocks: Array  # [N, S]
     numbers: NDArray[np.int64]  # [N]
+    watch: NDArray  # whether motion is unlike, [S]
 
 
 def learning_config(on: bool, before_s: float, after_s: float, rate_hz: float) -> LearningConfig:
@@ -72,9 +77,9 @@ def learning_config(on: bool, before_s: float, after_s: float, rate_hz: float) -
     return LearningConfig(on, round(before_s * rate_hz), round(after_s * rate_hz))
 
 
-def new_collected(config: LearningConfig, statistics: int, rate_hz: float) -> Collected:
-    """Nothing yet."""
-    rows = tail.cluster_rows(rate_hz)
+def new_collected(config: LearningConfig, known: Blocks, rate_hz: float) -> Collected:
+    """Nothing yet; `known` are the calibration's blocks, without which there is nothing to do."""
+    rows, statistics = tail.cluster_rows(rate_hz), known.values.shape[1]
     waiting = -(-config.before_rows // rows) + 1
     length = round(MINUTE_S * rate_hz / rows) + waiting
     collected = Collected(
@@ -82,8 +87,9 @@ def new_collected(config: LearningConfig, statistics: int, rate_hz: float) -> Co
         np.full(statistics, -np.inf),
         np.empty((length, statistics)),
         np.zeros(length, np.int64),
+        unlike.new_watch(known, rows / rate_hz),
     )
-    collected.now["on"] = config.on
+    collected.now["on"], collected.now["unlike"] = len(known.values) > 0, -1
     collected.now["after_rows"], collected.now["block_rows"] = config.after_rows, rows
     collected.now["waiting"] = waiting
     return collected
@@ -99,6 +105,24 @@ def interrupt(collected):
     now.calm, now.rows = 0, 0
 
 
+def forget(collected: Collected) -> None:
+    """Nothing of what was collected is to be learned."""
+    now = collected.now
+    now["count"], now["watched"], now["events"], now["excesses"] = 0, 0, 0, 0
+
+
+@inlined
+def _watch(collected, time_ns):
+    """Look at the blocks that no onset can drop any more."""
+    now = collected.now[0]
+    while now.watched < now.count - now.waiting:
+        values, number = collected.blocks[now.watched], collected.numbers[now.watched]
+        for s in range(len(values)):
+            if now.unlike < 0 and unlike.follow(collected.watch[s], values[s], number, time_ns):
+                now.unlike = s
+        now.watched += 1
+
+
 @inlined
 def _size_event(now, scales, transient):
     if not transient:
@@ -111,7 +135,7 @@ def _size_event(now, scales, transient):
 
 
 @inlined
-def collect(collected, scales, values, known, transient, onset):
+def collect(collected, time_ns, scales, values, known, transient, onset):
     """Take a row's statistics; `known`: it has some; whether the blocks are full."""
     now = collected.now[0]
     if not now.on:
@@ -137,6 +161,7 @@ def collect(collected, scales, values, known, transient, onset):
     collected.blocks[now.count] = collected.block
     collected.numbers[now.count] = now.number
     now.count, now.number, now.rows = now.count + 1, now.number + 1, 0
+    _watch(collected, time_ns)
     return now.count == len(collected.blocks)
 
 
@@ -160,5 +185,17 @@ def take(collected: Collected, rate_hz: float) -> tuple[Blocks, int, Array]:
     )
     collected.blocks[:waiting] = collected.blocks[count:].copy()
     collected.numbers[:waiting] = collected.numbers[count:].copy()
-    now["count"], now["events"], now["excesses"] = waiting, 0, 0
+    forget(collected)
+    now["count"] = waiting
     return taken, events, excesses
+
+
+def unlike_in(collected: Collected, rate_hz: float) -> Unlike | None:
+    """What the blocks say of motion that is unlike the calibration's, if it is."""
+    now = collected.now[0]
+    if now["unlike"] < 0:
+        return None
+    one, block_s = collected.watch[now["unlike"]], int(now["block_rows"]) / rate_hz
+    seconds, usual = one["blocks"] * block_s, one["blocks"] * one["usual"]
+    how = f"{one['peaks']} large peaks within {seconds:.0f} s between events, {usual:.1f} are usual"
+    return Unlike(int(one["since_ns"]), how)

@@ -21,6 +21,7 @@ from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.detection.learner import Learner
 from tao_lora_ros.detection.learning import learning_config
 from tao_lora_ros.detection.router import RouterConfig
+from tao_lora_ros.detection.unlike import Unlike
 from tao_lora_ros.engine.calibration import Calibrated, calibrated_on
 from tao_lora_ros.engine.checkpoints import Checkpoints
 from tao_lora_ros.engine.contact_events import ContactEvents
@@ -366,9 +367,9 @@ class Pipeline:
         return self._detector.learner
 
     @property
-    def livelier_since_ns(self) -> int:
-        """Since when motion has more energy than all that was calibrated on; 0: never for long."""
-        return self._detector.livelier_since_ns
+    def unlike(self) -> Unlike | None:
+        """Since when motion is unlike what was calibrated on, and how; none where it is not."""
+        return self._detector.unlike
 
     @property
     def glitches(self) -> Counter[str]:

@@ -15,7 +15,8 @@ from rclpy.lifecycle import LifecycleNode
 
 from tao_lora_ros.contact.contact_model import how_expected
 from tao_lora_ros.detection.analyzer_state import Calibration
-from tao_lora_ros.detection.findings import UNCALIBRATED, livelier_text
+from tao_lora_ros.detection.findings import UNCALIBRATED
+from tao_lora_ros.detection.unlike import unlike_text
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.hardware.device import facts
 from tao_lora_ros.hardware.process import resident_mib
@@ -145,9 +146,9 @@ class Diagnostics:
         level, summary = _OK, "keeping events" if writer else "keeping none"
         if not self._pipeline.calibration.has_thresholds:
             level, summary = _WARN, UNCALIBRATED
-        elif since_ns := self._pipeline.livelier_since_ns:
-            target = self._pipeline.calibration.alarms_per_hour
-            level, summary = _ERROR, livelier_text(f"{since_ns * 1e-9:.1f} s", target)
+        elif unlike := self._pipeline.unlike:
+            when, target = unlike.since_ns * 1e-9, self._pipeline.calibration.alarms_per_hour
+            level, summary = _ERROR, unlike_text(f"{when:.1f} s", unlike.how, target)
         values: dict[str, Any] = {
             "events": counts.events,
             "regime_changes": counts.regime_changes,

@@ -227,11 +227,12 @@ def test_motion_with_more_energy_than_calibrated_is_noticed_when_it_goes_on() ->
     rows[minute:] *= 10.0
     subject = Detector(CALIBRATION, CONFIG)
     for _ in subject.run(times_ns(minute), rows[:minute]):
-        assert subject.livelier_since_ns == 0
+        assert subject.unlike is None
     for _ in subject.run(times_ns(3 * minute)[minute:], rows[minute:]):
         pass
-    assert 60e9 < subject.livelier_since_ns < 70e9
+    assert subject.unlike is not None
+    assert 60e9 < subject.unlike.since_ns < 70e9
     subject.clear()
-    assert subject.livelier_since_ns > 0
+    assert subject.unlike
     subject.recalibrate(CALIBRATION)
-    assert subject.livelier_since_ns == 0
+    assert subject.unlike is None

@@ -220,6 +220,26 @@ def test_times_in_other_units_than_seconds_are_refused_until_the_unit_is_said(
     np.testing.assert_allclose(read_run(bag, IMU, 100.0).values, VALUES, atol=1e-3)
 
 
+def test_copies_of_rows_are_left_out_and_other_rows_of_one_time_are_refused(tmp_path: Path) -> None:
+    """As a logger makes them that writes the newest message more often than it comes."""
+    bags = imported(csv(tmp_path / "copies", table=TABLE.repeat(20, axis=0)), tmp_path / "bags")
+    np.testing.assert_allclose(read_run(bags[0], IMU, 100.0).values, VALUES, atol=1e-6)
+    coarse = TABLE.copy()
+    coarse[:, 0] = coarse[:, 0].round(1)
+    with pytest.raises(BagError, match="44 of 50 rows have the time of the row before"):
+        imported(csv(tmp_path / "coarse", table=coarse), tmp_path / "others")
+
+
+def test_rows_that_come_too_seldom_by_the_unit_of_their_times_are_no_milliseconds(
+    tmp_path: Path,
+) -> None:
+    slow = TABLE.copy()
+    slow[:, 0] = np.arange(50) * 1.001
+    source = csv(tmp_path / "slow", HEADER.replace("time", "Time Elapsed (s)"), slow)
+    with pytest.raises(BagError, match="rows come every 1 s, too seldom to find anything in"):
+        imported(source, tmp_path / "bags")
+
+
 def test_a_byte_order_mark_and_blank_lines_are_passed_over(tmp_path: Path) -> None:
     file = csv(tmp_path / "tables") / "run.csv"
     rows = file.read_text().splitlines()

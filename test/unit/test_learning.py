@@ -116,6 +116,43 @@ def test_off_and_without_peaks_nothing_is_learned() -> None:
     assert learned(old, noise(200, 2)).calibration == old
 
 
+@pytest.mark.parametrize("on", [True, False])
+def test_jolts_below_the_threshold_that_the_calibration_had_not_are_unlike_it(on: bool) -> None:
+    """Its energy is as before, most of its 120 jolts are no events."""
+    start, rows = calibrate(noise(300, 1)), noise(300, 2)
+    rows[6000::200] += 0.16
+    subject = Detector(start, CONFIG, replace(LEARNS, on=on), RATE_HZ)
+    run(subject, rows[:6000])
+    assert subject.unlike is None
+    assert run(subject, rows[6000:]) < 60
+    assert subject.unlike is not None
+    assert "large peaks within" in subject.unlike.how
+    subject.clear()
+    assert subject.unlike is not None
+    subject.recalibrate(start)
+    assert subject.unlike is None
+
+
+def test_contacts_alone_make_no_motion_unlike_nor_does_a_calmer_one() -> None:
+    start, rows = calibrate(noise(300, 1)), noise(900, 2)
+    rows[30_000:] *= 0.3
+    for at in range(200, 30_000, 700):
+        rows[at : at + 4] += 3.0
+    subject = Detector(start, CONFIG, LEARNS, RATE_HZ)
+    assert run(subject, rows) > 30
+    assert subject.unlike is None
+
+
+def test_a_recording_is_like_itself_though_its_jolts_come_together() -> None:
+    rows = noise(400, 1)
+    rows[20_000:22_000:50] += 0.16
+    start = calibrate(rows)
+    for first in (19_900, 0):
+        subject = Detector(start, CONFIG, LEARNS, RATE_HZ)
+        run(subject, rows[first:])
+        assert subject.unlike is None
+
+
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.1])
 def test_rest_after_motion_leaves_thresholds_as_they_are(share: float) -> None:
     """An hour at rest is no motion, however long it is."""

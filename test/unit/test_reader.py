@@ -270,3 +270,10 @@ def test_messages_of_another_type_on_a_topic_are_no_ones(tmp_path: Path, sqlite:
         assert reader.damage == (
             f"{bag}: /wrench: {len(bare)} messages of type {BARE_WRENCH} are not read"
         )
+
+
+def test_a_folder_that_is_called_as_a_file_of_ros_1_is_read(tmp_path: Path) -> None:
+    bag = tmp_path / "gait.bag"
+    write_ros2(bag, MESSAGES)
+    with BagReader(bag, SOURCES) as reader:
+        assert len(list(reader.messages())) == len(list(MESSAGES))
