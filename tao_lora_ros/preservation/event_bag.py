@@ -25,6 +25,7 @@ from tao_lora_ros.preservation.event_record import (
     StoreError,
     Topic,
 )
+from tao_lora_ros.preservation.mcap_messages import write_messages
 from tao_lora_ros.preservation.message_types import message_types
 
 _FRAMING_BYTES = 64  # a message's mcap record and index entry, rounded up
@@ -58,8 +59,7 @@ def write_bag(records: Sequence[EventRecord], folder: Path) -> int:
             connection = add_topic(writer, topic)
             rows += [(time_ns, connection, data) for time_ns, data in messages]
         # What has the same time stays as it is: in order of arrival, an event last.
-        for time_ns, connection, data in sorted(rows, key=itemgetter(0)):
-            writer.write(connection, time_ns, data)
+        write_messages(writer, sorted(rows, key=itemgetter(0)))
     return sum(writer.counts.values())
 
 
