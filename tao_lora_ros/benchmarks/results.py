@@ -6,11 +6,10 @@ import json
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.hardware.device import facts
+from tao_lora_ros.hardware.device import facts, version_of
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.files import read_regular
 
@@ -34,23 +33,13 @@ class Measurement:
     unit: str
 
 
-def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Versions of Python and of those packages that are installed."""
-    found = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def results(command: str, packages: Iterable[str], rows: Sequence[Measurement]) -> dict[str, Any]:
     """The measurements as they are written; a number that does not exist (NaN) is None."""
     return {
         "command": command,
         "hardware": facts(),
-        "versions": versions(packages),
+        "versions": {"python": platform.python_version()}
+        | {name: said for name in packages if (said := version_of(name))},
         "rows": [asdict(row) | {"value": _number(row.value)} for row in rows],
     }
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from tao_lora_ros.fleet.columns import TABLES
 from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.find import is_gone, robot_folder
-from tao_lora_ros.fleet.task import Outcome
+from tao_lora_ros.fleet.task import Outcome, digest_of
 from tao_lora_ros.messages.files import replace_file
 from tao_lora_ros.preservation.event_catalogue import RECEIPTS
 from tao_lora_ros.preservation.parquet import SCHEMA_VERSION, Row, arrow, arrow_table, write_parquet
@@ -167,7 +167,7 @@ class Table:
             file = self._folder / table / place / "rows.parquet"
             of = [receipt for receipt in receipts if table == "bags" or table in receipt.files]
             columns = TABLES[table]
-            made_of = _digest(
+            made_of = digest_of(
                 [*columns, *([r.row["bag"], r.key, r.row.get("seconds")] for r in of)]
             )
             if not of:
@@ -220,10 +220,6 @@ def _metadata(file: Path) -> dict[bytes, bytes] | None:
 
 def _id(bag: str) -> str:
     return hashlib.sha256(bag.encode()).hexdigest()[:32]
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def read_rows(folder: Path, table: str) -> list[Row]:

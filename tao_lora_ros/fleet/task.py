@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tao_lora_ros.bags.reader import BagReader
@@ -22,6 +21,7 @@ from tao_lora_ros.fleet.columns import EVENTS, WINDOWS, WindowRows, event_row
 from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.find import Bag, at_hand, content_sha256, files_of
 from tao_lora_ros.fleet.gpu import GpuError, SharedGpu
+from tao_lora_ros.hardware.device import version_of
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.results import Event, Inference, Phase, Result
 from tao_lora_ros.messages.texts import MOST_LINE, shown
@@ -53,7 +53,7 @@ class How:
     def key(self, bag: Bag, content: str) -> str:
         """Digest of all that the rows of a bag follow from."""
         known = [bag.name, bag.robot, content, self.inputs, self.part_s, self.windows]
-        return _digest([*known, self.code, SCHEMA_VERSION])
+        return digest_of([*known, self.code, SCHEMA_VERSION])
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ def replay_bag(how: How, task: Task) -> Outcome:
         raise FleetError("a worker runs another version of tao_lora_ros than this process")
     bag, begun, content, last = task.bag, time.perf_counter(), "", ""
     row: Row = {"bag": bag.name, "bytes": bag.size, "windows": how.windows}
-    row |= {"version": _version(), "code_sha256": how.code, "schema": SCHEMA_VERSION}
+    row |= {"version": version_of("tao_lora_ros"), "code_sha256": how.code}
+    row |= {"schema": SCHEMA_VERSION}
     try:
         with at_hand(bag.place) as path:
             try:
@@ -144,13 +145,6 @@ def failed(task: Task, reason: str, key: str = "", row: Row | None = None) -> Ou
     """The outcome of a bag that gave no rows."""
     empty = {"events": ParquetRows(EVENTS).finish()}
     return Outcome(task.bag, key, {"bag": task.bag.name, **(row or {}), "error": reason}, empty)
-
-
-def _version() -> str | None:
-    try:
-        return version("tao_lora_ros")
-    except PackageNotFoundError:  # run from the sources as they are
-        return None
 
 
 def _since(begun: float) -> float:
@@ -189,7 +183,7 @@ def _replayed(how: How, bag: Bag, path: Path, content: str) -> tuple[Row, dict[s
 
 def settings_sha256(settings: Settings, topics: dict[str, str]) -> str:
     """Of the parameters and the topics of a bag; where the model lies is left out."""
-    return _digest([asdict(settings) | {"model": ""}, sorted(topics.items())])
+    return digest_of([asdict(settings) | {"model": ""}, sorted(topics.items())])
 
 
 def artifact_sha256(artifact: Artifact) -> str:
@@ -199,5 +193,6 @@ def artifact_sha256(artifact: Artifact) -> str:
         return content_sha256(Path(folder))
 
 
-def _digest(value: object) -> str:
+def digest_of(value: object) -> str:
+    """SHA-256 of a value as JSON."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()

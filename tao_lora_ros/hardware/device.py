@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,12 +23,15 @@ def facts(root: Path = Path("/")) -> Facts:
         root: where /proc, /sys, /etc and /var lie.
     """
     found: Facts = {"python": platform.python_version(), "machine": platform.machine()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    found |= {name: said for name in _PACKAGES if (said := version_of(name))}
     return found | _cpu(root) | _gpu(root) | _jetson(root) | _temperatures(root)
+
+
+def version_of(package: str) -> str | None:
+    """Version of a package; None where it is not installed, as ours where the sources run."""
+    with suppress(PackageNotFoundError):
+        return version(package)
+    return None
 
 
 def advice(found: Facts) -> list[str]:

@@ -7,11 +7,11 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.hardware.device import version_of
 from tao_lora_ros.messages.stamps import SECOND_NS, moment_of
 from tao_lora_ros.model.artifact import TENSORS, Artifact, default_artifact
 from tao_lora_ros.model.describe import lines_of
@@ -58,10 +58,7 @@ def of_settings(settings: Settings) -> dict[str, str]:
 
 def of_software() -> dict[str, str]:
     """This package's version, when and where it ran."""
-    try:
-        ours = version("tao_lora_ros")
-    except PackageNotFoundError:
-        ours = "of unknown version"
+    ours = version_of("tao_lora_ros") or "of unknown version"
     made = datetime.now(timezone.utc)
     return {
         "made by": f"tao_lora_ros {ours}, Python {platform.python_version()}, {platform.machine()}",
