@@ -96,7 +96,7 @@ def label_event(store: Path, entry: Entry, name: str, who: str = "") -> None:
     _append(store, entry, {"label": name}, who)
 
 
-def undo_label(store: Path, entry: Entry, who: str = "") -> None:
+def undo_label(store: Path, entry: Entry) -> None:
     """Take back the last step of an event's labels; the history keeps both.
 
     Raises:
@@ -104,10 +104,10 @@ def undo_label(store: Path, entry: Entry, who: str = "") -> None:
     """
     if not read_history(store, entry).steps:
         raise StoreError(f"{store}: event {entry.number} has no label to take back")
-    _append(store, entry, {"undo": True}, who)
+    _append(store, entry, {"undo": True})
 
 
-def _append(store: Path, entry: Entry, said: dict[str, Any], who: str) -> None:
+def _append(store: Path, entry: Entry, said: dict[str, Any], who: str = "") -> None:
     row = said | {"who": who or _user(), "time_ns": time.time_ns()}
     file = _file(store, entry)
     with naming(StoreError, file):

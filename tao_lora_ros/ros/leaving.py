@@ -16,10 +16,10 @@ _LONGEST_S = 10.0
 
 
 @contextmanager
-def leaving_graph(longest_s: float = _LONGEST_S) -> Iterator[None]:
-    """End the process by SIGALRM where what is done within takes longer; for the main thread."""
+def leaving_graph() -> Iterator[None]:
+    """End the process by SIGALRM where what is done within takes too long; for the main thread."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, longest_s)
+    signal.setitimer(signal.ITIMER_REAL, _LONGEST_S)
     try:
         yield
     finally:

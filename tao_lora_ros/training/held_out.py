@@ -41,19 +41,18 @@ class RunOutputs:
 
 
 def run_outputs(
-    model: WindowModel,
-    parts: Sequence[Part],
-    labels: tuple[str, ...],
-    path: Route = Route.TRANSIENT,
+    model: WindowModel, parts: Sequence[Part], labels: tuple[str, ...]
 ) -> list[RunOutputs]:
-    """What a model with classes says of runs; those shorter than a window are left out."""
+    """What a model with classes says of runs by the transient path, of those not too short."""
     sizes = model.config
     found = []
     for number, run in parts:
         data = WindowSet([run], labels, sizes.window, sizes.horizon)
         at = np.arange(0, len(data), hop_of(sizes.window))
         chunks = [at[i : i + _CHUNK] for i in range(0, len(at), _CHUNK)]
-        logits = [outputs(model, data.take(chunk).windows, path).logits for chunk in chunks]
+        logits = [
+            outputs(model, data.take(chunk).windows, Route.TRANSIENT).logits for chunk in chunks
+        ]
         if chunks:
             values = torch.cat([part for part in logits if part is not None]).double()
             probabilities = values.softmax(dim=1).numpy()
