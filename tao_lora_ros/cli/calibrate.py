@@ -20,7 +20,7 @@ from tao_lora_ros.cli.chosen import choose
 from tao_lora_ros.cli.fleet import add_pool_arguments, pool_of, status_of
 from tao_lora_ros.cli.outputs import MODEL, add_json_and_force, add_output, tell, writing, written
 from tao_lora_ros.detection.calibration import CalibrationError
-from tao_lora_ros.model.artifact import save_artifact
+from tao_lora_ros.model.artifact import Artifact, save_artifact
 from tao_lora_ros.report.calibration_plot import plot_calibration
 from tao_lora_ros.training.calibrate import recalibrate, runs_of
 from tao_lora_ros.training.robot import fitted_to
@@ -67,48 +67,36 @@ def _calibrate(options: Namespace) -> int:
     if options.scales == "only":
         runs = runs_of(chosen.artifact, bags, chosen.settings, topics, part_s, pool)
         artifact, lines = fitted_to(chosen.artifact, [run.values.astype(float) for run in runs])
-        with writing(options.out):
-            save_artifact(artifact, options.out)
-        said = {"model": str(options.out), "report": lines, "failed": pool.failed}
-        tell(options, said, [*lines, f"{options.out}: written, thresholds as they were"])
-        return status_of(options)
-    insist = options.insist or options.force
+        return _keep(options, artifact, lines, {}, "written, thresholds as they were")
+    insist, rescale = options.insist or options.force, options.scales == "set"
+    of, how = (chosen.artifact, bags, chosen.settings, topics), (options.alarms_per_hour, part_s)
     try:
-        made = recalibrate(
-            chosen.artifact,
-            bags,
-            chosen.settings,
-            topics,
-            options.alarms_per_hour,
-            part_s,
-            insist,
-            rescale=options.scales == "set",
-            pool=pool,
-        )
+        made = recalibrate(*of, *how, insist, rescale=rescale, pool=pool)
     except CalibrationError as error:
         remedy = "; choose a part with --from and --to, or take it all the same with --insist"
         raise CalibrationError(f"{error}{'' if insist else remedy}") from None
-    with writing(options.out):
-        save_artifact(made.artifact, options.out)
     if options.plot:
         with written(options.plot) as page:
             plot_calibration(made.artifact, made.findings, made.left_out, page)
-    lines = made.lines(chosen.settings)
-    kind = (
-        "detection only, `tao-lora train` adds a network"
-        if made.artifact.model is None
-        else "written"
-    )
+    alone = "detection only, `tao-lora train` adds a network"
+    kind = alone if made.artifact.model is None else "written"
     findings, calibration = made.findings, made.artifact.calibration
     found = {
-        "model": str(options.out),
         "alarms_per_hour": calibration.alarms_per_hour,
         "thresholds": calibration.all_thresholds,
         "used_s": findings.used_s,
         "left_out_s": findings.left_out_s,
         "left_out": made.left_out,
-        "report": lines,
-        "failed": pool.failed,
     }
-    tell(options, found, [*lines, f"{options.out}: {kind}"])
+    return _keep(options, made.artifact, made.lines(chosen.settings), found, kind)
+
+
+def _keep(
+    options: Namespace, artifact: Artifact, lines: list[str], found: dict[str, Any], kind: str
+) -> int:
+    """Write the model and tell of it; returns the exit status."""
+    with writing(options.out):
+        save_artifact(artifact, options.out)
+    said = {"model": str(options.out), **found, "report": lines, "failed": options.pool.failed}
+    tell(options, said, [*lines, f"{options.out}: {kind}"])
     return status_of(options)

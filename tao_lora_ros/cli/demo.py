@@ -22,7 +22,6 @@ from tao_lora_ros.cli.live_view import View, progress, view_of
 from tao_lora_ros.cli.ros_node import ros_node
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.hardware.process import usage
-from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.report.report import tiles, write_report
@@ -47,6 +46,9 @@ def run_demo(options: Namespace) -> int:
 
     Returns:
         The exit status; 0 where all went well. What went wrong is said on standard error.
+
+    Raises:
+        TaoLoraError, OSError: a recording or a folder will not do.
     """
     # A robot on this network must not receive simulated impacts.
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
@@ -63,9 +65,6 @@ def run_demo(options: Namespace) -> int:
             "\n".join(shown(line, MOST_LINE) for line in f"tao-lora: error: {error}".split("\n")),
             file=sys.stderr,
         )
-        return 1
-    except (TaoLoraError, OSError) as error:
-        print(f"tao-lora: error: {shown(error, MOST_LINE)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("tao-lora: interrupted", file=sys.stderr)
