@@ -1,10 +1,11 @@
-"""A real browser without a window, where this machine has one."""
+"""Pages that are served, and a real browser without a window, where this machine has one."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -25,6 +26,25 @@ def browser() -> Iterator[Any]:
             yield chromium
         finally:
             chromium.close()
+
+
+@contextmanager
+def serving(server: Any) -> Iterator[Any]:
+    """A server of pages while it serves."""
+    with server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@contextmanager
+def faultless(page: Any) -> Iterator[Any]:
+    """A page whose scripts raise nothing and log no error within."""
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+    yield page
+    assert problems == []
 
 
 def check_size(page: Any, width: int, scheme: str) -> None:

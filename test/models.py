@@ -1,14 +1,20 @@
-"""Small models and artifacts, made at once instead of trained."""
+"""Small models and artifacts, made at once instead of trained, and replays with them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from tao_lora_ros.bags.reader import BagReader
+from tao_lora_ros.bags.replay import Replay, replay
 from tao_lora_ros.detection.calibration import calibrated, uncalibrated
+from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.kernels.int4_linear import INT8_MAX, STEADY_MAX, pack_int4
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact
@@ -113,6 +119,16 @@ def small_artifact(config: MixerConfig = SMALL) -> Artifact:
         provenance={"trained": False},
         metrics={"accuracy": 0.25},
     )
+
+
+def replayed(
+    bag: Path, artifact: Artifact, settings: Settings | None = None
+) -> tuple[Replay, Pipeline]:
+    """What a replay of a bag gives, and the pipeline that it went through."""
+    settings = settings or Settings()
+    pipeline = Pipeline(settings, artifact)
+    with BagReader(bag, source_configs(settings)) as reader:
+        return replay(reader, pipeline), pipeline
 
 
 def with_thresholds(artifact: Artifact, factor: float) -> Artifact:

@@ -18,13 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import tao_lora
 from event_records import event
 from models import small_artifact
 from recordings import motion, write_ros2
 
 from tao_lora_ros.bags.labels import read_labels
 from tao_lora_ros.bags.reader import BagReader
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.errors import TaoLoraError
@@ -64,7 +64,7 @@ def index(file: Path, folder: Path) -> None:
         (store / EVENTS / name / "event.json").write_text(entry, "utf-8", errors="surrogatepass")
     damaged = Index(store / INDEX_FILE).damaged
     for command in ("list", "verify"):
-        assert main(["events", command, "--store", str(store)]) in (0, 1)
+        assert tao_lora("events", command, store=store) in (0, 1)
     with EventStore(store, 2**30, 0) as opened:
         number = opened.append(event(9)).number
     assert [e.number for e in read_entries(store)][-1] == number
@@ -79,9 +79,8 @@ def table(file: Path, folder: Path) -> None:
     packed = file.read_bytes().startswith(b"PK")
     source = folder / ("t.npz" if packed else "t.csv")
     source.write_bytes(file.read_bytes())
-    words = ["import", str(source if packed else folder), "--out", str(folder / "bags")]
-    done = main([*words, "--columns", COLUMNS] if packed else words)
-    assert done == 1
+    columns = {"columns": COLUMNS} if packed else {}
+    assert tao_lora("import", source if packed else folder, out=folder / "bags", **columns) == 1
     assert not list((folder / "bags").glob("*"))
 
 

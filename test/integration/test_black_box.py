@@ -14,6 +14,7 @@ from recordings import motion
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytest.importorskip("tao_lora_ros.msg", reason="the messages are not built")
 
+from commands import tao_lora
 from geometry_msgs.msg import Twist
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.serialization import serialize_message
@@ -23,7 +24,6 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from wire import LOSSLESS, Process, Wire, node_command
 
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.messages.results import Kind
 from tao_lora_ros.preservation.event_catalogue import EVENTS, read_entries, read_event
 from tao_lora_ros.preservation.event_entry import Entry
@@ -264,8 +264,8 @@ def test_a_scene_is_kept_for_who_asks_for_it(wire, run, tmp_path, capsys):
     assert [event.phase for event in said] == [0, 1, 0, 1]
     assert_whole(robot, first, whole["/camera"])
     assert len(whole["/imu"]) > 1000
-    assert main(["events", "list", "--store", str(store)]) == 0
-    assert main(["events", "show", str(first.number), "--store", str(store)]) == 0
+    assert tao_lora("events", "list", store=store) == 0
+    assert tao_lora("events", "show", first.number, store=store) == 0
     printed = capsys.readouterr().out
     assert "manual" in printed
     assert printed.count("the operator heard a crack") == 2

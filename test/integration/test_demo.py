@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from models import replayed
 
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 pytest.importorskip("tao_lora_ros.msg", reason="the messages are not built")
@@ -19,12 +20,7 @@ pytest.importorskip("mujoco", reason="the simulation, which writes the bag, need
 
 from rosbags.highlevel import AnyReader
 
-from tao_lora_ros.bags.reader import BagReader
-from tao_lora_ros.bags.replay import replay
 from tao_lora_ros.bags.writer import SourceRecording, write_bag
-from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
 from tao_lora_ros.preservation.event_catalogue import EVENTS, read_entries
 from tao_lora_ros.signal.cdr import IMU, WRENCH
@@ -91,9 +87,8 @@ def test_finds_the_tap_and_gives_what_a_replay_gives(bag, tmp_path):
     assert "Contacts found: 1 of 1" in said
     assert "impact" in (tmp_path / "report.html").read_text("utf-8")
 
-    settings, artifact = Settings(), load_artifact(default_artifact())
-    with BagReader(bag, source_configs(settings)) as reader:
-        expected = replay(reader, Pipeline(settings, artifact))
+    artifact = load_artifact(default_artifact())
+    expected, _ = replayed(bag, artifact)
     with AnyReader([tmp_path / "recorded"]) as reader:
         topics = {c.topic: c.msgcount for c in reader.connections}
         chosen = [c for c in reader.connections if c.topic == "/tao_lora/inference"]
@@ -108,8 +103,7 @@ def test_finds_the_tap_and_gives_what_a_replay_gives(bag, tmp_path):
 
     store = tmp_path / "events"
     (stored,) = read_entries(store)
-    with BagReader(store / EVENTS / stored.folder, source_configs(settings)) as reader:
-        again = replay(reader, Pipeline(settings, artifact)).events
+    again = replayed(store / EVENTS / stored.folder, artifact)[0].events
     assert [event.onset_ns for event in again] == [stored.onset_ns] * 2
     assert (again[-1].label, again[-1].peak_score) == (stored.label, stored.peak_score)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import tao_lora
 from recordings import START_NS, Message, joint_state, motion, write_ros2
 
 from tao_lora_ros.cli.main import main
@@ -121,8 +122,7 @@ def test_the_node_gives_what_the_replay_gives(
     wire.play(messages, rate=2.0)
     wire.until(lambda: len(wire.events) == 2, "an event")
     assert process.stop() == 0
-    words = ["replay", str(bag), "--model", str(model), "--params-file", str(parameters)]
-    assert main([*words, "--store", str(stores[1])]) == 0
+    assert tao_lora("replay", bag, model=model, params_file=parameters, store=stores[1]) == 0
     live, replayed = (read_event(store, 1)[1] for store in stores)
     published = [[data for _, data in record.published] for record in (live, replayed)]
     assert published[0] == published[1]

@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from models import replayed
 from recordings import START_NS, TOPICS, Message, force, imu, motion, wrench, write_ros2
 from swung import handled, messages_of, swung_artifact
 
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import Replay
-from tao_lora_ros.bags.replay import replay as replay_bag
 from tao_lora_ros.benchmarks.node_models import write_artifact
-from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.messages.from_message import event_from
@@ -44,13 +43,11 @@ def artifact() -> Artifact:
     return load_artifact(default_artifact())
 
 
-def replayed(bag: Path, artifact: Artifact, settings: Settings) -> tuple[Replay, list[Message]]:
+def found_in(bag: Path, artifact: Artifact, settings: Settings) -> tuple[Replay, list[Message]]:
     """What a replay of the bag gives, and the bag's messages."""
-    configs = source_configs(settings)
-    with BagReader(bag, configs) as reader:
-        result = replay_bag(reader, Pipeline(settings, artifact))
-    with BagReader(bag, configs) as reader:
-        return result, [Message(*message) for message in reader.messages()]
+    with BagReader(bag, source_configs(settings)) as reader:
+        messages = [Message(*message) for message in reader.messages()]
+    return replayed(bag, artifact, settings)[0], messages
 
 
 def single(value: float) -> float | str:
@@ -142,7 +139,7 @@ def test_planted_impacts(wire, start_node, artifact, tmp_path):
     model = tmp_path / "model"
     save_artifact(replace(artifact, label_filter=LabelFilter(2.0, 10.0, 1.5)), model)
     bag = write_ros2(tmp_path / "bag", motion(4.0, impacts_s=(1.5, 2.5, 3.99)))
-    result, messages = replayed(
+    result, messages = found_in(
         bag, load_artifact(model), Settings(model=str(model), source_timeout_s=WAIT_S)
     )
     assert [event.phase for event in result.events] == [Phase.ONSET, Phase.END] * 3
@@ -162,7 +159,7 @@ def test_recorded_hammer_taps(wire, start_node, artifact, data_folder):
     bag = data_folder / "kuka_ft_imu" / "ros2bag_2-vibrations"
     if not bag.exists():
         pytest.skip(f"{bag} does not exist")
-    result, messages = replayed(bag, artifact, Settings(source_timeout_s=WAIT_S))
+    result, messages = found_in(bag, artifact, Settings(source_timeout_s=WAIT_S))
     assert result.inferences
     assert result.events
     run_live(wire, start_node, messages, PATIENT)
@@ -179,7 +176,7 @@ def test_forces_without_torques(wire, start_node, artifact, tmp_path):
     ]
     bag = write_ros2(tmp_path / "bag", alone, (TOPICS[0], ("/wrench", FORCE)))
     settings = Settings(wrench_types=("Vector3Stamped",), source_timeout_s=WAIT_S)
-    result, messages = replayed(bag, artifact, settings)
+    result, messages = found_in(bag, artifact, settings)
     assert [event.phase for event in result.events] == [Phase.ONSET, Phase.END] * 2
     raw = result.events[1].raw[1]
     assert np.isnan(raw.values[:, 3:]).all()
@@ -207,7 +204,7 @@ def test_lasting_contacts_and_the_contact_wrench(wire, start_node, tmp_path):
     save_artifact(swung_artifact(), model)
     settings = Settings(model=str(model), contact_wrench_hz=100.0, source_timeout_s=WAIT_S)
     bag = write_ros2(tmp_path / "bag", messages_of(handled()))
-    result, messages = replayed(bag, load_artifact(model), settings)
+    result, messages = found_in(bag, load_artifact(model), settings)
     kinds = [event.kind for event in result.events]
     assert kinds.count(Kind.LASTING_CONTACT) == 2  # onset and end
     assert kinds.count(Kind.BLOW) >= 4
@@ -257,7 +254,7 @@ def test_sources_of_mixed_rates_one_of_which_comes_and_goes(wire, start_node, tm
     artifact = load_artifact(tmp_path / "model")
     topics = (*TOPICS, ("/foot", WRENCH))
     bag = write_ros2(tmp_path / "bag", three_sources(), topics)
-    result, messages = replayed(bag, artifact, settings)
+    result, messages = found_in(bag, artifact, settings)
 
     wire.publishers.append(wire.node.create_publisher(WrenchStamped, "foot", DEEP))
     watch = wire.watch()
@@ -296,7 +293,7 @@ def shuffled(messages: Iterable[Message], jitter_s: float) -> Iterable[Message]:
 def test_order_of_arrival_does_not_matter(wire, start_node, artifact, tmp_path):
     settings = Settings(source_timeout_s=WAIT_S)
     messages = motion(4.0, impacts_s=(1.5, 2.5), seed=1)
-    result, _ = replayed(write_ros2(tmp_path / "bag", messages), artifact, settings)
+    result, _ = found_in(write_ros2(tmp_path / "bag", messages), artifact, settings)
     assert [event.phase for event in result.events] == [Phase.ONSET, Phase.END] * 2
     late = list(shuffled(messages, jitter_s=0.05))
     assert [m.source for m in late] != [m.source for m in messages]
@@ -332,7 +329,7 @@ def driver_mess() -> list[Message]:
 
 def test_whatever_drivers_send(wire, start_node, artifact, tmp_path):
     bag = write_ros2(tmp_path / "bag", driver_mess())
-    result, messages = replayed(bag, artifact, Settings(source_timeout_s=WAIT_S))
+    result, messages = found_in(bag, artifact, Settings(source_timeout_s=WAIT_S))
     assert result.events
     run_live(wire, start_node, messages, PATIENT, rate=1.0)
     assert_same(wire, result, artifact)
@@ -348,7 +345,7 @@ def test_an_offset_that_is_measured_and_taken_off(wire, start_node, artifact, tm
     ]
     bag = write_ros2(tmp_path / "bag", behind)
     settings = Settings(auto_lags=True, source_timeout_s=0.4)  # a busy machine takes less
-    result, messages = replayed(bag, artifact, settings)
+    result, messages = found_in(bag, artifact, settings)
     last = result.events[-1]
     assert abs(last.onset_ns - START_NS - 3.5 * SECOND) < 0.01 * SECOND
     assert {name.partition(".")[0] for name, _ in last.channels} == {"imu", "wrench"}

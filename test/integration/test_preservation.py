@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import tao_lora
 from recordings import ROS2, START_NS, Message, bare_wrench, motion, write_ros2
 from rosbags.highlevel import AnyReader
 
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.messages.router_state import STATE_TYPE
 from tao_lora_ros.preservation.event_catalogue import EVENTS, read_entries, read_event
 from tao_lora_ros.preservation.event_entry import Entry
@@ -131,7 +131,7 @@ def test_what_a_node_stores_is_what_was_published(robot, run, tmp_path):
 def test_what_a_replay_stores_is_what_the_bag_holds(tmp_path, capsys):
     sent = spoilt(full(motion(IMPACT_S + 0.4, impacts_s=(IMPACT_S,), seed=4)))
     bag = write_ros2(tmp_path / "bag", sent, [(AT[0], IMU), (AT[1], WRENCH)])
-    assert main(["replay", str(bag), "--store", str(tmp_path / "store")]) == 0
+    assert tao_lora("replay", bag, store=tmp_path / "store") == 0
     assert "1 events" in capsys.readouterr().out
     record = stored(tmp_path / "store")
     assert [topic for topic, _ in record.published] == list(OWN_TOPICS)
@@ -148,10 +148,9 @@ def test_a_stored_event_is_a_bag_to_replay(tmp_path, capsys):
     ]
     bag = write_ros2(tmp_path / "bag", sent, [("/imu", IMU), ("/wrench", BARE_WRENCH)])
     (tmp_path / "p.yaml").write_text("/**: {ros__parameters: {wrench_types: [Wrench]}}")
-    arguments = ["--params-file", str(tmp_path / "p.yaml"), "--store"]
     stores = tmp_path / "first", tmp_path / "again"
     for store in stores:
-        assert main(["replay", str(bag), *arguments, str(store)]) == 0
+        assert tao_lora("replay", bag, params_file=tmp_path / "p.yaml", store=store) == 0
         (bag,) = (store / EVENTS).iterdir()
     first, again = map(stored, stores)
     assert again.event.onset_ns == first.event.onset_ns
@@ -172,13 +171,12 @@ def test_each_stored_event_is_found_again_also_among_others(pre_roll_s, tmp_path
         f"/**: {{ros__parameters: {{store_pre_roll_s: {pre_roll_s}}}}}"
     )
     store = tmp_path / "store"
-    arguments = ["--params-file", str(tmp_path / "p.yaml")]
-    assert main(["replay", str(bag), "--store", str(store), *arguments]) == 0
+    assert tao_lora("replay", bag, params_file=tmp_path / "p.yaml", store=store) == 0
     entries = read_entries(store)
     assert len(entries) > 6
     for entry in entries:
         again = tmp_path / str(entry.number)
-        assert main(["replay", str(store / EVENTS / entry.folder), "--store", str(again)]) == 0
+        assert tao_lora("replay", store / EVENTS / entry.folder, store=again) == 0
         assert said(entry) in map(said, read_entries(again))
 
 
@@ -194,7 +192,7 @@ def test_ros_reads_what_is_stored(tmp_path):
 
     sent = full(motion(IMPACT_S + 0.4, impacts_s=(IMPACT_S,), seed=4))
     bag = write_ros2(tmp_path / "bag", sent)
-    assert main(["replay", str(bag), "--store", str(tmp_path / "store")]) == 0
+    assert tao_lora("replay", bag, store=tmp_path / "store") == 0
     (folder,) = (tmp_path / "store" / EVENTS).iterdir()
     with AnyReader([folder]) as reader:
         wanted = [c for c in reader.connections if c.msgtype == IMU]

@@ -8,15 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import browser, check_paper, check_size
+from browser import browser, check_paper, check_size, faultless
+from models import replayed
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
-from tao_lora_ros.bags.reader import BagReader
-from tao_lora_ros.bags.replay import replay
 from tao_lora_ros.bags.writer import SourceRecording, write_bag
-from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
 from tao_lora_ros.report import run_data
 from tao_lora_ros.report.record import record_replay
@@ -67,9 +64,7 @@ def forces(bag: Path) -> tuple[np.ndarray, np.ndarray]:
 def report(bag: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its page may hold little, so that it has to choose as for an hour."""
     artifact = load_artifact(default_artifact())
-    pipeline = Pipeline(Settings(), artifact)
-    with BagReader(bag, [source.config for source in pipeline.intake.sources]) as reader:
-        result = replay(reader, pipeline)
+    result, pipeline = replayed(bag, artifact)
     record = record_replay(bag, result, pipeline, artifact)
     file = tmp_path_factory.mktemp("page") / "report.html"
     with pytest.MonkeyPatch.context() as patch:
@@ -87,15 +82,13 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def page(report: Path, chromium: Any) -> Iterator[Any]:
-    opened = chromium.new_page(viewport={"width": 1280, "height": 900})
-    problems: list[str] = []
-    opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-    opened.on("request", lambda r: problems.append(r.url) if r.url.startswith("http") else None)
-    opened.goto(report.as_uri())
-    opened.wait_for_selector(".panel canvas")
-    yield opened
-    assert problems == []
+    asked: list[str] = []
+    with faultless(chromium.new_page(viewport={"width": 1280, "height": 900})) as opened:
+        opened.on("request", lambda request: asked.append(request.url))
+        opened.goto(report.as_uri())
+        opened.wait_for_selector(".panel canvas")
+        yield opened
+    assert not [url for url in asked if url.startswith("http")]
 
 
 def drawn(page: Any, view: tuple[float, float]) -> tuple[np.ndarray, list[dict]]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pytest
-from browser import browser, check_paper, check_size
+from browser import browser, check_paper, check_size, faultless, serving
 from event_records import MS, T0, event
 from pictures import camera, compressed
 
@@ -38,14 +35,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@contextmanager
-def served(store: Path) -> Iterator[str]:
-    with ReviewServer(store) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield server.url
-        server.shutdown()
-
-
 @pytest.fixture(scope="module")
 def chromium():
     with browser() as found:
@@ -54,21 +43,22 @@ def chromium():
 
 @pytest.fixture(scope="module")
 def page(filled: Path, chromium):
-    with served(filled) as url:
-        opened = chromium.new_page(viewport={"width": 1280, "height": 800})
-        problems: list[str] = []
-        opened.on("pageerror", lambda error: problems.append(str(error)))
-        opened.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-        opened.goto(url)
+    view = {"width": 1280, "height": 800}
+    new = faultless(chromium.new_page(viewport=view))
+    with serving(ReviewServer(filled)) as server, new as opened:
+        opened.goto(server.url)
         opened.wait_for_selector(".panel canvas")
         yield opened
-        assert problems == []
 
 
 def titled(page, text: str) -> None:
-    page.wait_for_function(
-        "text => document.querySelector('#title').textContent.startsWith(text)", arg=text
-    )
+    holding(page, "#title", text)
+
+
+def holding(page, selector: str, text: str) -> None:
+    """Wait until an element has this text in it."""
+    wanted = "([where, text]) => document.querySelector(where).textContent.includes(text)"
+    page.wait_for_function(wanted, arg=[selector, text])
 
 
 def test_foreign_texts_stay_texts(page) -> None:
@@ -93,9 +83,7 @@ def test_signals_and_pictures_are_drawn(page) -> None:
     caption = page.locator(".camera figcaption").first
     assert "2 of 3" in caption.inner_text()  # the first after the onset
     page.keyboard.press(",")
-    page.wait_for_function(
-        "() => document.querySelector('.camera figcaption').textContent.includes('1 of 3')"
-    )
+    holding(page, ".camera figcaption", "1 of 3")
 
 
 def test_fifty_events_are_labelled_by_keyboard(page, filled: Path) -> None:
@@ -111,25 +99,19 @@ def test_fifty_events_are_labelled_by_keyboard(page, filled: Path) -> None:
     wanted = ["door slam", *(("impact", "slip", "door slam")[n % 3] for n in range(1, EVENTS))]
     for name in wanted[1:]:
         page.keyboard.press(digits[name])
-    page.wait_for_function(
-        "() => document.querySelector('#count').textContent.includes('50 labelled')"
-    )
+    holding(page, "#count", "50 labelled")
     entries = read_entries(filled)
     found = read_labels(filled, entries)
     assert [found[entry.number].name for entry in entries] == wanted
     for _ in range(2):
         page.keyboard.press("u")
     titled(page, "Event 49,")
-    page.wait_for_function(
-        "() => document.querySelector('#count').textContent.includes('48 labelled')"
-    )
+    holding(page, "#count", "48 labelled")
     assert sorted(read_labels(filled, entries)) == list(range(1, 49))
     page.keyboard.press("k")
     titled(page, "Event 48,")
     page.keyboard.press("x")
-    page.wait_for_function(
-        "() => document.querySelector('#count').textContent.includes('47 labelled')"
-    )
+    holding(page, "#count", "47 labelled")
     assert 48 not in read_labels(filled, entries)
 
 
@@ -176,9 +158,9 @@ def test_another_event_leaves_nothing_of_the_last_one(page) -> None:
 
 
 def test_without_the_token_nothing_is_said(filled: Path, chromium) -> None:
-    with served(filled) as url:
+    with serving(ReviewServer(filled)) as server:
         page = chromium.new_page()
-        page.goto(url.partition("#")[0])
+        page.goto(server.url.partition("#")[0])
         page.wait_for_function("() => document.querySelector('#status').classList.contains('bad')")
         assert page.locator("#rows tr").count() == 0
 

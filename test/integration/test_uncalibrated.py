@@ -7,19 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from models import CHANNELS, RATE_HZ, SMALL, small_artifact
+from models import CHANNELS, RATE_HZ, SMALL, replayed, small_artifact
 from recordings import motion, write_ros2
 
 pytest.importorskip("tao_lora_ros.msg", reason="the messages are not built")
 
 from std_srvs.srv import Trigger
 
-from tao_lora_ros.bags.reader import BagReader
-from tao_lora_ros.bags.replay import replay
 from tao_lora_ros.detection.calibration import uncalibrated
-from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import load_artifact, save_artifact
 from tao_lora_ros.training.window_sizes import with_window
 
@@ -38,8 +33,7 @@ def test_it_classifies_as_its_replay_does_and_can_be_calibrated(
     wire.play(struck)
     watch.until("events", lambda report: report["message"].startswith("not calibrated"))
     bag = write_ros2(tmp_path / "bag", struck)
-    with BagReader(bag, source_configs(Settings())) as reader:
-        found = replay(reader, Pipeline(Settings(), load_artifact(tmp_path / "model")))
+    found, _ = replayed(bag, load_artifact(tmp_path / "model"))
     live = [tuple(inference.probabilities) for inference in wire.inferences]
     assert len(live) > 50
     assert live == [inference.probabilities for inference in found.inferences][: len(live)]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import browser, check_paper, check_size
+from browser import browser, check_paper, check_size, faultless, serving
 from recordings import motion
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
@@ -96,12 +96,11 @@ def test_a_running_node_is_seen(wire, start_node) -> None:
 
 def check_page(signals: SignalWatcher, messages: list) -> None:
     """The page shows both events, and only samples that were sent."""
-    with WatchServer(signals.run, "/tao_lora") as server, browser() as chromium:
-        Thread(target=server.serve_forever, daemon=True).start()
-        page = chromium.new_page(viewport={"width": 390, "height": 844})
-        problems: list[str] = []
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+    with (
+        serving(WatchServer(signals.run, "/tao_lora")) as server,
+        browser() as chromium,
+        faultless(chromium.new_page(viewport={"width": 390, "height": 844})) as page,
+    ):
         page.goto(server.url)
         page.wait_for_function("() => run && run.edges.length > 20")
         assert page.locator("#rows tr").count() == 2
@@ -110,8 +109,6 @@ def check_page(signals: SignalWatcher, messages: list) -> None:
             for scheme in ("light", "dark"):
                 check_size(page, width, scheme)
         check_paper(page, "#filters")
-        server.shutdown()
-    assert problems == []
     sent = [decode_wrench(m.data) for m in messages if m.source == 1]
     times = np.array([sample.stamp_ns for sample in sent]) * 1e-9
     at = np.abs(times[:, None] - (points[:, 0] + start_ms / 1e3)).argmin(axis=0)

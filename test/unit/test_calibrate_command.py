@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import complaint, json_of, tao_lora
 from recordings import START_NS, STD, WRENCH_STD, Message, imu, motion, wrench, write_ros2
 
 from tao_lora_ros.bags.rows import read_run
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.detection.calibration import CalibrationError, calibrated, uncalibrated
 from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.engine.pipeline import Pipeline, router_config
@@ -42,7 +42,7 @@ def test_it_tells_thresholds_seconds_moments_and_the_smallest_blow(
     tapped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, plot = tmp_path / "model", tmp_path / "fit.html"
-    assert main(["calibrate", str(tapped), "--out", str(out), "--plot", str(plot)]) == 0
+    assert tao_lora("calibrate", tapped, out=out, plot=plot) == 0
     lines = capsys.readouterr().out.splitlines()
     changed, seconds, left_out, load, target, contacts, *scales, smallest, written = lines
     assert re.fullmatch(
@@ -83,13 +83,12 @@ def test_a_tap_changes_little_and_a_part_without_it_has_none(
 ) -> None:
     clean = write_ros2(tmp_path / "clean", motion(20.0, seed=1))
     for bag, name in ((tapped, "tapped"), (clean, "clean")):
-        assert main(["calibrate", str(bag), "--out", str(tmp_path / f"of-{name}")]) == 0
+        assert tao_lora("calibrate", bag, out=tmp_path / f"of-{name}") == 0
     np.testing.assert_allclose(
         thresholds(tmp_path / "of-tapped"), thresholds(tmp_path / "of-clean"), rtol=0.1
     )
     capsys.readouterr()
-    words = ["calibrate", str(tapped), "--out", str(tmp_path / "part"), "--from", "9", "--to", "17"]
-    assert main(words) == 0
+    assert tao_lora("calibrate", tapped, from_=9, to=17, out=tmp_path / "part") == 0
     said = capsys.readouterr().out
     assert "7.6 s used, 0.0 s left out" in said
     assert "left out:" not in said
@@ -101,7 +100,7 @@ def test_what_is_wrong_with_a_source_is_told(tmp_path: Path, capsys) -> None:
     values = np.array([0, 0, 1, 0, 0, 0]) + 0.01 * rng.standard_normal((3000, 6))  # of g
     of_g = [Message(0, t, imu(t, v)) for t, v in zip(stamps_ns.tolist(), values, strict=True)]
     bag = write_ros2(tmp_path / "bag", of_g, [("/imu", IMU)])
-    assert main(["calibrate", str(bag), "--out", str(tmp_path / "model")]) == 0
+    assert tao_lora("calibrate", bag, out=tmp_path / "model") == 0
     assert "imu: gravity is about 1: g instead of m/s^2?" in capsys.readouterr().out
 
 
@@ -113,11 +112,9 @@ def test_a_part_of_a_bag_keeps_its_times(tapped: Path) -> None:
     np.testing.assert_array_equal(part[20:1400], whole[start - 1 + 20 : start - 1 + 1400])
 
 
-def test_replay_takes_a_part(tapped: Path, tmp_path: Path) -> None:
-    for part, events in ((["--to", "5"], 0), (["--from", "5", "--to", "10"], 1)):
-        file = tmp_path / f"{events}.json"
-        assert main(["replay", str(tapped), *part, "--json", str(file)]) == 0
-        assert file.read_text().count('"onset_s"') == events
+def test_replay_takes_a_part(tapped: Path) -> None:
+    for part, events in (({"to": 5}, 0), ({"from": 5, "to": 10}, 1)):
+        assert len(json_of("replay", tapped, **part)["events"]) == events
 
 
 def test_a_recording_full_of_contacts_is_refused_with_the_remedy(
@@ -125,16 +122,14 @@ def test_a_recording_full_of_contacts_is_refused_with_the_remedy(
 ) -> None:
     times_s = np.cumsum(np.random.default_rng(2).uniform(0.4, 1.2, 24))
     bag = write_ros2(tmp_path / "contacts", motion(20.0, times_s[times_s < 19.0], seed=3))
-    words = ["calibrate", str(bag), "--out", str(tmp_path / "model")]
-    assert main(words) == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    line = complaint(capsys, "calibrate", bag, out=tmp_path / "model")
     assert "record steady motion alone" in line
     assert line.endswith(
         "choose a part with --from and --to, or take it all the same with --insist"
     )
     assert not (tmp_path / "model").exists()
     for flag in ("--insist", "--force"):
-        assert main([*words, flag]) == 0
+        assert tao_lora("calibrate", bag, flag, out=tmp_path / "model") == 0
         assert "less sensitive than before" in capsys.readouterr().out
 
 
@@ -195,7 +190,7 @@ def test_what_the_thresholds_before_see_in_it_is_asked_about(
     struck = write_ros2(
         tmp_path / "struck", motion(20.0, impacts_s=[1.0 + 0.9 * i for i in range(20)], seed=8)
     )
-    assert main(["calibrate", str(struck), "--insist", "--out", str(tmp_path / "model")]) == 0
+    assert tao_lora("calibrate", struck, insist=True, out=tmp_path / "model") == 0
     said = capsys.readouterr().out
     (events,) = re.findall(r"thresholds before find (\d+) events in what was used: was it", said)
     assert 15 <= int(events) <= 20

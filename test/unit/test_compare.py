@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import complaint, json_of, tao_lora
 from fleets.tables import Here
 from models import small_artifact
 from recordings import motion, write_ros2
 
 from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.bags.replay import Chosen
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.fleet.compare import compare
 from tao_lora_ros.fleet.errors import FleetError
@@ -51,25 +50,23 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_same_bags_elsewhere_are_the_same(tables: Path, capsys: Any) -> None:
-    assert main(["compare", str(tables / "old"), str(tables / "new")]) == 0
-    assert (
-        "2 bags in both: 3 events the same, 0 gained, 0 lost, 0 changed" in capsys.readouterr().out
-    )
+    assert tao_lora("compare", tables / "old", tables / "new") == 0
+    said = "2 bags in both: 3 events the same, 0 gained, 0 lost, 0 changed"
+    assert said in capsys.readouterr().out
 
 
 def test_what_is_lost_or_gained_is_told_with_its_bag(
-    tables: Path, tmp_path: Path, capsys: Any
+    tables: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "differences.json"
-    assert main(["compare", str(tables / "old"), str(tables / "cut"), "--json", str(file)]) == 3
+    (lost,) = json_of("compare", tables / "old", tables / "cut", status=3)["differences"]
     out = capsys.readouterr().out
     assert "lost     bags" in out
     assert "2 events the same, 0 gained, 1 lost" in out
     assert f"reports: tao-lora fleet {tables / 'cut'} --old {tables / 'old'}" in out
-    (lost,) = json.loads(file.read_text())["differences"]
+
     assert (lost["what"], lost["robot"], lost["kind"]) == ("lost", "bags", "blow")
     assert lost["bag"].endswith("bags/a")
-    assert main(["compare", str(tables / "cut"), str(tables / "old")]) == 3
+    assert tao_lora("compare", tables / "cut", tables / "old") == 3
     assert "1 gained, 0 lost" in capsys.readouterr().out
 
 
@@ -96,15 +93,10 @@ def test_two_models_are_compared_on_bags(tables: Path, tmp_path: Path, capsys: A
     usual = small_artifact().calibration
     deaf = replace(usual, thresholds=(50.0, 50.0), level_thresholds=(50.0, 50.0))
     save_artifact(replace(small_artifact(), calibration=deaf), tmp_path / "two")
-    models = [str(tmp_path / "one"), str(tmp_path / "two")]
-    kept = ["--table", str(tmp_path / "kept"), "--workers", "1"]
-    assert main(["compare", *models, str(tables / "bags"), *kept]) == 3
+    models = tmp_path / "one", tmp_path / "two"
+    assert tao_lora("compare", *models, tables / "bags", table=tmp_path / "kept", workers=1) == 3
     assert "0 events the same, 0 gained, 3 lost" in capsys.readouterr().out
-    assert main(["compare", str(tmp_path / "kept/old"), str(tables / "old")]) == 0
-    assert main(["compare", *models]) == 1
-    assert "compared on bags" in capsys.readouterr().err
-    assert main(["compare", models[0], str(tables / "old"), "bag"]) == 1
-    assert "not both" in capsys.readouterr().err
+    assert tao_lora("compare", tmp_path / "kept/old", tables / "old") == 0
 
 
 def test_where_no_bag_is_in_both_nothing_was_compared(
@@ -112,8 +104,7 @@ def test_where_no_bag_is_in_both_nothing_was_compared(
 ) -> None:
     write_ros2(tmp_path / "bags" / "c", motion(0.5, seed=3))
     replay_all(find_bags([str(tmp_path / "bags")]), HOW, tmp_path / "t", Here.opened)
-    assert main(["compare", str(tables / "old"), str(tmp_path / "t")]) == 1
-    told = capsys.readouterr().err
+    told = complaint(capsys, "compare", tables / "old", tmp_path / "t")
     assert "nothing was compared: no bag was replayed in both; 2 bags are in OLD alone" in told
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import json_of, tao_lora
 from recordings import START_NS, Message, imu, wrench, write_ros2
 from swung import CHANNELS, PRESS_S, RATE_HZ, TAPS_S, handled, messages_of, swung, swung_artifact
 
 from tao_lora_ros.bags.reader import BagReader
 from tao_lora_ros.bags.replay import replay
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.calibration import Calibrated
 from tao_lora_ros.engine.pipeline import Pipeline, Work
 from tao_lora_ros.engine.settings import Settings
@@ -290,12 +290,10 @@ def test_replay_lists_contacts_with_kind_and_load_and_draws_them(
 ) -> None:
     steady = write_ros2(tmp_path / "steady", messages_of(swung(60.0, seed=1)))
     bag = write_ros2(tmp_path / "handled", HANDLED)
-    model, found, page = tmp_path / "model", tmp_path / "found.json", tmp_path / "page.html"
-    assert main(["calibrate", str(steady), "--out", str(model)]) == 0
+    model, page = tmp_path / "model", tmp_path / "page.html"
+    assert tao_lora("calibrate", steady, out=model) == 0
     assert "contact load of wrench: " in capsys.readouterr().out
-    arguments = ["--model", str(model), "--json", str(found), "--report", str(page)]
-    assert main(["replay", str(bag), *arguments]) == 0
-    rows = json.loads(found.read_text())["events"]
+    rows = json_of("replay", bag, model=model, report=page)["events"]
     (contact,) = (row for row in rows if row["kind"] == "lasting_contact")
     mean_n = contact["size"]["mean_load"]
     assert mean_n == pytest.approx(8.0, abs=0.5)

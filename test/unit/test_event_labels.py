@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 
 import pytest
-from event_commands import run
+from commands import complaint, json_of, tao_lora
 from event_records import event
 
 from tao_lora_ros.preservation.event_catalogue import EVENTS, INDEX_FILE, find_entry, read_entries
@@ -155,27 +156,29 @@ def test_a_name_that_will_not_do(store, name):
 
 def test_commands(store, capsys, monkeypatch):
     monkeypatch.setenv("LOGNAME", "anna")
-    assert run("label", 2, "slip", "--store", store) == 0
+    assert tao_lora("events", "label", 2, "slip", store=store) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0].endswith("slip, by anna")
     assert out[1] == "event 2: slip"
-    assert run("list", "--store", store) == 0
+    assert tao_lora("events", "list", store=store) == 0
     lines = capsys.readouterr().out.splitlines()
     assert " -  " in lines[1]
     assert lines[2].split().index("slip") + 1 == lines[2].split().index("impact")
-    assert run("list", "--label", "slip", "--store", store) == 0
+    assert tao_lora("events", "list", label="slip", store=store) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("1 events")
-    assert run("list", "--label", "impact", "--json", "--store", store) == 0
-    rows = json.loads(capsys.readouterr().out)
+    rows = json_of("events", "list", label="impact", store=store)
     assert [row["number"] for row in rows] == [1, 3]
     assert rows[0]["labelled_by"] is None
-    assert run("show", 2, "--store", store) == 0
+    capsys.readouterr()
+    assert tao_lora("events", "show", 2, store=store) == 0
     out = capsys.readouterr().out
     assert "label     slip, by anna, " in out
     assert "model     impact 50%" in out
-    assert run("label", 2, "--clear", "--store", store) == 0
-    assert run("label", 2, "--undo", "--store", store) == 0
+    assert tao_lora("events", "label", 2, clear=True, store=store) == 0
+    assert tao_lora("events", "label", 2, undo=True, store=store) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "event 2: slip"
-    for wrong in (("label", 2, " "), ("label", 2, "x", "--undo"), ("label", 7, "x")):
-        with pytest.raises(ValueError, match=r"empty|not both|no event 7"):
-            run(*wrong, "--store", store)
+    said = [
+        complaint(capsys, "events", "label", *wrong, store=store)
+        for wrong in ((2, " "), (2, "x", "--undo"), (7, "x"))
+    ]
+    assert all(map(re.search, ("empty", "not both", "no event 7"), said))

@@ -171,16 +171,6 @@ def test_an_entry_of_before_there_were_loads_is_a_blow(tmp_path):
     assert repr(entry.measured) == repr(Size(duration=entry.measured.duration))
 
 
-@given(line=st.binary(max_size=200))
-def test_any_line_of_an_index_is_read_or_counted(tmp_path_factory, line):
-    file = tmp_path_factory.mktemp("index") / INDEX_FILE
-    file.write_bytes(line + b"\n")
-    index = Index(file)
-    assert index.damaged or index.entries or index.next > 1 or line == b'{"next":1}'
-    with suppress(ValueError):
-        Entry.from_json(line)
-
-
 def test_lost_index_is_made_again(tmp_path):
     index = filled(tmp_path) / INDEX_FILE
     index.unlink()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from event_commands import run
+from commands import complaint, json_of, tao_lora
 from event_records import MS, T0, event, raw
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
@@ -18,8 +18,6 @@ from recordings import motion, write_ros2
 from rosbags.highlevel import AnyReader
 
 from tao_lora_ros.bags.labels import read_labels
-from tao_lora_ros.cli.main import main
-from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.results import Kind
 from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.model.label_filter import LabelFilter
@@ -37,14 +35,14 @@ def store(tmp_path: Path) -> Path:
         opened.append(event(1, onset_ns=T0 + 500 * MS, label=""))
         sources = raw("imu", IMU, stamps, 2), holed
         opened.append(event(2, onset_ns=T0 + 1009 * MS, sources=sources, kind=Kind.LASTING_CONTACT))
-    assert run("label", 1, "door slam", "--store", tmp_path / "store") == 0
+    assert tao_lora("events", "label", 1, "door slam", store=tmp_path / "store") == 0
     return tmp_path / "store"
 
 
 def test_parquet_holds_all_fields_of_all_events(store: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     file = tmp_path / "events.parquet"
-    assert run("export", "--parquet", file, "--store", store) == 0
+    assert tao_lora("events", "export", parquet=file, store=store) == 0
     rows = parquet.read_table(file).to_pylist()
     assert [row["number"] for row in rows] == [1, 2, 3]
     assert [row["label"] for row in rows] == ["door slam", None, "impact"]
@@ -55,34 +53,32 @@ def test_parquet_holds_all_fields_of_all_events(store: Path, tmp_path: Path) -> 
     assert rows[2]["kind"] == "lasting contact"
     assert rows[2]["onset_ns"] == T0 + 1009 * MS
     assert rows[0]["channels"] == ["imu.accel_x", "wrench.force_z"]
-    with pytest.raises(TaoLoraError, match="exists already"):
-        run("export", "--parquet", file, "--store", store)
 
 
-def test_parquet_without_pyarrow(store: Path, tmp_path: Path, monkeypatch) -> None:
+def test_parquet_without_pyarrow(store: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     for option in ("--parquet", "--lerobot"):
-        with pytest.raises(TaoLoraError, match="pip install pyarrow"):
-            run("export", option, tmp_path / "x", "--store", store)
+        said = complaint(capsys, "events", "export", option, tmp_path / "x", store=store)
+        assert said.endswith("pip install pyarrow")
 
 
 def test_labels_beside_a_bag_are_read_by_training(store: Path, tmp_path: Path, capsys) -> None:
     bag = write_ros2(tmp_path / "bag", motion(0.7, start_ns=T0 - 100 * MS))
-    assert run("export", "--labels", bag, "--store", store) == 0
+    assert tao_lora("events", "export", labels=bag, store=store) == 0
     assert "1 without a label, 1 of other times" in capsys.readouterr().out
     (span,) = read_labels(tmp_path / "bag.labels.csv")
     assert span.label == "door slam"
     assert span.start_s == pytest.approx(0.1, abs=1e-8)
     assert span.end_s == pytest.approx(0.12, abs=1e-8)
-    with pytest.raises(TaoLoraError, match=r"labels\.csv: exists already"):
-        run("export", "--labels", bag, "--store", store)
+    said = complaint(capsys, "events", "export", labels=bag, store=store)
+    assert "labels.csv: exists already" in said
 
 
 def test_lerobot(store: Path, tmp_path: Path) -> None:
     """By the written format; LeRobot's own reader is too large a dependency for a test."""
     parquet = pytest.importorskip("pyarrow.parquet")
     folder = tmp_path / "set"
-    assert run("export", "--lerobot", folder, "--store", store) == 0
+    assert tao_lora("events", "export", lerobot=folder, store=store) == 0
     info = json.loads((folder / "meta" / "info.json").read_text())
     frames = parquet.read_table(folder / info["data_path"].format(chunk_index=0, file_index=0))
     assert (info["codebase_version"], info["fps"]) == ("v3.0", 1000)
@@ -116,9 +112,8 @@ def replayed(tmp_path: Path) -> tuple[Path, Path, dict]:
     bag = write_ros2(tmp_path / "struck", motion(4.0, [3.0], seed=1))
     artifact = replace(small_artifact(), label_filter=LabelFilter(20.0, 1.0, 1.5))
     save_artifact(artifact, tmp_path / "model")
-    arguments = ["replay", bag, "--model", tmp_path / "model", "--out", tmp_path / "out"]
-    assert main([*map(str, arguments), "--json", str(tmp_path / "r.json")]) == 0
-    return bag, tmp_path / "out", json.loads((tmp_path / "r.json").read_text())
+    out = tmp_path / "out"
+    return bag, out, json_of("replay", bag, model=tmp_path / "model", out=out)
 
 
 def test_a_replay_as_a_bag_holds_inputs_and_results(replayed) -> None:
@@ -157,8 +152,8 @@ def test_readers_of_mcap_decode_it_by_its_own_definitions(replayed) -> None:
 
 def test_an_existing_bag_is_refused_before_work(replayed, tmp_path: Path, capsys) -> None:
     _, out, _ = replayed
-    assert main(["replay", str(tmp_path / "no such bag"), "--out", str(out)]) == 1
-    assert capsys.readouterr().err.endswith("out: exists already; --force writes over it\n")
+    said = complaint(capsys, "replay", tmp_path / "no such bag", out=out)
+    assert said.endswith("out: exists already; --force writes over it")
 
 
 def test_nothing_is_left_of_a_replay_that_fails(tmp_path: Path) -> None:
@@ -168,6 +163,5 @@ def test_nothing_is_left_of_a_replay_that_fails(tmp_path: Path) -> None:
     data = bytearray(file.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 4000] = bytes(4000)
     file.write_bytes(data)
-    arguments = ["replay", bag, "--model", tmp_path / "model", "--out", tmp_path / "out"]
-    assert main([*map(str, arguments)]) == 1
+    assert tao_lora("replay", bag, model=tmp_path / "model", out=tmp_path / "out") == 1
     assert not (tmp_path / "out").exists()

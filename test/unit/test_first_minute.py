@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from commands import complaint, json_of, tao_lora
 from recordings import Message, force, motion, write_ros2
 
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import channels_of, default_sources, source_configs, sources_of
 from tao_lora_ros.model.artifact import load_artifact, save_artifact
@@ -40,19 +39,14 @@ BAGS = {
 }
 
 
-def run(*arguments: object) -> None:
-    assert main([str(argument) for argument in arguments]) == 0
-
-
-def onsets(file: Path) -> list[float]:
-    return [event["onset_s"] for event in json.loads(file.read_text())["events"]]
+def onsets(bag: Path, **options: object) -> list[float]:
+    return [event["onset_s"] for event in json_of("replay", bag, **options)["events"]]
 
 
 @pytest.mark.parametrize("name", BAGS)
 def test_a_replay_needs_nothing_but_the_bag(name: str, tmp_path: Path, capsys) -> None:
     bag = write_ros2(tmp_path / "bag", *BAGS[name])
-    run("replay", bag, "--json", tmp_path / "r.json")
-    assert onsets(tmp_path / "r.json") == pytest.approx([9.0, 10.5], abs=0.01)
+    assert onsets(bag) == pytest.approx([9.0, 10.5], abs=0.01)
     said = capsys.readouterr().out
     assert "detection only, calibrated on 6 s of this bag from 0 s on, taken for steady" in said
     assert "next: tao-lora calibrate" in said
@@ -65,8 +59,7 @@ def test_an_arm_that_nobody_knows_is_calibrated_too(tmp_path: Path, capsys) -> N
     imus, wrenches = motion(44.0, impacts_s=blows_s)[::2], motion(44.0, seed=1)[1::2]
     messages = sorted([*imus[::5], *wrenches[::50]], key=lambda message: message.stamp_ns)
     bag = write_ros2(tmp_path / "bag", messages, [("/imu", IMU), ("/wrench", WRENCH)])
-    run("replay", bag, "--json", tmp_path / "r.json")
-    assert onsets(tmp_path / "r.json") == pytest.approx(blows_s, abs=0.03)
+    assert onsets(bag) == pytest.approx(blows_s, abs=0.03)
     said = capsys.readouterr().out
     assert "names by the model that ships, calibrated on 22 s" in said
     assert "of the windows are unlike any trained on" in said
@@ -80,27 +73,25 @@ def test_what_stands_at_first_and_is_struck_again_and_again_is_calibrated_standi
     blows_s = [22.0 + 0.6 * i for i in range(100)]
     imus = motion(84.0, impacts_s=blows_s)[::2]
     bag = write_ros2(tmp_path / "bag", imus, [("/imu", IMU)])
-    run("replay", bag, "--json", tmp_path / "r.json")
-    assert len(onsets(tmp_path / "r.json")) > 90
+    assert len(onsets(bag)) > 90
     assert "calibrated on 21 s of this bag" in capsys.readouterr().out
 
 
 def test_a_short_bag_keeps_the_calibration_of_the_model_that_ships(tmp_path: Path, capsys) -> None:
     bag = write_ros2(tmp_path / "bag", MESSAGES, [("/imu", IMU), ("/wrench", WRENCH)])
-    run("replay", bag)
+    assert tao_lora("replay", bag) == 0
     assert "with the thresholds of a simulated arm" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", BAGS)
 def test_calibrate_alone_makes_a_model_that_replay_takes(name: str, tmp_path: Path, capsys) -> None:
-    bag = write_ros2(tmp_path / "bag", *BAGS[name])
-    run("calibrate", bag, "--to", 8, "--out", tmp_path / "model")
+    bag, model = write_ros2(tmp_path / "bag", *BAGS[name]), tmp_path / "model"
+    assert tao_lora("calibrate", bag, to=8, out=model) == 0
     assert "detection only" in capsys.readouterr().out
-    assert load_artifact(tmp_path / "model").model is None
-    run("replay", bag, "--model", tmp_path / "model", "--json", tmp_path / "r.json")
-    assert onsets(tmp_path / "r.json") == pytest.approx([9.0, 10.5], abs=0.01)
+    assert load_artifact(model).model is None
+    assert onsets(bag, model=model) == pytest.approx([9.0, 10.5], abs=0.01)
     assert "detection only, calibrated" not in capsys.readouterr().out
-    run("info", tmp_path / "model")
+    assert tao_lora("info", model) == 0
     assert "detection only" in capsys.readouterr().out
 
 
@@ -111,8 +102,7 @@ def test_a_model_for_detection_that_nobody_calibrated_is_calibrated_first(
     bag = write_ros2(tmp_path / "bag", *BAGS["an Imu alone"])
     imu = Settings(wrenches=("",))
     save_artifact(detection_only(channels_of(imu), 500.0), tmp_path / "model")
-    run("replay", bag, "--model", tmp_path / "model", "--json", tmp_path / "r.json")
-    assert onsets(tmp_path / "r.json") == pytest.approx([9.0, 10.5], abs=0.01)
+    assert onsets(bag, model=tmp_path / "model") == pytest.approx([9.0, 10.5], abs=0.01)
     assert "detection only, calibrated on 6 s" in capsys.readouterr().out
 
 
@@ -121,64 +111,36 @@ def test_a_model_that_was_asked_for_and_does_not_fit_is_the_reason(tmp_path: Pat
         write_ros2(tmp_path / name, *BAGS[kind])
         for name, kind in (("imu", "an Imu alone"), ("wrench", "a wrench alone"))
     )
-    run("calibrate", imu, "--to", 8, "--out", tmp_path / "model")
-    assert main(["replay", str(wrench), "--model", str(tmp_path / "model")]) == 1
-    assert "no topic of type sensor_msgs/msg/Imu" in capsys.readouterr().err
+    assert tao_lora("calibrate", imu, to=8, out=tmp_path / "model") == 0
+    said = complaint(capsys, "replay", wrench, model=tmp_path / "model")
+    assert "no topic of type sensor_msgs/msg/Imu" in said
 
 
 def test_a_force_alone_is_replayed_with_its_model(tmp_path: Path) -> None:
     """The model knows of which type its wrench was."""
     forces = [replace(m, data=force(m.stamp_ns, decode_wrench(m.data).values)) for m in WRENCHES]
     bag = write_ros2(tmp_path / "bag", forces, [("/tool/force", FORCE)])
-    run("calibrate", bag, "--to", 8, "--out", tmp_path / "model")
-    run("replay", bag, "--model", tmp_path / "model", "--json", tmp_path / "r.json")
-    assert onsets(tmp_path / "r.json") == pytest.approx([9.0, 10.5], abs=0.01)
+    assert tao_lora("calibrate", bag, to=8, out=tmp_path / "model") == 0
+    assert onsets(bag, model=tmp_path / "model") == pytest.approx([9.0, 10.5], abs=0.01)
 
 
 def test_times_of_a_part_count_from_the_bags_beginning(tmp_path: Path) -> None:
     bag = write_ros2(tmp_path / "bag", *BAGS["an Imu alone"])
-    run("calibrate", bag, "--to", 8, "--out", tmp_path / "model")
-    part = ["--from", 8, "--to", 10, "--json", tmp_path / "r.json"]
-    run("replay", bag, "--model", tmp_path / "model", *part)
-    assert onsets(tmp_path / "r.json") == pytest.approx([9.0], abs=0.01)
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--from", "nan"), "--from is nan, expected 0 or more seconds"),
-        (("--from", "-1"), "--from is -1, expected 0 or more seconds"),
-        (("--from", "5", "--to", "3"), "--to is 3, expected more than --from 5"),
-        (("--to", "0"), "--to is 0, expected more than --from 0"),
-        (("--from", "99"), "--from 99 is after its end at 12.0 s"),
-    ],
-)
-def test_a_part_that_is_none_is_refused(words, said: str, tmp_path: Path, capsys) -> None:
-    bag = write_ros2(tmp_path / "bag", *BAGS["an Imu alone"])
-    assert main(["replay", str(bag), *words]) == 1
-    assert said in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "100000"])
-def test_a_rate_of_alarms_that_is_none_is_refused(rate: str, capsys) -> None:
-    with pytest.raises(SystemExit):
-        main(["calibrate", "bag", "--out", "out", "--alarms-per-hour", rate])
-    assert f"{rate}, expected a number, above 0, 3600 at most" in capsys.readouterr().err
+    assert tao_lora("calibrate", bag, to=8, out=tmp_path / "model") == 0
+    assert onsets(bag, model=tmp_path / "model", from_=8, to=10) == pytest.approx([9.0], abs=0.01)
 
 
 def test_a_damaged_first_message_is_passed_over(tmp_path: Path, capsys) -> None:
     spoilt = [replace(IMUS[0], data=IMUS[0].data[:20]), *IMUS[1:]]
     bag = write_ros2(tmp_path / "bag", spoilt, [("/imu", IMU)])
-    run("replay", bag, "--json", tmp_path / "r.json")
-    assert json.loads((tmp_path / "r.json").read_text())["rejected"] == {"undecodable": 1}
+    assert json_of("replay", bag)["rejected"] == {"undecodable": 1}
     assert "1 of 6000 refused, the last: imu: undecodable: " in capsys.readouterr().out
 
 
 def test_a_bag_too_short_to_calibrate_on_says_so(tmp_path: Path, capsys) -> None:
     short = [message for message in IMUS if message.stamp_ns < IMUS[0].stamp_ns + 10**9]
     bag = write_ros2(tmp_path / "bag", short, [("/imu", IMU)])
-    assert main(["replay", str(bag)]) == 1
-    assert "s are needed" in capsys.readouterr().err
+    assert "s are needed" in complaint(capsys, "replay", bag)
 
 
 @pytest.mark.parametrize(

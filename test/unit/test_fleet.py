@@ -16,17 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import complaint, tao_lora
 from fleets.items import refuse, square
 from fleets.tables import Here, content
-from models import small_artifact
+from models import replayed, small_artifact
 from recordings import motion, write_ros1, write_ros2
 
-from tao_lora_ros.bags.reader import WHOLE, BagReader
-from tao_lora_ros.bags.replay import Chosen, replay
-from tao_lora_ros.cli.main import main
-from tao_lora_ros.engine.pipeline import Pipeline
+from tao_lora_ros.bags.reader import WHOLE
+from tao_lora_ros.bags.replay import Chosen
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.fleet.columns import WindowRows, event_row
 from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.find import find_bags
@@ -92,9 +90,7 @@ def rows(table: Path, name: str = "events") -> list[dict[str, Any]]:
 def test_tables_hold_what_single_replays_give(made: Path, table: Path) -> None:
     events, windows = [], []
     for bag in ("left/monday", "left/tuesday.bag", "right arm/monday"):
-        pipeline = Pipeline(Settings(backend="cpu"), small_artifact())
-        with BagReader(made / bag, source_configs(Settings())) as reader:
-            result = replay(reader, pipeline)
+        result, _ = replayed(made / bag, small_artifact(), Settings(backend="cpu"))
         of = {"bag": str(made / bag)}
         ended = [e for e in result.events if e.phase is Phase.END]
         events += [of | event_row(event) for event in ended]
@@ -208,8 +204,8 @@ def command(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table that the command made by two processes."""
     folder = tmp_path_factory.mktemp("command")
     save_artifact(small_artifact(), folder / "model")
-    arguments = ["replay", made, "--table", folder / "fleet", "--model", folder / "model"]
-    assert main([*map(str, arguments), "--workers", "2"]) == 0
+    how = dict(table=folder / "fleet", model=folder / "model", workers=2)
+    assert tao_lora("replay", made, **how) == 0
     return folder
 
 
@@ -217,24 +213,9 @@ def test_the_command_on_two_processes_gives_the_same(
     command: Path, made: Path, table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert rows(command / "fleet") == rows(table)
-    arguments = ["replay", str(made), "--table", str(command / "fleet")]
-    arguments += ["--model", str(command / "model"), "--strict"]
-    assert main(arguments) == 1
+    how = dict(table=command / "fleet", model=command / "model", strict=True)
+    assert tao_lora("replay", made, **how) == 1
     assert "4 bags: 0 replayed, 4 done before, 1 bad" in capsys.readouterr().out
-
-
-def test_arguments_that_do_not_go_together(tmp_path: Path, capsys: Any) -> None:
-    assert main(["replay", "a", "b"]) == 1
-    assert "2 bags: these need --table FOLDER" in capsys.readouterr().err
-    table = ["--table", str(tmp_path / "t")]
-    assert main(["replay", "a", *table, "--store", "x"]) == 1
-    assert "--store is of one bag" in capsys.readouterr().err
-    assert main(["replay", "a", "--workers", "2"]) == 1
-    assert "--workers is of many bags, it needs --table FOLDER" in capsys.readouterr().err
-    for count in ("0", "-1", "1e6", "100000"):
-        with pytest.raises(SystemExit, match="2"):
-            main(["replay", "a", *table, f"--workers={count}"])
-        assert "expected a whole number from 1 to 1024" in capsys.readouterr().err
 
 
 def of_another_schema(folder: Path) -> None:
@@ -265,30 +246,26 @@ def test_a_folder_that_will_not_do_is_said_before_bags_are_looked_for(
     table: Path, tmp_path: Path, capsys: Any
 ) -> None:
     (tmp_path / "file").write_text("")
-    assert main(["replay", "no bag", "--table", str(tmp_path / "file")]) == 1
-    assert "file: not a folder; choose another name" in capsys.readouterr().err
-    shutil.copytree(table, tmp_path / "other")
-    of_another_schema(tmp_path / "other")
-    words = str(tmp_path / "other")
-    for command in (["replay", "no bag", "--table", words], ["fleet", words]):
-        assert main(command) == 1
-        told = f"{words}: tables of version 2 of the schema, not 1; replay the bags into another"
-        assert told in capsys.readouterr().err
+    said = complaint(capsys, "replay", "no bag", table=tmp_path / "file")
+    assert said.endswith("file: not a folder; choose another name")
+    other = tmp_path / "other"
+    shutil.copytree(table, other)
+    of_another_schema(other)
+    told = f"{other}: tables of version 2 of the schema, not 1; replay the bags into another"
+    assert told in complaint(capsys, "replay", "no bag", table=other)
+    assert told in complaint(capsys, "fleet", other)
     for damage in (damaged, of_wide_integers):
         other = tmp_path / damage.__name__
         shutil.copytree(table, other)
         damage(other)
-        assert main(["compare", str(table), str(other)]) == 1
-        assert "a damaged file: " in capsys.readouterr().err
+        assert "a damaged file: " in complaint(capsys, "compare", table, other)
 
 
 def test_a_cluster_that_is_not_there_is_said_at_once(tmp_path: Path, capsys: Any) -> None:
     with socket.socket() as taken:  # bound, and nobody listens
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        words = ["replay", "no bag", "--table", str(tmp_path / "t"), "--ray", address]
-        assert main(words) == 1
-    told = capsys.readouterr().err
+        told = complaint(capsys, "replay", "no bag", table=tmp_path / "t", ray=address)
     assert f"--ray {address}: no cluster there" in told
     assert "`ray status`" in told
 
@@ -537,8 +514,8 @@ def test_a_ray_cluster_gives_the_same(command: Path, made: Path, table: Path) ->
         initialize_head=True, head_node_args={"num_cpus": 2}
     )
     try:
-        arguments = ["replay", made, "--table", command / "ray", "--model", command / "model"]
-        assert main([*map(str, arguments), "--ray", cluster.address]) == 0
+        how = dict(table=command / "ray", model=command / "model", ray=cluster.address)
+        assert tao_lora("replay", made, **how) == 0
     finally:
         cluster.shutdown()
     assert rows(command / "ray") == rows(table)
@@ -548,8 +525,8 @@ def test_without_ray_it_is_said(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    assert main(["replay", str(made), "--table", str(tmp_path / "t"), "--ray", "auto"]) == 1
-    assert "pip install ray" in capsys.readouterr().err
+    said = complaint(capsys, "replay", made, table=tmp_path / "t", ray="auto")
+    assert "pip install ray" in said
 
 
 def test_killed_before_every_write_and_gone_on_with_it_gives_the_same(

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import complaint
 from fleets.items import choose, counted_runtime, killing_runtime, no_runtime
 from fleets.tables import Here, content
 from models import small_artifact, windows
 from recordings import motion, write_ros2
 
 from tao_lora_ros.bags.reader import WHOLE
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.fleet.find import find_bags
 from tao_lora_ros.fleet.gpu import GpuError, SharedGpu, gpu_process
 from tao_lora_ros.fleet.run import replay_all
@@ -143,10 +143,5 @@ def test_one_window_is_as_of_many() -> None:
 
 @pytest.mark.skipif(driver_finds_gpu(), reason="here is a GPU")
 def test_without_a_gpu_it_is_said(tmp_path: Path, capsys: Any) -> None:
-    words = ["replay", "x", "--device", "cuda"]
-    assert main(words) == 1
-    assert "--device is of many bags, it needs --table FOLDER" in capsys.readouterr().err
-    assert main([*words, "--table", str(tmp_path / "t")]) == 1
-    assert "no NVIDIA driver finds a GPU here" in capsys.readouterr().err
-    assert main([*words, "--table", str(tmp_path / "t"), "--ray", "auto"]) == 1
-    assert "it does not go with --ray" in capsys.readouterr().err
+    said = complaint(capsys, "replay", "x", device="cuda", table=tmp_path / "t")
+    assert "no NVIDIA driver finds a GPU here" in said

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import browser
+from browser import browser, faultless, serving
 from fleets.tables import Here
 from models import small_artifact
 from recordings import motion, write_ros2
 
 from tao_lora_ros.bags.reader import WHOLE
 from tao_lora_ros.bags.replay import Chosen
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.fleet import page_server
 from tao_lora_ros.fleet.find import find_bags
@@ -48,21 +45,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "fleet"
 
 
-@contextmanager
-def served_page(server: FleetServer) -> Iterator[FleetServer]:
-    with server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture
 def served(table: Path) -> Iterator[FleetServer]:
-    with served_page(FleetServer(table, choose)) as server:
+    with serving(FleetServer(table, choose)) as server:
         yield server
 
 
@@ -122,10 +107,7 @@ def test_reports_are_for_who_has_the_token(served: FleetServer) -> None:
 
 
 def test_in_a_browser_a_cell_chooses_and_an_event_opens(served: FleetServer) -> None:
-    with browser() as chromium:
-        page = chromium.new_page()
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
+    with browser() as chromium, faultless(chromium.new_page()) as page:
         page.goto(served.url)
         assert page.locator("#sums").inner_text().startswith("2 robots, 3 bags (1 failed)")
         assert page.locator("#grid th[scope=row]").all_inner_texts() == ["<b>left", "right"]
@@ -137,11 +119,9 @@ def test_in_a_browser_a_cell_chooses_and_an_event_opens(served: FleetServer) -> 
         assert page.locator("#events tr").count() == 1
         with page.expect_popup() as opened:
             page.locator("#events tr").click()
-        report = opened.value
-        report.on("pageerror", lambda error: errors.append(str(error)))
-        report.wait_for_selector("canvas")
-        assert "right, b: event at 0.7" in report.locator("h1").inner_text()
-        assert not errors
+        with faultless(opened.value) as report:
+            report.wait_for_selector("canvas")
+            assert "right, b: event at 0.7" in report.locator("h1").inner_text()
 
 
 def test_what_differs_from_an_older_table_opens_as_a_report(table: Path, tmp_path: Path) -> None:
@@ -154,7 +134,7 @@ def test_what_differs_from_an_older_table_opens_as_a_report(table: Path, tmp_pat
     assert gained["onset_ns"] == lost["onset_ns"]
     bag = {row["bag"]: row for row in read_rows(tmp_path / "old", "bags")}[lost["bag"]]
     assert "a: event lost at 1.1" in event_record(lost, bag, choose).title
-    with served_page(FleetServer(table, choose, old=tmp_path / "old")) as server:
+    with serving(FleetServer(table, choose, old=tmp_path / "old")) as server:
         assert "Fleet fleet against old" in server.page(NONCE)
         with browser() as chromium:
             page = chromium.new_page()
@@ -166,8 +146,3 @@ def test_what_differs_from_an_older_table_opens_as_a_report(table: Path, tmp_pat
                 page.get_by_text("gained blow").click()
             opened.value.wait_for_selector("canvas")
             assert "event gained at 1.1" in opened.value.locator("h1").inner_text()
-
-
-def test_a_folder_that_is_no_table_is_said(tmp_path: Path, capsys: Any) -> None:
-    assert main(["fleet", str(tmp_path)]) == 1
-    assert "no table of bags" in capsys.readouterr().err

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import tao_lora
 
 from tao_lora_ros.bags.column_names import Column
 from tao_lora_ros.bags.columns import columns_of
@@ -16,7 +17,6 @@ from tao_lora_ros.bags.labels import read_contacts
 from tao_lora_ros.bags.opening import open_bag
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import read_run
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import Settings
 
 G = 9.80665
@@ -184,11 +184,11 @@ def test_a_layout_is_saved_and_used_again(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(
         table("0,1,2,3", np.arange(40), ACCEL, labels).partition("\n")[2]
     )
-    words = ["import", str(tmp_path / "a.csv"), "--columns", "_ ax ay az label", "--rate-hz", "100"]
-    words += ["--unit", "accel=g", "--label", "0=stable", "--label", "1=slip"]
-    assert main([*words, "--out", str(tmp_path / "one")]) == 0
-    layout = str(tmp_path / "one" / FILE)
-    assert main(["import", words[1], "--layout", layout, "--out", str(tmp_path / "two")]) == 0
+    how = dict(columns="_ ax ay az label", rate_hz=100, unit="accel=g", out=tmp_path / "one")
+    labels = ["--label=0=stable", "--label=1=slip"]
+    assert tao_lora("import", tmp_path / "a.csv", *labels, **how) == 0
+    layout = tmp_path / "one" / FILE
+    assert tao_lora("import", tmp_path / "a.csv", layout=layout, out=tmp_path / "two") == 0
     one, two = (read_run(tmp_path / out / "a", IMU, 100.0) for out in ("one", "two"))
     np.testing.assert_array_equal(one.values, two.values)
     np.testing.assert_allclose(one.values[:, :3], G * ACCEL, atol=1e-5)

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from commands import tao_lora
 
 from tao_lora_ros.bags.import_layout import Layout
 from tao_lora_ros.bags.importing import import_tables
 from tao_lora_ros.bags.labels import read_contacts
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import read_run
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import Settings
 
 IMU = Settings(wrenches=("",), wrench_lags_s=(0.0,))
@@ -61,8 +59,8 @@ def test_a_folder_of_each_label_with_files_of_the_same_names(tmp_path: Path) -> 
 def test_the_arrays_of_an_npz_file_read_back(tmp_path: Path) -> None:
     order = [0, 4, 5, 6, 1, 2, 3]
     np.savez(tmp_path / "runs.npz", **{"ICE/00": TABLE[:, order], "SNOW/01": TABLE[:20, order]})
-    words = ["import", str(tmp_path / "runs.npz"), "--out", str(tmp_path / "bags")]
-    assert main([*words, "--columns", "time wx wy wz ax ay az"]) == 0
+    how = dict(columns="time wx wy wz ax ay az", out=tmp_path / "bags")
+    assert tao_lora("import", tmp_path / "runs.npz", **how) == 0
     assert sorted(p.name for p in (tmp_path / "bags").glob("*_*")) == ["ICE_00", "SNOW_01"]
     run = read_run(tmp_path / "bags" / "ICE_00", IMU, 100.0)
     np.testing.assert_allclose(run.values, VALUES, atol=1e-6)
@@ -331,18 +329,3 @@ def test_bad_labels_are_named_with_line_and_column(tmp_path: Path, data: bytes, 
         read_contacts(tmp_path / "bag")
     assert str(caught.value).startswith(f"{file}: ")
     assert told in str(caught.value)
-
-
-@given(data=st.binary(max_size=200))
-def test_any_bytes_are_tables_and_labels_or_refused(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes
-) -> None:
-    folder = tmp_path_factory.mktemp("bytes")
-    (folder / "bag.labels.csv").write_bytes(b"start_s,end_s,label\n" + data)
-    with suppress(BagError):
-        read_contacts(folder / "bag")
-    (folder / "run.npz").write_bytes(data)
-    (folder / "run.csv").write_bytes(data)
-    for source in (folder, folder / "run.npz"):
-        with suppress(BagError):
-            imported(source, folder / "bags", Layout(columns=("time", "ax")))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import tao_lora
 from torch import nn
 
 from benchmark.cpu_peers import CPU_PEERS
@@ -20,7 +21,6 @@ from tao_lora_ros.benchmarks.model_bytes import CONFIGS, branch_bytes, fp16_byte
 from tao_lora_ros.benchmarks.reference import reference, windows
 from tao_lora_ros.benchmarks.results import OURS, STAYS, read_results
 from tao_lora_ros.benchmarks.roofline import ORIN_NANO, multiplications, roofline
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.conversion import network_of
 from tao_lora_ros.model.mixer import Mixer
@@ -150,14 +150,14 @@ def test_roofline_has_a_row_a_case() -> None:
 
 
 def test_bench_memory_writes_its_file(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(["bench", "memory", "--json", str(tmp_path / "memory.json")]) == 0
+    assert tao_lora("bench", "memory", json=tmp_path / "memory.json") == 0
     assert {row.case for row in read_results(tmp_path / "memory.json")} == {"base", "large"}
     assert "steady_share_of_fp16" in capsys.readouterr().out
 
 
 def test_doctor(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     store = tmp_path / "not" / "yet"
-    assert main(["doctor", "--backend", "cpu", "--store", str(store)]) == 0
+    assert tao_lora("doctor", backend="cpu", store=store) == 0
     out = capsys.readouterr().out
     for words in ("backend is set to cpu", "torch", str(store), "what to change", "arm_base"):
         assert words in out

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import json_of, tao_lora
 from models import small_artifact
 from recordings import motion, write_ros2
 
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.model.artifact import load_artifact, save_artifact
 
-_WAYS = {"alone": [], "workers": ["--workers", "2"]}  # a process takes seconds to start
+_WAYS = {"alone": {}, "workers": {"workers": 2}}  # a process takes seconds to start
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +37,10 @@ def test_evaluate_by_workers_gives_the_same_and_leaves_out_what_is_bad(
     made: Path, tmp_path: Path, capsys: Any
 ) -> None:
     found, rows = {}, {}
-    for way, words in _WAYS.items():
-        out, cache = tmp_path / f"{way}.json", tmp_path / way
-        command = ["evaluate", str(made / "model"), str(made / "struck"), *words, "--strict"]
-        assert main([*command, "--cache", str(cache), "--json", str(out)]) == 1
+    for way, how in _WAYS.items():
+        cache, words = tmp_path / way, ("evaluate", made / "model", made / "struck")
+        found[way] = json_of(*words, status=1, **how, strict=True, cache=cache)
         assert capsys.readouterr().err.count("left out: ") == 1
-        found[way] = json.loads(out.read_text())
         rows[way] = {file.name: file.read_bytes() for file in cache.iterdir()}
     assert found["alone"] == found["workers"]
     assert rows["alone"] == rows["workers"]
@@ -61,18 +58,18 @@ def test_import_by_workers_gives_the_same_and_leaves_out_what_is_bad(
         text = "" if rows is None else "\n".join(["time,ax,ay,az", *rows])
         (tmp_path / "logs" / f"{name}.csv").write_text(text)
     np.savez(tmp_path / "logs.npz", run=np.loadtxt(lines, delimiter=","))
-    sources = [str(tmp_path / "logs"), str(tmp_path / "logs.npz"), "--columns", "time ax ay az"]
+    sources = [tmp_path / "logs", tmp_path / "logs.npz"]
     made = {}
-    for way, words in _WAYS.items():
-        out = ["--out", str(tmp_path / way), "--json", str(tmp_path / f"{way}.json")]
-        assert main(["import", *sources, *out, *words]) == 0
+    for way, how in _WAYS.items():
+        found = json_of("import", *sources, columns="time ax ay az", out=tmp_path / way, **how)
+        assert len(found["failed"]) == 2
         told = capsys.readouterr().err.splitlines()
         assert [line.startswith("left out: ") for line in told] == [True, True]
         assert "cut.csv: line 52: 2 fields" in told[0]
         assert "empty.csv: " in told[1]
         files = [file for file in sorted((tmp_path / way).rglob("*")) if file.is_file()]
         made[way] = {file.relative_to(tmp_path / way): file.read_bytes() for file in files}
-        assert len(json.loads((tmp_path / f"{way}.json").read_text())["failed"]) == 2
+
     assert {path.parts[0] for path in made["alone"]} >= {"a", "z", "run"}
     assert made["alone"] == made["workers"]
 
@@ -80,9 +77,9 @@ def test_import_by_workers_gives_the_same_and_leaves_out_what_is_bad(
 def test_calibrate_by_workers_gives_the_same_and_leaves_out_what_is_bad(
     made: Path, tmp_path: Path
 ) -> None:
-    for way, words in {"alone": [], "worker": ["--workers", "1"]}.items():
-        out = ["--out", str(tmp_path / way), "--model", str(made / "model"), "--insist"]
-        assert main(["calibrate", str(made / "steady"), *out, *words]) == 0
+    for way, how in {"alone": {}, "worker": {"workers": 1}}.items():
+        how |= {"model": made / "model", "insist": True, "out": tmp_path / way}
+        assert tao_lora("calibrate", made / "steady", **how) == 0
     one, two = (load_artifact(tmp_path / way) for way in ("alone", "worker"))
     assert one.provenance["calibration_runs"] == ["run_0", "run_1"]
     assert one.calibration == two.calibration

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import tao_lora
 from models import CHANNELS, LABELS, SMALL, full_precision, small_artifact, windows
 
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import default_artifact, load_artifact, save_artifact
 from tao_lora_ros.model.conversion import mixer_of
@@ -79,7 +79,7 @@ def test_the_command_says_what_is_in_it_and_what_is_not(
 ) -> None:
     save_artifact(small_artifact(), tmp_path / "model")
     file = tmp_path / "small.onnx"
-    assert main(["export", str(tmp_path / "model"), "--onnx", str(file)]) == 0
+    assert tao_lora("export", tmp_path / "model", onnx=file) == 0
     told = capsys.readouterr().out
     assert "inputs: windows float32 [batch, 32, 12]" in told
     assert "outputs: probabilities float32 [batch, 3]" in told

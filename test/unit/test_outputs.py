@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from commands import complaint, tao_lora
 from event_records import event
 from models import small_artifact
 from recordings import motion, write_ros2
@@ -61,7 +62,7 @@ def test_ctrl_c_leaves_no_half_bag(places, tmp_path: Path, monkeypatch) -> None:
 
     monkeypatch.setattr("rich.progress.Progress.update", lambda *_, **__: interrupt(0))
     try:
-        assert main(["replay", str(bag), "--model", str(places["MODEL"]), "--out", str(out)]) == 130
+        assert tao_lora("replay", bag, model=places["MODEL"], out=out) == 130
     finally:
         signal.signal(signal.SIGALRM, before)
     assert begun
@@ -85,20 +86,19 @@ def test_json_takes_the_place_of_the_text(command: str, places, tmp_path: Path, 
         return text.split()
 
     file = tmp_path / "found.json"
-    assert main([*words(command), "--json"]) == 0
+    assert tao_lora(*words(command), json=True) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed
-    assert main([*words(command), "--force", "--json", str(file)]) == 0
+    assert tao_lora(*words(command), force=True, json=file) == 0
     assert capsys.readouterr().out
     assert type(json.loads(file.read_text())) is type(printed)
 
 
 def test_a_model_is_made_better_in_place_alone(places, tmp_path: Path, capsys) -> None:
-    bag = str(write_ros2(tmp_path / "still", motion(4.0)))
-    words = ["calibrate", bag, "--insist", "--out"]
-    assert main([*words, str(places["MODEL"]), "--model", str(places["MODEL"])]) == 0
-    assert main([*words, str(places["MODEL"])]) == 1
-    assert "exists already; --force writes over it" in capsys.readouterr().err
+    bag, model = write_ros2(tmp_path / "still", motion(4.0)), places["MODEL"]
+    assert tao_lora("calibrate", bag, insist=True, out=model, model=model) == 0
+    said = complaint(capsys, "calibrate", bag, insist=True, out=model)
+    assert "exists already; --force writes over it" in said
 
 
 def test_help_says_version_defaults_and_exit_status(capsys) -> None:

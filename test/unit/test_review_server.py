@@ -8,10 +8,10 @@ import re
 import socket
 import struct
 from dataclasses import replace
-from threading import Thread
 
 import numpy as np
 import pytest
+from browser import serving
 from event_records import event
 from pictures import IMAGE, TIMES_NS, camera, compressed, image
 
@@ -28,10 +28,8 @@ from tao_lora_ros.report.review_server import ReviewServer
 def server(tmp_path):
     with EventStore(tmp_path, 2**30, 0) as store:
         store.append(event(0, peak_score=float("inf")))
-    with ReviewServer(tmp_path) as opened:
-        Thread(target=opened.serve_forever, daemon=True).start()
+    with serving(ReviewServer(tmp_path)) as opened:
         yield opened
-        opened.shutdown()
 
 
 def ask(server, path, body=None, **headers):

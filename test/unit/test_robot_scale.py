@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import tao_lora
 from models import CHANNELS, LEVEL, SPREAD, small_artifact, windows
 from recordings import motion, write_ros2
 
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import Artifact, ArtifactError, load_artifact, save_artifact
 from tao_lora_ros.model.label_filter import LabelFilter
@@ -129,10 +129,10 @@ def test_calibrate_sets_scales_keeps_them_or_sets_them_alone(
 ) -> None:
     save_artifact(trained, tmp_path / "model")
     bag = write_ros2(tmp_path / "bag", motion(8.0, seed=3))
-    words = ["calibrate", str(bag), "--model", str(tmp_path / "model"), "--out"]
     made = {}
     for choice in ("set", "keep", "only"):
-        assert main([*words, str(tmp_path / choice), "--scales", choice]) == 0
+        how = dict(model=tmp_path / "model", scales=choice, out=tmp_path / choice)
+        assert tao_lora("calibrate", bag, **how) == 0
         assert ("scales, by the model's so far: " in capsys.readouterr().out) == (choice != "keep")
         made[choice] = load_artifact(tmp_path / choice)
     assert made["keep"].scales == trained.scales != made["set"].scales

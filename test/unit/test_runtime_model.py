@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import complaint
 from models import full_precision, quantized, small_artifact, windows
 from recordings import motion, write_ros2
 
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.model.conversion import network_of
@@ -41,6 +41,6 @@ def test_scores_are_those_of_the_model(path: Route) -> None:
 def test_without_a_gpu_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_artifact(small_artifact(), tmp_path / "model")
     bag = write_ros2(tmp_path / "bag", motion(1.0))
-    words = ["--device", "cuda", "--cache", str(tmp_path / "cache")]
-    assert main(["evaluate", str(tmp_path / "model"), str(bag), *words]) == 1
-    assert "no NVIDIA driver finds a GPU here; take --device cpu" in capsys.readouterr().err
+    how = dict(device="cuda", cache=tmp_path / "cache")
+    said = complaint(capsys, "evaluate", tmp_path / "model", bag, **how)
+    assert "no NVIDIA driver finds a GPU here; take --device cpu" in said

@@ -280,21 +280,6 @@ def test_a_value_that_will_not_do_is_named_with_its_line(
         read_settings(file)
 
 
-@given(data=st.binary(max_size=300))
-def test_any_bytes_are_settings_or_refused_in_one_line(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes
-) -> None:
-    file = tmp_path_factory.mktemp("bytes") / "p.yaml"
-    for content in (data, b"/**: {ros__parameters: {imus: " + data + b"}}"):
-        file.write_bytes(content)
-        said = ""
-        try:
-            read_settings(file)
-        except SettingsError as error:
-            said = str(error)
-        assert said.isprintable()
-
-
 def test_a_fifo_and_a_huge_file_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(SettingsError, match="not a regular file"):

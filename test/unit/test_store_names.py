@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import complaint, tao_lora
 from event_records import MS, T0, event, raw
 from models import small_artifact
 
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.messages.results import Phase
 from tao_lora_ros.model.artifact import default_artifact, load_artifact, save_artifact
 from tao_lora_ros.model.event_features import event_features
@@ -132,8 +132,8 @@ def test_lags_are_taken_off(tmp_path: Path) -> None:
 
 def test_the_command(store: Path, tmp_path: Path, capsys) -> None:
     save_artifact(small_artifact(), tmp_path / "model")
-    where = ["--store", str(store), "--model", str(tmp_path / "model")]
-    assert main(["train", *where, "--out", str(tmp_path / "out")]) == 0
+    where = dict(store=store, model=tmp_path / "model")
+    assert tao_lora("train", **where, out=tmp_path / "out") == 0
     out = capsys.readouterr().out
     assert "labels: push 7, tap 5; 6 events have none" in out
     assert "label next, the least sure first:" in out
@@ -142,9 +142,8 @@ def test_the_command(store: Path, tmp_path: Path, capsys) -> None:
     assert written.provenance["named_events"] == {"push": 7, "tap": 5}
     again = replace(written, event_head=None)
     assert again.labels == small_artifact().labels
-    for wrong in (["bag", *where], ["--steady", "bag", *where], ["bag"]):
-        assert main(["train", *wrong, "--out", str(tmp_path / "no")]) == 1
-        assert capsys.readouterr().err.count("\n") == 1
+    for words, how in ((["bag"], where), ([], where | {"steady": "bag"}), (["bag"], {})):
+        assert complaint(capsys, "train", *words, **how, out=tmp_path / "no")
 
 
 def test_one_name_is_refused(tmp_path: Path) -> None:

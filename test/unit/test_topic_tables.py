@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import json_of
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -17,7 +17,6 @@ from tao_lora_ros.bags.import_layout import Layout
 from tao_lora_ros.bags.importing import import_tables
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.rows import read_run
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import Settings
 
 COUNT, HZ, START_NS = 60, 100.0, 1_700_000_000_000_000_000
@@ -180,8 +179,7 @@ def test_several_topics_of_one_sensor_are_chosen_from(
         list(import_tables([source], out, Layout()))
     with pytest.raises(BagError, match=r"nothing on /c, but on /a, /arm, /b"):
         list(import_tables([source], out, Layout(topics=("/c",))))
-    assert main(["import", str(source), "--out", str(out), "--topic", "/b", "--json"]) == 0
-    (row,) = json.loads(capsys.readouterr().out)["bags"]
+    (row,) = json_of("import", source, out=out, topic="/b")["bags"]
     assert "/b (a/msg/Pack): 60 rows" in row["notes"][0]
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from shutil import copytree
 
 import numpy as np
 import pytest
 import torch
+from commands import complaint, json_of, tao_lora
 from models import full_precision, windows
-from recordings import TOPICS, motion, write_ros2
+from recordings import TOPICS, Message, motion, write_ros2
 
 from tao_lora_ros.bags.rows import FREE, Run, spans_of
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.messages.route import Route
 from tao_lora_ros.model.artifact import load_artifact
 from tao_lora_ros.model.layers import DualPathLinear
@@ -28,6 +29,7 @@ from tao_lora_ros.training.finetune_codes import finetune
 from tao_lora_ros.training.quantize import observe, quantize
 
 IMPACTS_S = (0.7, 1.5, 2.3)
+LEAST = dict(steps=3, settle_steps=1, adapt_steps=1, folds=0)
 
 
 def run_of(labels: list[str] | None, rows: int = 40, seed: int = 0) -> Run:
@@ -35,16 +37,25 @@ def run_of(labels: list[str] | None, rows: int = 40, seed: int = 0) -> Run:
     return Run(f"run{seed}", values, spans_of(labels or ()))
 
 
+def write_labelled(
+    path: Path,
+    messages: list[Message],
+    impacts: dict[float, str],
+    topics: Sequence[tuple[str, str]] = TOPICS,
+) -> None:
+    """A bag, and labels of 20 ms from each impact on beside it."""
+    write_ros2(path, messages, topics)
+    lines = ["start_s,end_s,label", *(f"{t},{t + 0.02},{name}" for t, name in impacts.items())]
+    path.with_name(f"{path.name}.labels.csv").write_text("\n".join(lines) + "\n")
+
+
 @pytest.fixture(scope="module")
 def bags(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five labelled runs with impacts, and a steady one."""
     folder = tmp_path_factory.mktemp("bags")
+    impacts = dict.fromkeys(IMPACTS_S, "impact")
     for i in range(5):
-        bag = write_ros2(folder / "struck" / f"run_{i}", motion(3.0, IMPACTS_S, seed=i))
-        lines = [f"{t},{t + 0.02},impact" for t in IMPACTS_S]
-        bag.with_name(f"{bag.name}.labels.csv").write_text(
-            "\n".join(["start_s,end_s,label", *lines]) + "\n"
-        )
+        write_labelled(folder / "struck" / f"run_{i}", motion(3.0, IMPACTS_S, seed=i), impacts)
     write_ros2(folder / "steady" / "run", motion(6.0, seed=9))
     return folder
 
@@ -53,24 +64,9 @@ def bags(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(bags: Path) -> Path:
     """Artifact of a short training, made by the command line."""
     out = bags / "model"
-    words = ["train", str(bags / "struck"), "--steady", str(bags / "steady"), "--out", str(out)]
-    assert (
-        main(
-            [
-                *words,
-                "--steps",
-                "120",
-                "--settle-steps",
-                "3",
-                "--adapt-steps",
-                "20",
-                "--model-id",
-                "little",
-                "--hold-out",
-            ]
-        )
-        == 0
-    )
+    steps = dict(steps=120, settle_steps=3, adapt_steps=20)
+    how = dict(steady=bags / "steady", model_id="little", hold_out=True)
+    assert tao_lora("train", bags / "struck", **steps, **how, out=out) == 0
     return out
 
 
@@ -93,38 +89,24 @@ def test_trained_model_has_learned(trained: Path) -> None:
 
 def test_trained_model_finds_the_impacts_of_a_new_run(trained: Path, tmp_path: Path) -> None:
     bag = write_ros2(tmp_path / "new", motion(3.0, (1.7,), seed=77))
-    out = tmp_path / "out.json"
-    assert main(["replay", str(bag), "--model", str(trained), "--json", str(out)]) == 0
-    (event,) = json.loads(out.read_text())["events"]
+    (event,) = json_of("replay", bag, model=trained)["events"]
     assert event["onset_s"] == pytest.approx(1.7, abs=0.01)
 
 
 def test_training_is_repeatable(bags: Path, tmp_path: Path) -> None:
     torch.set_num_threads(1)
+    how = dict(steps=3, settle_steps=3, adapt_steps=2, folds=2, model_id="same")
     for name in "ab":
-        words = [
-            "train",
-            str(bags / "struck"),
-            "--steady",
-            str(bags / "steady"),
-            "--steps",
-            "3",
-            "--settle-steps",
-            "3",
-            "--adapt-steps",
-            "2",
-            "--folds",
-            "2",
-        ]
-        assert main([*words, "--out", str(tmp_path / name), "--model-id", "same"]) == 0
+        out = tmp_path / name
+        assert tao_lora("train", bags / "struck", steady=bags / "steady", **how, out=out) == 0
     a, b = ((tmp_path / name / "model.safetensors").read_bytes() for name in "ab")
     assert a == b
 
 
 def test_calibrate_changes_the_thresholds_alone(trained: Path, bags: Path, tmp_path: Path) -> None:
     out, plot = tmp_path / "model", tmp_path / "fit.html"
-    words = ["calibrate", str(bags / "steady"), "--model", str(trained), "--out", str(out)]
-    assert main([*words, "--alarms-per-hour", "0.01", "--plot", str(plot)]) == 0
+    how = dict(model=trained, alarms_per_hour=0.01, plot=plot)
+    assert tao_lora("calibrate", bags / "steady", **how, out=out) == 0
     old, new = load_artifact(trained), load_artifact(out)
     pairs = zip(old.calibration.thresholds, new.calibration.thresholds, strict=True)
     assert all(before < after for before, after in pairs)
@@ -142,9 +124,8 @@ def test_mixed_bags_without_a_steady_one_make_a_model_that_classifies(
     write_ros2(mixed / "b_short", motion(0.2))
     (mixed / "c_text").mkdir()
     (mixed / "c_text" / "c.mcap").write_text("no bag")
-    small = ["--steps", "2", "--settle-steps", "1", "--adapt-steps", "1", "--folds", "0"]
-    words = ["--window", "20", "--horizon", "5", "--rate-hz", "auto", *small]
-    assert main(["train", str(mixed), "--out", str(out), *words]) == 0
+    how = dict(window=20, horizon=5, rate_hz="auto", **LEAST)
+    assert tao_lora("train", mixed, **how, out=out) == 0
     told = capsys.readouterr()
     for line in (
         "--rate-hz auto: 500 (of 6 bags 500 to 500)",
@@ -162,17 +143,13 @@ def test_mixed_bags_without_a_steady_one_make_a_model_that_classifies(
     assert artifact.scales == {}  # nobody knows the robot's own in steady motion
     assert "not calibrated" in artifact.provenance["named_events"]
     assert set(artifact.provenance["left_out"]) == left_out
-    file = tmp_path / "found.json"
-    assert main(["replay", str(mixed / "run_0"), "--model", str(out), "--json", str(file)]) == 0
-    found = json.loads(file.read_text())
-    assert found["inferences"] > 50
-    assert found["events"] == []
-    assert any("router: not calibrated" in notice for notice in found["notices"])
-    steady = ["--calibrate", str(bags / "steady"), "--json", str(file), "--force"]
-    assert main(["replay", str(mixed / "run_0"), "--model", str(out), *steady]) == 0
-    assert len(json.loads(file.read_text())["events"]) == len(IMPACTS_S)
-    words = ["calibrate", str(bags / "steady"), "--model", str(out), "--out", str(out)]
-    assert main(words) == 0
+    deaf = json_of("replay", mixed / "run_0", model=out)
+    assert deaf["inferences"] > 50
+    assert deaf["events"] == []
+    assert any("router: not calibrated" in notice for notice in deaf["notices"])
+    hearing = json_of("replay", mixed / "run_0", model=out, calibrate=bags / "steady")
+    assert len(hearing["events"]) == len(IMPACTS_S)
+    assert tao_lora("calibrate", bags / "steady", model=out, out=out) == 0
     calibrated = load_artifact(out)
     assert calibrated.calibration.has_thresholds
     for name, tensor in artifact.network.tensors.items():
@@ -191,47 +168,26 @@ def test_training_leaves_its_losses_and_its_teacher(trained: Path) -> None:
 def test_every_step_can_be_taken_again(
     trained: Path, bags: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model, struck = tmp_path / "model", str(bags / "struck")
+    model, struck = tmp_path / "model", bags / "struck"
     copytree(trained, model)
     before = load_artifact(model)
-    assert (
-        main(
-            [
-                "quantize",
-                str(model),
-                struck,
-                "--rounding",
-                "nearest",
-                "--rank",
-                "4",
-                "--settle-steps",
-                "3",
-            ]
-        )
-        == 0
-    )
+    how = dict(rounding="nearest", rank=4, settle_steps=3)
+    assert tao_lora("quantize", model, struck, **how) == 0
     rounded = load_artifact(model)
     assert rounded.model.config.rank == 4
     assert rounded.calibration == before.calibration
-    assert main(["adapt", str(model), struck, "--steps", "30"]) == 0
-    assert main(["adapt", str(model), struck, "--steps", "3", "--name", "gripper"]) == 0
+    assert tao_lora("adapt", model, struck, steps=30) == 0
+    assert tao_lora("adapt", model, struck, steps=3, name="gripper") == 0
     adapted = load_artifact(model)
     assert list(adapted.adapters) == ["gripper"]
-    assert [list(step) for step in adapted.provenance["later_steps"]] == [
-        ["quantize"],
-        ["adapt"],
-        ["adapt"],
-    ]
+    steps = [name for step in adapted.provenance["later_steps"] for name in step]
+    assert steps == ["quantize", "adapt", "adapt"]
     capsys.readouterr()
-    scores = {}
-    for name, words in (("own", []), ("gripper", ["--adapter", "gripper"])):
-        file = tmp_path / f"{name}.json"
-        assert main(["evaluate", str(model), struck, "--json", str(file), *words]) == 0
-        scores[name] = json.loads(file.read_text())
-    assert scores["own"]["steady_path"] == scores["gripper"]["steady_path"]
-    assert scores["own"]["transient_path"] != scores["gripper"]["transient_path"]
+    own, gripper = (json_of("evaluate", model, struck, **h) for h in ({}, {"adapter": "gripper"}))
+    assert own["steady_path"] == gripper["steady_path"]
+    assert own["transient_path"] != gripper["transient_path"]
     assert "deviation" in capsys.readouterr().out
-    assert main(["info", str(model)]) == 0
+    assert tao_lora("info", model) == 0
     told = capsys.readouterr().out
     assert "blocks.0.channel_up" in told
     assert "adapters: gripper" in told
@@ -247,14 +203,13 @@ def test_names_of_events_are_learned_and_scored_and_the_rest_stays(
     trained: Path, bags: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Hard impacts follow on soft ones here, so that they can be told apart."""
+    names = {0.7: "soft", 1.3: "soft", 2.1: "hard"}
     for i in range(5):
         soft, hard = motion(3.0, (0.7, 1.3), seed=i), motion(3.0, (2.1, 2.1, 2.1, 2.1), seed=i)
         middle = len(soft) // 3 * 2
-        bag = write_ros2(tmp_path / "bags" / f"run_{i}", soft[:middle] + hard[middle:])
-        lines = ["start_s,end_s,label", "0.7,0.72,soft", "1.3,1.32,soft", "2.1,2.12,hard"]
-        bag.with_name(f"{bag.name}.labels.csv").write_text("\n".join(lines) + "\n")
-    named, scores = tmp_path / "named", tmp_path / "scores.json"
-    assert main(["name", str(trained), str(tmp_path / "bags"), "--out", str(named)]) == 0
+        write_labelled(tmp_path / "bags" / f"run_{i}", soft[:middle] + hard[middle:], names)
+    named = tmp_path / "named"
+    assert tao_lora("name", trained, tmp_path / "bags", out=named) == 0
     old, new = load_artifact(trained), load_artifact(named)
     assert new.event_head is not None
     assert new.event_head.names == ("hard", "soft")
@@ -263,12 +218,10 @@ def test_names_of_events_are_learned_and_scored_and_the_rest_stays(
     for name, tensor in old.network.tensors.items():
         np.testing.assert_array_equal(new.network.tensors[name], tensor)
     capsys.readouterr()
-    words = ["evaluate", str(named), str(tmp_path / "bags"), "--json", str(scores)]
-    assert main(words) == 0
+    events = json_of("evaluate", named, tmp_path / "bags")["events"]
     assert "events: events 15" in capsys.readouterr().out
-    events = json.loads(scores.read_text())["events"]
     assert (events["events"], events["right"]) == (15, 1.0)
-    assert main(["info", str(named)]) == 0
+    assert tao_lora("info", named) == 0
     assert "event names: hard, soft" in capsys.readouterr().out
 
 
@@ -311,23 +264,10 @@ def test_settling_brings_both_paths_nearer_and_moves_few_codes() -> None:
 
 @pytest.mark.slow
 def test_workers_share_a_training(bags: Path, tmp_path: Path) -> None:
-    words = ["train", str(bags / "struck"), "--steady", str(bags / "steady"), "--steps", "4"]
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-        *(
-            "-m",
-            "tao_lora_ros.cli.main",
-            *words,
-            "--settle-steps",
-            "3",
-            "--adapt-steps",
-            "2",
-            "--folds",
-            "2",
-            "--out",
-            str(tmp_path / "m"),
-        ),
-    ]
+    program = "-m torch.distributed.run --standalone --nproc-per-node 2 -m tao_lora_ros.cli.main"
+    words = [bags / "struck", "--steady", bags / "steady", "--out", tmp_path / "m"]
+    steps = "--steps 4 --settle-steps 3 --adapt-steps 2 --folds 2"
+    command = [sys.executable, *program.split(), "train", *words, *steps.split()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert load_artifact(tmp_path / "m").provenance["workers"] == 2
@@ -361,12 +301,8 @@ def test_what_cannot_be_used_is_said_in_one_line(
         "SHORT": write_ros2(tmp_path / "short", motion(0.2)),
         "NOWHERE": tmp_path / "nowhere",
     }
-    command = [str(places.get(word, word)) for word in words]
-    out = [] if words[0] == "evaluate" else ["--out", str(tmp_path / "out")]
-    assert main([*command, *out]) == 1
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1
-    assert told in lines[0]
+    out = {} if words[0] == "evaluate" else {"out": tmp_path / "out"}
+    assert told in complaint(capsys, *(places.get(word, word) for word in words), **out)
 
 
 def test_a_window_has_the_label_of_its_newest_row() -> None:
@@ -438,16 +374,13 @@ def test_other_topics_need_no_parameter_file(tmp_path: Path) -> None:
     topics = [("/ouster/imu_raw", IMU)]
     for name, impacts in (("struck", IMPACTS_S), ("steady", ())):
         messages = [message for message in motion(6.0, impacts, seed=3) if message.source == 0]
-        bag = write_ros2(tmp_path / name / "run_0", messages, topics)
-        lines = ["start_s,end_s,label", *(f"{t},{t + 0.02},impact" for t in impacts)]
-        bag.with_name(f"{bag.name}.labels.csv").write_text("\n".join(lines) + "\n")
-    struck, model = str(tmp_path / "struck"), tmp_path / "model"
-    words = ["--steps", "3", "--settle-steps", "1", "--adapt-steps", "1", "--out", str(model)]
-    words += ["--folds", "0"]
-    assert main(["train", struck, "--steady", str(tmp_path / "steady"), *words]) == 0
+        labels = dict.fromkeys(impacts, "impact")
+        write_labelled(tmp_path / name / "run_0", messages, labels, topics)
+    struck, model = tmp_path / "struck", tmp_path / "model"
+    assert tao_lora("train", struck, steady=tmp_path / "steady", **LEAST, out=model) == 0
     assert load_artifact(model).channels[0] == "imu.accel_x"
     assert len(load_artifact(model).channels) == 6
-    assert main(["evaluate", str(model), struck]) == 0
-    assert main(["quantize", str(model), struck, "--settle-steps", "1"]) == 0
-    assert main(["adapt", str(model), struck, "--steps", "1"]) == 0
-    assert main(["replay", str(tmp_path / "struck" / "run_0"), "--model", str(model)]) == 0
+    assert tao_lora("evaluate", model, struck) == 0
+    assert tao_lora("quantize", model, struck, settle_steps=1) == 0
+    assert tao_lora("adapt", model, struck, steps=1) == 0
+    assert tao_lora("replay", struck / "run_0", model=model) == 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import json_of
 from recordings import ROS2, Message, motion, write_ros1, write_ros2
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
@@ -16,7 +16,6 @@ from tao_lora_ros.bags.labels import STRING, topic_labels
 from tao_lora_ros.bags.reader import BagError, BagReader
 from tao_lora_ros.bags.rows import read_run
 from tao_lora_ros.bags.unread import Unread
-from tao_lora_ros.cli.main import main
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.signal.source import SourceConfig
@@ -183,8 +182,7 @@ def test_labels_of_a_damaged_topic_are_refused(tmp_path: Path) -> None:
 def test_replay_counts_it_and_the_report_tells(tmp_path: Path, capsys) -> None:
     bag = damaged(tmp_path, False, lose_messages)
     report = tmp_path / "report.html"
-    assert main(["replay", str(bag), "--json", "--report", str(report)]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = json_of("replay", bag, report=report)
     unread = found["unread"]["/imu"]
     assert 0 < unread["read"] < unread["expected"] == HELD
     said = f"/imu: {unread['read']} of {HELD} messages read"

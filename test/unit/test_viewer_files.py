@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tao_lora_ros.cli.main import main
+from commands import tao_lora
+
 from tao_lora_ros.preservation.event_record import Topic
 from tao_lora_ros.preservation.message_types import message_types
 from tao_lora_ros.report.foxglove_layout import write_foxglove_layout
@@ -59,5 +60,5 @@ def test_the_layout_has_every_input_and_every_path_is_a_number(tmp_path: Path) -
 
 def test_without_the_sdk_it_is_said_before_the_work(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr("tao_lora_ros.cli.outputs.find_spec", lambda name: None)
-    assert main(["replay", str(tmp_path / "bag"), "--rerun", str(tmp_path / "x.rrd")]) == 1
+    assert tao_lora("replay", tmp_path / "bag", rerun=tmp_path / "x.rrd") == 1
     assert "pip install rerun-sdk" in capsys.readouterr().err

@@ -6,15 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from models import small_artifact
+from commands import tao_lora
+from models import replayed, small_artifact
 from recordings import motion, write_ros2
 
-from tao_lora_ros.bags.reader import BagReader
-from tao_lora_ros.bags.replay import replay
-from tao_lora_ros.cli.main import main
-from tao_lora_ros.engine.pipeline import Pipeline
-from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.model.artifact import save_artifact
 from tao_lora_ros.model.label_filter import LabelFilter
 
@@ -26,11 +21,9 @@ def test_a_row_says_what_its_window_did(tmp_path: Path) -> None:
     bag = write_ros2(tmp_path / "bag", motion(2.0, (0.8,)))
     save_artifact(artifact, tmp_path / "model")
     file = tmp_path / "windows.parquet"
-    words = ["--model", str(tmp_path / "model"), "--windows", str(file)]
-    assert main(["replay", str(bag), *words]) == 0
+    assert tao_lora("replay", bag, model=tmp_path / "model", windows=file) == 0
     table = parquet.read_table(file).to_pylist()
-    with BagReader(bag, source_configs(Settings())) as reader:
-        found = replay(reader, Pipeline(Settings(), artifact))
+    found, _ = replayed(bag, artifact)
     assert [row["end_ns"] for row in table] == [i.window_end_ns for i in found.inferences]
     assert {row["path"] for row in table} == {"steady", "transient"}
     changes = {state.inference.window_end_ns: state.label for state in found.states}
@@ -44,19 +37,3 @@ def test_a_row_says_what_its_window_did(tmp_path: Path) -> None:
         assert row["time_s"] == (row["end_ns"] - found.first_stamp_ns) * 1e-9
     assert table[0]["forecast_error"] is None  # none has come due
     assert table[-1]["forecast_error"] == found.inferences[-1].forecast_error
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["--windows"], "--windows needs a FILE, or --table FOLDER"),
-        (["--windows", "w.parquet", "--table", "new"], "no FILE goes with --table; put it last"),
-        (["--windows", "no_such_folder/w.parquet"], "mkdir -p makes it"),
-    ],
-)
-def test_wrong_uses(
-    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["replay", str(tmp_path / "bag"), *words]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert told in line
