@@ -1,15 +1,11 @@
 """Contact load row by row, and the level test that finds lasting contacts: compiled loops.
 
 What motion does not explain of a wrench is averaged over the newest `FILTER_S`, so that all terms
-of both sides are filtered alike, and a blow is out of it as soon as the average has passed it. Its
-mean while nothing touches is the bias, which a sensor's drift moves. The test holds what is left of
-the bias against the thresholds of force and torque. A contact is one that stays above for longer
-than a blow would; while one may be going on the bias is frozen. The contact load that is given out
-is averaged over `LOAD_S` only: it is to follow what happens, and need not be as steady.
-
-The bias may be off: a run may begin in contact, and sensors drift, in contacts too. So a load that
-settles at the bias of the calibration, or at what drift may have moved it by since the onset, is
-the bias from then on; and what rises more slowly than any contact is drift.
+of both sides are filtered alike, and a blow is out of it as soon as the average has passed it. The
+test holds what is left of the `bias` against the thresholds of force and torque. A contact is one
+that stays above for longer than a blow would; while one may be going on the bias is frozen. The
+contact load that is given out is averaged over `LOAD_S` only: it is to follow what happens, and
+need not be as steady.
 """
 
 from __future__ import annotations
@@ -20,6 +16,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.contact.bias import (
+    BIAS_S,
+    DRIFT_S,
+    OFF,
+    RELEASE_S,
+    START_S,
+    follow_drift,
+    is_over,
+    learn_bias,
+    may_be_released,
+    rebase,
+    settle,
+)
 from tao_lora_ros.contact.contact_model import DYNAMIC, Array, ContactModel
 from tao_lora_ros.detection.router import Change
 from tao_lora_ros.signal.compiled import compiled, inlined
@@ -27,14 +36,8 @@ from tao_lora_ros.signal.compiled import compiled, inlined
 FILTER_S = 0.05  # an average of this length has lost half at 12 Hz
 LOAD_S = 0.02  # the newest part of that
 CONFIRM_S = 0.08  # a blow of up to 30 ms never stays above for as long
-OFF = 0.5  # of the threshold: below, a contact ends ...
-HOLD_S = 0.15  # ... after this long
-BIAS_S = 10.0  # memory of the bias
+HOLD_S = 0.15  # below `OFF`, after which a contact ends
 MOST_ROWS = 10**15
-START_S = 0.5  # of the bias, before anything is held against it
-NEAR = 0.25  # of the way from where it was to the bias: a load that is back there
-RELEASE_S = 1.0  # that a load may take on that way; longer, it is a contact
-DRIFT_S = 2.0  # that a load stays below a threshold which it comes up to: no contact is as slow
 
 _NONE, _ONSET, _END, _ACCEPTED = (int(change) for change in Change)
 _NOW = np.dtype(
@@ -173,7 +176,7 @@ def levels(state, rows, out):
             held[axis] = now.bias[axis] if now.learned else 0.0
             now.level[axis] += held[axis] - bias[axis]
             now.bias[axis] = bias[axis]
-        _learn_bias(state, 0)
+        learn_bias(state, 0)
         holds = now.learned > now.start_rows and i % now.bias_rows != 0
         for axis in range(6):
             bias[axis] = now.bias[axis]
@@ -245,19 +248,6 @@ def _terms(state, w, values):
 
 
 @inlined
-def _learn_bias(state, w):
-    """Let the bias follow what the newest row was above it."""
-    now = state.now[w]
-    if now.filled == 0:
-        return
-    now.learned += 1
-    weight = 1.0 / min(now.learned, now.bias_rows)
-    for axis in range(6):
-        if not np.isnan(now.level[axis]):
-            now.bias[axis] += weight * now.level[axis]
-
-
-@inlined
 def _test(state, w, time_ns):
     now = state.now[w]
     if now.learned <= now.start_rows:
@@ -265,16 +255,16 @@ def _test(state, w, time_ns):
     if not now.open:
         _look_for_onset(state, w, time_ns)
         if now.above == 0:
-            _learn_bias(state, w)
+            learn_bias(state, w)
         return
     _go_on(state, w, time_ns)
     now.below = now.below + 1 if now.score < OFF else 0
     if now.below >= now.hold_rows:
         now.open, now.above, now.change = 0, 0, _END
-    elif _is_over(now):
+    elif is_over(now):
         now.last_ns, now.held = now.settled_ns, now.settled_after
         now.held_sum, now.change = now.settled_sum, _END
-        _rebase(now)
+        rebase(now)
     elif now.lasted >= now.most_rows:
         now.open, now.above, now.change = 0, 0, _ACCEPTED
         now.learned = 0
@@ -286,7 +276,7 @@ def _look_for_onset(state, w, time_ns):
     now = state.now[w]
     if not now.score >= 1.0:
         now.above = 0
-        _follow_drift(now)
+        follow_drift(now)
         return
     if now.above == 0:
         now.onset_ns, now.peak_score = time_ns, 0.0
@@ -294,74 +284,10 @@ def _look_for_onset(state, w, time_ns):
         now.shares[:] = 0.0
     now.above += 1
     _go_on(state, w, time_ns)
-    if _is_over(now):
-        _rebase(now)
-    elif now.above > (now.release_rows if _may_be_released(now) else now.confirm_rows):
+    if is_over(now):
+        rebase(now)
+    elif now.above > (now.release_rows if may_be_released(now) else now.confirm_rows):
         now.open, now.change = 1, _ONSET
-
-
-@compiled
-def _follow_drift(now):
-    """Take as the bias what came up to `OFF` slowly and stays there; a press comes up at once."""
-    now.rising = now.rising + 1 if now.score >= OFF / 2.0 else 0
-    now.risen = now.risen + 1 if now.score >= OFF else 0
-    if now.risen > now.drift_rows and now.rising - now.risen > now.drift_rows // 4:
-        now.bias += np.where(np.isnan(now.level), 0.0, now.level)
-        now.rising, now.risen = 0, 0
-
-
-@compiled
-def _size(now, level):
-    """Of a level, 1 at the threshold; NaN where no axis of it is known."""
-    force = torque = 0.0
-    known = False
-    for axis in range(6):
-        if not np.isnan(level[axis]):
-            known = True
-            if axis < 3:
-                force += level[axis] ** 2
-            else:
-                torque += level[axis] ** 2
-    if not known:
-        return np.nan
-    return max(np.sqrt(force) / now.force_threshold, np.sqrt(torque) / now.torque_threshold)
-
-
-@compiled
-def _may_be_released(now):
-    """Whether the load is nearer to the calibration's bias than the run's bias is."""
-    away = now.usual - now.bias
-    return _size(now, away) >= 1.0 and _size(now, now.level - away) < _size(now, away)
-
-
-@compiled
-def _is_over(now):
-    """Whether the load has settled where nothing touches."""
-    if now.settled < now.start_rows:
-        return False
-    away = now.usual - now.bias
-    if _size(now, now.mean - away) < max(OFF, NEAR * _size(now, away)):
-        return True
-    drifted = OFF * (1.0 + now.lasted / now.bias_rows)  # at most, where drift alone never alarms
-    return _size(now, now.mean) < min(drifted, NEAR * now.peak_score)
-
-
-@compiled
-def _rebase(now):
-    """Take the level that has settled as the bias."""
-    now.bias += np.where(np.isnan(now.mean), 0.0, now.mean)
-    now.learned = now.settled
-    now.open, now.above = 0, 0
-
-
-@compiled
-def _settle(now, time_ns):
-    """Follow the mean of the level for as long as it stays near it."""
-    if now.settled == 0 or not _size(now, now.level - now.mean) < OFF:
-        now.settled, now.mean[:] = 0, now.level
-        now.settled_ns, now.settled_after, now.settled_sum = time_ns, now.lasted, now.sum
-    now.settled += 1
-    now.mean += (now.level - now.mean) / now.settled
 
 
 @compiled
@@ -370,7 +296,7 @@ def _go_on(state, w, time_ns):
     now = state.now[w]
     now.lasted += 1
     now.sum += now.force
-    _settle(now, time_ns)
+    settle(now, time_ns)
     if now.score >= OFF:
         now.last_ns, now.held_sum, now.held = time_ns, now.sum, now.lasted
     if now.score > now.peak_score:
