@@ -12,6 +12,7 @@ from tao_lora_ros.signal.cdr import IMU, JOINT_STATE
 from tao_lora_ros.signal.source import Source, SourceConfig
 from tao_lora_ros.signal.track import Track
 
+_ONCE_S = 1.0  # of what was in time: a constant lag lets nothing in
 _LAGS = {IMU: "imu_lags_s", JOINT_STATE: "joint_state_lags_s"}
 
 
@@ -79,5 +80,10 @@ def _remedy(source: Source, track: Track, configs: Sequence[SourceConfig]) -> st
         return (
             f"{config.name} is {far_s:.2f} s {where} {whom}: that is another clock, no lag; "
             "have its driver stamp by the same one"
+        )
+    if track.used * period_s > _ONCE_S:
+        return (
+            f"{config.name} is {far_s:.2f} s {where} {whom} and was not before: a clock was set or "
+            "drifts, no lag; have both stamped by one clock"
         )
     return f"{config.name} is {far_s:.2f} s {where} {whom}: set {lags} to {lag_s:.2f}"

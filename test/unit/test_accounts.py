@@ -81,6 +81,20 @@ def test_a_source_behind_is_told_of_with_the_lag_that_brings_it_back(behind_s: f
     assert mended.accounts[1].remedy == ""
 
 
+@pytest.mark.parametrize("source", [0, 1])
+@pytest.mark.parametrize("step_ms", [-700, -300, 300, 700])
+def test_a_clock_that_is_set_while_running_is_no_lag(source: int, step_ms: int) -> None:
+    messages, subject = motion(6.0), intake()
+    half = len(messages) // 2
+    rows(subject, messages[:half] + stamped_off(messages[half:], source, step_ms * MS))
+    behind, before = ("imu", "wrench") if (source == 0) == (step_ms < 0) else ("wrench", "imu")
+    (told,) = [account.remedy for account in subject.accounts if account.remedy]
+    assert told == (
+        f"{behind} is {abs(step_ms) * 1e-3:.2f} s behind {before} and was not before: a clock was "
+        "set or drifts, no lag; have both stamped by one clock"
+    )
+
+
 def in_clumps(messages: Sequence[Message], clump_s: float) -> list[Message]:
     """The wrench's messages come together, as over a wireless link; stamps are its own."""
     clump_ns = round(clump_s * SECOND)
