@@ -62,7 +62,8 @@ class Mixer(nn.Module):
     usual spread within a window, and squashed by asinh, so that an impact of 100 σ stays in range;
     the mean itself and the logarithm of the variance come in beside, as features of the window;
     with `config.segment` also those of two more moments, and of the powers by frequency.
-    A NaN (gap, part not reported) counts as the mean.
+    A NaN (gap, part not reported) counts as the mean. With `config.absolute` rows are taken about
+    their usual level instead, and where the window lies is not told beside them.
 
     Args:
         config: sizes.
@@ -96,9 +97,10 @@ class Mixer(nn.Module):
             setattr(self, head.name, make.edge(config.width, outputs) if outputs else None)
 
     def level(self, windows: Tensor) -> Tensor:
-        """Mean of each channel, [B, 1, C] of raw [B, T, C]; the training mean where it has none."""
+        """What rows are taken about, [B, 1, C] of raw [B, T, C]; the usual level without a mean."""
         level = torch.nanmean(windows, dim=1, keepdim=True)
-        return torch.where(level.isnan(), self.level_mean, level)
+        usual = torch.ones_like(level, dtype=torch.bool) if self.config.absolute else level.isnan()
+        return torch.where(usual, self.level_mean, level)
 
     def standardize(self, values: Tensor, level: Tensor) -> Tensor:
         """Squashed standard units of raw values [B, n, C] about a level; 0 where there is none."""

@@ -20,6 +20,7 @@ class MixerConfig:
         horizon: rows that the forecast head predicts.
         rank: rank of the low-rank branches.
         segment: rows of a segment of the spectrum that is among the features; 0: there is none.
+        absolute: rows are taken about their usual level, not about their mean in the window.
 
     Raises:
         ValueError: sizes that do not fit each other.
@@ -35,6 +36,7 @@ class MixerConfig:
     horizon: int = 8
     rank: int = 8
     segment: int = 0
+    absolute: bool = False
 
     def __post_init__(self) -> None:
         if self.window % self.patch:

@@ -138,12 +138,13 @@ class _Body:
         add("Add", moved, level, output=OUTPUT)
 
     def _level(self, absent: str) -> str:
-        add = self._add
+        add, usual = self._add, self._network.tensors["level_mean"]
+        least = float("inf") if self._sizes.absolute else 0.0
         values = add("Where", absent, 0.0, INPUT)
         there = add("Cast", add("Not", absent), to=1)  # float32
         count = add("ReduceSum", there, [1])
         mean = add("Div", add("ReduceSum", values, [1]), add("Max", count, 1.0))
-        return add("Where", add("Greater", count, 0.0), mean, self._network.tensors["level_mean"])
+        return add("Where", add("Greater", count, least), mean, usual)
 
     def _standardized(self, absent: str, level: str) -> str:
         add = self._add

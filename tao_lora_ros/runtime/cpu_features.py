@@ -14,7 +14,7 @@ _FLOOR = _f(FLOOR)
 
 
 @compiled(fastmath={"contract"}, error_model="numpy", forceinline=True)
-def standardize(window, units, level):
+def standardize(window, units, absolute, level):
     """Squashed standard units, [T, C]; level [C] is written. A NaN counts as the mean."""
     level_mean, _, per_spread = units
     rows, channels = window.shape
@@ -25,7 +25,8 @@ def standardize(window, units, level):
                 totals[c] += window[i, c]
                 counts[c] += 1.0
     for c in range(channels):
-        level[c] = _f(totals[c] / counts[c]) if counts[c] > 0 else level_mean[c]
+        usual = absolute or counts[c] == 0
+        level[c] = level_mean[c] if usual else _f(totals[c] / counts[c])
     inputs = np.empty((rows, channels), np.float32)
     for i in range(rows):
         for c in range(channels):

@@ -44,11 +44,13 @@ def forward(windows, paths, codes, numbers, sizes, logits, forecast, level):
 
 @stage
 def _infer(window, transient, codes, numbers, sizes, logits, forecast, level):
-    tokens, width, expansion, blocks, channels, patch, classes, horizon, rank, segment = sizes
+    tokens, width, expansion, blocks, channels, patch, classes, horizon, rank, segment, absolute = (
+        sizes
+    )
     at = np.zeros(2, np.int64)  # how far codes and numbers are read
     units = _take(numbers, at, 3 * channels).reshape(3, channels)
     basis = _take(numbers, at, segment * segment)
-    inputs = standardize(window, units, level)
+    inputs = standardize(window, units, absolute, level)
     features = describe(inputs, units, level, segment, basis)
     x = np.empty((tokens, width), np.float32)
     normal = np.empty((tokens, width), np.float32)

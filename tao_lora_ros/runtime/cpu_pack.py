@@ -24,7 +24,7 @@ class Packed(NamedTuple):
         codes: weights, int8.
         numbers: scales, biases, norms and low-rank branches, float32.
         sizes: tokens, width, expansion, blocks, channels, patch, classes, horizon, rank
-            (padded), segment; int64.
+            (padded), segment, absolute; int64.
     """
 
     codes: NDArray[np.int8]
@@ -38,7 +38,7 @@ def pack(network: Network) -> Packed:
     rank = config.rank + -config.rank % RANK_STEP
     sizes = (
         *(config.tokens, config.width, config.expansion, config.blocks, config.channels),
-        *(config.patch, config.classes, config.horizon, rank, config.segment),
+        *(config.patch, config.classes, config.horizon, rank, config.segment, config.absolute),
     )
     codes: list[np.ndarray] = []
     numbers: list[np.ndarray] = []

@@ -12,7 +12,13 @@ from tao_lora_ros.runtime.runtime import Array, Output
 
 
 def mixer_tensors(network: Network) -> MixerTensors:
-    """The network's tensors as plain numbers."""
+    """The network's tensors as plain numbers.
+
+    Raises:
+        ValueError: the kernels cannot take it.
+    """
+    if network.config.absolute:
+        raise ValueError("rows about their usual level run on the CPU alone")
     tensors = {name: torch.tensor(values) for name, values in network.tensors.items()}
     layers = layers_of(network.config)
     window, segment = network.config.window, network.config.segment

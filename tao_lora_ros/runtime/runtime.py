@@ -18,7 +18,7 @@ class Output(NamedTuple):
     Args:
         logits: of the classes, float32 [L]; empty without a class head.
         forecast: of the next rows, in squashed standard units about the level, [horizon, C].
-        level: mean of each channel in the window, SI units, [C].
+        level: that the forecast is about, SI units, [C].
     """
 
     logits: Array

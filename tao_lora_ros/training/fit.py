@@ -146,7 +146,10 @@ def forecast_loss(forecast: Tensor, model: Mixer, batch: Batch) -> Tensor:
 
 
 def set_scales(model: Mixer, windows: Tensor, floors: Tensor) -> None:
-    """Levels and spreads of the training windows; the median, which impacts do not stretch."""
+    """Levels and spreads of the training windows; the median, which impacts do not stretch.
+
+    Rows that are taken about their usual level are scaled by how far they lie from it.
+    """
     levels = torch.nanmean(windows, dim=1)
     centred = windows - levels[:, None]
     deviations = torch.sqrt(torch.nanmean(centred.square(), dim=1))
@@ -154,6 +157,8 @@ def set_scales(model: Mixer, windows: Tensor, floors: Tensor) -> None:
     spread_of_levels = torch.sqrt(torch.nanmean((levels - model.level_mean).square(), dim=0))
     model.level_std.copy_(torch.maximum(torch.nan_to_num(spread_of_levels), floors))
     usual = torch.nanmedian(deviations, dim=0).values
+    if model.config.absolute:
+        usual = torch.sqrt(torch.nanmean((windows - model.level_mean).square(), dim=(0, 1)))
     model.spread.copy_(torch.maximum(torch.nan_to_num(usual), floors))
 
 

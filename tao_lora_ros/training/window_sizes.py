@@ -23,14 +23,22 @@ def with_window(sizes: MixerConfig, window: int, horizon: int) -> MixerConfig:
 
     A patch is the largest power of two that leaves `_TOKENS` of them. A segment of the spectrum is
     the even divisor nearest to `_SEGMENT` of which a window has two at least; below 32 rows there
-    is none.
+    is none, and rows are taken as they lie: so few say more by where they are than by how they move
+    about their mean, and on another robot too (NOTES-accuracy.md).
     """
     patch = 1
     while window % (2 * patch) == 0 and window // (2 * patch) >= _TOKENS:
         patch *= 2
     even = [n for n in range(_LEAST_SEGMENT, window // 2 + 1, 2) if window % n == 0]
     segment = min(even, key=lambda n: abs(log(n / _SEGMENT)), default=0)
-    return replace(sizes, window=window, horizon=horizon, patch=patch, segment=segment)
+    return replace(
+        sizes,
+        window=window,
+        horizon=horizon,
+        patch=patch,
+        segment=segment,
+        absolute=not segment,
+    )
 
 
 def nearest(window: int) -> tuple[int, ...]:

@@ -75,6 +75,7 @@ def deviation(model: Mixer, inputs: torch.Tensor, path: Route) -> list[float]:
         {"window": 35, "patch": 5, "channels": 7, "width": 34},  # nothing fits a register
         {"blocks": 1, "expansion": 3, "width": 96},
         {"segment": 16},
+        {"absolute": True},
         {"segment": 10, "window": 40, "channels": 7, "classes": 0},
     ],
     ids=str,

@@ -110,6 +110,16 @@ def test_a_checkpoint_without_its_metadata_is_refused(tmp_path: Path) -> None:
         train(checkpoint=file)
 
 
+def test_rows_as_they_lie_are_scaled_by_how_far_they_lie() -> None:
+    """Not by how far they spread within a window, which rest makes tiny."""
+    still = torch.linspace(-3, 3, 50)[:, None, None].expand(-1, 8, 2)
+    for absolute in (False, True):
+        model = Mixer(replace(SMALL, channels=2, window=8, absolute=absolute))
+        fit_module.set_scales(model, still, torch.full((2,), 0.01))
+        spread = still.std(dim=(0, 1), correction=0) if absolute else torch.full((2,), 0.01)
+        torch.testing.assert_close(model.spread, spread)
+
+
 def test_the_rate_rises_and_falls() -> None:
     rates = [learning_rate(step, 100) for step in range(100)]
     peak = int(np.argmax(rates))

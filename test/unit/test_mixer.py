@@ -112,6 +112,15 @@ def test_a_missing_channel_counts_as_the_training_mean(student: Mixer) -> None:
     assert student.level(x)[0, 0, 2] == student.level_mean[2]
 
 
+def test_rows_as_they_lie_are_about_the_usual_level() -> None:
+    model = full_precision(replace(SMALL, absolute=True))
+    x = windows(seed=5, count=2)
+    assert torch.equal(model.level(x), model.level_mean.expand(2, 1, -1))
+    standard = model.standardize(x, model.level(x))
+    moved = model.standardize(x + 3 * model.spread, model.level(x))
+    torch.testing.assert_close(torch.sinh(moved), torch.sinh(standard) + 3, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("size", [100.0, 1e4, 1e6])
 def test_an_impact_of_any_size_stays_finite(student: Mixer, size: float) -> None:
     x = windows(seed=6, count=1)

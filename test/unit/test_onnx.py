@@ -43,7 +43,15 @@ def poisoned(network: Network) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "change", [{}, {"classes": 0}, {"segment": 16, "blocks": 1}, {"window": 24, "rank": 0}], ids=str
+    "change",
+    [
+        {},
+        {"classes": 0},
+        {"segment": 16, "blocks": 1},
+        {"window": 24, "rank": 0},
+        {"absolute": True},
+    ],
+    ids=str,
 )
 def test_it_agrees_with_torch(change: dict) -> None:
     artifact = small_artifact(replace(SMALL, **change))

@@ -24,6 +24,7 @@ def test_every_window_that_is_offered_makes_a_model() -> None:
         sizes = with_window(SIZES["base"], window, horizon=4)  # raises what does not fit
         assert sizes.window == window
         assert sizes.segment == 0 if window < 32 else 16 <= sizes.segment <= window // 2
+        assert sizes.absolute == (window < 32)
         assert sizes.tokens >= min(window, 16)
 
 
@@ -55,6 +56,13 @@ def test_windows_of_powers_of_two_fit_the_kernel(window: int) -> None:
     config = with_window(small, window, horizon=4)
     model = quantized(full_precision(config), windows(count=8, config=config))
     assert sizes_of(mixer_tensors(network_of(model)), splits=1).window == window  # or it raises
+
+
+def test_rows_as_they_lie_are_for_the_cpu() -> None:
+    config = with_window(replace(SIZES["base"], channels=12, blocks=1), 16, horizon=4)
+    model = quantized(full_precision(config), windows(count=8, config=config))
+    with pytest.raises(ValueError, match="CPU alone"):
+        mixer_tensors(network_of(model))
 
 
 def test_what_lies_next_to_a_window_that_does_not_fit() -> None:
