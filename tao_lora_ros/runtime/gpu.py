@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import platform
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +21,7 @@ from tao_lora_ros.kernels.arrival import LEAD, record_size
 from tao_lora_ros.kernels.fused_launch import Workspace, launch, workspace
 from tao_lora_ros.kernels.layered_mixer import (
     LayeredWorkspace,
+    channel_weights,
     launch_layered,
     layered_workspace,
 )
@@ -27,7 +32,7 @@ from tao_lora_ros.model.network import Network
 from tao_lora_ros.runtime.cuda_graph import CudaGraph, shared_stream, wait
 from tao_lora_ros.runtime.gpu_tensors import Parts, mixer_tensors
 from tao_lora_ros.runtime.launch_tuning import tuning
-from tao_lora_ros.runtime.pinned_mailbox import LOST, call, hand_over
+from tao_lora_ros.runtime.pinned_mailbox import LOST, call, collect, hand_over
 from tao_lora_ros.runtime.runtime import Array, Output, check_window
 
 _DEVICE = "cuda"
@@ -36,6 +41,7 @@ _LAST = 2**31 - 1  # number of a call
 # that may show a device its stores in another order than that of the program does not do that.
 _EARLY = 32 if platform.machine() in ("x86_64", "AMD64") else _LAST
 _LAYERED = 1024  # windows that go layer by layer together
+_HANDS = min(4, len(os.sched_getaffinity(0)))  # threads that copy thousands of windows
 _MOST_PLANS = 4  # numbers of windows whose launches are kept: each has a workspace
 _START_S, _END_S = 30.0, 2.0  # how long a first launch, and a late one, may take
 _BUILDING = threading.Lock()  # Triton compiles for one thread at a time
@@ -97,6 +103,11 @@ class _DeviceModel:
             self._buffers[sizes.step] = mixer_buffers(self.tensors, sizes, _DEVICE)
         return self._buffers[sizes.step]
 
+    @functools.cached_property
+    def channel_weights(self) -> torch.Tensor:
+        """What the layers multiply by; there once thousands of windows come."""
+        return channel_weights(self.tensors, sizes_of(self.tensors, 1), _DEVICE)
+
 
 class _Plan:
     """A captured launch for a number of windows, and the memory it reads and writes."""
@@ -124,12 +135,13 @@ class _Plan:
         self._number = 1
         # Programs that share a window have to be there all at once, one on each multiprocessor.
         together = device.multi_processor_count // splits if splits > 1 else count
-        launches = _parts(count, together)
+        launches = _parts(slice(0, count), together)
 
         def launch_part(part: slice) -> None:
             shared, given = self._shared.part(part), (records[part], outputs[part], buffers)
             if isinstance(shared, LayeredWorkspace):
-                launch_layered(*given, shared, sizes, chosen.warps, chosen.rows)
+                weights = model.channel_weights
+                launch_layered(*given, weights, shared, sizes, chosen.warps, chosen.rows)
             else:
                 launch(*given, shared, sizes, chosen.warps, self._early)
 
@@ -146,11 +158,11 @@ class _Plan:
             except TritonError as error:
                 raise RuntimeError(f"the kernel does not compile here: {error}") from error
             wait(self._stream, _START_S)
-            if chosen.rows:  # one part is copied while the GPU works on the one before
-                parts = _parts(count, _LAYERED)
-                self._graphs = [(part, CudaGraph(partial(launch_part, part))) for part in parts]
-            else:
-                self._graphs = [(slice(0, count), CudaGraph(launch_all))]
+            # By layers one part is copied while the GPU works on the one before.
+            parts = _parts(slice(0, count), _LAYERED) if chosen.rows else []
+            self._of_parts = [(part, CudaGraph(partial(launch_part, part))) for part in parts]
+            if not chosen.rows:
+                self._graph = CudaGraph(launch_all)
         self._kept = records, outputs, buffers  # the graph knows addresses alone
 
     def run(self, windows: Array, paths: NDArray[np.int32] | Route) -> Array:
@@ -178,23 +190,45 @@ class _Plan:
     def _call(self, windows: Array, paths: NDArray[np.int32], early: bool) -> tuple[int, Array]:
         self._number = self._number % _LAST + 1
         results = np.empty(len(self._outputs), np.float32)
-        record, size = len(self._records) // len(paths), len(windows) // len(paths)
-        for part, graph in self._graphs:
-            of_part = slice(part.start * record, part.stop * record)
-            given = (
-                windows[part.start * size : part.stop * size],
-                paths[part],
-                self._number,
-                self._records[of_part],
-                LEAD.value,
-            )
-            if part.stop < len(paths):
-                hand_over(*given)
-                graph.launch()
-        error = call(*given, graph.replay, early, self._outputs, results)
-        return error, results
+        given = windows, paths, self._number, self._records, LEAD.value
+        if self._of_parts:
+            return self._call_of_parts(windows, paths, results), results
+        return call(*given, self._graph.replay, early, self._outputs, results), results
+
+    def _call_of_parts(self, windows: Array, paths: NDArray[np.int32], results: Array) -> int:
+        count, number = len(paths), self._number
+
+        def hand_over_some(some: slice) -> None:
+            of_windows, records = _values(windows, some, count), _values(self._records, some, count)
+            hand_over(of_windows, paths[some], number, records, LEAD.value)
+
+        def collect_some(some: slice) -> int:
+            words = _values(self._outputs, some, count)
+            return collect(words, number, _values(results, some, count))
+
+        for part, graph in self._of_parts:
+            _by_hands(hand_over_some, part)
+            graph.launch()
+        return next(filter(None, _by_hands(collect_some, slice(0, count))), 0)
 
 
-def _parts(count: int, most: int) -> list[slice]:
+def _values(flat: Any, some: slice, count: int) -> Any:
+    """Those of some windows, of an array that holds as many of each of `count`."""
+    size = len(flat) // count
+    return flat[some.start * size : some.stop * size]
+
+
+def _parts(whole: slice, most: int) -> list[slice]:
     """Of so many windows, with as many as that in each."""
-    return [slice(first, min(first + most, count)) for first in range(0, count, most)]
+    firsts = range(whole.start, whole.stop, most)
+    return [slice(first, min(first + most, whole.stop)) for first in firsts]
+
+
+@functools.cache
+def _hands() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_HANDS, "windows")
+
+
+def _by_hands(work: Callable[[slice], Any], whole: slice) -> list[Any]:
+    """What several threads find in a part of some windows each."""
+    return [*_hands().map(work, _parts(whole, -(-(whole.stop - whole.start) // _HANDS)))]

@@ -12,7 +12,11 @@ from torch import Tensor
 
 from tao_lora_ros.kernels.arrival import LEAD, record_size
 from tao_lora_ros.kernels.fused_launch import constants, launch, workspace
-from tao_lora_ros.kernels.layered_mixer import launch_layered, layered_workspace
+from tao_lora_ros.kernels.layered_mixer import (
+    channel_weights,
+    launch_layered,
+    layered_workspace,
+)
 from tao_lora_ros.kernels.mixer_buffers import mixer_buffers
 from tao_lora_ros.kernels.mixer_tensors import sizes_of
 from tao_lora_ros.messages.route import Route
@@ -55,7 +59,8 @@ def fused(
     outputs = torch.full(shape, -1, dtype=torch.int64, device=DEVICE)
     given = records(inputs, paths).to(DEVICE), outputs, mixer_buffers(tensors, sizes, DEVICE)
     if rows:
-        launch_layered(*given, layered_workspace(sizes, len(inputs), DEVICE), sizes, 4, rows)
+        shared = layered_workspace(sizes, len(inputs), DEVICE)
+        launch_layered(*given, channel_weights(tensors, sizes, DEVICE), shared, sizes, 4, rows)
     else:
         launch(*given, workspace(sizes, len(inputs), DEVICE), sizes, warps=4)
     assert (outputs >> 32 == NUMBER).all()
@@ -134,6 +139,12 @@ def test_layer_by_layer_windows_agree_with_the_plain_model(change: dict) -> None
         mine = [number for number, other in enumerate(paths) if other is path]
         assert deviations(mixed[mine], plain(model, inputs[mine], path)).max() < TOLERANCE[path]
         assert np.array_equal(mixed[mine], fused(model, inputs[mine], [path] * len(mine), rows=64))
+
+
+def test_warps_without_rows_of_their_own_are_refused() -> None:
+    model = model_of()
+    with pytest.raises(ValueError, match="4 warps need 64 rows at least, not 32"):
+        fused(model, windows(config=CONFIG)[:1], [Route.STEADY], rows=32)
 
 
 @pytest.mark.parametrize(
