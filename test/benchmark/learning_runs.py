@@ -50,7 +50,7 @@ def _measure(
     found: dict[float, list[float]] = {size: [] for size in SIZES}
     factors = []
     for terrain in runs:
-        for half, others in halves(terrain, runs):
+        for half, others in halves(runs[terrain]):
             ours = Ours(borealtc.CHANNELS, borealtc.RATE_HZ)
             first = _first(half)
             ours.calibrate(half if name == "calibrated-on-all" else half[:first], target)
