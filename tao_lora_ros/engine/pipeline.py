@@ -229,6 +229,8 @@ class Pipeline:
         except ClockJump:
             results = self.reset()
             rows, refusal = self.intake.push(source, data, received_ns)
+        if not len(rows):  # most messages complete none
+            return Pushed(results, 0, refusal)
         released = self._glitches.push(rows)
         return Pushed(results + self._tracking.follow(released), len(released), refusal)
 

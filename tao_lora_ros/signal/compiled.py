@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +23,8 @@ from tao_lora_ros.signal.loop_cache import LoopCache
 Function = TypeVar("Function", bound=Callable)
 CHECKED = "TAO_LORA_CHECK_ARRAYS"
 COMPILING = "compiling for this processor, once: about a minute"
+_UNUSED_S = 30 * 86_400.0  # then loops of other sources are deleted: some MB a version
+_NAME = re.compile("[0-9a-f]{16}")
 
 
 def compiled(function: Function | None = None, **options: Any) -> Any:
@@ -29,7 +34,8 @@ def compiled(function: Function | None = None, **options: Any) -> Any:
 
     Numba itself looks at the file of a function alone, not at those of the functions and constants
     that it uses, and would go on with an old copy of these. The cache lies in $NUMBA_CACHE_DIR,
-    else in `tao_lora_ros` of the user's cache folder; where nothing can be written there is none.
+    else in `tao_lora_ros` of the user's cache folder, where what was not used for a month is
+    deleted; where nothing can be written there is none.
     """
     if function is None:
         return partial(compiled, **options)
@@ -91,4 +97,22 @@ class _First(event.Listener):
 def _folder(base: str) -> Path:
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     name = hashlib.sha256(f"{numba.__version__} {digest(COMPILED)}".encode()).hexdigest()[:16]
-    return Path(base or Path(home) / "tao_lora_ros") / name
+    if base:
+        return Path(base) / name
+    folder = Path(home) / "tao_lora_ros" / name
+    _tidy(folder)
+    return folder
+
+
+def _tidy(folder: Path) -> None:
+    """Note that this folder is used, and delete those beside it that nobody used for long.
+
+    A process that still runs on one of these makes it anew when it compiles.
+    """
+    with suppress(OSError):
+        os.utime(folder)
+    with suppress(OSError):
+        for other in folder.parent.iterdir():
+            unused_s = time.time() - other.stat().st_mtime
+            if _NAME.fullmatch(other.name) and other != folder and unused_s > _UNUSED_S:
+                shutil.rmtree(other, ignore_errors=True)

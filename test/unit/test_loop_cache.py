@@ -1,7 +1,9 @@
 """Compiled loops from the disk: loaded without numba's own, and still there to be compiled into."""
 
+import os
 import subprocess
 import sys
+import time
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -11,12 +13,12 @@ import numpy as np
 import pytest
 
 from tao_lora_ros.hardware.memory import clean_pages, give_back
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import _folder, compiled
 from tao_lora_ros.signal.loop_cache import NotKept, kept_alone
 
 LOOPS = """
 import numpy as np
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import _folder, compiled
 from tao_lora_ros.signal.loop_cache import NotKept, kept_alone
 
 @compiled
@@ -121,3 +123,22 @@ def test_the_compiler_sleeps_and_wakes() -> None:
     give_back()
     assert resident_kib() < before / 10
     assert twice(2.5) == 5.0  # compiled for another type
+
+
+def test_loops_that_nobody_uses_are_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    own = _folder.__wrapped__("")
+    month_ago = time.time() - 31 * 86_400
+    for name, used in (
+        (own.name, month_ago),
+        ("0123456789abcdef", month_ago),
+        ("fedcba9876543210", time.time()),
+        ("notes", month_ago),
+    ):
+        (own.parent / name / "signal").mkdir(parents=True)
+        os.utime(own.parent / name, (used, used))
+    assert _folder.__wrapped__("") == own
+    assert {path.name for path in own.parent.iterdir()} == {own.name, "fedcba9876543210", "notes"}
+    assert own.stat().st_mtime > month_ago + 86_400
