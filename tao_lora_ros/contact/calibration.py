@@ -33,6 +33,7 @@ from tao_lora_ros.contact.identification import (
 from tao_lora_ros.detection import tail
 from tao_lora_ros.detection.calibration import MOST_LEFT_OUT
 from tao_lora_ros.messages.texts import digits
+from tao_lora_ros.signal.units import GRAVITY
 
 LEAST_S = 2.0  # of steady rows
 EXPLAINS = 0.95  # of the load: an IMU that leaves more of it does not move with the wrench
@@ -45,6 +46,9 @@ AROUND_S = 0.3  # left out before and after
 NAMED = 3
 LEAST_STEP = 1e-6  # N or Nm: thresholds are above zero, and rounded to that
 MIXED = 3.0  # times more left by one expectation than by one of each recording: they differ
+
+# Of what hangs on a sensor; beyond these its wrench is in other units.
+_FAR_M, _NEAR_M, _HEAVY_N = 3.0, 1e-3, 500.0
 
 
 class _Expectation(NamedTuple):
@@ -264,6 +268,20 @@ def _told(
     known = directions(best.samples)
     if known < 3:
         text += f"; {best.imu} turned or moved in {known} of 3 directions, the rest is not known"
+    return text + _hanging(model)
+
+
+def _hanging(model: ContactModel) -> str:
+    """The weight that was found and its lever, by which anybody sees a wrench in other units."""
+    if model.hanging < model.weight / 2.0:  # known in one direction alone
+        return ""
+    moment = np.linalg.norm(np.array(model.gains)[3:, :3], ord=2)
+    lever_m = float(GRAVITY * moment / model.weight)
+    text = f"; {digits(model.weight)} N hang on it, {digits(lever_m)} m from its axes"
+    if lever_m > _FAR_M:
+        return f"{text}: torque in N mm or N cm instead of Nm?"
+    if lever_m < _NEAR_M and model.weight > _HEAVY_N:
+        return f"{text}: force in mN instead of N?"
     return text
 
 

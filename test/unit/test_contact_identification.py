@@ -60,6 +60,26 @@ def test_mass_mounting_centre_and_bias_come_out(seed: int) -> None:
     np.testing.assert_allclose(bias[3:], tool.bias[3:], atol=0.01)
 
 
+@pytest.mark.parametrize(
+    ("part", "factor", "told"),
+    [
+        (slice(6, 12), 1.0, ""),
+        (slice(9, 12), 1000.0, "torque in N mm or N cm instead of Nm?"),
+        (slice(9, 12), 100.0, "torque in N mm or N cm instead of Nm?"),
+        (slice(6, 9), 1000.0, "force in mN instead of N?"),
+    ],
+)
+def test_weight_and_lever_are_said_and_a_wrench_in_other_units(
+    part: slice, factor: float, told: str
+) -> None:
+    rows = swung(30.0)
+    rows[:, part] *= factor
+    _, line = model_of(rows)
+    said = line.rpartition("; ")[2]
+    assert " N hang on it, " in said
+    assert said.partition(" m from its axes")[2].removeprefix(": ") == told
+
+
 def test_an_imu_that_explains_the_load_is_used_with_its_gyro() -> None:
     model, line = model_of(swung(30.0))
     assert (model.accel, model.gyro, model.terms) == (ACCEL, GYRO, 12)
