@@ -57,9 +57,12 @@ def _nodes(context: LaunchContext, names: list[str]) -> list[GroupAction]:
 
 
 def _entries(text: str) -> list:
-    robots = yaml.safe_load(text)
-    if isinstance(robots, str):
-        robots = yaml.safe_load(Path(robots).read_text())
+    try:
+        robots = yaml.safe_load(text)
+        if isinstance(robots, str):
+            robots = yaml.safe_load(Path(robots).read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"robots: {' '.join(str(error).split())}") from None
     if not isinstance(robots, list) or not robots:
         raise ValueError(f"robots is {text}, expected a YAML list such as [left, right]")
     return robots

@@ -44,7 +44,6 @@ ARGUMENTS = {
     "bag": (None, "ROS 1 or ROS 2 bag to play"),
     "rate": ("1.0", "playing speed"),
     "bag_topics": ("", "topics of the bag where a type has several: 'imu=/a wrench=/b'"),
-    "rviz": ("true", "show the events in RViz"),
     "use_sim_time": ("true", "take the time from the bag"),
 }
 

@@ -46,6 +46,8 @@ def no_table(file: Path) -> str:
 
 def no_bag(file: Path) -> str:
     """What a file is instead of a bag, and the remedy; empty: not known, or a bag."""
+    if file.name == "metadata.yaml":
+        return f"it tells of one, name its folder: {file.parent}"
     if file.suffix.lower() in _TABLES:
         return _A_TABLE.format(file=file)
     with suppress(OSError):  # a folder, or what cannot be read, which whoever opens it says

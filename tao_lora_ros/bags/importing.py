@@ -22,7 +22,7 @@ from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.tables import LABELS, Table, table_files, tables
 from tao_lora_ros.bags.topic_tables import topic_tables
 from tao_lora_ros.bags.writer import SourceRecording, write_bag
-from tao_lora_ros.messages.files import refuse_existing
+from tao_lora_ros.messages.files import refusal, refuse_existing
 from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.texts import file_name, shown
 from tao_lora_ros.signal.cdr import IMU, JOINT_STATE, WRENCH
@@ -235,7 +235,7 @@ def _write(group: _Group, layout: Layout) -> list[str]:
         shutil.rmtree(bag, ignore_errors=True)
         labels_file(bag).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise BagError(f"{error.filename or bag}: {error.strerror}") from None
+            raise BagError(f"{error.filename or bag}: {refusal(error)}") from None
         raise
     return [*(one.source for one in found), *_unused(group, found), *_doubts(sources)]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.bags.opening import is_bag
 from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.bags.text_files import csv_rows
-from tao_lora_ros.messages.files import naming, open_regular
+from tao_lora_ros.messages.files import naming, open_regular, refusal
 from tao_lora_ros.messages.texts import MOST_LINE, error_line, shown
 
 Numbers = NDArray[np.longdouble]
@@ -92,7 +92,7 @@ def _arrays(source: Path, columns: Sequence[str]) -> Iterator[Table]:
     except BagError:
         raise
     except OSError as error:
-        raise BagError(f"{source}: {error.strerror or shown(error, MOST_LINE)}") from None
+        raise BagError(f"{source}: {shown(refusal(error), MOST_LINE)}") from None
     except Exception as error:
         raise BagError(f"{source}: not a readable NPZ file: {error_line(error)}") from None
 

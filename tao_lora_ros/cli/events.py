@@ -13,7 +13,7 @@ import numpy as np
 
 from tao_lora_ros.cli.arguments import UsageError, event_number
 from tao_lora_ros.cli.event_export import add_export_arguments, export_events
-from tao_lora_ros.cli.outputs import add_json_and_force, add_output, tell, written
+from tao_lora_ros.cli.outputs import add_json_and_force, add_output, table, tell, written
 from tao_lora_ros.messages.raw_data import RawSamples
 from tao_lora_ros.messages.results import Kind, Size, name_text
 from tao_lora_ros.messages.stamps import moment_of
@@ -96,15 +96,8 @@ def list_events(options: Namespace) -> None:
         found = [(entry, row) for entry, row in found if row["label"] == options.label]
     size = _size(sum(entry.size for entry, _ in found))
     total = f"{len(found)} events, {size}, {options.store}"
-    table = _table([_COLUMNS, *(_row(entry, row) for entry, row in found)])
-    tell(options, [row for _, row in found], [*table, total])
-
-
-def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    for cells in rows:
-        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
-        yield "  ".join([*padded, cells[-1]]).rstrip()
+    rows = [_COLUMNS, *(_row(entry, row) for entry, row in found)]
+    tell(options, [row for _, row in found], [*table(rows), total])
 
 
 def _row(entry: Entry, row: Row) -> tuple[str, ...]:

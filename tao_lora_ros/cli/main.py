@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import sys
@@ -27,7 +28,8 @@ from tao_lora_ros.cli.review import add_review_parser
 from tao_lora_ros.cli.simulate import add_simulate_parser
 from tao_lora_ros.cli.with_ros import add_ros_parsers
 from tao_lora_ros.messages.errors import TaoLoraError
-from tao_lora_ros.messages.texts import MOST_LINE, error_line, shown
+from tao_lora_ros.messages.files import refusal
+from tao_lora_ros.messages.texts import MOST_LINE, did_you_mean, error_line, shown
 from tao_lora_ros.signal.compiled import announced
 
 _EXIT = """exit status: 0 done, 1 an input will not do or damage was found, 2 the arguments will not
@@ -75,7 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # of a file that was named, or of the disk
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        gone = "the folder that you are in is gone" if error.errno == errno.ENOENT else ""
+        where = error.filename or gone
+        what = f"{where}: {refusal(error)}" if where else refusal(error)
         print(f"tao-lora: error: {shown(what, MOST_LINE)}", file=sys.stderr)
         return 1
 
@@ -113,6 +117,12 @@ class _Parser(argparse.ArgumentParser):
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return options, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            hint = did_you_mean(value, action.choices) or "; it comes before all that it takes"
+            raise argparse.ArgumentError(None, f"no command '{value}'{hint}")
+        super()._check_value(action, value)
 
     def error(self, message: str) -> NoReturn:
         said = shown(message, MOST_LINE)

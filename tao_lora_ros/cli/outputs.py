@@ -18,6 +18,8 @@ from tao_lora_ros.bags.labels import labels_file
 from tao_lora_ros.bags.opening import METADATA
 from tao_lora_ros.cli.arguments import UsageError
 from tao_lora_ros.messages.errors import TaoLoraError
+from tao_lora_ros.messages.files import refusal
+from tao_lora_ros.messages.texts import encodable
 from tao_lora_ros.model.artifact import training_folder
 from tao_lora_ros.model.card import CARD, without_nan
 from tao_lora_ros.preservation.durable import discard
@@ -94,14 +96,16 @@ def check_outputs(options: Namespace) -> None:
     """Look at all that a command is going to write.
 
     Raises:
-        UsageError: something of that name is there, it cannot be written, or would be the end of
-            what is read or of what else is written.
+        UsageError: something of that name is there, the name is no UTF-8, it cannot be written, or
+            would be the end of what is read or of what else is written.
     """
     written_by: dict[str, str] = {}
     for output in getattr(options, "outputs", ()):
         path = getattr(options, output.name)
         if path is None or path == _STDOUT:
             continue
+        if not encodable(str(path)):  # a bag's metadata, Parquet and HTML are UTF-8
+            raise UsageError(f"{path}: its name is no UTF-8; choose another name")
         if output.needs:
             need(output.needs, output.argument)
         other = written_by.setdefault(os.path.realpath(path), output.argument)
@@ -232,7 +236,7 @@ def written(path: Path) -> Iterator[Path]:
     except TaoLoraError as error:
         raise type(error)(str(error).replace(str(aside), str(path.parent))) from None
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
+        raise UsageError(f"{path}: {refusal(error)}") from None
     finally:
         if aside:
             shutil.rmtree(aside, ignore_errors=True)
@@ -244,7 +248,15 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
+        raise UsageError(f"{path}: {refusal(error)}") from None
+
+
+def table(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    """Rows as lines, their cells below each other; the first row is the heading."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for cells in rows:
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        yield "  ".join(padded).rstrip()
 
 
 def tell(options: Namespace, found: Any, text: Iterable[str]) -> None:

@@ -23,7 +23,7 @@ from tao_lora_ros.cli.arguments import (
 )
 from tao_lora_ros.cli.chosen import choose, ready
 from tao_lora_ros.cli.fleet import add_table_arguments, refuse_without_table, replay_into_table
-from tao_lora_ros.cli.outputs import BAG, add_json_and_force, add_output, tell, written
+from tao_lora_ros.cli.outputs import BAG, add_json_and_force, add_output, table, tell, written
 from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.fleet.columns import ReplayWithWindows
@@ -38,6 +38,7 @@ from tao_lora_ros.report.rerun_file import write_rerun
 from tao_lora_ros.training.calibrate import recalibrate
 from tao_lora_ros.training.progress import bar_on_terminal, line_of
 
+_EVENT_COLUMNS = ("onset", "lasts", "score", "kind", "how hard", "model says", "channels")
 _LOAD_HZ = 100.0  # of the contact load in a bag, where the settings want no topic of it
 
 
@@ -135,16 +136,26 @@ def _summary_lines(numbers: dict) -> Iterator[str]:
         )
     for notice in numbers["notices"]:
         yield f"  {notice}"
-    for state in numbers["states"]:
-        label = f"{shown(state['label'])} {state['probability']:.0%}"
-        yield f"  {state['from_s']:9.4f} s  {label} from here"
-    for line in numbers.get("differences", ()):
-        yield shown(line, MOST_LINE)
-    for event in numbers["events"]:
-        name = name_text(event["label"], event["probability"]) or "-"
-        channels = ", ".join(f"{k} {v:.0%}" for k, v in list(event["channels"].items())[:3])
-        yield (
-            f"  {event['onset_s']:9.4f} s  peak {event['peak_s']:9.4f}  end {event['end_s']:9.4f}"
-            f"  score {event['score']:5.2f}  {event['kind'].replace('_', ' '):15}  "
-            f"{name:12}  {Size.of_row(event['size']).text:10}  {channels}"
-        )
+    if numbers["states"]:
+        yield from table([("from", "the motion is called"), *map(_state_row, numbers["states"])])
+    if numbers["events"]:
+        yield from table([_EVENT_COLUMNS, *map(_event_row, numbers["events"])])
+    if (differences := numbers.get("differences")) is not None:
+        yield from (shown(line, MOST_LINE) for line in differences)
+        yield f"{len(differences)} differences from what is expected"
+
+
+def _state_row(state: dict) -> tuple[str, ...]:
+    return f"{state['from_s']:.3f} s", f"{shown(state['label'])} {state['probability']:.0%}"
+
+
+def _event_row(event: dict) -> tuple[str, ...]:
+    return (
+        f"{event['onset_s']:.3f} s",
+        f"{event['end_s'] - event['onset_s']:.3f} s",
+        f"{event['score']:.2f}",
+        event["kind"].replace("_", " "),
+        Size.of_row(event["size"]).text or "-",
+        name_text(event["label"], event["probability"]) or "-",
+        ", ".join(f"{name} {share:.0%}" for name, share in list(event["channels"].items())[:3]),
+    )

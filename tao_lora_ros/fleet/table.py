@@ -25,7 +25,7 @@ from tao_lora_ros.fleet.columns import TABLES
 from tao_lora_ros.fleet.errors import FleetError
 from tao_lora_ros.fleet.find import is_gone, robot_folder
 from tao_lora_ros.fleet.task import Outcome, digest_of
-from tao_lora_ros.messages.files import replace_file
+from tao_lora_ros.messages.files import refusal, replace_file
 from tao_lora_ros.preservation.event_catalogue import RECEIPTS
 from tao_lora_ros.preservation.parquet import SCHEMA_VERSION, Row, arrow, arrow_table, write_parquet
 
@@ -93,7 +93,7 @@ class Table:
             if error.errno == errno.EWOULDBLOCK:
                 remedy = "wait for it, or take another folder"
                 raise FleetError(f"{folder}: another run is writing there; {remedy}") from None
-            raise FleetError(f"{error.filename or folder}: {error.strerror}") from None
+            raise FleetError(f"{error.filename or folder}: {refusal(error)}") from None
         self.receipts = {receipt.row["bag"]: receipt for receipt in self._read()}
 
     def _read(self) -> Iterable[Receipt]:

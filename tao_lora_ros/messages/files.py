@@ -15,6 +15,27 @@ from typing import BinaryIO
 
 from tao_lora_ros.messages.errors import TaoLoraError
 
+_REMEDIES = {
+    errno.EACCES: "change its permissions, or choose another",
+    errno.EISDIR: "expected a file",
+    errno.ELOOP: "a link leads back to itself, choose another",
+    errno.EMFILE: "raise the limit, ulimit -n",
+    errno.ENAMETOOLONG: "choose a shorter one",
+    errno.ENOSPC: "free some, or choose another disk",
+    errno.EROFS: "choose another disk, or mount it to be written",
+}
+
+
+def refusal(error: OSError) -> str:
+    """What the system refused, and what to do about it.
+
+    >>> refusal(OSError(errno.ENOSPC, "No space left on device"))
+    'No space left on device; free some, or choose another disk'
+    """
+    reason = error.strerror or str(error) or type(error).__name__
+    remedy = _REMEDIES.get(error.errno or 0)
+    return f"{reason}; {remedy}" if remedy else reason
+
 
 def refuse_existing(path: Path, error: type[TaoLoraError]) -> None:
     """Say that something of that name is there, before any work is done for it.
@@ -38,8 +59,7 @@ def naming(error: type[TaoLoraError], path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as failed:
-        reason = failed.strerror or str(failed) or type(failed).__name__
-        raise error(f"{failed.filename or path}: {reason}") from failed
+        raise error(f"{failed.filename or path}: {refusal(failed)}") from failed
 
 
 def open_regular(file: Path, links: bool = True) -> BinaryIO:

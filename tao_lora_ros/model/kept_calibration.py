@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from tao_lora_ros.messages.files import read_regular
+from tao_lora_ros.messages.files import read_regular, refusal
 from tao_lora_ros.model.artifact import Artifact, load_artifact, save_artifact
 from tao_lora_ros.model.card import CARD, MOST_BYTES, ArtifactError
 
@@ -35,7 +35,7 @@ def keep_calibrated(artifact: Artifact, model: Path, folder: Path) -> None:
         made_from = {_MADE_FROM: _digest(model)}
         save_artifact(replace(artifact, provenance=artifact.provenance | made_from), folder)
     except OSError as error:
-        raise ArtifactError(f"{folder}: the calibration is not kept: {error.strerror}") from error
+        raise ArtifactError(f"{folder}: the calibration is not kept: {refusal(error)}") from error
 
 
 def load_kept(model: Path, folder: Path) -> Artifact:

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from tao_lora_ros.messages.files import naming, open_regular, read_regular
+from tao_lora_ros.messages.files import naming, open_regular, read_regular, refusal
 from tao_lora_ros.preservation.event_bag import read_bag
 from tao_lora_ros.preservation.event_entry import Entry, number_in
 from tao_lora_ros.preservation.event_index import Index
@@ -108,7 +108,7 @@ def read_entries(store: Path) -> list[Entry]:
         remedy = f"tao-lora replay BAG --store {store} makes one"
         raise StoreError(f"{store}: no event store here; {remedy}") from None
     except OSError as error:
-        raise StoreError(f"{error.filename or store}: {error.strerror}") from error
+        raise StoreError(f"{error.filename or store}: {refusal(error)}") from error
     return [entry for _, entry in sorted(index.entries.items())]
 
 

@@ -28,7 +28,7 @@ def write_report(record: RunRecord, file: Path) -> None:
     about = f"model {record.model_id} {record.model_version}, {len(record.channels)} channels"
     text = run_page(record, about, tiles(record), _latency_charts(record))
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, "utf-8")
+    file.write_text(text, "utf-8", "backslashreplace")  # a path may be no text
 
 
 def run_page(record: RunRecord, about: str, tiles: Sequence[Tile], charts: Sequence[Chart]) -> str:

@@ -36,6 +36,8 @@ def test_arguments_of_one_robot_do_not_reach_the_next(wire, run, tmp_path, from_
     [
         ("5", "robots is 5, expected a YAML list such as [left, right]"),
         ("[]", "robots is [], expected a YAML list"),
+        ("[left", "robots: while parsing a flow sequence in"),
+        ("robots.yaml", "robots: [Errno 2] No such file or directory: 'robots.yaml'"),
         ("[left, left]", "robots: two have the namespace left"),
         ("[{imu_topic: a}]", "robots: {'imu_topic': 'a'} has no namespace"),
         ("[{namespace: a, colour: red}]", "robots: no argument is called 'colour', only "),

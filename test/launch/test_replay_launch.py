@@ -28,7 +28,7 @@ def test_plays_to_the_end_in_the_bags_time(wire, run, tmp_path, write, name):
         Clock, "/clock", lambda tick: ticks.append(tick.clock.sec * 10**9 + tick.clock.nanosec), 10
     )
     bag = write(tmp_path / name, motion(3.0, impacts_s=(2.0,)), TOPICS)
-    process = run(launch_command("replay", f"bag:={bag}", "rviz:=false"))
+    process = run(launch_command("replay", f"bag:={bag}"))
     wire.until(lambda: "reading" in process.log, "the node")
     wire.until(lambda: process.child.poll() is not None, "end of the bag")
     assert process.child.returncode == 0, process.log
@@ -45,7 +45,7 @@ def test_plays_into_a_namespace(wire, run, tmp_path):
     heard: list[Inference] = []
     wire.node.create_subscription(Inference, "/arm/tao_lora/inference", heard.append, 100)
     bag = write_ros2(tmp_path / "bag", motion(2.0), TOPICS)
-    arguments = (f"bag:={bag}", "rviz:=false", "namespace:=arm", "rate:=2.0")
+    arguments = (f"bag:={bag}", "namespace:=arm", "rate:=2.0")
     process = run(launch_command("replay", *arguments))
     wire.until(lambda: "reading" in process.log, "the node")
     wire.until(lambda: process.child.poll() is not None, "end of the bag")
@@ -54,6 +54,6 @@ def test_plays_into_a_namespace(wire, run, tmp_path):
 
 
 def test_a_bag_that_is_missing_ends_it_with_the_reason(wire, run, tmp_path):
-    process = run(launch_command("replay", f"bag:={tmp_path / 'none'}", "rviz:=false"))
+    process = run(launch_command("replay", f"bag:={tmp_path / 'none'}"))
     wire.until(lambda: process.child.poll() is not None, "end of the launch")
     assert f"{tmp_path / 'none'}: no such bag" in process.log

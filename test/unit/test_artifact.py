@@ -298,7 +298,7 @@ def test_what_is_no_regular_file_is_refused_at_once(folder: Path, name: str) -> 
     assert refusal(folder) == f"{folder / name}: not a regular file"
     (folder / name).unlink()
     (folder / name).mkdir()
-    assert refusal(folder) == f"{folder / name}: Is a directory"
+    assert refusal(folder) == f"{folder / name}: Is a directory; expected a file"
 
 
 @pytest.mark.parametrize("name", [CARD, TENSORS])

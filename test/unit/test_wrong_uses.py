@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -104,6 +106,13 @@ WRONG = {
         ("BAG --out FOLDER --calibrate FOLDER/a --force", "writes over"),
         ("BAG --model MODEL --out MODEL --force", "writes over"),
         ("BAG --report NEW.html --json NEW.html", "both --json and --report"),
+        ("BAG/metadata.yaml", "it tells of one, name its folder: BAG"),
+        ("BAG --params-file EMPTY", "Is a directory; expected a file"),
+        ("BAG --expect EMPTY", "Is a directory; expected a file"),
+        ("BAG --params-file LOOP", "symbolic links; a link leads back to itself"),
+        ("BAG --model LOOP", "symbolic links; a link leads back to itself"),
+        ("BAG --store LOOP", "not a folder; choose another name"),
+        *((f"BAG {o} NEW\udcff", "no UTF-8; choose another") for o in ("--out", "--report")),
     ],
     "demo": [
         *((f"{bag} --out NEW_DEMO", words) for bag, words in BAD_BAGS),
@@ -135,6 +144,7 @@ WRONG = {
         ("NEW --steady --presses", "not allowed with argument"),
         ("BAG", "--force writes over it"),
         ("TEXT/x", "there is no folder TEXT"),
+        ("NEW\udcff", "NEW\\udcff: its name is no UTF-8; choose another name"),
         ("FOLDER --force", FOREIGN),
         ("NEW --json NEW", "both out and --json"),
     ],
@@ -374,11 +384,11 @@ WRONG = {
     ],
     "bench": [
         ("", "required: COMMAND"),
-        ("speed", "invalid choice: 'speed' (choose from"),
+        ("speed", "no command 'speed'"),
         ("table NONE", "NONE: No such file"),
         ("table TEXT", "expected what `tao-lora bench ... --json FILE` writes"),
         ("table ROWS", "expected what `tao-lora bench ... --json FILE` writes"),
-        ("table EMPTY", "Is a directory"),
+        ("table EMPTY", "Is a directory; expected a file"),
         ("latency --device tpu", "choose from"),
         ("latency --only nobody --device cpu", "there are: cpu-loop, tao-lora"),
         ("node --seconds 0", "expected a number, 1 or more"),
@@ -394,7 +404,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What the words in capitals stand for."""
     folder = tmp_path_factory.mktemp("wrong")
     names = ("BAG", "CUT", "UNKNOWN", "FOLDER", "EMPTY", "TEXT", "NONE", "NEW", "MODEL", "STORE")
-    made = {name: folder / name for name in (*names, "CSV", "ROWS", "TABLE", "UNTAUGHT", "YAML")}
+    names += ("CSV", "ROWS", "TABLE", "UNTAUGHT", "YAML", "LOOP")
+    made = {name: folder / name for name in names}
     bag = write_ros2(folder / "bag", motion(0.3))
     for name in ("BAG", "CUT", "UNKNOWN", "FOLDER/a", "FOLDER/b"):
         shutil.copytree(bag, folder / name)
@@ -402,6 +413,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     cut.write_bytes(cut.read_bytes()[:-1000])
     (made["UNKNOWN"] / "metadata.yaml").write_text("a: [")
     made["EMPTY"].mkdir()
+    made["LOOP"].symlink_to(made["LOOP"])
     made["TEXT"].write_text("some words")
     made["YAML"].write_text("/**: {ros__parameters: {}}")
     (made["TABLE"] / "receipts").mkdir(parents=True)
@@ -439,6 +451,45 @@ def test_ends_in_one_line(command: str, said: str, places, capsys) -> None:
 
 def test_every_command_has_ten() -> None:
     assert {command: len(uses) for command, uses in WRONG.items() if len(uses) < 10} == {}
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("repaly bag", "no command 'repaly'; did you mean 'replay'?"),
+        ("--model model replay bag", "no command 'model'; it comes before all that it takes"),
+        ("events --store found list", "no command 'found'; it comes before all that it takes"),
+    ],
+)
+def test_a_command_that_is_none_is_named(command: str, said: str, capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(command.split())
+    assert said in capsys.readouterr().err
+
+
+def test_what_the_disk_refuses_is_said_with_the_remedy(places, monkeypatch, tmp_path, capsys):
+    def full(*_: object, **how: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert main(["info", places["MODEL"], "--html", str(tmp_path / "page.html")]) == 1
+    assert "No space left on device; free some, or choose another disk" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_gone_is_named(places, monkeypatch, tmp_path, capsys) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(["replay", places["BAG"], "--json", "found.json"]) == 1
+    assert "the folder that you are in is gone" in capsys.readouterr().err
+
+
+def test_a_recording_whose_name_is_no_text_is_reported(tmp_path) -> None:
+    bag = write_ros2(tmp_path / "bag", motion(0.3))
+    bag = bag.rename(tmp_path / "\udcff")
+    assert main(["replay", str(bag), "--report", str(tmp_path / "page.html")]) == 0
+    assert "udcff" in (tmp_path / "page.html").read_text()
 
 
 def test_an_empty_argument_is_named(capsys) -> None:
