@@ -91,8 +91,8 @@ model: build
 	@rm -rf out/model
 	@.venv/bin/tao-lora simulate out/model/train --runs 20 --duration 60 --seed 1000
 	@.venv/bin/tao-lora simulate out/model/steady --runs 40 --duration 60 --seed 9100 --steady
-	@.venv/bin/tao-lora simulate out/model/events --runs 40 --duration 60 --seed 1100
-	@.venv/bin/tao-lora simulate out/model/presses --runs 24 --duration 60 --seed 1200 --presses
+	@.venv/bin/tao-lora simulate out/model/events --runs 60 --duration 60 --seed 1100
+	@.venv/bin/tao-lora simulate out/model/presses --runs 36 --duration 60 --seed 1200 --presses
 	@OMP_NUM_THREADS=1 .venv/bin/tao-lora train out/model/train --steady out/model/steady --out out/model/arm_base
 	@OMP_NUM_THREADS=1 .venv/bin/tao-lora name out/model/arm_base out/model/train out/model/events out/model/presses
 	@cp out/model/arm_base/model.json out/model/arm_base/*.safetensors $(MODEL)

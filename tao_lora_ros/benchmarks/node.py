@@ -39,12 +39,16 @@ _PRE_ROLL_S = 0.5  # of what is stored with cameras: an event a second would fil
 
 @dataclass(frozen=True)
 class Case:
-    """Sources (an Imu each whose name says so, else a wrench) at one rate, and cameras to keep."""
+    """Sources (an Imu each whose name says so, else a wrench) at one rate, and cameras beside them.
+
+    Cameras are kept by the node's store, or taken by somebody else.
+    """
 
     name: str
     sources: tuple[str, ...]
     rate_hz: float
     cameras: int = 0
+    kept: bool = True
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -60,6 +64,7 @@ CASES = (
     Case("4khz+4khz", _PAIR, 4000.0),
     Case("8x1khz", _EIGHT, 1000.0),
     Case("1khz+1khz+2cameras", _PAIR, 1000.0, cameras=2),
+    Case("1khz+1khz+2cameras-elsewhere", _PAIR, 1000.0, cameras=2, kept=False),
 )
 
 
@@ -91,7 +96,7 @@ def bench_node(
                 progress(f"{case.name}: {subject}")
                 report = _measure(case, subject, command(case, Path(folder)), seconds, Path(folder))
                 rows += _measurements(subject, case.name, report)
-                if case.cameras and subject == OURS:
+                if case.cameras and case.kept and subject == OURS:
                     rows += _scenes(case, _store(case, Path(folder)), report["since_ns"])
     return rows
 
@@ -106,10 +111,12 @@ def _measure(
         "ROS_HOME": str(folder / "ros"),
         "OMP_NUM_THREADS": "1",
     }
-    cameras = [sys.executable, "-m", "tao_lora_ros.ros.bench_cameras", str(case.cameras)]
+    beside = ["cameras"] * bool(case.cameras) + ["subscriber"] * (not case.kept)
     with ExitStack() as running:
-        if case.cameras:
-            running.enter_context(_running(cameras, environment, folder / "cameras.log"))
+        for other in beside:
+            module = f"tao_lora_ros.ros.bench_{other}"
+            process = [sys.executable, "-m", module, str(case.cameras)]
+            running.enter_context(_running(process, environment, folder / f"{other}.log"))
         node = running.enter_context(_running(command, environment, folder / "node.log"))
         load = [sys.executable, "-m", "tao_lora_ros.ros.bench_load", str(case.rate_hz)]
         load += [str(seconds), str(node.pid), str(report), *case.sources]
@@ -153,8 +160,9 @@ def our_command(case: Case, folder: Path) -> list[str]:
         "store": str(_store(case, folder)),
     }
     if case.cameras:
-        values |= {"store_topics": json.dumps(topics(case.cameras))}
         values |= {"store_pre_roll_s": _PRE_ROLL_S, "store_max_mb": 100_000}
+    if case.cameras and case.kept:
+        values |= {"store_topics": json.dumps(topics(case.cameras))}
     command = [sys.executable, "-m", "tao_lora_ros.ros.run", "--ros-args"]
     return command + [word for k, v in values.items() for word in ("-p", f"{k}:={v}")]
 

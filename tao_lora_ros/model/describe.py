@@ -35,8 +35,9 @@ def _lines(artifact: Artifact) -> Iterator[str]:
         yield f"  detection only, at {artifact.rate_hz:g} Hz: no network, no labels"
         yield f"  channels: {', '.join(artifact.channels)}"
     if head := artifact.event_head:
-        names, margins = ", ".join(head.names), _text(head.margins)
-        yield f"  event names: {names}; margins at onset and end: {margins}"
+        yield f"  event names: {', '.join(head.names)}"
+        onset, end = map(_text, head.margins.tolist())
+        yield f"  their margins: {onset} at the onset, {end} at the end"
         if head.likeness:
             yield f"  unlike any of these: farther than {_text(head.likeness.limits)} from all"
         else:

@@ -33,7 +33,7 @@ class EventHead:
 
     Args:
         names: what events are called, N of them; background is none.
-        margins: by how much the likeliest name has to be above the next one, of each phase.
+        margins: by how much each name has to be above the next likely one, [2, N].
         mean, std: of the features, [2, F].
         weights, bias: [2, F, N] and [2, N].
         likeness: what the events of these names were; without it, as in a model that was made
@@ -41,7 +41,7 @@ class EventHead:
     """
 
     names: tuple[str, ...]
-    margins: tuple[float, float]
+    margins: Array
     mean: Array
     std: Array
     weights: Array
@@ -55,6 +55,7 @@ class EventHead:
         return replace(
             self,
             names=tuple(self.names[i] for i in kept),
+            margins=self.margins[:, kept],
             weights=self.weights[:, :, kept],
             bias=self.bias[:, kept],
             likeness=likeness and replace(likeness, centres=likeness.centres[:, :, kept]),
@@ -78,10 +79,15 @@ class EventHead:
         """
         probabilities = self.probabilities(phase, features).round(_DECIMALS)
         best = int(probabilities.argmax())
-        sure = margins_of(probabilities) >= self.margins[phase]
+        sure = bool(self.sure(phase, probabilities))
         if sure and self.likeness:
             sure = self.distances(phase, features[None])[0] <= self.likeness.limits[phase]
         return self.names[best] if sure else "", float(probabilities[best])
+
+    def sure(self, phase: Phase, probabilities: Array) -> NDArray[np.bool_]:
+        """Whether the likeliest of probabilities [..., N] exceeds the next by its margin, [...]."""
+        needed = self.margins[phase][probabilities.argmax(axis=-1)]
+        return np.asarray(margins_of(probabilities) >= needed)
 
     def distances(self, phase: Phase, features: Array) -> Array:
         """How unlike what was learned events are, by their features [n, F]; 0 where not known."""
@@ -111,7 +117,7 @@ def save_event_head(head: EventHead, folder: Path) -> dict[str, Any]:
     digest = hashlib.sha256(tensors).hexdigest()
     return {
         "names": list(head.names),
-        "margins": list(head.margins),
+        "margins": head.margins.tolist(),
         **({"limits": list(head.likeness.limits)} if head.likeness else {}),
         "features": VERSION,
         "sha256": digest,
@@ -136,7 +142,16 @@ def load_event_head(folder: Path, card: dict[str, Any]) -> EventHead:
         covariance = tensors.pop("covariance").astype(np.float64)
         likeness = Likeness(tuple(card["limits"]), tensors.pop("centres"), covariance)
         _check(folder / FILE, likeness)
-    return EventHead(tuple(card["names"]), tuple(card["margins"]), **tensors, likeness=likeness)
+    margins = np.array([_of_each_name(folder, card["names"], row) for row in card["margins"]])
+    return EventHead(tuple(card["names"]), margins, **tensors, likeness=likeness)
+
+
+def _of_each_name(folder: Path, names: list[str], margins: list[float]) -> list[float]:
+    if len(margins) != len(names):
+        raise ArtifactError(
+            f"{folder / CARD}: event_head.margins has {len(margins)} of {len(names)} names"
+        )
+    return margins
 
 
 def _check(file: Path, likeness: Likeness) -> None:

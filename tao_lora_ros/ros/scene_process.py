@@ -36,7 +36,7 @@ from tao_lora_ros.ros.scene_config import SceneConfig
 from tao_lora_ros.ros.scene_topic import SceneTopic
 from tao_lora_ros.ros.topics import EVENTS_QOS
 
-_POLL_S = 0.005
+_POLL_S = 0.02  # a poll wakes a core up that the node shares; DDS holds what comes meanwhile
 _LOOK_S = 1.0
 _SILENT_S = 5.0  # after which a topic without a message is named
 _DEAF_S = 10.0  # after which it is subscribed to as another participant

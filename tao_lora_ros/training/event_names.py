@@ -25,10 +25,11 @@ Array = NDArray[np.float64]
 FOLDS = 5
 _RIDGE = 2.0
 _FEWEST = 2  # events of a name
-# A head abstains where, held out, more than this share of what it names would be wrong; never more
-# often than the other share.
-_WRONG = {Phase.ONSET: 0.05, Phase.END: 0.005}
-_UNKNOWN = {Phase.ONSET: 0.5, Phase.END: 0.02}
+# A head abstains where, held out, more than this share of what it calls so would be wrong; of that
+# never more than the other share.
+_WRONG = {Phase.ONSET: 0.05, Phase.END: 0.02}
+_UNKNOWN = {Phase.ONSET: 1.0, Phase.END: 0.02}
+_NEVER = 1.0  # a margin that hardly any probabilities have
 # Robots lack sensors, and turn them otherwise: each event is learned from in all these ways.
 _WITHOUT = (("gyro",), ("accel", "gyro"), ("force", "torque"))
 _OFFSET_N = 2.0
@@ -116,19 +117,16 @@ def fit_event_head(events: Sequence[NamedEvent], base: EventHead | None = None) 
             far[phase, fold] = head.distances(phase, features)
     head = _fitted(blank, inputs, codes)
     assert head.likeness
-    least = (base.margins, base.likeness.limits) if base and base.likeness else ((0.0, 0.0),) * 2
-    # Few events tell little of what is usual: not less than before; too few tell no such share.
-    tell = [not any(least[0]) or len(events) * _WRONG[phase] >= 1.0 for phase in Phase]
-    onset, end = (
-        (
-            max(_margin(phase, likely[phase], codes) if tell[phase] else 0.0, least[0][phase]),
-            max(limit_of(far[phase], codes), least[1][phase]),
-        )
-        for phase in Phase
-    )
-    likeness = replace(head.likeness, limits=(onset[1], end[1]))
-    head = replace(head, margins=(onset[0], end[0]), likeness=likeness)
-    return EventFit(head, likely[Phase.END], far[Phase.END] <= end[1])
+    assert blank.likeness
+    margins, limits = blank.margins.copy(), blank.likeness.limits
+    for phase in Phase:
+        # Few events tell little of what is usual: not less than before; too few tell no such share.
+        if not limits[phase] or len(events) * _WRONG[phase] >= 1.0:
+            found = _margins(phase, likely[phase], codes)
+            margins[phase] = np.maximum(found, margins[phase])
+    onset, end = (max(limit_of(far[phase], codes), limits[phase]) for phase in Phase)
+    head = replace(head, margins=margins, likeness=replace(head.likeness, limits=(onset, end)))
+    return EventFit(head, likely[Phase.END], far[Phase.END] <= end)
 
 
 def _folds(events: Sequence[NamedEvent]) -> Iterator[NDArray[np.bool_]]:
@@ -182,7 +180,7 @@ def _turned(samples: RawSamples, rng: np.random.Generator) -> RawSamples:
 def _blank(names: tuple[str, ...], features: Array, base: EventHead | None) -> EventHead:
     """A head that knows what is usual, and of each name what `base` knows; features [2, n, F]."""
     weights = np.zeros((len(Phase), FEATURES, len(names)))
-    bias = np.zeros((len(Phase), len(names)))
+    bias, margins = np.zeros((2, len(Phase), len(names)))
     centres = np.full(weights.shape, np.nan)
     covariance = np.zeros((len(Phase), FEATURES, FEATURES))
     usual = [_usual(features[phase]) for phase in Phase]
@@ -196,10 +194,11 @@ def _blank(names: tuple[str, ...], features: Array, base: EventHead | None) -> E
             bias[:, i] = base.bias[:, known.index(name)]
             if base.likeness:
                 centres[:, :, i] = base.likeness.centres[:, :, known.index(name)]
-    if base and base.likeness:
-        covariance = base.likeness.covariance
+                margins[:, i] = base.margins[:, known.index(name)]
     likeness = Likeness((0.0, 0.0), centres, covariance)
-    return EventHead(names, (0.0, 0.0), mean, std, weights, bias, likeness)
+    if base and base.likeness:
+        likeness = replace(base.likeness, centres=centres)
+    return EventHead(names, margins, mean, std, weights, bias, likeness)
 
 
 def _usual(features: Array) -> tuple[Array, Array]:
@@ -270,14 +269,26 @@ def _regression(
     return fitted.detach().numpy(), (usual + new * moved).detach().numpy()
 
 
-def _margin(phase: Phase, probabilities: Array, codes: NDArray[np.int64]) -> float:
-    """The smallest margin with which few enough of the named are wrong, nor too many unknown."""
-    margins = margins_of(probabilities)
+def _margins(phase: Phase, probabilities: Array, codes: NDArray[np.int64]) -> Array:
+    """For each name the smallest margin with which few enough of those called so are wrong, [N].
+
+    All names count alike: how often each happens differs from robot to robot.
+    """
+    margins, said = margins_of(probabilities), probabilities.argmax(axis=-1)
+    weights = 1.0 / np.bincount(codes)[codes]
+    found = np.zeros(probabilities.shape[-1])
+    for name in np.unique(said):
+        called = said == name
+        found[name] = _margin(phase, margins[called], weights[called], codes[called] != name)
+    return found
+
+
+def _margin(phase: Phase, margins: Array, weights: Array, wrong: NDArray[np.bool_]) -> float:
     order = np.argsort(margins)
-    wrong = (probabilities.argmax(axis=-1) != codes)[order]
-    named = np.arange(len(wrong), 0, -1)  # of those from each on
-    shares = np.cumsum(wrong[::-1])[::-1] / named
-    most = int(_UNKNOWN[phase] * len(wrong))
-    good = np.flatnonzero(shares[: most + 1] <= _WRONG[phase])
+    named, missed = (np.cumsum(w[order][::-1])[::-1] for w in (weights, weights * wrong))
+    most = int(_UNKNOWN[phase] * len(order))
+    good = np.flatnonzero((missed <= _WRONG[phase] * named)[: most + 1])
     first = int(good[0]) if len(good) else most
+    if first == len(order):
+        return _NEVER
     return float(margins[order[first]]) if first else 0.0

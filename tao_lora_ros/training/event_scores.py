@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from tao_lora_ros.messages.results import Phase
-from tao_lora_ros.model.event_head import margins_of
 from tao_lora_ros.training.event_names import EventFit
 from tao_lora_ros.training.event_truth import Found
 
@@ -60,7 +59,7 @@ def event_scores(found: Sequence[Found]) -> dict[str, Any]:
 
 def scores_held_out(fit: EventFit, names: Sequence[str]) -> dict[str, Any]:
     """The same of events by their true names, as fits without their recordings call them."""
-    sure = fit.like & (margins_of(fit.probabilities) >= fit.head.margins[Phase.END])
+    sure = fit.like & fit.head.sure(Phase.END, fit.probabilities)
     guesses = [fit.head.names[i] for i in fit.probabilities.argmax(axis=1)]
     right = np.array([guess == name for guess, name in zip(guesses, names, strict=True)])
     confusion: dict[str, Counter[str]] = {name: Counter() for name in sorted(set(names))}

@@ -76,7 +76,7 @@ def _left_out(name: str, head: EventHead, asked: Sequence[NamedEvent]) -> Iterat
     said = [head.names[i] for i in probabilities.argmax(axis=1)]
     right = np.array([one == event.name for one, event in zip(said, asked, strict=True)])
     assert head.likeness
-    sure = margins >= head.margins[Phase.END]
+    sure = head.sure(Phase.END, probabilities)
     like = distances <= head.likeness.limits[Phase.END]
     for subject, unlike, named in ((OURS, distances, sure & like), (PEER, -margins, sure)):
         for metric, value in (

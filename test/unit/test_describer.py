@@ -54,7 +54,9 @@ def test_a_head_names_by_the_samples_whatever_the_inferences_said() -> None:
     zeros, ones = np.zeros((2, FEATURES, 2)), np.ones((2, FEATURES))
     zeros[:, 0, 0] = 1.0  # by the duration alone: the longer, the likelier a push
     bias = np.array([[0.0, 0.0], [-np.log(0.02), 0.0]])
-    head = EventHead(("push", "knock"), (2.0, 0.0), features, ones, zeros, bias)
+    head = EventHead(
+        ("push", "knock"), np.array([[2.0, 2.0], [0.0, 0.0]]), features, ones, zeros, bias
+    )
     subject = describer(head=head)
     subject.add((1.0, 0.0, 0.0), True)
     fill(subject, 200)
