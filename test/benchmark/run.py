@@ -34,10 +34,11 @@ def _parser() -> ArgumentParser:
             "names",
             "unknown",
             "labels",
+            "unseen-arms",
         ),
         help="simulated and KUKA scenes, terrain, learning while running on it, feet, lasting "
-        "contacts, how hard, what events are called, which are unlike all names, or what labels "
-        "bring, alone (default: all)",
+        "contacts, how hard, what events are called, which are unlike all names, what labels "
+        "bring, or arms of other makers, alone (default: all)",
     )
 
     latency = _add(parts, "latency", _latency, "time of one inference, host to host")
@@ -100,6 +101,8 @@ def _events(options: Namespace) -> None:
         rows += _touchdowns(say)
     if options.part in (None, "sizes"):
         rows += _sizes(options.quick, say)
+    if options.part in (None, "unseen-arms"):
+        rows += _unseen_arms(options.quick, say)
     arguments = ["--quick"] * options.quick
     arguments += [f"--part {options.part}"] if options.part else []
     _report(options, "events", arguments, PACKAGES, rows)
@@ -177,6 +180,16 @@ def _touchdowns(say: Callable[[str], None]) -> list[Measurement]:
 
     data = _data("touchdowns-*", say)
     return bench_touchdowns(data) if data else []
+
+
+def _unseen_arms(quick: bool, say: Callable[[str], None]) -> list[Measurement]:
+    from benchmark.other_arms import models
+    from benchmark.unseen_arms import bench_unseen_arms
+
+    if find_spec("mujoco") is None or models() is None:
+        say("cases unseen-*: left out; pip install mujoco; pip install --no-deps robosuite")
+        return []
+    return list(bench_unseen_arms(quick, say))
 
 
 def _data(cases: str, say: Callable[[str], None]) -> Path | None:
