@@ -9,9 +9,10 @@ import sys
 # ctypes.PyDLL holds the interpreter while it calls, as rclpy does in `destroy_node`.
 HANGS = """
 import ctypes, signal
-from tao_lora_ros.ros.leaving import leaving_graph
+from tao_lora_ros.ros import leaving
+leaving._LONGEST_S = {longest_s}
 signal.signal(signal.SIGTERM, lambda *_: print("a handler", flush=True))
-with leaving_graph({longest_s}):
+with leaving.leaving_graph():
     ctypes.PyDLL(None).usleep({waits_us})
 print("left")
 """
