@@ -207,7 +207,7 @@ def _notices_of(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     for reason in pipeline.checkpoints.refused:
         yield "router_state", f"not taken on: {reason}; the router starts anew"
     for name, model in pipeline.contact_models.items():
-        if model is None or not model.accel:
+        if model is None or not model.accel or model.by_own_force:
             yield name, how_expected(model, pipeline.artifact.channels)
     if count := pipeline.counts.contacts_of_walking:
         yield "contacts", f"{count} not used: of a foot that walks, whose touchdowns are told"

@@ -121,6 +121,8 @@ def _model(
         same = other.accel == best.accel  # with the gyro
         if _ratio(other.left, best.left) < (NOT_WORSE if same else EXPLAINS):
             best = other
+    if not best.imu:
+        best = _by_own_force(first, wrench, recordings, rate_hz)
     gains = gains_of(best.samples)
     recordings, left_out = _without_contacts(best, gains, wrench, recordings, rate_hz)
     if left_out:
@@ -180,6 +182,14 @@ def _expectations(
 def _expected(name: str, accel: Columns, gyro: Columns, samples: Samples) -> _Expectation:
     gains = fold_gains(samples)
     return _Expectation(name, accel, gyro, samples, gains, unexplained(samples, gains))
+
+
+def _by_own_force(
+    first: _Expectation, wrench: Columns, recordings: Sequence[Array], rate_hz: float
+) -> _Expectation:
+    """The torque expected by the wrench's own force, where that leaves less of it."""
+    own = _expected("", wrench[:3], (), samples_of(recordings, wrench, wrench[:3], (), rate_hz))
+    return own if own.left[1] < EXPLAINS * first.left[1] else first
 
 
 def _without_contacts(
@@ -263,7 +273,11 @@ def _told(
     finds = f"lasting contacts from {_size(model.thresholds)} on"
     if not best.imu:
         why = "no IMU explains it" if others else "no IMU rides along"
-        return f"{why}: {finds}, against its own slow baseline ({_size(best.left)} RMS)"
+        told = f"{why}: {finds}, against its own slow baseline ({_size(best.left)} RMS)"
+        if best.accel:
+            told += f"; its torque by its own force, which leaves {_size([0, best.left[1]])} "
+            told += f"of {_size([0, first.left[1]])}"
+        return told
     text = f"{_size(best.left)} RMS left of {_size(first.left)} by {best.imu}; {finds}"
     known = directions(best.samples)
     if known < 3:

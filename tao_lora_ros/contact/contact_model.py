@@ -6,6 +6,10 @@ linear in the same terms: the specific force s, the angular acceleration alpha, 
 the angular rate omega (Kubus, Kroeger, Wahl 2008, On-line estimation of inertial parameters using a
 recursive total least-squares approach). Free blocks for each term need neither the mounting nor the
 directions of the axes, nor TF; what m, c and J would tell apart is not told.
+
+Where no IMU rides along, its own force tells the torque to be expected: of what weighs and is
+accelerated without turning fast, the torque is that of the force at c. A hand that presses
+elsewhere has another lever.
 """
 
 from __future__ import annotations
@@ -32,8 +36,9 @@ class ContactModel:
 
     Args:
         wrench: channels of its force and torque, 6 of them.
-        accel: channels of the IMU's specific force that moves with it, 3; none: the load is only
-            held against its own slow baseline.
+        accel: channels of the IMU's specific force that moves with it, 3; those of its own force:
+            only its torque is expected, by that; none: nothing is. What is not expected is held
+            against its own slow baseline.
         gyro: channels of its angular rate, 3; none: only the static load is expected.
         gains: what each term adds to each channel of the wrench, [6][terms]: `STATIC` without
             a gyro, else `DYNAMIC`, in the order of `terms_of`.
@@ -53,6 +58,11 @@ class ContactModel:
     noise: tuple[float, float]
     usual: tuple[float, ...] = ()
     same_run: bool = False
+
+    @property
+    def by_own_force(self) -> bool:
+        """Whether only the torque is expected, by the wrench's own force."""
+        return self.accel == self.wrench[:3]
 
     @property
     def weight(self) -> float:
@@ -87,6 +97,11 @@ def how_expected(model: ContactModel | None, channels: Sequence[str]) -> str:
         return "not known what hangs on it, no lasting contacts: calibrate on steady motion"
     if not model.accel:
         return "no IMU explains its load, held against its own slow baseline"
+    if model.by_own_force:
+        return (
+            "no IMU explains its load: torque expected by its own force, "
+            "force held against its own slow baseline"
+        )
     imu = channels[model.accel[0]].rpartition(".")[0]
     return f"expected by {imu}{' and its gyro' * bool(model.gyro)}"
 

@@ -145,8 +145,12 @@ class Contacts:
     def load(self, wrench: int) -> NDArray[np.float64]:
         """Contact force (N) and torque (Nm) of the newest rows, [6], NaN where there is none."""
         now = self._state.now[wrench]
-        ready = now["learned"] > now["start_rows"]
-        return now["load"].copy() if ready else np.full(6, np.nan)
+        if now["learned"] <= now["start_rows"]:
+            return np.full(6, np.nan)
+        load, model = now["load"].copy(), self.models[wrench]
+        if model.by_own_force:  # the torque is about the sensor, not about what hangs on it
+            load[3:] += np.array(model.gains)[3:] @ load[:3]
+        return load
 
     def _contact(self, wrench: int, ended: bool) -> Contact:
         now = self._state.now[wrench]

@@ -108,6 +108,8 @@ def size_of(
     signals = _signals(raws)
     explained: set[str] = set()
     for model in models:
+        if model.by_own_force:
+            continue
         loads = _contact_load(signals, channels, model)
         signals |= loads
         explained |= loads.keys()

@@ -8,7 +8,7 @@ iteratively reweighted least squares).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,19 +38,27 @@ class Samples:
         loads: of the wrench, [n, 6]; axes that are never reported are 0.
         recording: that each row is of, [n]: each has a bias of its own.
         fold: which of `FOLDS` pieces of all recordings on end, [n].
+        by_own_force: whether the terms are the loads' own force, which tells only their torque.
     """
 
     terms: Array
     loads: Array
     recording: NDArray[np.int64]
     fold: NDArray[np.int64]
+    by_own_force: bool = False
 
     def __len__(self) -> int:
         return len(self.loads)
 
     def part(self, rows: NDArray[np.bool_]) -> Samples:
         """Some of the rows."""
-        return Samples(self.terms[rows], self.loads[rows], self.recording[rows], self.fold[rows])
+        return replace(
+            self,
+            terms=self.terms[rows],
+            loads=self.loads[rows],
+            recording=self.recording[rows],
+            fold=self.fold[rows],
+        )
 
 
 def samples_of(
@@ -67,7 +75,7 @@ def samples_of(
     terms, loads, recording, folds = (np.concatenate(part) for part in zip(*parts, strict=True))
     loads = np.where(np.isnan(loads).all(axis=0), 0.0, loads)
     known = np.asarray(np.isfinite(np.hstack((terms, loads))).all(axis=1))
-    return Samples(terms, loads, recording, folds).part(known)
+    return Samples(terms, loads, recording, folds, accel == wrench[:3]).part(known)
 
 
 def _averages(rows: Array, length: int) -> Array:
@@ -84,6 +92,7 @@ def gains_of(samples: Samples) -> Array:
     for _ in range(_ROUNDS if len(samples) else 0):
         terms = _centred(samples.terms, weights, samples.recording)
         loads = _centred(samples.loads, weights, samples.recording)
+        loads[:, :3] *= not samples.by_own_force
         gains = rigid_body.fit(terms, loads, weights)
         deviations = np.abs(loads - terms @ gains.T)
         usual = np.quantile(deviations, _QUANTILE, axis=0) / _OF_GAUSSIAN + 1e-9

@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 ARMS = ("iiwa", "jaco", "panda", "ur5e", "xarm7")
 STEP_S = 0.002
 TOOL_KG = 1.2
+TOOL_M, TIP_M = (0.01, 0.02, 0.06), (0.01, 0.02, 0.12)  # its middle; where it is touched
 SWING_RAD = 0.35
 RIPPLE = 0.3  # rad/s^2
 STIFFNESS, DAMPING = 400.0, 40.0  # of the error, 1/s^2 and 1/s
@@ -36,7 +37,7 @@ SENSORS = {
 
 @dataclass(frozen=True)
 class Touch:
-    """A force on the tool: when it begins, for how long, and its largest size."""
+    """A force on the tool's end: when it begins, for how long, and its largest size."""
 
     begin_s: float
     duration_s: float
@@ -104,7 +105,7 @@ def _with_tool(arm: str) -> tuple[Any, int]:
         type=mujoco.mjtGeom.mjGEOM_CYLINDER,
         size=[0.03, 0.06, 0],
         mass=TOOL_KG,
-        pos=[0.01, 0.02, 0.06],
+        pos=TOOL_M,
         contype=0,
         conaffinity=0,
     )
@@ -187,7 +188,8 @@ def _run(
         torque = inertia @ (acceleration[i] + error) + data.qfrc_bias
         ripple = RIPPLE * np.diag(inertia) * np.sin(waves * data.qpos)
         data.qfrc_applied[:] = torque + ripple
-        data.xfrc_applied[tool, :3] = force
+        lever = data.xmat[tool].reshape(3, 3) @ (np.array(TIP_M) - model.body_ipos[tool])
+        data.xfrc_applied[tool] = (*force, *np.cross(lever, force))
         mujoco.mj_step(model, data)
         sensed[i], torques[i] = data.sensordata, torque
     return sensed, torques

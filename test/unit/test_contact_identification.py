@@ -115,6 +115,30 @@ def test_without_an_imu_the_wrench_is_held_against_itself() -> None:
     assert line.startswith("contact load of wrench: no IMU rides along: lasting contacts from")
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_without_an_imu_its_own_force_tells_the_torque_of_what_hangs_on_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tool = Tool(mass=rng.uniform(0.3, 4.0), centre=tuple(rng.uniform(-0.1, 0.1, 3)))
+    rows = swung(40.0, seed, tool, speed=0.1)[:, 6:]
+    (model,), (line,) = calibrated(CHANNELS[6:], [rows], RATE_HZ, 1.0)
+    assert model.by_own_force
+    assert (model.accel, model.gyro, model.terms) == ((0, 1, 2), (), 3)
+    assert not np.any(model.gains[:3])
+    assert model.weight == 0.0
+    x, y, z = turned(*tool.mounting) @ np.subtract(tool.centre, tool.origin)
+    lever = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    np.testing.assert_allclose(model.gains[3:], lever, atol=0.01)  # m
+    assert "; its torque by its own force, which leaves " in line
+
+
+def test_a_wrench_whose_torque_is_not_reported_is_held_against_itself() -> None:
+    rows = swung(30.0)[:, 6:]
+    rows[:, 3:] = np.nan
+    (model,), _ = calibrated(CHANNELS[6:], [rows], RATE_HZ, 1.0)
+    assert model.accel == ()
+    assert model.thresholds[1] == NEVER
+
+
 def test_thresholds_follow_the_sensor_down_to_its_resolution() -> None:
     rows = swung(30.0, speed=0.0)[:, 6:]
     (usual,), _ = calibrated(CHANNELS[6:], [rows], RATE_HZ, 1.0)
@@ -205,7 +229,7 @@ def test_a_wrench_that_never_changes_and_one_in_other_units_break_nothing() -> N
     rows = swung(20.0)
     rows[:, 6:] *= 1e7
     (model,), _ = calibrated(CHANNELS, [rows], RATE_HZ, 1.0)
-    assert model.accel == ()
+    assert model.by_own_force  # units cancel out in a lever
 
 
 @pytest.mark.parametrize("axes", [(2,), (0, 2), (0, 1, 2)])

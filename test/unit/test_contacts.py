@@ -67,6 +67,32 @@ def test_a_torque_alone_is_a_contact() -> None:
     assert end.mean_load < 0.1
 
 
+def test_a_swung_wrench_without_an_imu_finds_presses_by_their_lever() -> None:
+    (model,), _ = calibrated(CHANNELS[6:], [swung(60.0, 1, speed=0.1)[:, 6:]], RATE_HZ, 1.0)
+    assert run(contacts(model), swung(120.0, 2, speed=0.1)[:, 6:]) == []
+    for seed in range(3, 9):
+        rng = np.random.default_rng(seed)
+        force, point = rng.normal(size=3), (0.0, 0.05, 0.15)
+        press = 8.0 * force / np.linalg.norm(force)
+        contact = np.zeros((12 * S, 6))
+        contact[6 * S : 8 * S] = (*press, *np.cross(point, press))
+        found = run(contacts(model), swung(12.0, seed, speed=0.1, contact=contact)[:, 6:])
+        assert [change for _, change, _ in found] == [Change.ONSET, Change.END]
+        assert 6.0 * S <= found[0][2].onset_ns / 5_000_000 <= 6.1 * S
+        assert found[1][2].end_ns / 5_000_000 == pytest.approx(8.0 * S, abs=0.1 * S)
+
+
+def test_its_load_is_about_the_sensor() -> None:
+    (model,), _ = calibrated(CHANNELS[6:], [swung(60.0, 1, speed=0.1)[:, 6:]], RATE_HZ, 1.0)
+    subject, force, point = contacts(model), np.array((0.0, 8.0, 0.0)), (0.0, 0.0, 0.15)
+    rows = np.repeat(swung(1.0, 2, speed=0.0, noise=0.0)[:1, 6:], 4 * S, axis=0)
+    rows[3 * S :] += (*force, *np.cross(point, force))
+    run(subject, rows)
+    np.testing.assert_allclose(
+        subject.load(0), (*force, *np.cross(point, force)), rtol=0.01, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize("force", [20.0, 1000.0])
 def test_a_blow_is_no_contact_however_strong(force: float) -> None:
     assert run(contacts(), pressed(8.0, (3.0, 3.025, force), (5.0, 5.01, -force))) == []

@@ -66,6 +66,10 @@ def test_an_impulse_is_not_measured_where_motion_is_not_taken_off() -> None:
     assert isnan(size.impulse)
     assert (size.peak_force, size.peak_torque) == pytest.approx((5.0, 0.3))
     assert size.acceleration_change == pytest.approx(6.0)
+    own = ContactModel(
+        WRENCH_COLUMNS, WRENCH_COLUMNS[:3], (), ((0.01,) * STATIC,) * 6, (1.0, 0.1), (0.1, 0.01)
+    )
+    assert repr(size_of([imu(), wrench()], SPAN, CHANNELS, [own])) == repr(size)  # NaN are alike
 
 
 def test_of_four_feet_the_one_with_the_largest_force_is_named() -> None:
