@@ -70,6 +70,8 @@ _NOW = np.dtype(
         ("peak_ns", np.int64),
         ("last_ns", np.int64),  # newest row at `OFF` or above
         ("peak_score", np.float64),
+        ("by_own_force", np.int64),  # only the torque is expected
+        ("before", np.float64, 3),  # level of force that a contact's is measured from
         ("sum", np.float64),  # of the force since the onset
         ("held_sum", np.float64),  # the same up to `last_ns`
         ("held", np.int64),  # rows of that
@@ -123,7 +125,7 @@ def new_level_test(
     ):
         state.now[name] = max(round(min(seconds * rate_hz, MOST_ROWS)), 1)
     for now, model in zip(state.now, models, strict=True):
-        now["terms"] = model.terms
+        now["terms"], now["by_own_force"] = model.terms, model.by_own_force
         now["force_threshold"], now["torque_threshold"] = model.thresholds
         now["columns"] = -1
         now["columns"][:6] = model.wrench
@@ -282,6 +284,9 @@ def _look_for_onset(state, w, time_ns):
         now.onset_ns, now.peak_score = time_ns, 0.0
         now.sum, now.lasted, now.below, now.settled = 0.0, 0, 0, 0
         now.shares[:] = 0.0
+        turning = now.by_own_force and now.force < now.force_threshold
+        for axis in range(3):  # its bias is off by how the weight has turned
+            now.before[axis] = now.level[axis] if turning else 0.0
     now.above += 1
     _go_on(state, w, time_ns)
     if is_over(now):
@@ -295,7 +300,11 @@ def _go_on(state, w, time_ns):
     """The newest row belongs to a contact, or may do."""
     now = state.now[w]
     now.lasted += 1
-    now.sum += now.force
+    force = 0.0  # squared
+    for axis in range(3):
+        if not np.isnan(now.level[axis]):
+            force += (now.level[axis] - now.before[axis]) ** 2
+    now.sum += np.sqrt(force)
     settle(now, time_ns)
     if now.score >= OFF:
         now.last_ns, now.held_sum, now.held = time_ns, now.sum, now.lasted

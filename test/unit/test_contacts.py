@@ -80,6 +80,7 @@ def test_a_swung_wrench_without_an_imu_finds_presses_by_their_lever() -> None:
         assert [change for _, change, _ in found] == [Change.ONSET, Change.END]
         assert 6.0 * S <= found[0][2].onset_ns / 5_000_000 <= 6.1 * S
         assert found[1][2].end_ns / 5_000_000 == pytest.approx(8.0 * S, abs=0.1 * S)
+        assert found[1][2].mean_load == pytest.approx(8.0, rel=0.5)  # the weight turns meanwhile
 
 
 def test_its_load_is_about_the_sensor() -> None:
