@@ -168,10 +168,10 @@ def _check_groups(card: dict[str, Any]) -> None:
 def _check_contacts(card: dict[str, Any]) -> None:
     names = [channel["name"] for channel in card["channels"]]
     for i, model in enumerate(card.get("contacts", [])):
-        where = f"contacts[{i}]"
+        where, own = f"contacts[{i}]", tuple(model["wrench"][:3])
         for key, known in (
             ("wrench", wrenches_of(names).values()),
-            ("accel", [(), *(accel for accel, _ in imus_of(names).values())]),
+            ("accel", [(), own, *(accel for accel, _ in imus_of(names).values())]),
             ("gyro", [(), *(gyro for _, gyro in imus_of(names).values())]),
         ):
             if tuple(model[key]) not in known:
@@ -179,6 +179,8 @@ def _check_contacts(card: dict[str, Any]) -> None:
         terms = DYNAMIC if model["gyro"] else STATIC if model["accel"] else 0
         if any(len(row) != terms for row in model["gains"]):
             raise ValueError(f"{where}.gains has rows that are not of {terms} terms")
+        if tuple(model["accel"]) == own and (model["gyro"] or np.any(model["gains"][:3])):
+            raise ValueError(f"{where}.accel is the wrench's own force, which tells torque alone")
         if len(usual := model.get("usual", [])) not in (0, 6):
             raise ValueError(f"{where}.usual has {len(usual)} entries, expected 6 or none")
 

@@ -264,6 +264,8 @@ def test_an_artifact_keeps_its_contact_models(tmp_path: Path) -> None:
         ("wrench", [0, 1, 2, 3, 4, 5], "contacts[0].wrench is [0, 1, 2, 3, 4, 5]"),
         ("wrench", [6, 7, 8, 9, 10, 99], "contacts[0].wrench"),
         ("accel", [0, 1], "contacts[0].accel"),
+        ("accel", [6, 7, 8], "contacts[0].accel is the wrench's own force"),
+        ("accel", [9, 10, 11], "contacts[0].accel"),
         ("gyro", [], "contacts[0].gains has rows that are not of 3 terms"),
         ("gains", [[0.0] * 12] * 5, "$.contacts[0].gains"),
         ("gains", [[1e7] * 12] * 6, "$.contacts[0].gains"),
@@ -306,6 +308,32 @@ def test_replay_lists_contacts_with_kind_and_load_and_draws_them(
     )
     drawn = re.search(r'"kind": ?"lasting contact".*?"size": ?"([^"]*)"', page.read_text())
     assert f"{mean_n:.1f} N" in drawn[1]
+
+
+def test_a_wrench_alone_tells_presses_by_their_lever(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No IMU: `calibrate` and `replay` of what the wrench alone sent, and its model once more."""
+    contact = np.zeros((round(12.0 * RATE_HZ), 6))
+    press = np.array((4.8, 0.0, -6.4))
+    contact[round(PRESS_S[0] * RATE_HZ) : round(PRESS_S[1] * RATE_HZ)] = (
+        *press,
+        *np.cross((0.0, 0.1, 0.1), press),
+    )
+    steady, handled_alone, model = tmp_path / "steady", tmp_path / "handled", tmp_path / "model"
+    write_ros2(steady, of_the_wrench(swung(60.0, seed=1, speed=0.1)))
+    write_ros2(handled_alone, of_the_wrench(swung(12.0, seed=2, speed=0.1, contact=contact)))
+    assert tao_lora("calibrate", steady, out=model) == 0
+    assert "; its torque by its own force, which leaves " in capsys.readouterr().out
+    rows = json_of("replay", handled_alone, model=model)["events"]
+    (found,) = (row for row in rows if row["kind"] == "lasting_contact")
+    assert found["onset_s"] == pytest.approx(PRESS_S[0], abs=0.15)
+    assert found["end_s"] == pytest.approx(PRESS_S[1], abs=0.15)
+    assert "torque expected by its own force" in capsys.readouterr().out
+
+
+def of_the_wrench(rows: np.ndarray) -> list[Message]:
+    return [message for message in messages_of(rows) if message.source == 1]
 
 
 def test_lasting_contacts_are_learned_as_they_are_found(tmp_path: Path) -> None:
