@@ -24,7 +24,9 @@ from tao_lora_ros.bags.reader import BagError
 from tao_lora_ros.messages.texts import MOST_LINE, shown
 
 
-def columns_of(what: str, names: Sequence[str], stem: str, layout: Layout) -> dict[str, Column]:
+def columns_of(
+    what: str, names: Sequence[str], stem: str, layout: Layout, own_times: bool = False
+) -> dict[str, Column]:
     """The columns that are used, by our names for them.
 
     Args:
@@ -32,6 +34,7 @@ def columns_of(what: str, names: Sequence[str], stem: str, layout: Layout) -> di
         names: of its columns.
         stem: name of its file, which tells what columns are that are called `x`, `y`, `z`.
         layout: what the user says of them.
+        own_times: the column `time` is that of the times, whatever others there are.
 
     Raises:
         BagError: a name is unknown, or several columns are one channel.
@@ -51,6 +54,8 @@ def columns_of(what: str, names: Sequence[str], stem: str, layout: Layout) -> di
     open_names = [UNUSED if at in taken else name for at, name in enumerate(names)]
     for column in meanings(open_names, stem):
         if column is None or column.ours in renamed:
+            continue
+        if own_times and column.ours == TIME and column.theirs != TIME:
             continue
         other = found.get(column.ours)
         found[column.ours] = column if other is None else _better(what, other, column)

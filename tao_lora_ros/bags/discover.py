@@ -14,6 +14,7 @@ from typing import Any
 from rosbags.highlevel import AnyReader
 
 from tao_lora_ros.bags.opening import BagError, open_bag
+from tao_lora_ros.bags.reader import first_there
 from tao_lora_ros.bags.topic_tables import sensors_in
 from tao_lora_ros.engine.settings import Settings, read_settings
 from tao_lora_ros.engine.sources import default_sources, with_sources
@@ -60,13 +61,15 @@ def discover(bag: Path, settings: Settings, topics: Mapping[str, str]) -> Discov
             is none of a source.
     """
     with closing(open_bag(bag)) as reader:
+        there = {c.topic for c in reader.connections if c.msgcount}
+        topics = {name: first_there(wanted, there) for name, wanted in topics.items()}
         chosen = _chosen(bag, reader, topics)
         if not chosen:
-            there = ", ".join(sorted({f"{c.topic} ({c.msgtype})" for c in reader.connections}))
+            held = ", ".join(sorted({f"{c.topic} ({c.msgtype})" for c in reader.connections}))
             raise BagError(
                 f"{bag}: no Imu, no wrench, no joint with an effort (what is in another "
                 f"type `tao-lora import {bag} --out BAGS` may find; a node needs it published as "
-                f"{IMU} or {WRENCH}); there are: {there or 'none'}"
+                f"{IMU} or {WRENCH}); there are: {held or 'none'}"
             )
         joints = {
             topic: _joints(reader, topic) for topic, kind in chosen.items() if kind == JOINT_STATE

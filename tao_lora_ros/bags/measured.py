@@ -88,7 +88,7 @@ def measured(table: Table, layout: Layout) -> Measured | None:
     Raises:
         BagError: a column is missing or holds no numbers, or the times are none.
     """
-    columns = columns_of(table.what, table.names, table.name, layout)
+    columns = columns_of(table.what, table.names, table.name, layout, bool(table.clock))
     wanted = _wanted(table, columns)
     if not wanted:
         return None
@@ -264,6 +264,7 @@ def _told(
     repeated = np.count_nonzero(~kept)
     return (
         f"{table.what}: {len(times_s)} rows{rate}: {', '.join(parts)}"
+        + (f"; {table.clock}" if table.clock and columns[TIME].theirs == TIME else "")
         + (f"; {repeated} rows with the time of the row before left out" if repeated else "")
         + (f"; not used: {listed(unused)}" if unused else "")
         + (f"; labels? --columns {LABEL}={shown(labels[-1])} takes them" if labels else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from math import inf
@@ -31,16 +31,28 @@ WHOLE = (0.0, inf)  # from when to when of a bag, in seconds from its first mess
 def bag_topics(pairs: Iterable[str]) -> dict[str, str]:
     """Bag topic by source name, from texts such as `imu=/imu/data_raw`.
 
+    Where bags call one sensor differently its topics are parted by commas, or in several texts.
+
     Raises:
         BagError: a text is not of this form.
     """
-    topics = {}
+    topics: dict[str, str] = {}
     for pair in pairs:
         name, _, topic = pair.partition("=")
-        if not (name and topic):
+        if not (name and topic.strip(",")):
             raise BagError(f"--topic {pair}: expected SOURCE=TOPIC")
-        topics[name] = topic
+        topics[name] = f"{topics[name]},{topic}" if name in topics else topic
     return topics
+
+
+def first_there(wanted: str, there: Container[str]) -> str:
+    """Of a source's topics, parted by commas, the first that a bag has; the first, where none is.
+
+    >>> first_there("/imu/data,/imu", ["/imu", "/wrench"])
+    '/imu'
+    """
+    several = [topic for topic in wanted.split(",") if topic]
+    return next((topic for topic in several if topic in there), several[0])
 
 
 @cache
@@ -103,7 +115,8 @@ class BagReader:
         chosen = []
         for source in self._sources:
             of_type = [c for c in self._reader.connections if c.msgtype == source.msgtype]
-            wanted = self._overrides.get(source.name)
+            wanted = self._overrides.get(source.name, "")
+            wanted = wanted and first_there(wanted, {c.topic for c in of_type})
             named = [c for c in of_type if c.topic == (wanted or f"/{source.name}")]
             found = named or ([] if wanted else of_type)
             if len({c.topic for c in found}) != 1:
@@ -113,11 +126,15 @@ class BagReader:
             raise BagError(f"{self.path}: two sources read one topic: {', '.join(sorted(chosen))}")
         return chosen
 
-    def _no_topic(self, source: SourceConfig, wanted: str | None, of_type: list[Any]) -> str:
+    def _no_topic(self, source: SourceConfig, wanted: str, of_type: list[Any]) -> str:
         there = ", ".join(sorted(f"{c.topic} ({c.msgtype})" for c in self._reader.connections))
         there = shown(there, MOST_LINE)
         if wanted:
-            return f"{self.path}: no topic {wanted} of type {source.msgtype}; there are: {there}"
+            also = f"; where it has another name in each bag: --topic {source.name}=ONE,OTHER"
+            return (
+                f"{self.path}: no topic {wanted} of type {source.msgtype}; there are: {there}"
+                f"{also * bool(of_type)}"
+            )
         if of_type:
             return (
                 f"{self.path}: several topics of type {source.msgtype}: "
@@ -298,3 +315,32 @@ class BagReader:
 
     def __exit__(self, *_: object) -> None:
         self._reader.close()
+
+
+def renamed(
+    bags: Sequence[Path], sources: Sequence[SourceConfig], topics: Mapping[str, str]
+) -> list[str]:
+    """A line on each source that has another topic in one bag than in another.
+
+    Raises:
+        BagError: as of `BagReader`.
+    """
+    found: dict[str, dict[str, list[str]]] = {source.name: {} for source in sources}
+    for bag in bags if len(bags) > 1 else ():
+        with BagReader(bag, sources, topics) as reader:
+            for name, topic in reader.topics.items():
+                found[name].setdefault(topic, []).append(bag.name)
+    return [
+        f"{name} is {shown(_named_in(places), MOST_LINE)}: taken for one sensor; where it is not, "
+        f"--topic {name}=TOPIC"
+        for name, places in found.items()
+        if len(places) > 1
+    ]
+
+
+def _named_in(places: Mapping[str, Sequence[str]]) -> str:
+    """Topics and their bags, such as `/imu in 3 bags, /imu/data in walk`."""
+    return ", ".join(
+        f"{topic} in {bags[0] if len(bags) == 1 else f'{len(bags)} bags'}"
+        for topic, bags in places.items()
+    )

@@ -41,6 +41,8 @@ class Table(NamedTuple):
         numbers: columns at some places as numbers, [n, places], NaN where a cell is empty; of the
             widest float, since nanoseconds since 1970 take more digits than float64 has.
         texts: the column at a place as texts.
+        clock: what the times in column `time` are, where the table itself knows: no other column
+            is taken for times then, unless that is asked for. Empty: by the columns' names.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Table(NamedTuple):
     names: list[str]
     numbers: Callable[[Sequence[int]], Numbers]
     texts: Callable[[int], list[str]]
+    clock: str = ""
 
 
 def table_files(source: Path) -> list[Path]:

@@ -15,12 +15,14 @@ from rosbags.interfaces import Nodetype
 
 from tao_lora_ros.bags.column_families import meanings
 from tao_lora_ros.bags.column_names import AXES, EFFORT, TIME, WANTED, plain_name
+from tao_lora_ros.bags.field_times import FieldClock, times_by
 from tao_lora_ros.bags.opening import BagError, damage, open_bag
 from tao_lora_ros.bags.tables import Numbers, Table
 from tao_lora_ros.signal.cdr import JOINT_STATE
 
 _MOST_ENTRIES = 64  # of an array: what has more is a picture, or points
 _STAMP = "stamp.sec", "stamp.nanosec"
+_STAMPED = ""  # the name of no field
 _COVARIANCE = "_covariance"  # begins with -1 where a sensor does not report (REP-145)
 _WRAPPERS = ("data", "vector")  # say nothing; the topic does
 
@@ -28,7 +30,8 @@ _WRAPPERS = ("data", "vector")  # say nothing; the topic does
 def topic_tables(bag: Path, topics: Sequence[str] = ()) -> list[Table]:
     """A table of each topic that has messages, or of some, with columns such as `imu.accel.x`.
 
-    Its column `time` holds the stamps, or where there are none or they are 0 the log's times.
+    Its column `time` holds the stamps; where there are none, or they are 0, the times by a field
+    that is a clock (`field_times`), else the log's times. A field `time` is called `field.time`.
 
     Raises:
         BagError: the bag cannot be read, has no such topic, or the definition of no type in it.
@@ -56,8 +59,13 @@ def sensors_in(reader: AnyReader, topic: str, kind: str) -> list[str]:
     if _commands(topic):
         return []
     names = [_named(name, topic) for name in _defined(reader, (Nodetype.NAME, kind), "")]
+    return sorted(_meant(names, topic))
+
+
+def _meant(names: Sequence[str], topic: str) -> set[str]:
+    """The quantities of sensors among the fields of a topic."""
     known = {column.quantity for column in meanings(names, topic) if column}
-    return sorted(known & {*AXES, "effort"})
+    return known & {*AXES, "effort"}
 
 
 def _commands(topic: str) -> bool:
@@ -79,40 +87,59 @@ def _defined(reader: AnyReader, node: Any, name: str) -> Iterator[str]:
 
 
 def _table(bag: Path, reader: AnyReader, topic: str, kind: str, is_read: bool) -> Table:
-    what, names = f"{bag}: {topic} ({kind})", []
+    what, rows = f"{bag}: {topic} ({kind})", []
     try:
-        rows = _rows(reader, topic, 1) if is_read else ()
-        names = list(dict.fromkeys(name for row in rows for name in row))
+        rows = list(_rows(reader, topic, most=1)) if is_read else []
     except Exception:  # whatever rosbags stumbles on where it knows no such type
         what = f"{what[:-1]}, which no definition in the bag tells how to read)"
     if not is_read:
         what = f"{what[:-1]}, commands by its name, which --topic reads)"
-    numbers = partial(_numbers, bag, topic, names)
-    return Table(topic.strip("/"), bag, what, names, numbers, partial(_texts, bag, topic, names))
+    names = [name for row in rows for name in row if name != _STAMPED]
+    by: FieldClock | str = ""
+    if _meant(names, topic):
+        by = "times of the headers" if rows[0][_STAMPED] else _times_by(bag, reader, topic, names)
+    clock = by if isinstance(by, str) else by.said
+    numbers = partial(_numbers, bag, topic, by, names)
+    texts = partial(_texts, bag, topic, by, names)
+    return Table(topic.strip("/"), bag, what, names, numbers, texts, clock)
 
 
-def _numbers(bag: Path, topic: str, names: Sequence[str], places: Sequence[int]) -> Numbers:
-    rows = _sorted_rows(bag, topic)
+def _numbers(
+    bag: Path, topic: str, by: FieldClock | str, names: Sequence[str], places: Sequence[int]
+) -> Numbers:
+    rows = _sorted_rows(bag, topic, by)
     wanted = [names[at] for at in places]
     return np.array([[row.get(name, np.nan) for name in wanted] for row in rows], np.longdouble)
 
 
-def _texts(bag: Path, topic: str, names: Sequence[str], at: int) -> list[str]:
-    return [str(row.get(names[at], "")) for row in _sorted_rows(bag, topic)]
+def _texts(bag: Path, topic: str, by: FieldClock | str, names: Sequence[str], at: int) -> list[str]:
+    return [str(row.get(names[at], "")) for row in _sorted_rows(bag, topic, by)]
 
 
-def _sorted_rows(bag: Path, topic: str) -> list[dict[str, Any]]:
+def _times_by(bag: Path, reader: AnyReader, topic: str, names: Sequence[str]) -> FieldClock | str:
+    try:
+        return times_by(_rows(reader, topic), names[1:])
+    except Exception as error:
+        raise BagError(damage(bag, "damaged bag", error)) from error
+
+
+def _sorted_rows(bag: Path, topic: str, by: FieldClock | str) -> list[dict[str, Any]]:
     try:
         with closing(open_bag(bag)) as reader:
-            return sorted(_rows(reader, topic), key=lambda row: row[TIME])
+            return sorted(_rows(reader, topic, by), key=lambda row: row[TIME])
     except BagError:
         raise
     except Exception as error:
         raise BagError(damage(bag, "damaged bag", error)) from error
 
 
-def _rows(reader: AnyReader, topic: str, most: int | None = None) -> Iterator[dict[str, Any]]:
-    """The fields of each message by their names, and its time in seconds."""
+def _rows(
+    reader: AnyReader, topic: str, by: FieldClock | str = "", most: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """The fields of each message by their names, its time in seconds, and whether it is stamped.
+
+    What has no stamp has its time by a field, or the log's.
+    """
     connections = [c for c in reader.connections if c.topic == topic]
     for number, (connection, log_ns, raw) in enumerate(reader.messages(connections=connections)):
         if number == most:
@@ -125,7 +152,10 @@ def _rows(reader: AnyReader, topic: str, most: int | None = None) -> Iterator[di
         ]
         seconds = next((s + n / np.longdouble(10**9) for s, n in zip(*stamp, strict=True) if s), 0)
         named = {_named(name, topic): value for name, value in leaves.items()}
-        yield {TIME: seconds or log_ns / np.longdouble(10**9), **named, **efforts}
+        if TIME in named:
+            named[f"field.{TIME}"] = named.pop(TIME)
+        came_s = by.seconds(named) if isinstance(by, FieldClock) else log_ns / np.longdouble(10**9)
+        yield {TIME: seconds or came_s, **named, **efforts, _STAMPED: bool(seconds)}
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

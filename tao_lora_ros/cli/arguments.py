@@ -101,7 +101,8 @@ def add_topic_argument(parser: _ActionsContainer) -> None:
         action="append",
         default=[],
         metavar="SOURCE=TOPIC",
-        help="bag topic of a source, such as imu=/imu/data_raw",
+        help="bag topic of a source, such as imu=/imu/data_raw; imu=/imu,/imu/data where it has "
+        "another name in each bag",
     )
 
 

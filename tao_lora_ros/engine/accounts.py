@@ -67,21 +67,27 @@ def _remedy(source: Source, track: Track, configs: Sequence[SourceConfig]) -> st
         )
     if not track.behind:
         return ""
-    if 0 < (most_s := track.behind_most_ns * 1e-9) < MOST_TIMEOUT_S:
+    behind_s, most_s = track.behind_ns * 1e-9, track.behind_most_ns * 1e-9
+    whom, before = configs[track.behind_whom].name, track.used * period_s > _ONCE_S
+    if track.behind_by_turns and most_s < MOST_TIMEOUT_S:
         return (
             f"{config.name} comes up to {most_s:.2f} s late, by turns: set source_timeout_s above "
             "that, or have it sent evenly"
         )
-    behind_s = track.behind_ns * 1e-9
+    if before and not track.behind_constantly:
+        often = "set source_timeout_s above that where it is often"
+        remedy = often if 0 < most_s < MOST_TIMEOUT_S else "look at its driver's clock"
+        far = f"up to {most_s:.2f} s behind" if most_s else f"{-behind_s:.2f} s ahead of"
+        return f"{config.name} came {far} {whom} for a moment: {remedy}"
     where = "behind" if behind_s >= 0 else "ahead of"
     lags, lag_s = _LAGS.get(config.msgtype, "wrench_lags_s"), config.lag_s - behind_s
-    far_s, whom = abs(behind_s), configs[track.behind_whom].name
+    far_s = abs(behind_s)
     if abs(lag_s) > MOST_LAG_S:
         return (
             f"{config.name} is {far_s:.2f} s {where} {whom}: that is another clock, no lag; "
             "have its driver stamp by the same one"
         )
-    if track.used * period_s > _ONCE_S:
+    if before:
         return (
             f"{config.name} is {far_s:.2f} s {where} {whom} and was not before: a clock was set or "
             "drifts, no lag; have both stamped by one clock"

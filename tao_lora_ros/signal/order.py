@@ -16,6 +16,9 @@ BACK_S = 0.5
 STRAY_NS = 25_000_000
 _RECENT = 1024
 _FEWEST = 3  # stamps that make a pace: until then any may be usual
+# A clock that was set back goes on from there. Fewer stamps, or for less, are messages that came
+# late, several in a row; none comes early.
+_SET_BACK, _SET_BACK_NS = 4, 100_000_000
 # Samples of one stamp: more than fit a USB transfer come from a clock that stands still.
 _MOST_TWINS = 64
 
@@ -32,8 +35,10 @@ class StampOrder:
 
     A stamp that is further ahead than the source's pace explains is held until the next sample: one
     that follows it confirms it, as after a hole; one that falls before it refuses it. One that is
-    further off than `jump_s` is refused, and a second one beside it is a `ClockJump`. A sample that
-    others have overtaken is taken as long as it is `wait_s` late at most.
+    further ahead than `jump_s` is refused, and a second one beside it is a `ClockJump`; so is one
+    that is further back than `BACK_S`, but others have to go on from there for `_SET_BACK_NS`, with
+    none of the old time between. A sample that others have overtaken is taken as long as it is
+    `wait_s` late at most.
 
     Args:
         name: of the source.
@@ -66,7 +71,8 @@ class StampOrder:
         self.newest_ns: int | None = None
         self.held: Sample | None = None
         self.held_data = self._newest_data = b""
-        self._jumped_to_ns: int | None = None
+        # First and newest stamp of those far away, one after the other, and how many.
+        self._far: tuple[int, int, int] | None = None
         self._twins = 0
         self.recent.clear()
         self._overtaken.clear()
@@ -75,7 +81,7 @@ class StampOrder:
         """Decide on a sample and on the one that is held, if any.
 
         Raises:
-            ClockJump: a second sample confirms that the clock moved.
+            ClockJump: this sample confirms that the clock moved.
         """
         newest = self.newest_ns
         if newest is None:
@@ -86,7 +92,7 @@ class StampOrder:
         reach_ns = newest if self.held is None else self.held.stamp_ns
         if ahead_ns < -self._back_ns or sample.stamp_ns > reach_ns + self._jump_ns:
             return self._far_away(sample, data)
-        self._jumped_to_ns = None
+        self._far = None
         if ahead_ns <= 0:
             return self._behind(sample, data, ahead_ns)
         if self.held is not None:
@@ -104,7 +110,7 @@ class StampOrder:
         """Take samples that each follow the one before, as far as `STRAY_NS` at most."""
         self.newest_ns = stamps_ns[-1]
         self._newest_data = newest_data
-        self._jumped_to_ns = None
+        self._far = None
         self._twins = 0
         self.recent.extend(stamps_ns)
 
@@ -142,10 +148,17 @@ class StampOrder:
         return ((data, None),)
 
     def _far_away(self, sample: Sample, data: bytes) -> Outcomes:
-        """One far stamp may be a broken message; two near each other are a clock that moved."""
-        candidate, self._jumped_to_ns = self._jumped_to_ns, sample.stamp_ns
-        if candidate is not None and 0 < sample.stamp_ns - candidate <= self._jump_ns:
-            moved = f"stamps moved from {self.newest_ns} ns to {candidate} ns"
-            raise ClockJump(f"{self._name}: {moved}")
-        self._refuse("clock_jump", f"stamp {sample.stamp_ns} ns after {self.newest_ns} ns")
+        """Few may be broken or late messages; those that go on are a clock that moved."""
+        stamp_ns, newest_ns = sample.stamp_ns, self.newest_ns or 0
+        first_ns, last_ns, count = self._far or (stamp_ns, stamp_ns, 0)
+        if not -self._back_ns <= stamp_ns - last_ns <= self._jump_ns:
+            first_ns, last_ns, count = stamp_ns, stamp_ns, 0
+        self._far = first_ns, max(stamp_ns, last_ns), count + (stamp_ns > last_ns or not count)
+        back = stamp_ns < newest_ns
+        many, for_ns = (_SET_BACK, _SET_BACK_NS) if back else (2, 0)
+        if self._far[2] >= many and stamp_ns - first_ns >= for_ns:
+            raise ClockJump(f"{self._name}: stamps moved from {newest_ns} ns to {first_ns} ns")
+        late = back and newest_ns - stamp_ns <= self._jump_ns
+        kind = "out_of_order" if late else "clock_jump"
+        self._refuse(kind, f"stamp {stamp_ns} ns after {newest_ns} ns")
         return ((data, None),)

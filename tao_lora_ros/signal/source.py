@@ -166,7 +166,7 @@ class Source:
             received_ns: when it came; that is the stamp of what has none, else it does not matter.
 
         Raises:
-            ClockJump: a second sample confirms that the clock moved.
+            ClockJump: this sample confirms that the clock moved.
             FrameChange: a second sample confirms another frame.
         """
         sample = self._checked(data, received_ns)

@@ -73,7 +73,7 @@ class Track:
 
     @property
     def _late_ones(self) -> NDArray[np.int64]:
-        """Times and how far they were behind, [n, 2], oldest first."""
+        """Times, how far they were behind, and the samples by then, [n, 3], oldest first."""
         ring, count = self._tracks.behind[self._source], int(self._now["behind_count"])
         return ring[np.arange(max(count - len(ring), 0), count) % len(ring)]
 
@@ -85,18 +85,24 @@ class Track:
 
     @property
     def behind_constantly(self) -> bool:
-        """Whether all its samples have been behind for a while, by the same."""
+        """Whether most of its samples have been behind for a while, by the same."""
         late = self._late_ones
         if len(late) < PACE or late[-1, 0] - late[0, 0] < CONSTANT_NS:
             return False
-        return not self.behind_most_ns
+        same = np.ptp(late[:, 1]) < self._now["timeout_ns"]
+        return bool(same and 2 * len(late) > self.pushed - late[0, 2])
+
+    @property
+    def behind_by_turns(self) -> bool:
+        """Whether it was late, less so, and later again: no single standstill."""
+        late = self._late_ones[:, 1]
+        rise = late - np.minimum.accumulate(late)
+        return bool(rise.max(initial=0) >= self._now["timeout_ns"])
 
     @property
     def behind_most_ns(self) -> int:
-        """How late its samples came at most, where that is no constant; else 0."""
-        late = self._late_ones[:, 1]
-        varies = len(late) and np.ptp(late) >= self._now["timeout_ns"]
-        return int(late.max()) if varies else 0
+        """How late its late samples came at most; 0 without any."""
+        return int(self._late_ones[:, 1].max(initial=0))
 
     @property
     def clump_ns(self) -> int:

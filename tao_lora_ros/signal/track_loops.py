@@ -68,8 +68,9 @@ class Tracks(NamedTuple):
         times: time, number and stamp of each sample that waits, rings [S, capacity, 3].
         values: theirs, [S, capacity, channels of the widest].
         beside: those of the last sample and of the one ahead, [S, 2, channels of the widest].
-        behind: newest samples that were late, or on another clock, one after the other: time, and
-            how far they were behind (ahead: negative) of the source `behind_whom`; ring [S, _, 2].
+        behind: newest samples that were late, or on another clock, one after the other: time, how
+            far they were behind (ahead: negative) of the source `behind_whom`, and how many samples
+            there were by then; ring [S, _, 3].
     """
 
     now: NDArray
@@ -97,7 +98,7 @@ def new_tracks(
         np.zeros((count, _CAPACITY, 3), np.int64),
         np.zeros((count, _CAPACITY, widest)),
         np.zeros((count, 2, widest)),
-        np.zeros((count, _BEHIND, 2), np.int64),
+        np.zeros((count, _BEHIND, 3), np.int64),
     )
 
 
@@ -316,6 +317,6 @@ def note_behind(tracks, s, time_ns, whom, offset_ns):
         if not 0 <= time_ns - newest_ns < CONSTANT_NS:
             track.behind_count = 0
     at = track.behind_count % len(behind)
-    behind[at, 0], behind[at, 1] = time_ns, offset_ns
+    behind[at, 0], behind[at, 1], behind[at, 2] = time_ns, offset_ns, track.pushed
     track.behind_count += 1
     track.behind_whom = whom

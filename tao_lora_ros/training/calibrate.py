@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.bags.reader import WHOLE
+from tao_lora_ros.bags.reader import WHOLE, renamed
 from tao_lora_ros.bags.rows import Run, read_run
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.calibration import uncalibrated
@@ -20,7 +20,7 @@ from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.engine.calibration import calibrated_on
 from tao_lora_ros.engine.pipeline import router_config
 from tao_lora_ros.engine.settings import Settings
-from tao_lora_ros.engine.sources import WRENCH_TYPES_KEY, check_channels
+from tao_lora_ros.engine.sources import WRENCH_TYPES_KEY, check_channels, source_configs
 from tao_lora_ros.fleet.pool import Pool
 from tao_lora_ros.messages.texts import digits
 from tao_lora_ros.model.artifact import Artifact
@@ -161,7 +161,8 @@ def recalibrate(
     pool = pool or Pool()
     read = runs_of(artifact, bags, settings, topics, part_s, pool)
     runs = [np.asarray(run.values, np.float64) for run in read]
-    names = [bag.name for bag in pool.good(bags)]
+    good = pool.good(bags)
+    names = [bag.name for bag in good]
     start, channels, rate_hz = artifact.calibration, artifact.channels, artifact.rate_hz
     made = calibrated_on(runs, start, channels, rate_hz, alarms_per_hour, force)
     provenance = artifact.provenance | {
@@ -178,7 +179,10 @@ def recalibrate(
         names,
         part_s[0],
         scale_lines,
-        list(dict.fromkeys(doubt for run in read for doubt in run.doubts)),
+        [
+            *dict.fromkeys(doubt for run in read for doubt in run.doubts),
+            *renamed(good, source_configs(settings), topics),
+        ],
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.bags.labels import labels_file, topic_labels
-from tao_lora_ros.bags.reader import WHOLE, BagError
+from tao_lora_ros.bags.reader import WHOLE, BagError, renamed
 from tao_lora_ros.bags.rows import Run, Span, read_rows, row_labels, spans_in, spans_of
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import source_configs
@@ -79,7 +79,10 @@ def read_runs(bags: Iterable[Path], how: Reading) -> list[Run]:
         places.add(place)
     tell_unnamed(bags, how)
     read = tracked(how.pool.map(partial(_spans, how=how), bags), "reading", len(bags))
-    return [Run(bag.name, _rows(bag, how)[0], spans) for bag, spans in read]
+    runs = [Run(bag.name, _rows(bag, how)[0], spans) for bag, spans in read]
+    for line in renamed(how.pool.good(bags), source_configs(how.settings), how.topics):
+        print(line, file=sys.stderr)
+    return runs
 
 
 def tell_unnamed(bags: Sequence[Path], how: Reading) -> None:

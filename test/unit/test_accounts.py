@@ -95,6 +95,56 @@ def test_a_clock_that_is_set_while_running_is_no_lag(source: int, step_ms: int) 
     )
 
 
+def held_up(messages: Sequence[Message], source: int, count: int, late_s: float) -> list[Message]:
+    """So many messages of one source, from the third second on, come late by this, as they are."""
+    own = [m for m in messages if m.source == source and m.stamp_ns >= START_NS + 3 * SECOND]
+    came = {(source, m.stamp_ns): m.stamp_ns + round(late_s * SECOND) for m in own[:count]}
+    return sorted(messages, key=lambda m: came.get((m.source, m.stamp_ns), m.stamp_ns))
+
+
+@pytest.mark.parametrize("source", [0, 1])
+@pytest.mark.parametrize("count", [1, 2, 5, 30])
+@pytest.mark.parametrize("late_s", [0.45, 0.6, 1.5])
+def test_a_few_messages_that_are_held_up_are_no_clock_that_was_set(
+    source: int, count: int, late_s: float
+) -> None:
+    """Those after them come first: the few are refused or too late, and all others go on."""
+    messages, subject = motion(6.0), intake()
+    given_out = []
+    for m in held_up(messages, source, count, late_s):  # a ClockJump would end the test
+        given_out += subject.push(m.source, m.data).rows
+    account = subject.accounts[source]
+    assert account.refused == {"out_of_order": count}
+    assert account.used >= account.received - count - 60
+    assert len(given_out) >= 2950
+    assert "clock" not in account.remedy
+
+
+@pytest.mark.parametrize("source", [0, 1])
+@pytest.mark.parametrize("late_s", [0.3, 0.7, 1.5])
+def test_a_short_standstill_of_a_source_is_told_as_that(source: int, late_s: float) -> None:
+    """All of a source waits for so long and comes at once, as behind a busy network."""
+    until_ns = START_NS + 3 * SECOND + round(late_s * SECOND)
+    messages = sorted(
+        motion(6.0),
+        key=lambda m: (
+            until_ns
+            if m.source == source and START_NS + 3 * SECOND <= m.stamp_ns < until_ns
+            else m.stamp_ns
+        ),
+    )
+    subject = intake()
+    rows(subject, messages)
+    account, other = subject.accounts[source], subject.accounts[1 - source]
+    name, whom = (account.name, other.name)
+    assert account.unused["late"] > 50
+    assert account.remedy == (
+        f"{name} came up to {late_s:.2f} s behind {whom} for a moment: set source_timeout_s above "
+        "that where it is often"
+    )
+    assert other.remedy == ""
+
+
 def in_clumps(messages: Sequence[Message], clump_s: float) -> list[Message]:
     """The wrench's messages come together, as over a wireless link; stamps are its own."""
     clump_ns = round(clump_s * SECOND)

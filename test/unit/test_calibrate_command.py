@@ -16,7 +16,7 @@ from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.engine.pipeline import Pipeline, router_config
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
-from tao_lora_ros.signal.cdr import IMU
+from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.training.sensitivity import FOUND, SHAPE, smallest_blows
 
 RATE_HZ = 500.0
@@ -194,3 +194,42 @@ def test_what_the_thresholds_before_see_in_it_is_asked_about(
     said = capsys.readouterr().out
     (events,) = re.findall(r"thresholds before find (\d+) events in what was used: was it", said)
     assert 15 <= int(events) <= 20
+
+
+def test_a_sensor_that_has_another_topic_in_another_bag_is_one_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("/imu", "/imu/data", "/imu/data")
+    bags = [
+        write_ros2(
+            tmp_path / f"run{i}",
+            motion(6.0, seed=i),
+            [(name, IMU), ("/wrench", WRENCH)],
+        )
+        for i, name in enumerate(names)
+    ]
+    assert tao_lora("calibrate", *bags, out=tmp_path / "model", scales="keep") == 0
+    assert (
+        "imu is /imu in run0, /imu/data in 2 bags: taken for one sensor; where it is not, "
+        "--topic imu=TOPIC\n"
+    ) in capsys.readouterr().out
+    assert tao_lora("calibrate", bags[1], bags[2], out=tmp_path / "other", scales="keep") == 0
+    assert "taken for one sensor" not in capsys.readouterr().out
+
+
+def test_where_a_bag_has_several_the_option_names_the_topics_of_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = [Message(2 * (m.source == 0), m.stamp_ns, m.data) for m in motion(6.0) if not m.source]
+    messages = sorted([*motion(6.0), *both], key=lambda m: m.stamp_ns)
+    raw = [("/imu/data", IMU), ("/wrench", WRENCH), ("/imu/data_raw", IMU)]
+    bags = [
+        write_ros2(tmp_path / "several", messages, raw),
+        write_ros2(tmp_path / "one", motion(6.0, seed=1)),
+    ]
+    out = tmp_path / "model"
+    assert tao_lora("calibrate", *bags, out=out, topic="imu=/imu/data", strict=True) == 1
+    assert "where it has another name in each bag: --topic imu=ONE,OTHER" in capsys.readouterr().err
+    for topic in ("imu=/imu/data,/imu", ["imu=/imu/data", "--topic", "imu=/imu"]):
+        assert tao_lora("calibrate", *bags, out=out, topic=topic, strict=True, force=True) == 0
+        assert "imu is /imu/data in several, /imu in one: " in capsys.readouterr().out

@@ -466,13 +466,12 @@ def test_a_bag_that_loops_resets_and_goes_on() -> None:
     first = results(subject, STRUCK, flush=False)
     second = results(subject, STRUCK)
     assert subject.counts.resets == 1
-    assert subject.intake.rejected == {
-        "clock_jump": 2
-    }  # one a source, the confirming ones are taken
+    # of both sources as many as make sure of it, 0.1 s at 500 Hz; the confirming ones are taken
+    assert subject.intake.rejected == {"clock_jump": pytest.approx(2 * 50, abs=2)}
     onsets = [event for event in events([*first, *second]) if event.phase is Phase.ONSET]
     assert [event.sequence for event in onsets] == [0, 1]
     assert abs(onsets[0].onset_ns - onsets[1].onset_ns) <= 2 * MS
-    assert len(inferences(second)) >= len(inferences(first)) - 2
+    assert len(inferences(second)) >= len(inferences(first)) - 4
 
 
 def test_a_clock_jump_closes_the_open_event_before_anything_new() -> None:

@@ -123,7 +123,8 @@ def test_a_chosen_topic_that_is_not_there_is_refused(tmp_path: Path) -> None:
     bag = write_ros2(tmp_path / "bag", MESSAGES)
     for topic in ("/nothing", "/wrench"):  # the other one is there, of another type
         assert refusal(bag, {"imu": topic}) == (
-            f"{bag}: no topic {topic} of type {IMU}; there are: /imu ({IMU}), /wrench ({WRENCH})"
+            f"{bag}: no topic {topic} of type {IMU}; there are: /imu ({IMU}), /wrench ({WRENCH}); "
+            "where it has another name in each bag: --topic imu=ONE,OTHER"
         )
 
 

@@ -137,11 +137,22 @@ def test_the_rows_of_a_pause_are_absent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("moved_s", [-100, 100])
 def test_a_bag_whose_clock_jumps_is_refused(tmp_path: Path, moved_s: int) -> None:
-    moved = [START_NS + (moved_s + i) * SECOND for i in (0, 1)]
-    later = [Message(0, START_NS + SECOND + i, imu(moved[i])) for i in (0, 1)]
+    moved = [START_NS + (moved_s + i) * SECOND for i in range(5)]
+    later = [Message(0, START_NS + SECOND + i, imu(moved[i])) for i in range(5)]
     bag = write_ros2(tmp_path / "run", [*MESSAGES, *later])
     with pytest.raises(BagError, match=f"{bag}: not one recording: imu: stamps moved.*--from"):
         read_run(bag, Settings(), 500.0)
+
+
+@pytest.mark.parametrize("back_s", [0.6, 3.0, 100.0])
+def test_messages_that_came_late_leave_one_recording(tmp_path: Path, back_s: float) -> None:
+    """Three in a row, with none of the others' time between."""
+    stamps = [START_NS + SECOND // 2 - round(back_s * SECOND) + i for i in range(3)]
+    late = [Message(0, START_NS + SECOND // 2, imu(stamp)) for stamp in stamps]
+    messages = sorted([*motion(2.0), *late], key=lambda m: m.stamp_ns)
+    run = read_run(write_ros2(tmp_path / "run", messages), Settings(), 500.0)
+    assert len(run.values) >= 990
+    assert np.isfinite(run.values[1:]).all()
 
 
 @given(labels=st.lists(st.sampled_from(["a", "b", "free"]), max_size=30))

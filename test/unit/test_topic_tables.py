@@ -116,6 +116,93 @@ def test_an_imu_in_other_types_reads_back(tmp_path: Path, topics: dict[str, list
     np.testing.assert_allclose(run.values, VALUES, atol=1e-6)
 
 
+# Fields of a time, and what they hold where `t` seconds have passed since the robot's start.
+CLOCKS: dict[str, tuple[str, Any]] = {
+    "timestamp in us": ("uint64 timestamp", lambda t: [round(t * 1e6)]),
+    "timestamp in ns since 1970": ("int64 timestamp", lambda t: [START_NS + round(t * 1e9)]),
+    "t": ("float64 t", lambda t: [t]),
+    "time": ("float64 time", lambda t: [100.0 + t]),
+    "stamp_us": ("uint32 stamp_us", lambda t: [7 + round(t * 1e6)]),
+    "time_boot_ms": ("uint32 time_boot_ms", lambda t: [round(t * 1e3)]),
+    "tick in ms": ("uint32 tick", lambda t: [round(t * 1e3)]),
+    "a time": (
+        "builtin_interfaces/Time measured_at",
+        lambda t: [new("builtin_interfaces/msg/Time", *divmod(START_NS + round(t * 1e9), 10**9))],
+    ),
+    "two numbers": ("int32 sec\nuint32 nanosec", lambda t: divmod(round(t * 1e9), 10**9)),
+    "after what is none": (
+        "uint32 counter_t\nstring time\nuint64 sample_time",
+        lambda t: [0, "now", round(t * 1e6)],
+    ),
+}
+_JITTER_S = np.random.default_rng(1).uniform(0.0, 0.009, COUNT)  # of the way to the log
+
+
+def clocked(bag: Path, fields: str, clock: Any, drift: float = 0.0, count: int = COUNT) -> Path:
+    """A bag of accelerations and rates without header, logged as they came."""
+    store, kind = get_typestore(Stores.ROS2_JAZZY), "a/msg/Timed"
+    text = f"{fields}\nfloat64[3] accel\nfloat64[3] gyro\n"
+    store.register(get_types_from_msg(text, kind))
+    with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection("/sensor", kind, typestore=store)
+        for i in range(count):
+            t, late_s = i / HZ, _JITTER_S[i % COUNT]
+            message = store.types[kind](*clock(t * (1 + drift)), *np.split(VALUES[i % COUNT], 2))
+            log_ns = START_NS + round((t + late_s) * 1e9)
+            writer.write(connection, log_ns, store.serialize_cdr(message, kind))
+    return bag
+
+
+@pytest.mark.parametrize("name", CLOCKS)
+def test_a_field_of_times_stamps_what_has_no_header(tmp_path: Path, name: str) -> None:
+    source = clocked(tmp_path / "run", *CLOCKS[name])
+    (found,) = import_tables([source], tmp_path / "bags", Layout())
+    assert any("; times by " in note for note in found.notes)
+    run = read_run(found.bag, of_imu(), HZ)
+    np.testing.assert_allclose(run.values, VALUES, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fields", "clock"),
+    [
+        ("uint32 t", lambda t: [round(t * HZ)]),  # a count
+        ("uint64 time", lambda t: [0]),  # never set
+        ("uint16 time_ms", lambda t: [round(t * 1e3 + 65_300) % 65_536]),  # overflows
+        ("float64 t", lambda t: [np.nan]),
+        ("int64 stamp", lambda t: [int(t)]),  # too coarse
+        ("uint8 mode", lambda t: [0]),
+    ],
+    ids=["count", "zero", "overflow", "nan", "coarse", "none"],
+)
+def test_where_no_field_is_a_clock_the_log_s_times_are_taken_and_that_is_said(
+    tmp_path: Path, fields: str, clock: Any
+) -> None:
+    source = clocked(tmp_path / "run", fields, clock)
+    (found,) = import_tables([source], tmp_path / "bags", Layout())
+    (note,) = (note for note in found.notes if "; times of the log, no stamps" in note)
+    name = fields.split()[1]
+    assert (f"no stamps: {'field.' * (name == 'time')}{name} does not go" in note) == (
+        name != "mode"
+    )
+    assert len(read_run(found.bag, of_imu(), HZ).values) >= COUNT - 2
+
+
+def test_a_clock_that_drifts_is_held_against_the_log_s(tmp_path: Path) -> None:
+    """0.1 % in two minutes are 0.12 s, more than any other source would be waited for."""
+    source = clocked(tmp_path / "run", *CLOCKS["stamp_us"], drift=1e-3, count=12_000)
+    (found,) = import_tables([source], tmp_path / "bags", Layout())
+    run = read_run(found.bag, of_imu(), HZ)
+    assert len(run.values) == pytest.approx(12_000, abs=2)
+
+
+def test_a_field_of_times_is_taken_whatever_it_says_where_that_is_asked_for(tmp_path: Path) -> None:
+    source = clocked(tmp_path / "run", "uint32 t", lambda t: [round(t * HZ)])
+    layout = Layout(renames={"time": "t"}, units={"time": "ms"})
+    (found,) = import_tables([source], tmp_path / "bags", layout)
+    assert not any("; times" in note for note in found.notes)
+    assert len(read_run(found.bag, of_imu(), 1000.0).values) == COUNT
+
+
 def test_a_wrench_and_its_labels_in_another_type_read_back(tmp_path: Path) -> None:
     source = written(tmp_path / "run", {"/arm": list(map(state, range(COUNT)))})
     ((bag, notes),) = import_tables([source], tmp_path / "bags", Layout())
