@@ -15,6 +15,13 @@ from numpy.typing import NDArray
 
 from tao_lora_ros.bags.columns import listed, renamed_column
 from tao_lora_ros.bags.import_layout import Layout
+from tao_lora_ros.bags.label_tables import (
+    LabelTable,
+    label_table,
+    label_tables_beside,
+    recording_of,
+    spans_by,
+)
 from tao_lora_ros.bags.labels import labels_file, read_labels, write_labels
 from tao_lora_ros.bags.measured import Measured, Series, joined, measured
 from tao_lora_ros.bags.opening import is_bag
@@ -57,6 +64,7 @@ class _Group(NamedTuple):
     name: str
     tables: list[Table]
     bag: Path
+    labels: LabelTable | None = None
 
     def __str__(self) -> str:
         return self.tables[0].what
@@ -106,10 +114,16 @@ def import_tables(
             not increase or are no seconds, or the bag exists; a bag is not left half written.
     """
     files = [file for source in sources for file in table_files(source)]
-    found = list(each(partial(_tables, layout=layout), files))
-    groups = _groups([table for _, several in found for table in several], out, layout)
+    found = [
+        table for _, several in each(partial(_tables, layout=layout), files) for table in several
+    ]
+    labels = [one for table in found if (one := label_table(table))]
+    of_labels = {one.table.what for one in labels}
+    groups = _groups([table for table in found if table.what not in of_labels], out, layout)
     if not groups:
         raise BagError(f"{sources[0]}: no CSV file and no array in it")
+    groups, left_out = _with_labels(groups, labels)
+    groups, _ = _with_labels(groups, [*label_tables_beside([table.file for table in found])])
     checked: list[tuple[_Group, _Checked]] = list(each(partial(_check, layout=layout), groups))
     empty = [group for group, found in checked if not found.has_sensor]
     used = {name for _, found in checked for name in found.used}
@@ -130,7 +144,7 @@ def import_tables(
     good = [group for group, found in checked if found.has_sensor]
     for group in good if not force else ():
         refuse_existing(group.bag, BagError)
-    left_out = [
+    left_out += [
         f"left out: {table.what}: no column of a sensor; there are: {listed(table.names)}"
         for group in empty
         for table in group.tables
@@ -176,6 +190,27 @@ def _groups(found: Sequence[Table], out: Path, layout: Layout) -> list[_Group]:
     return list(groups.values())
 
 
+def _with_labels(
+    groups: Sequence[_Group], labels: Sequence[LabelTable]
+) -> tuple[list[_Group], list[str]]:
+    """Recordings with their labels, and what there is to say of labels of none.
+
+    Raises:
+        BagError: labels may be of several recordings, or a recording has several.
+    """
+    named = [(g.tables[0].file.parent, [g.name, *(t.name for t in g.tables)]) for g in groups]
+    found, left_out = list(groups), []
+    for one in labels:
+        at = recording_of(one, named)
+        if at is None:
+            left_out.append(f"left out: {one.table.what}: labels, and no recording of its name")
+        elif other := found[at].labels:
+            raise BagError(f"{one.table.what}: labels of {found[at]}, as {other.table.what}")
+        else:
+            found[at] = found[at]._replace(labels=one)
+    return found, left_out
+
+
 def _name(table: Table, layout: Layout) -> str:
     """Of the bag that a table goes into."""
     if table.file.suffix == ".npz":
@@ -198,11 +233,15 @@ def _check(group: _Group, layout: Layout) -> _Checked:
     }
     found = _read(group.tables, layout)
     has_labels = any(one.labels for one in found)
-    if beside := _labels_beside(group):
+    beside = _labels_beside(group)
+    if beside:
         read_labels(beside)
-        if has_labels:
-            raise BagError(f"{beside}: the table has a column 'label' too; keep one of both")
-    return _Checked(bool(_sources(found)), has_labels, used)
+    if group.labels and _sources(found):
+        spans_by(group.labels, found, layout)
+        beside = beside or group.labels.table.file
+    if beside and has_labels:
+        raise BagError(f"{beside}: the table has a column 'label' too; keep one of both")
+    return _Checked(bool(_sources(found)), has_labels or bool(group.labels), used)
 
 
 def _read(group: Sequence[Table], layout: Layout) -> list[Measured]:
@@ -223,6 +262,10 @@ def _write(group: _Group, layout: Layout) -> list[str]:
     found, bag = _read(group.tables, layout), group.bag
     sources = _sources(found)
     beside, spans = _labels_beside(group), _label_spans(found)
+    said = [*(one.source for one in found)]
+    if group.labels and not beside:
+        spans = spans_by(group.labels, found, layout)
+        said.append(f"{group.labels.table.what}: {len(spans)} labels")
     shutil.rmtree(bag, ignore_errors=True)
     try:
         bag.parent.mkdir(parents=True, exist_ok=True)
@@ -237,7 +280,7 @@ def _write(group: _Group, layout: Layout) -> list[str]:
         if isinstance(error, OSError):
             raise BagError(f"{error.filename or bag}: {refusal(error)}") from None
         raise
-    return [*(one.source for one in found), *_unused(group, found), *_doubts(sources)]
+    return [*said, *_unused(group, found), *_doubts(sources)]
 
 
 def _unused(group: _Group, found: Sequence[Measured]) -> list[str]:

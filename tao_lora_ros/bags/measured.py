@@ -230,10 +230,11 @@ def _likely(step: float) -> str:
 
 def _labels(table: Table, at: int, layout: Layout) -> list[str]:
     """Of each row; a number that is whole is called so, `1.0` as `1`."""
-    return [_label(text, layout) for text in table.texts(at)]
+    return [label_named(text, layout) for text in table.texts(at)]
 
 
-def _label(text: str, layout: Layout) -> str:
+def label_named(text: str, layout: Layout) -> str:
+    """What a label is called, by a text in a table; empty: there is none."""
     try:
         name = f"{float(text):g}"
     except ValueError:

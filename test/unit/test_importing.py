@@ -329,3 +329,76 @@ def test_bad_labels_are_named_with_line_and_column(tmp_path: Path, data: bytes, 
         read_contacts(tmp_path / "bag")
     assert str(caught.value).startswith(f"{file}: ")
     assert told in str(caught.value)
+
+
+def recorded(file: Path, first_s: float = 0.0, count: int = 400) -> Path:
+    """A table of an accelerometer at 100 Hz."""
+    rows = [f"{first_s + i / 100:.3f},0,{i % 7},9.8" for i in range(count)]
+    file.write_text("\n".join(["time,ax,ay,az", *rows]))
+    return file
+
+
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize(
+    ("name", "head", "first_s", "times"),
+    [
+        ("run_labels.csv", "begin,end,label", 0.0, (1, 2)),
+        ("run-labels.csv", "start_s;end_s;class", 0.0, (1, 2)),
+        ("labels_run.csv", "t0,t1,name", 0.0, (1, 2)),
+        ("labels.csv", "start,stop,activity", 0.0, (1, 2)),
+        ("run_events.csv", "Onset (s),End (s),event", 5e3, (1, 2)),
+        ("run_annotations.csv", "begin,end,label", 5e3, (5001, 5002)),
+        ("run_gt.csv", "id,from,to,label", 1.7e9, (1.7e9 + 1, 1.7e9 + 2)),
+        ("run_labels.csv", "start_time,end_time,label", 1.7e9, (1.7e12 + 1e3, 1.7e12 + 2e3)),
+        ("run.labels.csv", "start_s,end_s,label", 5e3, (1, 2)),
+        ("run_labels.csv", "begin_ms,end_ms,label", 5e3, (1e3, 2e3)),
+    ],
+)
+def test_labels_in_a_table_beside_are_used_however_they_are_called(
+    tmp_path: Path, name: str, head: str, first_s: float, times: tuple[float, float], asked: bool
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    table, labels = recorded(folder / "run.csv", first_s), folder / name
+    sep = ";" if ";" in head else ","
+    before = ["3"] if head.startswith("id") else []
+    row = sep.join([*before, *(f"{t:.12g}" for t in times), "push"])
+    labels.write_text(f"{head}\n{row}\n")
+    sources = [table, labels] if asked and name != "run.labels.csv" else [table]
+    (found,) = import_tables(sources, tmp_path / "bags", Layout())
+    assert found.bag.name == "run"
+    (span,) = read_contacts(found.bag)
+    assert (span.start_s, span.end_s, span.label) == (pytest.approx(1), pytest.approx(2), "push")
+    if name != "run.labels.csv":
+        assert f"{labels}: 1 labels" in found.notes
+
+
+def test_labels_that_may_be_of_several_recordings_or_of_none_are_said(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    both = [recorded(folder / f"run{i}.csv") for i in range(2)]
+    labels = folder / "labels.csv"
+    labels.write_text("begin,end,label\n1,2,push\n")
+    with pytest.raises(BagError, match=r"labels of which recording of 2.*run0_labels\.csv"):
+        list(import_tables([folder], tmp_path / "bags", Layout()))
+    list(import_tables(both[:1], tmp_path / "bags", Layout()))  # nobody asked for the labels
+    assert not read_contacts(tmp_path / "bags" / "run0")
+    labels.rename(folder / "walk_labels.csv")
+    found = [*import_tables([folder], tmp_path / "other", Layout())]
+    assert any("walk_labels.csv: labels, and no recording" in n for f in found for n in f.notes)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("100,200,push", "not within .*run.csv, 5000 to 5003.99 s, nor within its 3.99 s"),
+        ("2,1,push", "label 1 is from 2 to 1, expected two times"),
+        (",1,push", "label 1 is from nan to 1"),
+    ],
+)
+def test_labels_of_another_time_are_refused(tmp_path: Path, row: str, told: str) -> None:
+    table = recorded(tmp_path / "run.csv", 5e3)
+    (tmp_path / "run_labels.csv").write_text(f"begin,end,label\n{row}\n")
+    with pytest.raises(BagError, match=told):
+        list(import_tables([table], tmp_path / "bags", Layout()))
+    assert not (tmp_path / "bags").exists()
