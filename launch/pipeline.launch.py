@@ -2,7 +2,7 @@
 
 The node is a lifecycle node that configures and activates itself. With `rviz:=true` RViz shows its
 events, with `record:=FOLDER` a bag of all that goes in and comes out is recorded; both end with the
-node.
+node, and all with the launch.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from launch_ros.actions import LifecycleNode, Node
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from tao_lora_ros.ros.launch_arguments import check_names, check_values, truth
+from tao_lora_ros.ros.launch_prefix import launch_prefix
 
 CONFIG = Path(get_package_share_directory("tao_lora_ros"), "config")
 ARGUMENTS = {
@@ -56,9 +57,10 @@ def _processes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     check_names(__file__, ARGUMENTS)
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     check_values(given, get_packages_with_prefixes())
-    node = _node(given)
-    beside = [_rviz(given)] if truth(given, "rviz") else []
-    beside += [_recorder(given)] if given["record"] else []
+    words = dict(context.launch_configurations)
+    node = _node(given, launch_prefix("pipeline_node", words))
+    beside = [_rviz(given, launch_prefix("rviz2", words))] if truth(given, "rviz") else []
+    beside += [_recorder(given, launch_prefix("ros2", words))] if given["record"] else []
     return [node, *beside, *(_end_with(node, process) for process in beside)]
 
 
@@ -67,13 +69,15 @@ def _end_with(node: LifecycleNode, process: ExecuteProcess) -> RegisterEventHand
     return RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[end]))
 
 
-def _node(given: dict[str, str]) -> LifecycleNode:
+def _node(given: dict[str, str], prefix: str) -> LifecycleNode:
     parameters = {"use_sim_time": truth(given, "use_sim_time")}
     if given["model"]:
         parameters["model"] = given["model"]
     return LifecycleNode(
         package="tao_lora_ros",
         executable="pipeline_node",
+        exec_name="pipeline_node",  # in the log, instead of the prefix
+        prefix=prefix,
         name="tao_lora",
         namespace=given["namespace"],
         parameters=[given["params_file"], parameters],
@@ -84,10 +88,12 @@ def _node(given: dict[str, str]) -> LifecycleNode:
     )
 
 
-def _rviz(given: dict[str, str]) -> Node:
+def _rviz(given: dict[str, str], prefix: str) -> Node:
     return Node(
         package="rviz2",
         executable="rviz2",
+        exec_name="rviz2",
+        prefix=prefix,
         arguments=["-d", str(CONFIG / "pipeline.rviz"), "-f", given["fixed_frame"]],
         parameters=[{"use_sim_time": truth(given, "use_sim_time")}],
         remappings=_rviz_topics(given),
@@ -99,7 +105,7 @@ def _rviz_topics(given: dict[str, str]) -> list[tuple[str, str]]:
     return [(shown, _absolute(given, topic)) for shown, topic in topics.items()]
 
 
-def _recorder(given: dict[str, str]) -> ExecuteProcess:
+def _recorder(given: dict[str, str], prefix: str) -> ExecuteProcess:
     from tao_lora_ros.engine.settings import read_settings
     from tao_lora_ros.engine.sources import source_configs
 
@@ -109,7 +115,8 @@ def _recorder(given: dict[str, str]) -> ExecuteProcess:
     command = ["ros2", "bag", "record", "--storage", "mcap", "--output", given["record"]]
     if truth(given, "use_sim_time"):
         command.append("--use-sim-time")
-    return ExecuteProcess(cmd=[*command, *(_absolute(given, t) for t in topics)], output="screen")
+    command += [_absolute(given, topic) for topic in topics]
+    return ExecuteProcess(cmd=command, name="ros2", prefix=prefix, output="screen")
 
 
 def _topics(given: dict[str, str]) -> dict[str, str]:

@@ -36,6 +36,7 @@ from tao_lora_ros.bags.discover import sources_in
 from tao_lora_ros.bags.reader import BagReader, bag_topics
 from tao_lora_ros.engine.sources import source_configs
 from tao_lora_ros.ros.launch_arguments import check_names, check_values, truth
+from tao_lora_ros.ros.launch_prefix import launch_prefix
 
 PIPELINE = str(Path(__file__).with_name("pipeline.launch.py"))
 NAMED = ("imu", "wrench", "joint_states")  # sources whose topic an argument names
@@ -65,11 +66,12 @@ def _processes(context: LaunchContext, names: list[str]) -> list[LaunchDescripti
     given = {name: LaunchConfiguration(name).perform(context) for name in names}
     check_values(given, get_packages_with_prefixes())
     topics = _topics(given)
+    words = dict(context.launch_configurations)
     if find_spec("rosbag2_py") is None or Path(given["bag"]).suffix == ".bag":
-        player = _our_player(given)
+        player = _our_player(given, launch_prefix(Path(sys.executable).name, words))
         start: LaunchDescriptionEntity = player  # it waits for the node to subscribe
     else:
-        player = _rosbag2_player(given, topics)
+        player = _rosbag2_player(given, topics, launch_prefix("ros2", words))
         start = RegisterEventHandler(OnStateTransition(goal_state="active", entities=[player]))
     handlers = [OnProcessExit(target_action=_is_node, on_exit=[_end("the node has ended")])]
     if not truth(given, "rviz"):
@@ -99,20 +101,21 @@ def _topics(given: dict[str, str]) -> dict[str, str]:
         return reader.topics
 
 
-def _our_player(given: dict[str, str]) -> ExecuteProcess:
+def _our_player(given: dict[str, str], prefix: str) -> ExecuteProcess:
     topics = [word for pair in given["bag_topics"].split() for word in ("--topic", pair)]
     command = [sys.executable, "-m", "tao_lora_ros.ros.player", given["bag"], *topics]
     command += ["--params-file", given["params_file"], "--rate", given["rate"], "--clock"]
     command += ["--ros-args", "-r", f"__ns:=/{given['namespace'].strip('/')}"]
     for name in NAMED:
         command += ["-r", f"{name}:={given[f'{name}_topic']}"]
-    return ExecuteProcess(cmd=command, output="screen")
+    return ExecuteProcess(cmd=command, name="player", prefix=prefix, output="screen")
 
 
-def _rosbag2_player(given: dict[str, str], topics: dict[str, str]) -> ExecuteProcess:
+def _rosbag2_player(given: dict[str, str], topics: dict[str, str], prefix: str) -> ExecuteProcess:
     remaps = [f"{topic}:={_played_as(given, name)}" for name, topic in topics.items()]
     command = ["ros2", "bag", "play", given["bag"], "--rate", given["rate"], "--clock", "100"]
-    return ExecuteProcess(cmd=[*command, "--remap", *remaps], output="screen")
+    command += ["--remap", *remaps]
+    return ExecuteProcess(cmd=command, name="player", prefix=prefix, output="screen")
 
 
 def _played_as(given: dict[str, str], source: str) -> str:

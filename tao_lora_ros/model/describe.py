@@ -1,4 +1,4 @@
-"""An artifact in words: layers, bits, bytes, calibration, provenance; not its scores."""
+"""All of an artifact in words: layers, bits, bytes, calibration, provenance; not its scores."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ def layer_bytes(layer: Layer, branch: bool) -> int:
         for name, kind in layer.tensors()
         if (name.rpartition(".")[2] in _BRANCH) == branch
     )
+
+
+def network_bytes(network: Network) -> tuple[int, int, int]:
+    """Its weights, their bytes as stored, and the bytes that a transient's branches add."""
+    layers = layers_of(network.config).values()
+    steady, branches = (sum(layer_bytes(layer, of) for layer in layers) for of in (False, True))
+    return sum(layer.inputs * layer.outputs for layer in layers), steady, branches
 
 
 def _lines(artifact: Artifact) -> Iterator[str]:
@@ -95,13 +102,7 @@ def _network(artifact: Artifact, network: Network) -> Iterator[str]:
             f"{layer_bytes(layer, branch=False):6} {rank:>5} {layer_bytes(layer, branch=True):13} "
             f"{float(network.tensors[f'{name}.x_scale']):11.4g}"
         )
-    yield from _totals(layers)
-
-
-def _totals(layers: dict[str, Layer]) -> Iterator[str]:
-    steady = sum(layer_bytes(layer, branch=False) for layer in layers.values())
-    branches = sum(layer_bytes(layer, branch=True) for layer in layers.values())
-    weights = sum(layer.inputs * layer.outputs for layer in layers.values())
+    weights, steady, branches = network_bytes(network)
     yield (
         f"  {weights} weights: {steady} bytes steady ({8 * steady / weights:.2f} bits a weight), "
         f"{branches} more in transients ({8 * (steady + branches) / weights:.2f})"

@@ -33,6 +33,29 @@ def score_text(metrics: Scores) -> str:
     return captured.get().rstrip("\n")
 
 
+def score_lines(metrics: Scores) -> list[str]:
+    """The scores in short, a line each."""
+    lines: list[str] = []
+    if found := metrics.get(HELD_OUT):
+        of = found[next(key for key in _TABLES if key in found)]["of_runs"]["count"]
+        right = ", ".join(
+            f"{_plus_minus(found[key]['accuracy'])} {name}"
+            for key, name in _TABLES.items()
+            if key in found
+        )
+        lines.append(
+            f"share of windows called right, of {of} runs that it was not fitted on: {right}"
+        )
+    if events := metrics.get("events"):
+        shares = ", ".join(
+            f"{_number(events[name])} {name}"
+            for name in ("right", "wrong", "unknown")
+            if name in events
+        )
+        lines.append(f"names of {events['events']} events: {shares}".rstrip(": "))
+    return lines
+
+
 def write_scores(metrics: Scores, title: str, file: Path) -> None:
     """The same as a page of HTML.
 

@@ -50,7 +50,7 @@ def test_doctor_without_torch(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["info"], "event names: "), (["doctor", "--roofline"], "| base | 1 | fp16 |")],
+    [(["info"], "names of events: "), (["doctor", "--roofline"], "| base | 1 | fp16 |")],
 )
 def test_no_torch_needed(words: list[str], said: str) -> None:
     program = "import sys; sys.modules['torch'] = None; from tao_lora_ros.cli.main import main; "

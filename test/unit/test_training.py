@@ -135,7 +135,7 @@ def test_mixed_bags_without_a_steady_one_make_a_model_that_classifies(
         "  all 6: 7450 windows, without a label 75, free 6910, impact 465",
     ):
         assert f"\n{line}" in f"\n{told.err}"
-    assert "router: not calibrated, no event is found" in told.out
+    assert "thresholds: not calibrated, no event is found" in told.out
     left_out = {str(mixed / name) for name in ("a_imu_alone", "c_text")}
     assert all(f"left out: {bag}: " in told.err for bag in left_out)
     artifact = load_artifact(out)
@@ -189,6 +189,10 @@ def test_every_step_can_be_taken_again(
     assert "deviation" in capsys.readouterr().out
     assert tao_lora("info", model) == 0
     told = capsys.readouterr().out
+    assert "adapters beside its own: gripper" in told
+    assert "tao-lora quantize, tao-lora adapt, tao-lora adapt" in told
+    assert tao_lora("info", model, all=True) == 0
+    told = capsys.readouterr().out
     assert "blocks.0.channel_up" in told
     assert "adapters: gripper" in told
 
@@ -222,7 +226,9 @@ def test_names_of_events_are_learned_and_scored_and_the_rest_stays(
     assert "events: events 15" in capsys.readouterr().out
     assert (events["events"], events["right"]) == (15, 1.0)
     assert tao_lora("info", named) == 0
-    assert "event names: hard, soft" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "names of events: hard, soft" in told
+    assert "names of 15 events: 1.000 right" in told
 
 
 def test_tuning_brings_the_transient_path_nearer_and_leaves_the_steady_one() -> None:
