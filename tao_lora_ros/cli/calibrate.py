@@ -35,10 +35,10 @@ def add_calibrate_parser(subparsers: Any) -> None:
     calibrate.add_argument("bags", type=Path, nargs="+", help="steady bags, or folders of bags")
     add_pool_arguments(calibrate)
     calibrate.add_argument(
-        "--model", type=Path, metavar="DIR", help="artifact folder to start from"
+        "--model", type=Path, metavar="DIR", help="folder of a model to start from"
     )
     add_json_and_force(calibrate)
-    what = "artifact folder to write"
+    what = "folder to write the model to"
     add_output(calibrate, "--out", MODEL, required=True, metavar="DIR", help=what)
     calibrate.add_argument(
         "--alarms-per-hour", type=per_hour, default=1.0, help="false alarms aimed at"

@@ -35,7 +35,7 @@ def add_compare_parser(subparsers: Any) -> None:
         "compare", help="events gained, lost and changed; status 3 where there are any"
     )
     parser.set_defaults(run=compare_command, windows=None, device=None)
-    parser.add_argument("old", type=Path, help="table of `replay --table`, or artifact folder")
+    parser.add_argument("old", type=Path, help="table of `replay --table`, or folder of a model")
     parser.add_argument("new", type=Path, help="the same")
     parser.add_argument("bags", nargs="*", metavar="BAG", help="of artifacts: bags to compare on")
     what = "of artifacts: keep both tables here"

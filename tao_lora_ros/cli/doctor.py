@@ -25,7 +25,7 @@ def add_doctor_parser(subparsers: Any) -> None:
     doctor.set_defaults(run=_doctor)
     doctor.add_argument("--backend", choices=BACKENDS, default="auto", help="as the parameter")
     add_json_and_force(doctor)
-    doctor.add_argument("--model", type=Path, metavar="DIR", help="artifact folder")
+    doctor.add_argument("--model", type=Path, metavar="DIR", help="folder of a model")
     doctor.add_argument("--store", type=Path, metavar="DIR", help="event store folder")
     doctor.add_argument(
         "--roofline", action="store_true", help="instead: computed times on a Jetson Orin Nano"

@@ -20,7 +20,7 @@ def add_export_parser(subparsers: Any) -> None:
     """Add the command to the subparsers of `tao-lora`."""
     parser = subparsers.add_parser("export", help="write a model's network as ONNX")
     parser.set_defaults(run=_export)
-    parser.add_argument("model", type=Path, help="artifact folder")
+    parser.add_argument("model", type=Path, help="folder of a model")
     parser.add_argument("--adapter", default="", help="named adapter instead of the model's own")
     what = "file to write: FP32, the weights as transients use them, dequantised"
     add_output(parser, "--onnx", needs="onnx", required=True, metavar="FILE", help=what)

@@ -23,7 +23,7 @@ def add_info_parser(subparsers: Any) -> None:
     info = subparsers.add_parser("info", help="what a model reads, knows and scores")
     info.set_defaults(run=_info)
     add_json_and_force(info)
-    info.add_argument("model", type=Path, nargs="?", help="artifact folder (default: ours)")
+    info.add_argument("model", type=Path, nargs="?", help="folder of a model (default: ours)")
     what = "layers, bits, bytes, provenance and tables of scores too"
     info.add_argument("--all", action="store_true", help=what)
     add_html(info)

@@ -1,4 +1,4 @@
-"""`tao-lora`: replay, demo, play, simulate, train, and the table of parameters."""
+"""`tao-lora`: impacts, contacts and slips of a robot, found in its IMU and force/torque signals."""
 
 from __future__ import annotations
 
@@ -32,6 +32,13 @@ from tao_lora_ros.messages.files import refusal
 from tao_lora_ros.messages.texts import MOST_LINE, did_you_mean, error_line, shown
 from tao_lora_ros.signal.compiled import announced
 
+_ABOUT = """Find what happens to a robot (impacts, contacts, slips, touchdowns) in its IMU,
+force/torque and joint-effort topics, in bags or live. To begin with:
+
+  tao-lora replay BAG --report found.html            what happens in a bag of yours
+  tao-lora calibrate STEADY_BAG --out my_model       thresholds of your robot
+  tao-lora replay BAG --model my_model --store found
+  tao-lora review --store found --open               say what each event was"""
 _EXIT = """exit status: 0 done, 1 an input will not do or damage was found, 2 the arguments will not
 do, 3 other events than expected (compare, replay --expect), 130 interrupted"""
 _COMPLETION = 'completion in bash and zsh: eval "$(register-python-argcomplete tao-lora)"'
@@ -115,7 +122,10 @@ class _Parser(argparse.ArgumentParser):
         """Of a command, which refuses itself what it does not know, and names its own help."""
         options, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+            name = unknown[0].partition("=")[0]
+            known = [option for option in self._option_string_actions if option.startswith("--")]
+            hint = did_you_mean(name, known) if name.startswith("-") else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         return options, unknown
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -137,7 +147,7 @@ class _Version(argparse.Action):
 
 def _parser(command: str | None) -> argparse.ArgumentParser:
     """With all arguments of one command, and of all that do without torch; None: of all."""
-    parser = _Parser(prog="tao-lora", description=__doc__, epilog=f"{_EXIT}\n\n{_COMPLETION}")
+    parser = _Parser(prog="tao-lora", description=_ABOUT, epilog=f"{_EXIT}\n\n{_COMPLETION}")
     unsaid = argparse.SUPPRESS  # in the options
     parser.add_argument(
         "--version", action=_Version, nargs=0, default=unsaid, help="print the version"

@@ -62,7 +62,12 @@ def add_replay_parser(subparsers: Any) -> None:
     add_output(replay, "--report", metavar="FILE", help="write an HTML report")
     what = "write a recording for Rerun's viewer"
     add_output(replay, "--rerun", needs="rerun", metavar="FILE", help=what)
-    replay.add_argument("--model", type=Path, metavar="DIR", help="artifact folder")
+    replay.add_argument(
+        "--model",
+        type=Path,
+        metavar="DIR",
+        help="folder of a model (default: ours, or calibrated on the bag)",
+    )
     add_params_file(replay)
     replay.add_argument(
         "--calibrate", type=Path, nargs="+", metavar="BAG", help="thresholds from steady bags"

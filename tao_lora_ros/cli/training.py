@@ -86,7 +86,7 @@ def _add_train(subparsers: Any) -> None:
         "--model", type=Path, metavar="DIR", help="with --store: what to start from (default: ours)"
     )
     add_part_arguments(parser)
-    what = "artifact folder to write; an interrupted training goes on in its own"
+    what = "folder to write the model to; an interrupted training goes on in its own"
     add_output(parser, "--out", MODEL, required=True, metavar="DIR", help=what)
     add_json_and_force(parser)
     parser.add_argument("--model-id", help="name of the model (default: the folder's)")

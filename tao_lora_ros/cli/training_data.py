@@ -69,11 +69,11 @@ def add_data_arguments(
 
 def add_model_arguments(parser: ArgumentParser, writes: bool = True) -> None:
     """A trained model and the bags for it; where it `writes`, also the folder."""
-    parser.add_argument("model", type=Path, help="artifact folder that `train` wrote")
+    parser.add_argument("model", type=Path, help="folder of a model that `train` wrote")
     add_data_arguments(parser)
     add_json_and_force(parser)
     if writes:
-        what = "artifact folder to write (default: the same)"
+        what = "folder to write the model to (default: the same)"
         add_output(parser, "--out", MODEL, metavar="DIR", help=what)
 
 

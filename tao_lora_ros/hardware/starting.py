@@ -38,7 +38,9 @@ def starting(program: str, least_mib: int, status: int) -> Iterator[None]:
         yield
     except (ImportError, MemoryError, OSError) as error:
         there = f"; there are {limited}" if limited else ""
-        _say(program, f"cannot start: {error_line(error)}{there}")
+        ours = str(getattr(error, "name", None) or "").startswith("tao_lora_ros")
+        remedy = "; the checkout is newer than what was built of it: build or install anew" * ours
+        _say(program, f"cannot start: {error_line(error)}{there}{remedy}")
         sys.exit(1)
 
 

@@ -25,6 +25,7 @@ from tao_lora_ros.training.name_events import PROVENANCE_KEY
 from tao_lora_ros.training.progress import tracked
 
 _LISTED = 10
+_FEW = 5  # labels of a name, below which fits without some of them say little
 # The store does not say when an onset was decided: after some rows, a contact's after its test.
 _DECIDED_NS = {Kind.LASTING_CONTACT: 100_000_000}
 _SOON_NS = 5_000_000
@@ -45,6 +46,7 @@ class StoreNames:
             second, the smallest first; those unlike any name come before, with none.
         replaced: names of the artifact's own head that a new word was put in place of, and that.
         forgotten: others of them that are known no more.
+        new: names of labels that the artifact's own head did not have.
     """
 
     artifact: Artifact
@@ -54,17 +56,21 @@ class StoreNames:
     next: list[tuple[int, str, float]]
     replaced: dict[str, str]
     forgotten: tuple[str, ...]
+    new: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """All this in words."""
         total = sum(self.counts.values())
         had = ", ".join(f"{name} {count}" for name, count in self.counts.items())
         before, now = self.right
+        lacking = f" (they have no {', no '.join(self.new)})" if self.new else ""
         said = [
             f"labels: {had}; {len(self.next)} events have none",
-            f"called as they are labelled: {before} of {total} by the names so far, {now} by those "
-            "learned from the others",
+            f"called as they are labelled: {before} of {total} by the names so far{lacking}, {now} "
+            "by those learned from the others",
         ]
+        if few := [name for name, count in self.counts.items() if count < _FEW]:
+            said.append(f"that says little with fewer than {_FEW} labels: {', '.join(few)}")
         head = self.artifact.event_head
         if kept := [name for name in (head.names if head else ()) if name not in self.counts]:
             said.append(f"kept as they were, without labels: {', '.join(kept)}")
@@ -136,6 +142,7 @@ def learn_names(store: Path, artifact: Artifact) -> StoreNames:
         _next(others, fit.head, np.reshape(features, (-1, FEATURES))),
         replaced,
         tuple(name for name in known if name not in {*fit.head.names, *replaced}),
+        tuple(name for name in counts if name not in known),
     )
 
 

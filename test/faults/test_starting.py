@@ -57,6 +57,18 @@ def test_an_import_that_fails(entry: str, error: str, tmp_path: Path) -> None:
     assert line.startswith(f"{entry}: cannot start: ")
 
 
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_part_of_ours_that_is_not_installed_yet(entry: str, tmp_path: Path) -> None:
+    """As after a pull without a build."""
+    (tmp_path / "numba.py").write_text("import tao_lora_ros.bags.not_yet\n")
+    paths = os.pathsep.join(map(str, (tmp_path, *filter(None, sys.path))))
+    process = start(entry, env=os.environ | {"PYTHONPATH": paths})
+    (line,) = process.communicate()[0].splitlines()
+    assert process.returncode == 1
+    assert "No module named 'tao_lora_ros.bags.not_yet'" in line
+    assert "build or install anew" in line
+
+
 @pytest.mark.ros
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_it_compiles(number: signal.Signals, tmp_path: Path) -> None:

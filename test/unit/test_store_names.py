@@ -86,7 +86,8 @@ def test_names_that_nobody_labels_are_kept_or_it_is_said_that_they_are_not(store
     assert f"kept as they were, without labels: {', '.join(shipped.names)}" in found.lines()
     again = learn_names(store, found.artifact)
     assert again.right[0] >= 10
-    assert f"called as they are labelled: {again.right[0]} of 12 by the names so far" in (
+    assert "0 of 12 by the names so far (they have no push, no tap), " in "".join(found.lines())
+    assert f"called as they are labelled: {again.right[0]} of 12 by the names so far, " in (
         "".join(again.lines())
     )
     old = replace(shipped, likeness=None)
@@ -94,6 +95,16 @@ def test_names_that_nobody_labels_are_kept_or_it_is_said_that_they_are_not(store
     assert found.artifact.event_head.names == ("push", "tap")
     assert {*found.forgotten, *found.replaced} == {*shipped.names}
     assert any(f"forgotten: {', '.join(found.forgotten)}" in line for line in found.lines())
+
+
+def test_few_labels_are_said_to_tell_little(store: Path, tmp_path: Path) -> None:
+    assert not any("says little" in line for line in learn_names(store, small_artifact()).lines())
+    few = tmp_path / "few"
+    shutil.copytree(store, few)
+    for entry in read_entries(few)[:8]:
+        label_event(few, entry, "push")
+    said = learn_names(few, small_artifact()).lines()
+    assert "that says little with fewer than 5 labels: tap" in said
 
 
 def test_a_new_word_takes_the_place_of_the_name_that_it_is_another_word_for(

@@ -37,6 +37,8 @@ BAD_STORE = (
     ("--store STORE --json EMPTY --force", "choose another name"),
     ("--store", "expected one argument"),
     ("--colour red", "unrecognized arguments: --colour red"),
+    ("--hlep", "unrecognized arguments: --hlep; did you mean '--help'?"),
+    ("--hepl=x", "unrecognized arguments: --hepl=x; did you mean '--help'?"),
 )
 BAD_NUMBER = (
     ("0 --store STORE", "expected a whole number from 1"),
