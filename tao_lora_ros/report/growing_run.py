@@ -121,6 +121,11 @@ class GrowingRun:
         if phase is Phase.END:
             self._raw += raw
 
+    def tell(self, tiles: list[tuple[str, str, str]]) -> None:
+        """The numbers of now, while there is nothing to make a piece of."""
+        with self._lock:
+            self._tiles = tiles
+
     def cut(self, newest_ns: int, tiles: list[tuple[str, str, str]]) -> None:
         """Make a piece of what came since the last one; `tiles` are the numbers of now."""
         with self._lock:

@@ -64,12 +64,15 @@ class SignalWatcher:
                 else:
                     message: Any = deserialize_message(data, EventSamples)
                     self.run.add_raw(Phase(message.phase), [raw_from(raw) for raw in message.raw])
-        if self._watcher.newest is not None and time.monotonic() >= self._due_s:
+        if time.monotonic() >= self._due_s:
             self._due_s = time.monotonic() + _PIECE_S
             tiles = [("node", self._watcher.presence.text, ""), *self._watcher.tiles]
             if undrawn := self._undrawn():
                 tiles.append(("not drawn here", "WARN", undrawn))
-            self.run.cut(self._watcher.newest.window_end_ns, tiles)
+            if self._watcher.newest is None:
+                self.run.tell(tiles)  # why nothing is inferred yet
+            else:
+                self.run.cut(self._watcher.newest.window_end_ns, tiles)
 
     def _count(self, at: int, number: int) -> None:
         """What DDS lost on the way here is a gap in its publisher's numbers."""

@@ -94,6 +94,27 @@ def test_a_running_node_is_seen(wire, start_node) -> None:
     node.destroy_node()
 
 
+def test_the_page_says_what_a_node_waits_for(wire, run) -> None:
+    """As with a topic of another name: nothing is inferred, and there is nothing to draw."""
+    from wire import node_command
+
+    run([*node_command([]), "-r", "imu:=elsewhere"])
+    node = Node("watch", context=wire.node.context)
+    signals = SignalWatcher(node, Watcher(node, "/tao_lora"))
+    with (
+        polled(signals),
+        serving(WatchServer(signals.run, "/tao_lora")) as server,
+        browser() as chromium,
+        faultless(chromium.new_page(viewport={"width": 390, "height": 844})) as page,
+    ):
+        page.goto(server.url)
+        tile = page.locator("#tiles .tile").filter(has_text="nothing yet on /elsewhere")
+        tile.wait_for()
+        assert tile.locator(".value").inner_text() == "ERROR"
+        page.get_by_text("nothing is inferred yet").wait_for()
+    node.destroy_node()
+
+
 def check_page(signals: SignalWatcher, messages: list) -> None:
     """The page shows both events, and only samples that were sent."""
     with (

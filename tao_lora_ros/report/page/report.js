@@ -25,8 +25,8 @@ const told = (x, a, b) => x.toFixed(b - a < 1 ? 4 : b - a < 60 ? 2 : 0);  // as 
 function tellView() {
   at("range").textContent = plots.view.map(x => told(x, ...plots.view)).join(" to ") + " s";
 }
-function tiles() {
-  at("tiles").replaceChildren(...run.tiles.map(([name, value, more]) => {
+function tiles(rows = run.tiles) {
+  at("tiles").replaceChildren(...rows.map(([name, value, more]) => {
     const tile = make("div", null, {class: "tile"});
     tile.append(make("div", name, {class: "name"}), make("div", value, {class: "value", "data-level": value}), make("div", more, {class: "more"}));
     return tile;

@@ -65,7 +65,12 @@ async function round() {
     if (epoch === null || state.epoch !== epoch || state.first > last + 1 && last) {
       if (epoch !== null) { location.reload(); return; }
       const head = await (await ask("/run")).json();
-      if (!head.sources.length || !state.last) { at("samples").textContent = "waiting for the node"; setTimeout(round, 500); return; }
+      if (!head.sources.length || !state.last) {
+        tiles(state.tiles);
+        at("samples").textContent = state.tiles.length > 1 ? "nothing is inferred yet; above is what the node says of each sensor" : "waiting for the node";
+        setTimeout(round, 500);
+        return;
+      }
       epoch = head.epoch;
       begin(empty(head, {...state, pieces: []}));
       document.querySelector("p.sub").textContent = head.about;
