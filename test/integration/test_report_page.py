@@ -185,5 +185,24 @@ def test_nothing_runs_over_and_nothing_is_empty(page, width: int, scheme: str) -
     check_size(page, width, scheme)
 
 
+def luminance(color: str) -> float:
+    """Relative luminance of "#rrggbb" (WCAG 2)."""
+    digits = color[1:] if len(color) == 7 else "".join(2 * digit for digit in color[1:])
+    parts = np.array([int(digits[at : at + 2], 16) for at in (0, 2, 4)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def test_every_line_stands_out_from_a_dark_page(page) -> None:
+    """By 4.5 to 1, so that one that is drawn half through still does."""
+    page.emulate_media(color_scheme="dark")
+    drawn = page.evaluate("run.panels.flatMap(p => p.lines.map(l => inked(l.color)))")
+    behind = luminance(page.evaluate("color('card')")) + 0.05
+    assert len(drawn) > 10
+    assert {
+        c: (luminance(c) + 0.05) / behind for c in drawn if luminance(c) + 0.05 < 4.5 * behind
+    } == {}
+
+
 def test_paper_is_light_and_holds_every_plot(page) -> None:
     check_paper(page, "#filters")

@@ -24,13 +24,13 @@ function chart(place, {title, x, y, log, series, marks = []}) {
     width: Math.max(figure.clientWidth, 200), height: height(), legend: {show: false}, cursor: {drag: {x: true, y: false}},
     scales: {x: {time: false}, y: {distr: log ? 3 : 1}},
     axes: [{...axis, label: x, labelSize: 18, size: 34}, {...axis, label: y, labelSize: 18, size: 54}],
-    series: [{}, ...series.map(s => ({stroke: s.color, fill: s.mode === "bars" ? s.color + "99" : undefined, width: 1.5, spanGaps: true, ...kinds[s.mode]}))],
+    series: [{}, ...series.map(s => ({stroke: () => inked(s.color), fill: s.mode === "bars" ? () => inked(s.color) + "99" : undefined, width: 1.5, spanGaps: true, ...kinds[s.mode]}))],
     hooks: {draw: [u => {
       const g = u.ctx, px = devicePixelRatio;
       g.save(); g.setLineDash([5 * px, 4 * px]); g.lineWidth = px; g.textAlign = "left"; g.font = `${11 * px}px sans-serif`;
       for (const mark of marks) {
         const at = u.valToPos(mark.x, "x", true);
-        g.strokeStyle = g.fillStyle = mark.color ?? color("soft");
+        g.strokeStyle = g.fillStyle = mark.color ? inked(mark.color) : color("soft");
         g.beginPath(); g.moveTo(at, u.bbox.top); g.lineTo(at, u.bbox.top + u.bbox.height); g.stroke();
         g.fillText(mark.text ?? "", at + 4 * px, u.bbox.top + 12 * px);
       }

@@ -49,3 +49,9 @@ function onKeys(actionOf) {
 }
 
 const color = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+// A line's colour, "#rrggbb", as it is seen well on this paper: nearer to white on a dark one.
+function inked(hex) {
+  const share = Number(color("lighten"));
+  const parts = [1, 3, 5].map(at => parseInt(hex.slice(at, at + 2), 16)).map(part => Math.round(part + share * (255 - part)));
+  return "#" + parts.map(part => part.toString(16).padStart(2, "0")).join("");
+}

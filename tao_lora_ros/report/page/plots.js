@@ -108,7 +108,7 @@ class Panel {
       axes: [{...axis, space: 80, size: this.xAxis ? 8 + TIMES : 8, values: (u, ticks) => this.xAxis ? ticks.map(t => `${Number(t.toFixed(9))} s`) : []},
         {...axis, size: AXIS, space: 22, ...this.yAxis}],
       padding: [6, 24, 0, 0],
-      series: [{}, ...this.lines().map(line => ({stroke: line.color, width: 1, points: {size: 4}}))],
+      series: [{}, ...this.lines().map(line => ({stroke: () => inked(line.color), width: 1, points: {size: 4}}))],
       hooks: {
         drawAxes: [u => this.background(u)],
         setSelect: [u => this.select(u)],
@@ -131,7 +131,7 @@ class Panel {
     for (const line of this.lines()) {
       const path = new Path2D();
       for (const block of this.seen.blocks) this.blockPath(path, block, line, X, Y);
-      g.globalAlpha = 0.6; g.fillStyle = line.color; g.fill(path);
+      g.globalAlpha = 0.6; g.fillStyle = inked(line.color); g.fill(path);
     }
     g.globalAlpha = 1;
     if (this.panel.level !== undefined && this.panel.level !== null) {

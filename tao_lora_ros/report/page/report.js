@@ -122,7 +122,7 @@ function spark(canvas, e) {
   const g = canvas.getContext("2d"), X = t => (t - a) / (b - a) * 220, Y = y => 45 - 42 * (y - low) / (high - low || 1);
   g.clearRect(0, 0, 220, 48);
   g.globalAlpha = 0.18; g.fillStyle = e.color; g.fillRect(X(e.from), 0, Math.max(X(e.to) - X(e.from), 2), 48);
-  g.globalAlpha = 1; g.strokeStyle = line.color; g.lineWidth = 1.5; g.beginPath();
+  g.globalAlpha = 1; g.strokeStyle = inked(line.color); g.lineWidth = 1.5; g.beginPath();
   points.forEach(([t, y], i) => i ? g.lineTo(X(t), Y(y)) : g.moveTo(X(t), Y(y)));
   g.stroke();
 }
