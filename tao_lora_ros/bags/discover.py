@@ -66,8 +66,10 @@ def discover(bag: Path, settings: Settings, topics: Mapping[str, str]) -> Discov
         chosen = _chosen(bag, reader, topics)
         if not chosen:
             held = ", ".join(sorted({f"{c.topic} ({c.msgtype})" for c in reader.connections}))
+            idle = [c.topic for c in reader.connections if c.msgtype == JOINT_STATE and c.msgcount]
+            none = f", all of {idle[0]} are 0, NaN or absent" if idle else ""
             raise BagError(
-                f"{bag}: no Imu, no wrench, no joint with an effort (what is in another "
+                f"{bag}: no Imu, no wrench, no joint with an effort{none} (what is in another "
                 f"type `tao-lora import {bag} --out BAGS` may find; a node needs it published as "
                 f"{IMU} or {WRENCH}); there are: {held or 'none'}"
             )

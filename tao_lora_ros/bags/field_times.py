@@ -18,10 +18,10 @@ from tao_lora_ros.bags.column_names import TIME, plain_name
 from tao_lora_ros.bags.foreign_units import FACTORS
 from tao_lora_ros.bags.tables import Numbers
 
-# What the last word, or words, of a field's name may be that holds a time.
+# What a field's name may say that holds a time: that it does, or in what unit at its end.
 _NAME = re.compile(
-    r"(?:.*_)?(?:time|timestamp|stamp|time_stamp|t|ts|tick|ticks|clock|epoch|millis|micros"
-    r"|[mun]?secs?|[mun]s)(?:_(?:sample|since_boot|boot))?"
+    r"(?:.*_)?(?:time|times|timestamp|stamp|tstamp|t|ts|tick|ticks|clock|epoch|millis|micros)(?:_.*)?"
+    r"|.*_(?:[mun]?secs?|[mun]s)"
 )
 _PAIR = ("sec", "nanosec")
 _FEWEST = 8  # messages

@@ -34,6 +34,7 @@ from tao_lora_ros.messages.label_span import LabelSpan
 from tao_lora_ros.messages.texts import file_name, shown
 from tao_lora_ros.signal.cdr import IMU, JOINT_STATE, WRENCH
 from tao_lora_ros.signal.channels import SourceConfig
+from tao_lora_ros.signal.repeats import RepeatCheck
 from tao_lora_ros.signal.units import SAMPLES, UnitCheck
 
 START_NS = 1_000_000_000  # stamps begin above zero, which would read as "not set"
@@ -353,13 +354,15 @@ def _stamps(series: Series, start_s: np.longdouble) -> NDArray[np.int64]:
 
 
 def _doubts(sources: Sequence[SourceRecording]) -> list[str]:
-    """What samples of an IMU say of its units, looked at now and then as a node does."""
+    """What samples say of their sensor, looked at now and then as a node does."""
     found: dict[str, None] = {}
     for source in sources:
-        if source.msgtype == IMU and len(source.values) >= SAMPLES:
-            check = UnitCheck(SourceConfig("imu", IMU))
+        if source.msgtype in (IMU, WRENCH) and len(source.values) >= SAMPLES:
+            config = SourceConfig(source.topic.strip("/"), source.msgtype)
+            checks = UnitCheck(config), RepeatCheck(config)
             period_s = float(np.median(np.diff(source.stamps_ns))) * 1e-9
             for at in range(0, len(source.values) - SAMPLES + 1, 4 * SAMPLES):
-                for doubt in check.look(source.values[at : at + SAMPLES], period_s):
-                    found[f"{source.topic}: {doubt}"] = None
+                for check in checks:
+                    for doubt in check.look(source.values[at : at + SAMPLES], period_s):
+                        found[f"{source.topic}: {doubt}"] = None
     return list(found)

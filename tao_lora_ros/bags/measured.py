@@ -260,12 +260,18 @@ def _told(
     if LABEL in columns:
         parts.append(LABEL)
     used = {columns[name].at for name in [*units, *({LABEL} & columns.keys())]}
-    unused = [name for at, name in enumerate(table.names) if name and at not in used]
+    own_times = TIME in units and columns[TIME].theirs == TIME
+    counted = table.counted if own_times else ()
+    unused = [
+        name
+        for at, name in enumerate(table.names)
+        if name and at not in used and name not in counted
+    ]
     labels = [n for n in unused if LABELS.fullmatch(plain_name(n)) and LABEL not in columns]
     repeated = np.count_nonzero(~kept)
     return (
         f"{table.what}: {len(times_s)} rows{rate}: {', '.join(parts)}"
-        + (f"; {table.clock}" if table.clock and columns[TIME].theirs == TIME else "")
+        + (f"; {table.clock}" if table.clock and own_times else "")
         + (f"; {repeated} rows with the time of the row before left out" if repeated else "")
         + (f"; not used: {listed(unused)}" if unused else "")
         + (f"; labels? --columns {LABEL}={shown(labels[-1])} takes them" if labels else "")

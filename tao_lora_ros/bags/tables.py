@@ -43,6 +43,7 @@ class Table(NamedTuple):
         texts: the column at a place as texts.
         clock: what the times in column `time` are, where the table itself knows: no other column
             is taken for times then, unless that is asked for. Empty: by the columns' names.
+        counted: the columns that they are counted by, where it is by columns.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Table(NamedTuple):
     numbers: Callable[[Sequence[int]], Numbers]
     texts: Callable[[int], list[str]]
     clock: str = ""
+    counted: tuple[str, ...] = ()
 
 
 def table_files(source: Path) -> list[Path]:

@@ -98,10 +98,10 @@ def _table(bag: Path, reader: AnyReader, topic: str, kind: str, is_read: bool) -
     by: FieldClock | str = ""
     if _meant(names, topic):
         by = "times of the headers" if rows[0][_STAMPED] else _times_by(bag, reader, topic, names)
-    clock = by if isinstance(by, str) else by.said
+    clock, counted = (by, ()) if isinstance(by, str) else (by.said, by.names)
     numbers = partial(_numbers, bag, topic, by, names)
     texts = partial(_texts, bag, topic, by, names)
-    return Table(topic.strip("/"), bag, what, names, numbers, texts, clock)
+    return Table(topic.strip("/"), bag, what, names, numbers, texts, clock, counted)
 
 
 def _numbers(

@@ -49,6 +49,7 @@ MIXED = 3.0  # times more left by one expectation than by one of each recording:
 
 # Of what hangs on a sensor; beyond these its wrench is in other units.
 _FAR_M, _NEAR_M, _HEAVY_N = 3.0, 1e-3, 500.0
+_RATHER_FAR_M = 0.5  # what a force in kgf makes of 5 cm
 
 
 class _Expectation(NamedTuple):
@@ -293,7 +294,9 @@ def _hanging(model: ContactModel) -> str:
     lever_m = float(GRAVITY * moment / model.weight)
     text = f"; {digits(model.weight)} N hang on it, {digits(lever_m)} m from its axes"
     if lever_m > _FAR_M:
-        return f"{text}: torque in N mm or N cm instead of Nm?"
+        return f"{text}: torque in N mm, N cm or lbf in instead of Nm?"
+    if lever_m > _RATHER_FAR_M:
+        return f"{text}: a long way, is that its weight? Else force in kgf, or torque in lbf in?"
     if lever_m < _NEAR_M and model.weight > _HEAVY_N:
         return f"{text}: force in mN instead of N?"
     return text

@@ -16,8 +16,9 @@ from tao_lora_ros.engine.sources import aligner_for, source_configs
 from tao_lora_ros.preservation.preroll_buffer import PreRollBuffer
 from tao_lora_ros.signal.align import Rows, joined
 from tao_lora_ros.signal.block import Block, Expected, Plain, plain_messages
-from tao_lora_ros.signal.cdr import Form, Sample
+from tao_lora_ros.signal.cdr import IMU, Form, Sample, upward_of
 from tao_lora_ros.signal.condition import LOOK
+from tao_lora_ros.signal.repeats import RepeatCheck
 from tao_lora_ros.signal.source import ClockJump, FrameChange, Source
 from tao_lora_ros.signal.track import Track
 from tao_lora_ros.signal.units import SAMPLES, UnitCheck
@@ -64,6 +65,7 @@ class Intake:
             for config in configs
         ]
         self._checks = [UnitCheck(config) for config in configs]
+        self._repeats = [RepeatCheck(config) for config in configs]
         event_s = settings.store_pre_roll_s + settings.max_transient_s + settings.post_roll_s
         keep_s = event_s + settings.source_timeout_s + _MARGIN_S
         self.buffers = [PreRollBuffer(config, keep_s) for config in configs]
@@ -232,8 +234,13 @@ class Intake:
         values = self.buffers[source].newest(SAMPLES)[::-1]
         if len(values) == SAMPLES:
             period_s = self._tracks[source].measured_period_ns * 1e-9
-            for text in self._checks[source].look(values, period_s):
-                self.sources[source].warn(text)
+            stream = self.sources[source]
+            data = self.buffers[source].newest_data
+            upward = upward_of(data) if stream.config.msgtype == IMU else None
+            for text in self._checks[source].look(values, period_s, upward):
+                stream.warn(text)
+            for text in self._repeats[source].look(values, period_s):
+                stream.warn(text)
 
     def _timely(self, source: int, sample: Sample, received_ns: int) -> bool:
         """Whether a sample is of the same time as those of the other sources."""

@@ -174,6 +174,13 @@ class PreRollBuffer:
         samples = begin + np.flatnonzero(self._known[begin : len(self._data)])[::-1][:count]
         return self._values[samples]
 
+    @property
+    def newest_data(self) -> bytes:
+        """The newest sample's message; empty where there is none."""
+        begin, _ = self._first(len(self._data))
+        samples = np.flatnonzero(self._known[begin : len(self._data)])
+        return self._data[begin + int(samples[-1])] if len(samples) else b""
+
     def restart(self) -> None:
         """Forget all but what was refused since the last sample: a new time may begin with it."""
         begin, _ = self._first(len(self._data))

@@ -18,6 +18,7 @@ from tao_lora_ros.messages.stamps import SECOND_NS, joined
 
 _STAMP_AT, _STRING_AT, _TEXT_AT = 4, 12, 16
 LAST_STAMP_NS = (1 << 31) * SECOND_NS  # a stamp's seconds are an int32
+_UNIT = 0.1  # that a quaternion's size may be off 1
 _NOT_REPORTED = (float("nan"),) * 3
 
 IMU = "sensor_msgs/msg/Imu"
@@ -73,6 +74,7 @@ class Layout:
         self.double = np.dtype(order + "f8")
         # orientation 4 + 9, angular velocity 3 + 9, linear acceleration 3 + 9 doubles
         self.imu = struct.Struct(order + "104x4d64x4d64x")
+        self.orientation = struct.Struct(order + "5d")
         self.wrench = struct.Struct(order + "6d")
         self.force = struct.Struct(order + "3d")
 
@@ -133,6 +135,22 @@ def decode_imu(data: bytes) -> Sample:
     else:
         magnitude += sum(map(abs, gyro))
     return Sample(stamp_ns, frame_id, np.array(accel + gyro), magnitude)
+
+
+def upward_of(data: bytes) -> NDArray[np.float64] | None:
+    """Where up is, [3], in the frame of an Imu, by its orientation; None where it reports none.
+
+    One of all zeros, or not turned at all, is what a driver has that knows none.
+
+    Raises:
+        DecodeError: the bytes are cut short or are not such a message.
+    """
+    layout, _, _, offset = read_header(data)
+    x, y, z, w, said = _doubles(data, offset, layout.orientation)
+    size = float(np.sqrt(x * x + y * y + z * z + w * w))
+    if said == -1.0 or not abs(size - 1.0) < _UNIT or not (x or y or z):
+        return None
+    return np.array([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)])
 
 
 def decode_wrench(data: bytes) -> Sample:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from tao_lora_ros.messages.texts import digits
 from tao_lora_ros.signal.channels import SourceConfig, quantities
 
 Array = NDArray[np.float64]
@@ -21,6 +22,10 @@ _RIGHT = (0.6, 1.6)
 _ALIKE = 0.7
 _LEAST_TURN = 0.02  # rad, root of the sum of squares
 _SPIN = 10.0  # rad/s, root mean square: nothing that walks, drives or reaches keeps that up
+# Cosines between the specific force and up, of an IMU that is hardly accelerated.
+_AGAINST, _ALONG = -0.9, -0.5
+_STILL = 0.03  # of an acceleration's size, by which it changes at rest
+_LOOKS = 3  # with either
 _COARSE = 7.0
 _FEWEST_STEPS = 3
 
@@ -41,12 +46,21 @@ class UnitCheck:
         self._moved = np.zeros(len(config.channels), bool)
         # Of gravity's turning as seen and as the gyro has it: seen · had, had², seen².
         self._turning = np.zeros(3)
+        self._upward = np.zeros(3)  # at the last look
+        self._size, self._large_ones = 0.0, 0  # of the acceleration then, and looks with one alike
+        self._large_said = False
+        self._against = 0  # looks at which gravity was; too few for ever where it was not once
 
-    def look(self, values: Array, period_s: float) -> list[str]:
-        """What is wrong with some samples, [`SAMPLES`, channels], `period_s` apart, in words."""
+    def look(self, values: Array, period_s: float, upward: Array | None = None) -> list[str]:
+        """What is wrong with some samples, [`SAMPLES`, channels], `period_s` apart, in words.
+
+        `upward` is where up is at the last of them by the IMU's own orientation, [3]; None: it
+        reports none.
+        """
         with np.errstate(divide="ignore", invalid="ignore"):  # what is absent or all 0
             return [
                 *self._motion(values, period_s),
+                *self._signs(values, upward),
                 *self._coarse(values),
                 *self._stuck(values),
             ]
@@ -58,6 +72,11 @@ class UnitCheck:
             sizes = np.linalg.norm(_means(accel), axis=1)
             if sizes.min() >= _ONE_G[0] and sizes.max() <= _ONE_G[1]:
                 yield f"gravity is about 1: g instead of m/s^2? Multiply by {GRAVITY}"
+            elif large := self._large(sizes):
+                yield (
+                    f"gravity is about {digits(large, 4)}: mg, cm/s^2, ft/s^2 or counts instead of "
+                    f"m/s^2? Multiply by {digits(GRAVITY / large, 4)}"
+                )
         if gyro is not None and not gyro.any():
             yield "angular velocity is always 0: where there is no gyro, set its covariance -1"
         elif gyro is not None:
@@ -70,6 +89,40 @@ class UnitCheck:
                 )
             elif _RIGHT[0] < -ratio < _RIGHT[1]:
                 yield "gravity turns against the angular velocity: the sign of its axes is wrong"
+
+    def _large(self, sizes: Array) -> float:
+        """What at rest is more than gravity, look for look the same; 0: nothing, or it was said."""
+        size = float(sizes.mean())
+        still = np.ptp(sizes) < _STILL * size and size > _ONE_G[1] * GRAVITY
+        same = abs(size - self._size) < _STILL * size
+        self._size, self._large_ones = size, (self._large_ones * same + 1) * bool(still)
+        if self._large_said or self._large_ones < _LOOKS:
+            return 0.0
+        self._large_said = True
+        return size
+
+    def _signs(self, values: Array, upward: Array | None) -> Iterator[str]:
+        """Whether the specific force points down, by the orientation.
+
+        Without one nobody knows: the IMU may be mounted so. The gyro does not tell either, as what
+        turns as it says does so with the other sign too.
+        """
+        if self._accel is None or upward is None or np.array_equal(upward, self._upward):
+            return
+        self._upward = upward
+        newest = _means(values[:, self._accel])[-1]
+        size = float(np.linalg.norm(newest))
+        if not (_ONE_G[0] < size < _ONE_G[1] or _ONE_G[0] < size / GRAVITY < _ONE_G[1]):
+            return
+        along = float(newest @ upward) / size
+        self._against += 1 if along < _AGAINST else 0
+        if along > _ALONG:
+            self._against = -(1 << 31)
+        if self._against >= _LOOKS:
+            yield (
+                "gravity points against its orientation: acceleration of the other sign (at rest "
+                "+9.8 is up), or an orientation that is not in ENU?"
+            )
 
     def _turned(self, accel: Array | None, gyro: Array, period_s: float) -> float:
         """How far gravity's direction u turns, by -ω dt × u; NaN where that is not known."""

@@ -49,7 +49,7 @@ def smallest_blows(
     for level in calibration.level_channels:
         unit = unit_of(channels[level[0]])
         low, high = np.log(_SMALLEST), np.log(_LARGEST)
-        if unit not in _UNITS or not blows:
+        if unit not in _UNITS or not blows or not _varies(recordings, level):
             continue
         if _share(calibration, config, blows, level, _LARGEST) < FOUND:
             continue
@@ -59,6 +59,11 @@ def smallest_blows(
             low, high = (low, middle) if enough else (middle, high)
         sizes[unit] = min(float(np.exp(high)), sizes.get(unit, np.inf))
     return sizes
+
+
+def _varies(recordings: Sequence[Array], level: Sequence[int]) -> bool:
+    """Whether channels ever change; what does not is no sensor that a blow would show in."""
+    return any((np.abs(np.diff(rows[:, list(level)], axis=0)) > 0.0).any() for rows in recordings)
 
 
 def _blows(recordings: Sequence[Array], rate_hz: float) -> Iterator[tuple[Array, list[int]]]:

@@ -280,7 +280,7 @@ FAULTS = (
     Fault("clock drifts by 1 %", drifting, unused=("late",)),
     Fault("all clocks an hour ahead", everything(3600 * SECOND), r"resets: \d+", **_RESTARTED),
     Fault("all clocks an hour back", everything(-3600 * SECOND), r"resets: \d+", **_RESTARTED),
-    Fault("wrench 0.3 s behind", some(at(-300 * MS), 1, WRENCH), "set wrench_lags_s to -0.30",
+    Fault("wrench 0.3 s behind", some(at(-300 * MS), 1, WRENCH), "behind imu and was not before",
           ("out_of_order", "duplicate"), ("late",), seconds=2.5),
     Fault("wrench 100 s ahead", some(at(100 * SECOND), 1, WRENCH), "wrench_lags_s|other clock",
           ("clock_jump", "other_clock"), ("late", "restart"), seconds=2.0),

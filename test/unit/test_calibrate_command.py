@@ -133,6 +133,14 @@ def test_a_recording_full_of_contacts_is_refused_with_the_remedy(
         assert "less sensitive than before" in capsys.readouterr().out
 
 
+def test_no_blow_is_said_to_be_found_by_what_never_changes() -> None:
+    rows = np.random.default_rng(4).normal(0, 1, (15_000, 12)) * [*STD, *WRENCH_STD]
+    rows[:, 6:] = 3.0  # a wrench that is not connected
+    calibration, _ = calibrated(uncalibrated(CHANNELS, RATE_HZ), [rows], RATE_HZ, 1.0)
+    config = router_config(Settings(), RATE_HZ)
+    assert sorted(smallest_blows(calibration, config, [rows], CHANNELS, RATE_HZ)) == ["m/s^2"]
+
+
 def test_the_smallest_blow_is_found_and_a_smaller_one_is_not() -> None:
     rows = np.random.default_rng(4).normal(0, 1, (15_000, 12)) * [*STD, *WRENCH_STD]
     calibration, _ = calibrated(uncalibrated(CHANNELS, RATE_HZ), [rows], RATE_HZ, 1.0)

@@ -60,13 +60,18 @@ def test_mass_mounting_centre_and_bias_come_out(seed: int) -> None:
     np.testing.assert_allclose(bias[3:], tool.bias[3:], atol=0.01)
 
 
+_LONG_WAY = "a long way, is that its weight? Else force in kgf, or torque in lbf in?"
+
+
 @pytest.mark.parametrize(
     ("part", "factor", "told"),
     [
         (slice(6, 12), 1.0, ""),
-        (slice(9, 12), 1000.0, "torque in N mm or N cm instead of Nm?"),
-        (slice(9, 12), 100.0, "torque in N mm or N cm instead of Nm?"),
+        (slice(9, 12), 1000.0, "torque in N mm, N cm or lbf in instead of Nm?"),
+        (slice(9, 12), 100.0, "torque in N mm, N cm or lbf in instead of Nm?"),
         (slice(6, 9), 1000.0, "force in mN instead of N?"),
+        (slice(6, 9), 1 / 9.80665, _LONG_WAY),  # kgf
+        (slice(9, 12), 8.8507, _LONG_WAY),  # lbf in
     ],
 )
 def test_weight_and_lever_are_said_and_a_wrench_in_other_units(

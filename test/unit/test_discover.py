@@ -175,3 +175,13 @@ def test_where_no_message_can_be_parsed_a_long_bag_is_not_read_whole(
     )
     assert set(found_in(bag).topics.values()) == {"/left", "/right"}
     assert 0 < len(parsed) < len(IMUS)
+
+
+@pytest.mark.parametrize("effort", [0.0, nan])
+def test_efforts_that_are_none_are_named(tmp_path: Path, effort: float) -> None:
+    states = [Message(0, m.stamp_ns, joint_state(m.stamp_ns, {"elbow": effort})) for m in IMUS]
+    bag = write_ros2(tmp_path / "bag", states, [("/joint_states", JOINT_STATE)])
+    with pytest.raises(
+        BagError, match="no joint with an effort, all of /joint_states are 0, NaN or"
+    ):
+        discover(bag, Settings(), {})

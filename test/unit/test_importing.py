@@ -402,3 +402,10 @@ def test_labels_of_another_time_are_refused(tmp_path: Path, row: str, told: str)
     with pytest.raises(BagError, match=told):
         list(import_tables([table], tmp_path / "bags", Layout()))
     assert not (tmp_path / "bags").exists()
+
+
+def test_a_wrench_that_is_not_connected_is_told_of(tmp_path: Path) -> None:
+    rows = np.column_stack([np.arange(3000) / 100.0, np.full((3000, 6), 0.25)])
+    folder = csv(tmp_path / "data", "time,fx,fy,fz,tx,ty,tz", rows)
+    (found,) = import_tables([folder], tmp_path / "bags", Layout())
+    assert any("/wrench: does not change, whatever happens: wrench" in n for n in found.notes)

@@ -119,8 +119,9 @@ def test_what_became_of_each_source_adds_up(tmp_path: Path) -> None:
     for source in sources.values():
         spent = source["used"] + sum(source["refused"].values()) + source["unused"]
         assert source["received"] == spent
-    refused, notice, contacts = numbers["notices"]
+    refused, constant, notice, contacts = numbers["notices"]
     assert refused.startswith("imu: 1 of 2001 refused, the last: imu: undecodable: ")
+    assert constant.startswith("wrench: does not change, whatever happens: wrench: ")
     assert contacts.startswith("wrench: not known what hangs on it, no lasting contacts")
     assert notice.endswith("wrench is 0.50 s behind imu: set wrench_lags_s to -0.50")
 

@@ -130,6 +130,14 @@ CLOCKS: dict[str, tuple[str, Any]] = {
         lambda t: [new("builtin_interfaces/msg/Time", *divmod(START_NS + round(t * 1e9), 10**9))],
     ),
     "two numbers": ("int32 sec\nuint32 nanosec", lambda t: divmod(round(t * 1e9), 10**9)),
+    "among others": (
+        "float64 timestamp_ros_rx\nfloat64 timestamp_ros\nuint32 timestamp_raw",
+        lambda t: [1.7e9 + t, 1.7e9 + t, round(t * 1e6)],
+    ),
+    "within another": (
+        "builtin_interfaces/Time[1] times",
+        lambda t: [[new("builtin_interfaces/msg/Time", *divmod(round(t * 1e9), 10**9))]],
+    ),
     "after what is none": (
         "uint32 counter_t\nstring time\nuint64 sample_time",
         lambda t: [0, "now", round(t * 1e6)],
@@ -157,7 +165,9 @@ def clocked(bag: Path, fields: str, clock: Any, drift: float = 0.0, count: int =
 def test_a_field_of_times_stamps_what_has_no_header(tmp_path: Path, name: str) -> None:
     source = clocked(tmp_path / "run", *CLOCKS[name])
     (found,) = import_tables([source], tmp_path / "bags", Layout())
-    assert any("; times by " in note for note in found.notes)
+    (note,) = (note for note in found.notes if "; times by " in note)
+    used = note.partition("; times by ")[2].split()[0].rstrip(";")
+    assert used not in note.partition("not used: ")[2].split(", ")
     run = read_run(found.bag, of_imu(), HZ)
     np.testing.assert_allclose(run.values, VALUES, atol=1e-6)
 
