@@ -109,7 +109,8 @@ def setup() -> None:
     check_tools()
     begun = time.monotonic()
     ros = SOURCED or f"ROS 2 {WHEELS} from wheels"
-    print(f"setup: Python {sys.version.split()[0]}, {ros} ...", flush=True)
+    how = f"some minutes, mostly downloads; log: {VENV.name}/setup.log"
+    print(f"setup: Python {sys.version.split()[0]}, {ros} ({how}) ...", flush=True)
     if found.split("\n")[0] == base:  # only the requirements have changed
         stamp.unlink()
     else:
@@ -141,7 +142,7 @@ def build() -> None:
     if read(stamp) == wanted:
         return
     begun = time.monotonic()
-    print("build: colcon ...", flush=True)
+    print(f"build: colcon (a minute or two; log: {VENV.name}/build.log) ...", flush=True)
     if not stamp.exists():
         shutil.rmtree(VENV / "build", ignore_errors=True)
     stamp.unlink(missing_ok=True)
