@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import storage_mcap
 
-from tao_lora_ros.signal.block import Block
+from tao_lora_ros.signal.block import BEGIN, END, Block
 from tao_lora_ros.signal.compiled import compiled
 
 _MESSAGE = 5  # opcode
@@ -99,9 +99,9 @@ def blocks_of(chunks: Sequence[Chunk], begin_ns: int, end_ns: int | None) -> Ite
             log_ns = found[:, 1]
             if (log_ns[1:] < log_ns[:-1]).any():
                 found = found[np.argsort(log_ns, kind="stable")]
-            sources, log_ns, begins, ends = np.ascontiguousarray(found.T)
-            messages = [raw[a:b] for a, b in zip(begins.tolist(), ends.tolist(), strict=True)]
-            yield Block(sources, log_ns, messages, data, begins, ends)
+            index = np.ascontiguousarray(found.T)
+            places = zip(index[BEGIN].tolist(), index[END].tolist(), strict=True)
+            yield Block(index, [raw[begin:end] for begin, end in places], data)
 
 
 def _raw(file: Any, chunk: Any) -> bytes:

@@ -160,7 +160,7 @@ def _aligned(reader: BagReader, intake: Intake, settings: Settings) -> Iterator[
                         ) from None
                 taken += 1
             if (now_ns := _newest_ns(intake)) > newest_ns:
-                newest_ns, logged_ns = now_ns, int(block.received_ns[taken - 1])
+                newest_ns, logged_ns = now_ns, block.received_ns(taken - 1)
             yield ready
             intake.let_go()
 

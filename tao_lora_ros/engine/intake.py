@@ -15,16 +15,16 @@ from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import aligner_for, source_configs
 from tao_lora_ros.preservation.preroll_buffer import PreRollBuffer
 from tao_lora_ros.signal.align import Rows, joined
-from tao_lora_ros.signal.block import Block, Expected, Plain, plain_messages
-from tao_lora_ros.signal.cdr import IMU, Form, Sample, upward_of
+from tao_lora_ros.signal.block import Block
+from tao_lora_ros.signal.cdr import IMU, Sample, upward_of
 from tao_lora_ros.signal.condition import LOOK
+from tao_lora_ros.signal.plain import Plain, PlainMessages
 from tao_lora_ros.signal.repeats import RepeatCheck
 from tao_lora_ros.signal.source import ClockJump, FrameChange, Source
 from tao_lora_ros.signal.track import Track
 from tao_lora_ros.signal.units import SAMPLES, UnitCheck
 
 _LOOK = 1024  # samples from look to look at the units
-_LEAST_MESSAGES, _MOST_MESSAGES = 16, 4096  # of a block that are looked at together
 # A transient is known after its end, and sources may run ahead of the row that ended it.
 _MARGIN_S = 1.5
 
@@ -72,7 +72,8 @@ class Intake:
         self.channels = [name for config in configs for name in config.channels]
         edges = np.cumsum([0, *(len(config.channels) for config in configs)])
         self._columns = [slice(*edges[i : i + 2]) for i in range(len(configs))]
-        self._offsets: list[NDArray[np.float64] | None] = [None] * len(configs)
+        self._offsets = np.zeros((len(configs), max(len(c.channels) for c in configs)))
+        self._tared = False
         self._aligner = aligner_for(configs, settings, rate_hz)
         self._tracks = self._aligner.tracks
         self._lags_ns = [round(config.lag_s * 1e9) for config in configs]
@@ -80,8 +81,7 @@ class Intake:
         self._jump_ns = round(settings.clock_jump_s * 1e9)
         self._newest_ns = 0  # of all sources, less their lags
         self._newest_received_ns = self._leader = 0  # when that came, and from which
-        self._forms: list[Form | None] = [None] * len(configs)  # of the messages that are expected
-        self._reach = _LEAST_MESSAGES  # how many are looked at together
+        self._plain = PlainMessages(self.sources, self._jump_ns, self._until_look)
         self._run = np.zeros(0, np.int64)  # sources of the newest block's messages
 
     def push(self, source: int, data: bytes, received_ns: int = 0) -> Taken:
@@ -93,6 +93,7 @@ class Intake:
         """
         stream = self.sources[source]
         refused = stream.refused
+        self._plain.doubt(source)
         try:
             outcomes = stream.accept(data, received_ns)
         except FrameChange as change:
@@ -102,7 +103,7 @@ class Intake:
         if not outcomes:
             self._aligner.wait_for(source, stream.held_ns)
         parts: list[Rows] = []
-        buffer, offset = self.buffers[source], self._offsets[source]
+        buffer = self.buffers[source]
         for known, sample in outcomes:
             try:
                 timely = sample is not None and self._timely(source, sample, received_ns)
@@ -115,7 +116,8 @@ class Intake:
                 continue
             stamp_ns, _, values, _ = sample
             buffer.push(self._newest_ns, known, stamp_ns, values)
-            values = values if offset is None else values - offset
+            if self._tared:
+                values = values - self._offsets[source, : len(values)]
             parts.append(self._aligner.push(source, stamp_ns, values))
         track = self._tracks[source]
         if track.pushed % _LOOK == SAMPLES:
@@ -134,82 +136,55 @@ class Intake:
         """
         if self._auto_lags or not self._newest_ns:
             return self._aligner.nothing, begin
-        end = min(begin + self._reach, len(block.sources))
-        plain = plain_messages(block, begin, end, self._expected(block, begin), *self._clock)
-        count = self._calm(block.sources[begin:end], plain.stamps_ns)
-        self._reach = max(min(2 * count, _MOST_MESSAGES), _LEAST_MESSAGES)
+        count, leader, looks = self._plain.decode(block, begin, self._newest_ns)
         if not count:
-            self._forms[block.sources[begin]] = None  # the next one says what others are alike to
             return self._aligner.nothing, begin
-        self._run = block.sources[begin : begin + count]
-        rows = self._take(block, begin, plain.first(count))
+        self._run = run = block.sources[begin : begin + count]
+        plain = self._plain.plain
+        self._note(block, plain)
+        if leader >= 0:
+            self._newest_ns = int(plain.newest_ns[count - 1])
+            self._newest_received_ns = block.received_ns(begin + leader)
+            self._leader = int(run[leader])
+        values = plain.values[:count]
+        if self._tared:
+            values = values - self._offsets[run]
+        rows = self._aligner.push_block(run, plain.stamps_ns[:count], values)
+        if looks:
+            for number, track in enumerate(self._tracks):
+                if track.pushed % _LOOK == SAMPLES and number in run:
+                    self._look(number)
         return rows, begin + count
 
-    @property
-    def _clock(self) -> tuple[int, int]:
-        return self._newest_ns, self._jump_ns
-
-    def _expected(self, block: Block, begin: int) -> list[Expected | None]:
-        """What is expected of each source."""
-        found: list[Expected | None] = []
+    def _note(self, block: Block, plain: Plain) -> None:
+        """Have sources and buffers know what was decoded."""
+        edges = plain.edges.tolist()
+        count = edges[-1]
+        order, stamps_ns = plain.order[:count].tolist(), plain.of_sources[:count, 0].tolist()
         for number, source in enumerate(self.sources):
-            if self._forms[number] is None:
-                own = np.flatnonzero(block.sources[begin:] == number)
-                if len(own):
-                    self._forms[number] = source.form_of(block.data[begin + own[0]])
-            form = self._forms[number]
-            until_look = (SAMPLES - 1 - self._tracks[number].pushed) % _LOOK + 1
-            found.append(source.expected(form, until_look) if form else None)
-        return found
-
-    def _calm(self, sources: NDArray[np.int64], stamps_ns: NDArray[np.int64]) -> int:
-        """How many messages there are before one with which bursts begin."""
-        count = len(stamps_ns)
-        for number, source in enumerate(self.sources):
-            own = np.flatnonzero(sources[: len(stamps_ns)] == number)
-            calm = source.calm(stamps_ns[own]) if len(own) else 0
-            if calm < len(own):
-                count = min(count, int(own[calm]))
-        return count
-
-    def _take(self, block: Block, begin: int, plain: Plain) -> Rows:
-        """Take messages that are as expected."""
-        for number, source in enumerate(self.sources):
-            own = np.flatnonzero(self._run == number)
-            if not len(own):
+            first, end = edges[number], edges[number + 1]
+            if first == end:
                 continue
-            data = [block.data[begin + i] for i in own.tolist()]
-            stamps_ns, channels = plain.stamps_ns[own], len(source.config.channels)
-            values = plain.values[own, :channels]
-            source.take(stamps_ns, data[-1])
-            self.buffers[number].extend(plain.newest_ns[own], data, stamps_ns, values)
-            if (offset := self._offsets[number]) is not None:
-                plain.values[own, :channels] = values - offset
-        times_ns = plain.stamps_ns - np.array(self._lags_ns)[self._run]
-        leading = np.flatnonzero(times_ns == plain.newest_ns)
-        if len(leading):
-            leader = int(leading[-1])
-            self._newest_ns = int(plain.newest_ns[-1])
-            self._newest_received_ns = int(block.received_ns[begin + leader])
-            self._leader = int(self._run[leader])
-        rows = self._aligner.push_block(self._run, plain.stamps_ns, plain.values)
-        for number, track in enumerate(self._tracks):
-            if track.pushed % _LOOK == SAMPLES and number in self._run:
-                self._look(number)
-        return rows
+            data = [block.data[i] for i in order[first:end]]
+            source.take(stamps_ns[first:end], data[-1])
+            self.buffers[number].extend(data, plain, first)
+
+    def _until_look(self, source: int) -> int:
+        """So many samples of a source until somebody looks at it."""
+        return (SAMPLES - 1 - self._tracks[source].pushed) % _LOOK + 1
 
     def look_at(self, message: int) -> None:
         """Have the buffers hold what had come when this message of the newest block came."""
         later = self._run[message + 1 :]
         for number, buffer in enumerate(self.buffers):
-            buffer.unseen = int(np.count_nonzero(later == number))
+            buffer.unseen = int(np.count_nonzero(later == number)) if len(later) else 0
 
     def let_go(self) -> None:
         """The newest block is over."""
         self._run = self._run[:0]
         for buffer in self.buffers:
             buffer.unseen = 0
-            buffer.let_go()
+            buffer.tidy()
 
     def _take_off(self, source: int, track: Track) -> None:
         """Take off how far a source is behind; to 10 ms, as arrival tells no more."""
@@ -277,6 +252,8 @@ class Intake:
 
     def restart(self) -> None:
         """Forget all samples, clocks and frames; counts and offsets stay."""
+        self.let_go()
+        self._plain.doubt_all()
         self._aligner.clear()
         for source, buffer in zip(self.sources, self.buffers, strict=True):
             if source.held:
@@ -298,19 +275,19 @@ class Intake:
 
     def tare(self, level: NDArray[np.float64]) -> None:
         """Take `level` [C] off whatever comes from now on, besides what is taken off already."""
-        for i, columns in enumerate(self._columns):
-            before = self._offsets[i]
-            self._offsets[i] = level[columns] + (0.0 if before is None else before)
+        for offsets, columns in zip(self._offsets, self._columns, strict=True):
+            offsets[: columns.stop - columns.start] += level[columns]
+        self._tared = True
 
     @property
     def offsets(self) -> dict[str, float]:
         """What is taken off each channel, where that is not 0."""
         found = [
-            np.zeros(len(source.config.channels)) if offset is None else offset
-            for source, offset in zip(self.sources, self._offsets, strict=True)
+            offset
+            for source, offsets in zip(self.sources, self._offsets.tolist(), strict=True)
+            for offset in offsets[: len(source.config.channels)]
         ]
-        named = zip(self.channels, np.concatenate(found).tolist(), strict=True)
-        return {name: offset for name, offset in named if offset}
+        return {name: off for name, off in zip(self.channels, found, strict=True) if off}
 
     @property
     def rejected(self) -> Counter[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -11,27 +11,21 @@ from typing import NamedTuple
 import numpy as np
 
 from tao_lora_ros.contact.contact_model import ContactModel, wrenches_of
-from tao_lora_ros.contact.contacts import Contacts
 from tao_lora_ros.contact.level_test import START_S
 from tao_lora_ros.detection.analyzer_state import Calibration
-from tao_lora_ros.detection.calibration import SteadyRows
-from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.detection.findings import report_lines
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.detection.learner import Learner
-from tao_lora_ros.detection.learning import learning_config
-from tao_lora_ros.detection.router import RouterConfig
 from tao_lora_ros.detection.unlike import Unlike
 from tao_lora_ros.engine.calibration import Calibrated, calibrated_on
 from tao_lora_ros.engine.checkpoints import Checkpoints
-from tao_lora_ros.engine.contact_events import ContactEvents
 from tao_lora_ros.engine.counts import Counts
-from tao_lora_ros.engine.inferrer import Inferrer, NoInferrer
 from tao_lora_ros.engine.intake import Intake
-from tao_lora_ros.engine.schedule import HopSchedule
+from tao_lora_ros.engine.running import Running
 from tao_lora_ros.engine.settings import Settings, SettingsError
+from tao_lora_ros.engine.signals import Signals
 from tao_lora_ros.engine.sources import check_channels, check_successor
-from tao_lora_ros.engine.tracking import Signals, Tracking
+from tao_lora_ros.engine.tracking import Tracking
 from tao_lora_ros.messages.errors import TaoLoraError
 from tao_lora_ros.messages.results import Result
 from tao_lora_ros.messages.route import Route
@@ -39,24 +33,13 @@ from tao_lora_ros.model.artifact import Artifact
 from tao_lora_ros.model.network import Network
 from tao_lora_ros.runtime.choice import ChosenRuntime, NoRuntime
 from tao_lora_ros.runtime.runtime import RuntimeOfPipeline
+from tao_lora_ros.signal.align import Rows
 from tao_lora_ros.signal.block import Block
 from tao_lora_ros.signal.source import ClockJump, unit_of
 
 LOADS = ("N", "Nm")
 MOST_REASON = 1000  # characters that are kept of it
-_PATHS = Route.STEADY, Route.TRANSIENT
 Work = Callable[[], Calibrated]
-
-_Runner = tuple[RuntimeOfPipeline | NoRuntime, Inferrer | NoInferrer]
-
-
-def router_config(settings: Settings, rate_hz: float) -> RouterConfig:
-    """The router's part of the settings, in rows."""
-    return RouterConfig(
-        off_score=settings.off_score,
-        hold_rows=round(settings.hold_s * rate_hz),
-        max_transient_rows=round(settings.max_transient_s * rate_hz),
-    )
 
 
 def scene_settings(settings: Settings, artifact: Artifact) -> Settings:
@@ -97,8 +80,6 @@ class Pipeline:
         now_ns: the clock that stamps are held against where the settings want it; none in replays.
         run: makes what runs a model; None: as parameter `backend` says.
 
-    `runtime` is what runs the model, warm already, and says why it is that one.
-
     Raises:
         SettingsError: the sources do not give the channels that the model reads.
     """
@@ -116,58 +97,37 @@ class Pipeline:
         self.intake = Intake(settings, artifact.rate_hz, now_ns)
         self._settings = settings
         self._run = run
-        self.artifact = artifact
-        calibration, channels = artifact.calibration, artifact.channels
-        rolls_s = settings.pre_roll_s, settings.post_roll_s
-        self._detector = Detector(
-            calibration,
-            router_config(settings, artifact.rate_hz),
-            learning_config(settings.learn_while_running, *rolls_s, artifact.rate_hz),
-            artifact.rate_hz,
-        )
-        self._contacts = Contacts(
-            artifact.contacts, len(channels), artifact.rate_hz, settings.max_contact_s
-        )
-        load_rows = 0
-        if settings.contact_wrench_hz:
-            load_rows = max(round(artifact.rate_hz / settings.contact_wrench_hz), 1)
-        contact_events = ContactEvents(
-            self._contacts, self._detector, self.intake, self.counts, load_rows
-        )
-        self._steady = SteadyRows(artifact.rate_hz, len(channels))
-        self._glitches = GlitchFilter(channels, artifact.rate_hz)
-        self._schedule = HopSchedule(settings.hop_steady, settings.hop_transient)
-        self._signals = Signals(
-            self._detector, self._contacts, contact_events, self._steady, self._schedule
-        )
-        self._adopt(artifact, *self._runner(artifact))
+        self._signals = Signals.of(settings, artifact, self.intake, self.counts)
+        self._glitches = GlitchFilter(artifact.channels, artifact.rate_hz)
+        self._adopt(self._started(artifact))
         self._restart()
-        self._contacts.begin()
+        self._signals.contacts.begin()
 
-    def _runner(self, artifact: Artifact) -> _Runner:
-        """What runs a model."""
-        if artifact.model is None:
-            return NoRuntime(), NoInferrer()
+    def _started(self, artifact: Artifact) -> Running:
         run = self._run or partial(ChosenRuntime, backend=self._settings.backend)
-        runtime = run(artifact.model)
-        return runtime, Inferrer(runtime, artifact.model)
+        return Running.started(artifact, run)
 
-    def _adopt(
-        self,
-        artifact: Artifact,
-        runtime: RuntimeOfPipeline | NoRuntime,
-        inferrer: Inferrer | NoInferrer,
-    ) -> None:
+    def _adopt(self, running: Running) -> None:
         """Make anew what depends on the model."""
-        self.runtime, self._inferrer = runtime, inferrer
-        self.artifact = artifact
+        self._running = running
         self._tracking = Tracking(
-            artifact, inferrer, self._signals, self.intake, self._settings, self.counts
+            *(running.artifact, running.inferrer, self._signals),
+            *(self.intake, self._settings, self.counts),
         )
+
+    @property
+    def artifact(self) -> Artifact:
+        """The model, with the calibration that it came with."""
+        return self._running.artifact
+
+    @property
+    def runtime(self) -> RuntimeOfPipeline | NoRuntime:
+        """What runs it, and why it is that one."""
+        return self._running.runtime
 
     def warm(self) -> None:
         """Have the model's first calls behind us: they allocate and are slow."""
-        self._inferrer.warm()
+        self._running.inferrer.warm()
 
     def use(self, artifact: Artifact, give_out: Callable[[list[Result]], object]) -> None:
         """Go on with another model between two rows; the open event is closed, nothing is lost.
@@ -185,36 +145,27 @@ class Pipeline:
         check_channels(self._settings, artifact)
         check_successor(self.artifact, artifact)
         try:  # before anything is closed
-            runtime, inferrer = self._runner(artifact)
-            inferrer.warm()
+            successor = self._started(artifact)
+            successor.inferrer.warm()
         except RuntimeError as error:
             raise SettingsError(f"model {artifact.model_id} cannot run: {error}") from error
-        before = self.artifact, self.runtime, self._inferrer, self.calibrated
+        before = self._running, self.calibrated
         try:
             give_out(self.flush())
-            self._go_on_with(artifact, runtime, inferrer, artifact)
+            self._go_on_with(successor, artifact)
         except Exception:  # half of both would be neither
             self._go_on_with(*before)
             self.forget()
             raise
 
-    def _go_on_with(
-        self,
-        artifact: Artifact,
-        runtime: RuntimeOfPipeline | NoRuntime,
-        inferrer: Inferrer | NoInferrer,
-        calibrated: Artifact,
-    ) -> None:
-        self._adopt(artifact, runtime, inferrer)
-        self._detector.recalibrate(calibrated.calibration)
-        self._contacts.recalibrate(calibrated.contacts)
+    def _go_on_with(self, running: Running, calibrated: Artifact) -> None:
+        self._adopt(running)
+        self._signals.recalibrate(calibrated)
 
     def apply(self, settings: Settings) -> None:
         """Take the live parameters of new settings, between two rows."""
         self._settings = scene_settings(settings, self.artifact)
-        self._detector.configure(router_config(settings, self.artifact.rate_hz))
-        self._detector.learn(settings.learn_while_running)
-        self._schedule.set_hops(settings.hop_steady, settings.hop_transient)
+        self._signals.configure(settings, self.artifact.rate_hz)
 
     def push(self, source: int, data: bytes, received_ns: int = 0) -> Pushed:
         """Take one message of a source (its place among the settings' sources).
@@ -242,15 +193,41 @@ class Pipeline:
         results: list[Result] = []
         taken = 0
         while taken < len(block):
-            before, (rows, taken) = taken, self.intake.push_block(block, taken)
-            if taken == before:
+            rows, end = self._take(block, taken)
+            if end == taken:
                 results += self.push(*block.message(taken)).results
                 taken += 1
                 continue
-            self.counts.messages += taken - before
-            results += self._tracking.follow(self._glitches.push(rows))
+            taken = end
+            results += self._tracking.follow(rows)
             self.intake.let_go()
         return results
+
+    def push_some(self, block: Block, begin: int) -> tuple[int, Iterable[tuple[int, Pushed]]]:
+        """The same live: take messages from number `begin` on, and tell what each brought.
+
+        Returns:
+            How far they were taken, and what those brought that were refused or completed a row,
+            by their numbers. It is found as it is asked for, all of it before the next are taken.
+        """
+        rows, end = self._take(block, begin)
+        if end == begin:
+            return begin + 1, [(begin, self.push(*block.message(begin)))]
+        return end, self._one_by_one(rows, begin)
+
+    def _take(self, block: Block, begin: int) -> tuple[Rows, int]:
+        """Take messages that nothing has to be decided of; rows, and the first that is left."""
+        rows, end = self.intake.push_block(block, begin)
+        self.counts.messages += end - begin
+        return (self._glitches.push(rows) if len(rows) else rows), end
+
+    def _one_by_one(self, rows: Rows, begin: int) -> Iterator[tuple[int, Pushed]]:
+        """What the rows of each message give, by its number."""
+        try:
+            for message, part in rows.by_message():
+                yield begin + message, Pushed(self._tracking.follow(part), len(part), "")
+        finally:
+            self.intake.let_go()
 
     def reset(self) -> list[Result]:
         """Close the open event, if any, and forget all signals; counts and sequence go on."""
@@ -295,11 +272,13 @@ class Pipeline:
         Raises:
             CalibrationError: it was too short, or not steady; all stays as it was.
         """
-        old, rate_hz = self._detector.calibration, self.artifact.rate_hz
-        channels, rows = self.artifact.channels, [self._steady.values.copy()]
+        old, rate_hz = self._signals.detector.calibration, self.artifact.rate_hz
+        channels, rows = self.artifact.channels, [self._signals.steady.values.copy()]
         made = done_by(partial(calibrated_on, rows, old, channels, rate_hz, old.target_per_hour))
-        self._detector.recalibrate(made.router)
-        self._contacts.recalibrate([replace(model, same_run=True) for model in made.contacts])
+        self._signals.detector.recalibrate(made.router)
+        self._signals.contacts.recalibrate(
+            [replace(model, same_run=True) for model in made.contacts]
+        )
         return [
             *report_lines(old, made.router, made.findings, channels, rate_hz),
             *made.contact_lines,
@@ -314,15 +293,17 @@ class Pipeline:
         Raises:
             TareError: something is happening, or there is no full window yet.
         """
-        if self._detector.path is Route.TRANSIENT:
+        if self._signals.detector.path is Route.TRANSIENT:
             raise TareError("cannot tare: a transient is going on")
         if (window := self._tracking.window) is None:
             raise TareError("cannot tare: the window is not full yet")
         loads = np.array([unit_of(name) in LOADS for name in self.artifact.channels])
         level = np.where(loads, window.mean(axis=0), 0.0)
         self.intake.tare(np.nan_to_num(level))
-        self._detector.forget_loads()
-        self._contacts.recalibrate([replace(m, usual=()) for m in self._contacts.models])
+        self._signals.detector.forget_loads()
+        self._signals.contacts.recalibrate(
+            [replace(m, usual=()) for m in self._signals.contacts.models]
+        )
         return self.reset()
 
     def trigger(self, reason: str = "") -> list[Result]:
@@ -344,7 +325,7 @@ class Pipeline:
     @property
     def contact_models(self) -> dict[str, ContactModel | None]:
         """What is known of each wrench's load, by its source's name."""
-        known = {model.wrench: model for model in self._contacts.models}
+        known = {model.wrench: model for model in self._signals.contacts.models}
         return {name: known.get(at) for name, at in wrenches_of(self.artifact.channels).items()}
 
     @property
@@ -355,23 +336,23 @@ class Pipeline:
     @property
     def calibration(self) -> Calibration:
         """What the router goes by: the artifact's, or a newer one, with what was learned since."""
-        return self._detector.calibration
+        return self._signals.detector.calibration
 
     @property
     def calibrated(self) -> Artifact:
         """The model with the calibration that the router and the contacts go by."""
-        models = tuple(self._contacts.models)
+        models = tuple(self._signals.contacts.models)
         return replace(self.artifact, calibration=self.calibration, contacts=models)
 
     @property
     def learner(self) -> Learner:
         """What was learned since the last calibration."""
-        return self._detector.learner
+        return self._signals.detector.learner
 
     @property
     def unlike(self) -> Unlike | None:
         """Since when motion is unlike what was calibrated on, and how; none where it is not."""
-        return self._detector.unlike
+        return self._signals.detector.unlike
 
     @property
     def glitches(self) -> Counter[str]:

@@ -5,26 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tao_lora_ros.contact.contacts import Contact, Contacts
-from tao_lora_ros.detection.calibration import SteadyRows
-from tao_lora_ros.detection.detector import Detector
+from tao_lora_ros.contact.contacts import Contact
 from tao_lora_ros.detection.router import Change
 from tao_lora_ros.detection.transients import Transient
 from tao_lora_ros.engine.checkpoints import Checkpoints
-from tao_lora_ros.engine.contact_events import ContactEvents
 from tao_lora_ros.engine.counts import Counts
 from tao_lora_ros.engine.describer import EventDescriber
 from tao_lora_ros.engine.due import DueWindows
 from tao_lora_ros.engine.following import Follower
 from tao_lora_ros.engine.inferrer import Inferrer, NoInferrer
 from tao_lora_ros.engine.intake import Intake
-from tao_lora_ros.engine.schedule import HopSchedule
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.signals import Signals
 from tao_lora_ros.engine.states import States
 from tao_lora_ros.messages.results import Event, Phase, Result
 from tao_lora_ros.messages.route import Route
@@ -33,29 +29,6 @@ from tao_lora_ros.signal.align import AFTER_GLITCH, FLAGS, MESSAGE, STAMP, TIME,
 from tao_lora_ros.signal.window import SlidingWindow
 
 _PATHS = Route.STEADY, Route.TRANSIENT
-
-
-class Signals(NamedTuple):
-    """What follows the rows whatever the model.
-
-    Args:
-        detector: says what is a transient.
-        contacts: follows the wrenches.
-        contact_events: which of their contacts are events.
-        steady: the newest rows, to calibrate on.
-        schedule: says which rows are due.
-    """
-
-    detector: Detector
-    contacts: Contacts
-    contact_events: ContactEvents
-    steady: SteadyRows
-    schedule: HopSchedule
-
-    def clear(self) -> None:
-        """Forget all rows."""
-        for one in (self.detector, self.contacts, self.steady, self.schedule):
-            one.clear()
 
 
 class Tracking:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.messages.raw_data import RawMessages, RawSamples
-from tao_lora_ros.signal.compiled import compiled
+from tao_lora_ros.signal.compiled import compiled, entry
+from tao_lora_ros.signal.plain import Plain
 from tao_lora_ros.signal.source import SourceConfig
 
 # Most that a second of messages takes; an Imu's at 12 kHz.
@@ -45,6 +46,9 @@ class PreRollBuffer:
         self._times = np.zeros((_CAPACITY, 3), np.int64)  # place, stamp, bytes up to here
         self._known = np.zeros(_CAPACITY, np.bool_)  # accepted, with values
         self._values = np.zeros((_CAPACITY, len(config.channels)))
+        arrays = self._times, self._known, self._values
+        of_sources, values = np.zeros((0, 2), np.int64), np.zeros((0, 0))
+        self._extend = entry(_extend, *arrays, 0, 0, 0, of_sources, values, 0, 0)
         self._fill([])
         self.let_go()  # compiles, if nobody did before
 
@@ -79,26 +83,24 @@ class PreRollBuffer:
         self._known[at] = known
         if known:
             self._values[at] = values
-        if at - self._looked >= _LATE or self._bytes - self._looked_bytes > _LATE_BYTES:
-            self.let_go()
+        self.tidy()
 
-    def extend(
-        self,
-        places_ns: Times,
-        data: Sequence[bytes],
-        stamps_ns: Times,
-        values: NDArray[np.float64],
-    ) -> None:
-        """Add messages that were accepted, values [n, channels]; `let_go` is left to the caller."""
+    def extend(self, data: Sequence[bytes], plain: Plain, first: int) -> None:
+        """Add messages of one size, of which nothing had to be decided; `tidy` is the caller's.
+
+        Args:
+            data: their bytes.
+            plain: what was decoded.
+            first: the first of these, in the order of the sources.
+        """
         if len(self._data) + len(data) > len(self._known):
             self._make_room(len(data))
-        new = slice(len(self._data), len(self._data) + len(data))
+        at, size = len(self._data), len(data[0])
+        arrays = self._times, self._known, self._values
+        self._extend(*arrays, at, self._bytes, size, plain.of_sources, plain.values_of_sources,
+                     first, len(data))  # fmt: skip
         self._data += data
-        times = self._times[new]
-        times[:, 0], times[:, 1] = places_ns, stamps_ns
-        times[:, 2] = self._bytes + np.cumsum([len(one) for one in data])
-        self._bytes = int(times[-1, 2]) if len(data) else self._bytes
-        self._known[new], self._values[new] = True, values
+        self._bytes += size * len(data)
 
     def _make_room(self, count: int) -> None:
         """Have place for so many more."""
@@ -114,6 +116,12 @@ class PreRollBuffer:
             setattr(self, name, new)
         del self._data[:begin]
         self._begin, self._looked = 0, len(self._data)
+
+    def tidy(self) -> None:
+        """Let go of old messages where many have come."""
+        many = len(self._data) - self._looked > _LATE
+        if many or self._bytes - self._looked_bytes > _LATE_BYTES:
+            self.let_go()
 
     def let_go(self) -> None:
         """Let go of old messages."""
@@ -195,6 +203,17 @@ class PreRollBuffer:
         self._times[: len(self._data), 0] = place_ns
         self._times[: len(self._data), 1] = place_ns + self._lag_ns
         self._known[: len(self._data)] = False
+
+
+@compiled
+def _extend(times, known, values, at, up_to, size, of_sources, values_of_sources, first, count):
+    """Write messages of one size from place `at` on, where `up_to` bytes are held."""
+    for i in range(count):
+        up_to += size
+        times[at + i, 0], times[at + i, 1] = of_sources[first + i, 1], of_sources[first + i, 0]
+        times[at + i, 2], known[at + i] = up_to, True
+        for c in range(values.shape[1]):
+            values[at + i, c] = values_of_sources[first + i, c]
 
 
 @compiled

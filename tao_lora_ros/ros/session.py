@@ -12,6 +12,7 @@ from threading import Event
 from rclpy.lifecycle import LifecycleNode
 
 from tao_lora_ros.engine.compiling import compiled_pipeline
+from tao_lora_ros.engine.pipeline import Pushed
 from tao_lora_ros.engine.settings import Settings
 from tao_lora_ros.engine.sources import default_sources, source_configs, sources_of_model
 from tao_lora_ros.messages.results import Result
@@ -27,6 +28,7 @@ from tao_lora_ros.ros.other_participant import OtherParticipant
 from tao_lora_ros.ros.outputs import Outputs
 from tao_lora_ros.ros.pace import Pace
 from tao_lora_ros.ros.services import Services
+from tao_lora_ros.signal.block import Block
 
 _HELD = (
     "held until the node ends or ~/reload; parameter calibrated_model names a folder where it is "
@@ -178,21 +180,27 @@ class Session:
 
     def _push(self, waiting: list[tuple[int, int, int, bytes]]) -> bool:
         """Deal with these messages; whether they completed a row."""
-        rows = 0
-        for arrived_ns, source, received_ns, data in waiting:
+        rows, done = 0, 0
+        block = Block.of(message[1:] for message in waiting)
+        while done < len(block):
+            begin, done = done, done + 1
             try:
-                pushed = self._pipeline.push(source, data, received_ns)
-            except Exception as error:  # this message is lost, the node is not
+                done, brought = self._pipeline.push_some(block, begin)
+                for number, pushed in brought:
+                    rows += pushed.rows
+                    self._tell(pushed, *waiting[number][:2])
+            except Exception as error:  # what it was about is lost, the node is not
                 self._failures.report("deal with a message; all signals are forgotten", error)
                 self._pipeline.forget()
-                continue
-            rows += pushed.rows
-            if pushed.results:
-                self._publish(pushed.results, arrived_ns)
-            if pushed.refusal:
-                refusal = shown(pushed.refusal, MOST_LINE)
-                self._loggers[source].warning(f"refused: {refusal}", throttle_duration_sec=1.0)
         return rows > 0
+
+    def _tell(self, pushed: Pushed, arrived_ns: int, source: int) -> None:
+        """Publish what a message brought, and log why it was refused."""
+        if pushed.results:
+            self._publish(pushed.results, arrived_ns)
+        if pushed.refusal:
+            refusal = shown(pushed.refusal, MOST_LINE)
+            self._loggers[source].warning(f"refused: {refusal}", throttle_duration_sec=1.0)
 
     def apply(self, settings: Settings) -> None:
         """Take the live parameters of new settings, after what came before the change."""

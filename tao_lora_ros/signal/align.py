@@ -7,6 +7,7 @@ different topics arrive: a live node and a replay give the same rows.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -72,6 +73,15 @@ class Rows:
         if not begin and (end is None or end >= len(self.times)):
             return self
         return Rows(self.times[begin:end], self.values[begin:end], self.fresh[begin:end])
+
+    def by_message(self) -> Iterator[tuple[int, Rows]]:
+        """The rows of each message that released any, by its number."""
+        numbers = self.times[:, MESSAGE].tolist()
+        begin = 0
+        while begin < len(numbers):
+            end = bisect_right(numbers, numbers[begin], begin)
+            yield numbers[begin], self.part(begin, end)
+            begin = end
 
     def __iter__(self) -> Iterator[Row]:
         for (time_ns, stamp_ns, flags, _), values, fresh in zip(

@@ -6,7 +6,6 @@ driver that stamps on arrival gives eight samples of a 500 Hz sensor nearly one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +14,9 @@ from numpy.typing import NDArray
 from tao_lora_ros.signal.cdr import Sample
 from tao_lora_ros.signal.compiled import compiled
 from tao_lora_ros.signal.order import Outcomes
+from tao_lora_ros.signal.recent import MOST, RecentStamps
 
-LOOK, MOST = 64, 1024  # samples from look to look, and that are looked at
+LOOK = 64  # samples from look to look
 _TINY = 0.2  # of the mean step: two samples at once
 _HOLES = 2  # longest steps that say nothing, of a look's
 _WHOLE = 1.5  # of the usual: there is no hole before a burst
@@ -58,7 +58,7 @@ def _look(stamps):
 
 @compiled
 def _begins(stamps):
-    """Whether the newest stamps, `MOST` at most, come in bursts."""
+    """Whether the newest stamps, `MOST` at most, come in bursts: the last ones, or all of them."""
     if len(stamps) < LOOK:
         return False
     size, tiny_ns, _, _ = _look(stamps[-LOOK:])
@@ -87,10 +87,11 @@ class Spreader:
         recent: the newest stamps of the source, as they were sent; read once in a while.
     """
 
-    def __init__(self, recent: Sequence[int]) -> None:
+    def __init__(self, recent: RecentStamps) -> None:
         self._recent = recent
         self.clear()
         _begins(np.zeros(LOOK, np.int64))  # compiles, if nobody did before
+        _calm(np.zeros(LOOK, np.int64), 0, 1)
 
     def clear(self) -> None:
         """Forget the past."""
@@ -121,12 +122,13 @@ class Spreader:
 
     def look(self) -> bool:
         """See, once in `LOOK` samples, whether there are bursts; whether that is new."""
-        if len(self._recent) < LOOK:
+        stamps = self._recent.newest
+        if len(stamps) < LOOK:
             return False
-        before, stamps = self.bursts, np.array(self._recent, np.int64)
+        before = self.bursts
         if before is None:
-            self._sent_ns = self._given_ns = self._recent[-1]
-        found = Bursts(*_look(stamps[-MOST:]))
+            self._sent_ns = self._given_ns = int(stamps[-1])
+        found = Bursts(*_look(stamps))
         goes_on = found.size > _END if before else _begins(stamps)
         self.bursts = found if goes_on else None
         return before is None and self.bursts is not None
@@ -140,7 +142,7 @@ class Spreader:
         """
         if len(stamps) < until_look:
             return len(stamps)
-        before = np.array(self._recent, np.int64)
+        before = self._recent.newest
         return int(_calm(np.concatenate((before, stamps)), len(before), until_look))
 
     def _locked(self, bursts: Bursts, stamp_ns: int) -> int:

@@ -55,11 +55,13 @@ class Form(NamedTuple):
     Words are the 8 bytes each from byte 4 on, in little-endian order; the first is the stamp.
 
     Args:
+        frame_id: their frame.
         length: of the message in bytes.
         words: those that have to be equal: place, mask and value, uint64 [n, 3].
         columns: words that hold the values, -1 for what is not reported, int64 [channels].
     """
 
+    frame_id: str
     length: int
     words: NDArray[np.uint64]
     columns: NDArray[np.int64]
@@ -207,7 +209,7 @@ def form_of(msgtype: str, data: bytes, part: slice) -> Form | None:
     if msgtype not in _PLACES or data[:2] != b"\0\1":
         return None
     places, flags = _PLACES[msgtype]
-    *_, end = read_header(data)
+    _, _, frame_id, end = read_header(data)
     words = np.zeros(-(-(len(data) - _STAMP_AT) // 8), "<u8")
     words.view(np.uint8)[: len(data) - _STAMP_AT] = np.frombuffer(data, np.uint8)[_STAMP_AT:]
     fixed = np.zeros_like(words)
@@ -220,7 +222,7 @@ def form_of(msgtype: str, data: bytes, part: slice) -> Form | None:
             columns[column] = -1
     at = np.flatnonzero(fixed)
     checks = np.array([at, fixed[at], words[at] & fixed[at]], np.uint64).T
-    return Form(len(data), checks, columns[part])
+    return Form(frame_id, len(data), checks, columns[part])
 
 
 DECODERS: dict[str, Callable[[bytes], Sample]] = {

@@ -9,12 +9,12 @@ import numpy as np
 
 from tao_lora_ros.signal.cadence import PACE, SLOWEST_NS, usual_hole_ns
 from tao_lora_ros.signal.cdr import Sample
+from tao_lora_ros.signal.recent import MOST, RecentStamps
 
 # A bag that loops or a clock that was set goes back further than a message that was overtaken.
 BACK_S = 0.5
 # A step ahead that is no longer, or no longer than usual, needs nobody to confirm it.
 STRAY_NS = 25_000_000
-_RECENT = 1024
 _FEWEST = 3  # stamps that make a pace: until then any may be usual
 # A clock that was set back goes on from there. Fewer stamps, or for less, are messages that came
 # late, several in a row; none comes early.
@@ -61,8 +61,8 @@ class StampOrder:
         self._back_ns = min(round(BACK_S * 1e9), self._jump_ns)
         self._wait_ns = min(round(wait_s * 1e9), self._back_ns)
         self._refuse = refuse
-        self.recent: deque[int] = deque(maxlen=_RECENT)
-        self._overtaken: deque[int] = deque(maxlen=_RECENT)
+        self.recent = RecentStamps()
+        self._overtaken: deque[int] = deque(maxlen=MOST)
         usual_hole_ns(np.zeros(1, np.int64), STRAY_NS)  # compiles, if nobody did before
         self.clear()
 
@@ -115,7 +115,7 @@ class StampOrder:
         self.recent.extend(stamps_ns)
 
     def _usual_ns(self) -> int:
-        stamps = np.array(list(self.recent)[-PACE:], np.int64)
+        stamps = self.recent.newest[-PACE:]
         return int(usual_hole_ns(stamps, STRAY_NS)) if len(stamps) >= _FEWEST else SLOWEST_NS
 
     def _beside_held(self, held: Sample, sample: Sample, data: bytes) -> Outcomes:
@@ -137,7 +137,7 @@ class StampOrder:
             # Another sample that the sender stamped at once with the one before.
             self._twins += 1
             self._newest_data = data
-            self.recent.append(stamp_ns)
+            self.recent.extend([stamp_ns])
             return ((data, sample),)
         seen = ahead_ns == 0 or stamp_ns in self.recent or stamp_ns in self._overtaken
         if not seen and ahead_ns >= -self._wait_ns:

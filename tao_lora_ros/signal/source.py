@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.messages.texts import shown
-from tao_lora_ros.signal.block import Expected
 from tao_lora_ros.signal.bursts import LOOK, Spreader
 from tao_lora_ros.signal.cdr import (
     JOINT_STATE,
@@ -73,6 +72,8 @@ class Source:
         notices: what a user should know of the source, each said once.
         warnings: those that a user has to do something about.
         incomplete: messages that were good but for an axis or several that are NaN, `lacking`.
+        harmless: what the magnitudes of all values of a message together may be in any case.
+        lag_ns: of its stamps.
     """
 
     config: SourceConfig
@@ -93,10 +94,10 @@ class Source:
 
     def __post_init__(self) -> None:
         self._offset_ns = round(self.offset_s * 1e9)
-        self._lag_ns = round(self.config.lag_s * 1e9)
+        self.lag_ns = round(self.config.lag_s * 1e9)
         self._decode = self.config.decoder()
         self._limits = Limits(split_name(channel)[1] for channel in self.config.channels)
-        self._harmless = self._limits.harmless
+        self.harmless = self._limits.harmless
         self._order = StampOrder(self.config.name, self.jump_s, self.wait_s, self.refuse)
         self._spreader = Spreader(self._order.recent)
         self._messages = 0  # that were taken or held
@@ -136,23 +137,27 @@ class Source:
             return None
         return form if sample.frame_id == self.frame_id else None
 
-    def expected(self, form: Form, most: int) -> Expected | None:
-        """What its next messages are alike to; None: each is to be decided."""
+    @property
+    def undecided_ns(self) -> int | None:
+        """Stamp of the newest sample, as it was sent; None where the next is to be decided of."""
         order = self._order
         decides = order.held or self._new_frame is not None or self._spreader.bursts
-        if decides or order.newest_ns is None:
-            return None
-        return Expected(form, order.newest_ns, self._lag_ns, self._harmless, most)
+        return None if decides else order.newest_ns
+
+    @property
+    def until_look(self) -> int:
+        """So many messages from here to the one at which it looks for bursts."""
+        return LOOK - self._messages % LOOK
 
     def calm(self, stamps_ns: NDArray[np.int64]) -> int:
         """How many of the samples that come next, as expected, are not in bursts."""
         if not self._bursts:
             return len(stamps_ns)
-        return self._spreader.calm(stamps_ns, LOOK - self._messages % LOOK)
+        return self._spreader.calm(stamps_ns, self.until_look)
 
-    def take(self, stamps_ns: NDArray[np.int64], newest_data: bytes) -> None:
+    def take(self, stamps_ns: list[int], newest_data: bytes) -> None:
         """Take samples that are as expected and calm, the newest of this message."""
-        self._order.advance(stamps_ns.tolist(), newest_data)
+        self._order.advance(stamps_ns, newest_data)
         self._messages += len(stamps_ns)
 
     def accept(self, data: bytes, received_ns: int = 0) -> Outcomes:
@@ -189,7 +194,7 @@ class Source:
         except DecodeError as error:
             return self.refuse(error.kind, shown(error))
         # Written so that a NaN fails too.
-        plain = 0.0 < sample.magnitude <= self._harmless
+        plain = 0.0 < sample.magnitude <= self.harmless
         if not plain:
             if kind := self._limits.problem(sample.values):
                 return self.refuse(kind, f"values {sample.values.tolist()}")
@@ -233,7 +238,7 @@ class Source:
         return False
 
     def _on_time(self, sample: Sample, now_ns: int) -> bool:
-        off_ns = sample.stamp_ns - self._lag_ns - now_ns
+        off_ns = sample.stamp_ns - self.lag_ns - now_ns
         if abs(off_ns) <= self._offset_ns:
             return True
         far = f"stamp {sample.stamp_ns} ns is {off_ns * 1e-9:+.1f} s off the node clock"
@@ -260,7 +265,7 @@ class Source:
     def change_lag(self, config: SourceConfig) -> None:
         """Go by the lag of this configuration, which is otherwise the same."""
         self.config = config
-        self._lag_ns = round(config.lag_s * 1e9)
+        self.lag_ns = round(config.lag_s * 1e9)
 
     def change_frame(self) -> None:
         """Take the next message's frame from now on."""

@@ -18,8 +18,8 @@ from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.detection.findings import Findings, moment_text, report_lines
 from tao_lora_ros.detection.router import Change, RouterConfig
 from tao_lora_ros.engine.calibration import calibrated_on
-from tao_lora_ros.engine.pipeline import router_config
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.signals import router_config
 from tao_lora_ros.engine.sources import WRENCH_TYPES_KEY, check_channels, source_configs
 from tao_lora_ros.fleet.pool import Pool
 from tao_lora_ros.messages.texts import digits

@@ -28,8 +28,8 @@ from tao_lora_ros.detection.detector import Detector
 from tao_lora_ros.detection.findings import Findings
 from tao_lora_ros.detection.glitch_filter import GlitchFilter
 from tao_lora_ros.detection.router import Change
-from tao_lora_ros.engine.pipeline import router_config
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.signals import router_config
 
 Rows = NDArray[np.float64]
 

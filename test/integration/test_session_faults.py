@@ -31,11 +31,12 @@ class Reports:
 def session_of(end_post_rolls: Callable, publish: Callable) -> tuple[Any, Reports, list[str]]:
     """A session whose parts do this; what it forgot."""
     session, reports, forgot = Session.__new__(Session), Reports(), []
+    pushed = SimpleNamespace(rows=1, results=["an event"], refusal="")
     session._failures = reports  # type: ignore[assignment]
     session._pipeline = SimpleNamespace(  # type: ignore[assignment]
         end_post_rolls=end_post_rolls,
         forget=lambda: forgot.append("signals"),
-        push=lambda *_: SimpleNamespace(rows=1, results=["an event"], refusal=""),
+        push_some=lambda block, begin: (begin + 1, [(begin, pushed)]),
     )
     session._outputs = SimpleNamespace(publish=publish)  # type: ignore[assignment]
     return session, reports, forgot

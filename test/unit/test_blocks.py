@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -20,6 +20,7 @@ from tao_lora_ros.model.label_filter import LabelFilter
 from tao_lora_ros.signal.block import Block
 
 SIZES = (1, 2, 3, 63, 64, 65, 1000, 100_000)
+LIVE_SIZES = (4, 500)  # of a usual look, and after a node stood still
 
 
 @cache
@@ -49,13 +50,29 @@ def alone(messages: Sequence[Message], settings: Settings, artifact: Artifact) -
     return told(out, pipeline)
 
 
+def push_live(pipeline: Pipeline, block: Block) -> list[Result]:
+    """As a node does with what it finds when it looks."""
+    out, done = list[Result](), 0
+    while done < len(block):
+        begin = done
+        done, brought = pipeline.push_some(block, begin)
+        for number, pushed in brought:
+            assert begin <= number < done
+            out += pushed.results
+    return out
+
+
 def in_blocks(
-    messages: Sequence[Message], settings: Settings, artifact: Artifact, size: int
+    messages: Sequence[Message],
+    settings: Settings,
+    artifact: Artifact,
+    size: int,
+    push: Callable[[Pipeline, Block], list[Result]] = Pipeline.push_block,
 ) -> list[str]:
     pipeline, out = Pipeline(settings, artifact), list[Result]()
     for begin in range(0, len(messages), size):
         part = messages[begin : begin + size]
-        out += pipeline.push_block(Block.of((m.source, m.stamp_ns, m.data) for m in part))
+        out += push(pipeline, Block.of((m.source, m.stamp_ns, m.data) for m in part))
     out += pipeline.flush()
     pipeline.intake.finish()
     return told(out, pipeline)
@@ -71,6 +88,8 @@ def assert_alike(
     expected = alone(messages, settings, artifact)
     for size in sizes:
         assert in_blocks(messages, settings, artifact, size) == expected
+    for size in LIVE_SIZES:
+        assert in_blocks(messages, settings, artifact, size, push_live) == expected
 
 
 def test_blocks_of_every_size() -> None:

@@ -13,8 +13,9 @@ from recordings import START_NS, STD, WRENCH_STD, Message, imu, motion, wrench, 
 from tao_lora_ros.bags.rows import read_run
 from tao_lora_ros.detection.calibration import CalibrationError, calibrated, uncalibrated
 from tao_lora_ros.detection.detector import Detector
-from tao_lora_ros.engine.pipeline import Pipeline, router_config
+from tao_lora_ros.engine.pipeline import Pipeline
 from tao_lora_ros.engine.settings import Settings
+from tao_lora_ros.engine.signals import router_config
 from tao_lora_ros.model.artifact import default_artifact, load_artifact
 from tao_lora_ros.signal.cdr import IMU, WRENCH
 from tao_lora_ros.training.sensitivity import FOUND, SHAPE, smallest_blows
@@ -185,10 +186,10 @@ def test_the_pipeline_leaves_out_an_overflow_and_refuses_contacts_unchanged() ->
     np.testing.assert_allclose(numbers[1], numbers[0], rtol=0.1)
     times_s = np.cumsum(np.random.default_rng(2).uniform(0.4, 1.0, 24))
     subject = run(motion(18.0, times_s[times_s < 17.0], seed=7))
-    before = subject._detector.calibration
+    before = subject._signals.detector.calibration
     with pytest.raises(CalibrationError, match="record steady motion alone"):
         subject.calibrate()
-    assert subject._detector.calibration is before
+    assert subject._signals.detector.calibration is before
 
 
 def test_what_the_thresholds_before_see_in_it_is_asked_about(

@@ -231,7 +231,7 @@ def test_a_model_of_another_structure_is_refused(change: dict[str, Any], words: 
         subject.use(replace(other, **change), list)
 
 
-@pytest.mark.parametrize("broken_part", ["ChosenRuntime", "Inferrer.warm"])
+@pytest.mark.parametrize("broken_part", ["pipeline.ChosenRuntime", "running.Inferrer.warm"])
 def test_a_model_that_cannot_run_leaves_the_open_event_open(
     monkeypatch: pytest.MonkeyPatch, broken_part: str
 ) -> None:
@@ -243,7 +243,7 @@ def test_a_model_that_cannot_run_leaves_the_open_event_open(
         raise RuntimeError("no memory left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"tao_lora_ros.engine.pipeline.{broken_part}", broken)
+        patch.setattr(f"tao_lora_ros.engine.{broken_part}", broken)
         with pytest.raises(SettingsError, match="cannot run: no memory left"):
             subject.use(subject.artifact, list)
     (end,) = events(results(subject, STRUCK[cut:]))

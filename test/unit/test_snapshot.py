@@ -32,12 +32,14 @@ def fresh() -> Pipeline:
 
 
 def test_what_was_packed_is_restored_and_scores_alike(used: Pipeline) -> None:
-    other, memory = fresh(), used._detector.memory
-    restore(other._detector.memory, packed(memory), _RING)
+    other, memory = fresh(), used._signals.detector.memory
+    restore(other._signals.detector.memory, packed(memory), _RING)
     rows = np.random.default_rng(0).normal(size=(200, len(used.artifact.channels)))
     for at, row in enumerate(rows):
         time_ns = used._tracking.newest_ns + 2_000_000 * (at + 1)
-        assert other._detector.push(time_ns, row) == used._detector.push(time_ns, row)
+        assert other._signals.detector.push(time_ns, row) == used._signals.detector.push(
+            time_ns, row
+        )
 
 
 @pytest.mark.parametrize("bad", [-1, 2**63 - 1])
@@ -45,7 +47,7 @@ def test_lengths_and_places_stay_the_own_and_counters_are_possible(
     used: Pipeline, bad: int
 ) -> None:
     """The compiled loops check no index."""
-    memory = used._detector.memory
+    memory = used._signals.detector.memory
     before, refused = packed(memory), 0
     for at, array in enumerate(memory):
         for name in array.dtype.names or ():
@@ -64,16 +66,16 @@ def test_lengths_and_places_stay_the_own_and_counters_are_possible(
 @given(data=st.data())
 def test_any_bytes_leave_a_router_that_works(data: st.DataObject) -> None:
     pipeline = _SHARED
-    size = sum(array.nbytes for array in pipeline._detector.memory)
+    size = sum(array.nbytes for array in pipeline._signals.detector.memory)
     seed = data.draw(st.integers(0, 2**32 - 1))
     forged = bytearray(np.random.default_rng(seed).bytes(size))
     zeroed = data.draw(st.integers(0, size))
     forged[:zeroed] = bytes(zeroed)
     try:
-        restore(pipeline._detector.memory, bytes(forged), _RING)
+        restore(pipeline._signals.detector.memory, bytes(forged), _RING)
     except ValueError:
         return
-    pipeline._detector.push(1, np.zeros(len(pipeline.artifact.channels)))
+    pipeline._signals.detector.push(1, np.zeros(len(pipeline.artifact.channels)))
 
 
 _SHARED = fresh()
@@ -81,9 +83,9 @@ _SHARED = fresh()
 
 def test_other_shapes_and_other_calibrations_are_refused(used: Pipeline) -> None:
     with pytest.raises(ValueError, match="other channels"):
-        restore(used._detector.memory, b"too short", _RING)
+        restore(used._signals.detector.memory, b"too short", _RING)
     checkpoints = Checkpoints(used.artifact)
-    checkpoints.take(5, used._detector, used._contacts)
+    checkpoints.take(5, used._signals.detector, used._signals.contacts)
     state = checkpoints.before(6)
     assert state is not None
     assert checkpoints.before(5) is None
