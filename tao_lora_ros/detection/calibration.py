@@ -33,6 +33,9 @@ ROUNDS = 8  # of looking for what does not belong
 MOST_LEFT_OUT = 0.2  # of a recording
 USUAL = 0.99  # share of steady motion whose recent means count in full
 LEAST_THRESHOLD = 0.1  # of a level: the score is a ratio to it
+# In log-energy, that a threshold is raised by for what a recording cannot tell: a twentieth of a
+# blow's amplitude.
+MOST_RAISED = 2.0 * float(np.log(1.05))
 KEPT_S = 600.0
 _LEAST_COVARIANCE = 50  # rows
 _LEAST_START = 5
@@ -129,7 +132,7 @@ def calibrated(
         raise CalibrationError(
             f"{seconds:g} s of steady motion with a baseline; at least {LEAST_S:g} s are needed"
         )
-    levels, expected = tail.thresholds(values, rate_hz, alarms_per_hour)
+    levels, expected = tail.thresholds(values, rate_hz, alarms_per_hour, MOST_RAISED)
     steps = tail.above_steps(tail.join(values, rate_hz), tail.cluster_rows(rate_hz), seconds)
     levels = np.where(steps > -np.inf, steps, levels)
     scales = len(known.scales)

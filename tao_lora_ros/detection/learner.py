@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tao_lora_ros.detection import tail
 from tao_lora_ros.detection.analyzer_state import Calibration
 from tao_lora_ros.detection.blocks import APART, Blocks, blocks_from
-from tao_lora_ros.detection.calibration import LEAST_THRESHOLD
+from tao_lora_ros.detection.calibration import LEAST_THRESHOLD, MOST_RAISED
 from tao_lora_ros.detection.covariance import Array
 from tao_lora_ros.detection.moments import outlying
 
@@ -97,8 +97,9 @@ class Learner:
                 break
             learned = learned.without(left_out)
         self._keep(learned)
-        rarest = tail.tail_within(rare, APART, seconds, unseen).at(target)
-        return self._with(tail.levels_at(rarest, tails), together.largest())
+        rarest = tail.tail_within(rare, APART, seconds, unseen)
+        levels = tail.foreseen_levels(rarest, tails, target, MOST_RAISED)
+        return self._with(levels, together.largest())
 
     @property
     def _false_alarms(self) -> int:

@@ -58,6 +58,11 @@ class Tail(NamedTuple):
         """The return level: what so many peaks an hour exceed, by the mean as it was found."""
         return self.level + self.excess * float(np.log(self.per_hour / per_hour))
 
+    def foreseen(self, per_hour: float) -> float:
+        """The same by the predictive distribution: of that, `expected` is `per_hour`."""
+        ratio = (self.per_hour / per_hour) ** (1.0 / self.known)
+        return self.level + self.excess * self.known * (ratio - 1.0)
+
     def expected(self, value: float) -> float:
         """How many peaks an hour are to be expected above a value, the mean being uncertain.
 
@@ -178,7 +183,7 @@ def join(recordings: Sequence[Array], rate_hz: float) -> Array:
 
 
 def thresholds(
-    statistics: Sequence[Array], rate_hz: float, alarms_per_hour: float
+    statistics: Sequence[Array], rate_hz: float, alarms_per_hour: float, most: float = 0.0
 ) -> tuple[Array, float]:
     """Thresholds with which some statistics together alarm at a rate, each as often as the others.
 
@@ -188,6 +193,7 @@ def thresholds(
         statistics: of each recording, [n, k], -inf where a row has none.
         rate_hz: of the rows.
         alarms_per_hour: target of all k together.
+        most: that a threshold is raised by for what so short a recording cannot tell.
 
     Returns:
         The threshold of each, [k], `NEVER` of one that never varies; and how many alarms an hour
@@ -197,8 +203,21 @@ def thresholds(
     if not any(tail.varies for tail in tails):
         return np.full(len(tails), NEVER), 0.0
     together = tail_of(join(rare, rate_hz), rate_hz)
-    rarest = together.at(alarms_per_hour)
-    return levels_at(rarest, tails), together.expected(rarest)
+    levels = foreseen_levels(together, tails, alarms_per_hour, most)
+    alike = [(x - t.level) / t.excess for x, t in zip(levels, tails, strict=True) if t.varies]
+    return levels, together.expected(float(min(alike)))
+
+
+def foreseen_levels(
+    together: Tail, tails: Sequence[Tail], alarms_per_hour: float, most: float
+) -> Array:
+    """Thresholds of statistics, [k], by the tail of their rarity; `NEVER` of what never varies.
+
+    Those of the predictive distribution, or `most` above those of the mean as it was found: of a
+    heavy tail of which little is known the former would leave a robot deaf.
+    """
+    usual = levels_at(together.at(alarms_per_hour), tails)
+    return np.minimum(levels_at(together.foreseen(alarms_per_hour), tails), usual + most)
 
 
 def levels_at(rarest: float, tails: Sequence[Tail]) -> Array:
