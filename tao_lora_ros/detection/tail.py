@@ -213,11 +213,14 @@ def foreseen_levels(
 ) -> Array:
     """Thresholds of statistics, [k], by the tail of their rarity; `NEVER` of what never varies.
 
-    Those of the predictive distribution, or `most` above those of the mean as it was found: of a
-    heavy tail of which little is known the former would leave a robot deaf.
+    Those of the mean as it was found, raised towards those of the predictive distribution by `most`
+    at the most. Where that makes few alarms fewer, as a tail's mean excess is more than `most`, by
+    so much less (squared): of a heavy tail of which little is known it would leave a robot deaf.
     """
-    usual = levels_at(together.at(alarms_per_hour), tails)
-    return np.minimum(levels_at(together.foreseen(alarms_per_hour), tails), usual + most)
+    rarest, foreseen = together.at(alarms_per_hour), together.foreseen(alarms_per_hour)
+    excesses = np.array([max(tail.excess, _LEAST_EXCESS) for tail in tails])
+    raised = (foreseen - rarest) * excesses * np.minimum(most / excesses, 1.0) ** 2
+    return levels_at(rarest, tails) + np.minimum(raised, most)
 
 
 def levels_at(rarest: float, tails: Sequence[Tail]) -> Array:
