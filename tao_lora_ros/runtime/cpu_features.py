@@ -13,7 +13,7 @@ _f = np.float32
 _FLOOR = _f(FLOOR)
 
 
-@compiled(fastmath={"contract"}, error_model="numpy", forceinline=True)
+@compiled(fastmath={"contract"}, forceinline=True)
 def standardize(window, units, absolute, level):
     """Squashed standard units, [T, C]; level [C] is written. A NaN counts as the mean."""
     level_mean, _, per_spread = units

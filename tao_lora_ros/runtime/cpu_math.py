@@ -36,7 +36,7 @@ bits = _reinterpret(types.float32, types.int32)
 from_bits = _reinterpret(types.int32, types.float32)
 
 
-@compiled(fastmath={"contract"}, error_model="numpy", forceinline=True)
+@compiled(fastmath={"contract"}, forceinline=True)
 def exp(x):
     """eˣ for |x| ≤ 80: 2ⁿ eʳ with |r| ≤ ln 2 / 2, and Taylor's series for eʳ."""
     n = np.rint(x * _LOG2E)
@@ -51,7 +51,7 @@ def exp(x):
     return series * from_bits(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
 
 
-@compiled(fastmath={"contract"}, error_model="numpy", forceinline=True)
+@compiled(fastmath={"contract"}, forceinline=True)
 def log(x):
     """Natural logarithm of a positive, normal x = m 2ⁿ with √½ ≤ m < √2: ln m = 2 artanh s."""
     above = np.int32(bits(x) - _SQRT2_BITS)
@@ -67,14 +67,14 @@ def log(x):
     return series * s + _f(n) * _LN2
 
 
-@compiled(fastmath={"contract"}, error_model="numpy", forceinline=True)
+@compiled(fastmath={"contract"}, forceinline=True)
 def asinh(x):
     """Inverse hyperbolic sine: ± ln(|x| + √(x² + 1)); flat beyond 1e18."""
     size = min(abs(x), _f(1e18))
     return np.copysign(log(size + np.sqrt(size * size + _f(1))), x)
 
 
-@compiled(fastmath={"contract"}, error_model="numpy", forceinline=True)
+@compiled(fastmath={"contract"}, forceinline=True)
 def gelu(x):
     """GELU in its tanh form: x σ(2 √(2/π) (x + 0.044715 x³))."""
     twice = _f(1.5957691216057308) * (x + _f(0.044715) * (x * x * x))

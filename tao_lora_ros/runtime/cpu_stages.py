@@ -19,9 +19,7 @@ _STEADY_MAX = _f(2047)
 _NORM_EPSILON = _f(1e-5)
 _TINY = _f(1e-30)  # so that rows of zeros divide by something
 
-stage = compiled(
-    fastmath={"contract", "reassoc", "nnan", "nsz"}, error_model="numpy", forceinline=True
-)
+stage = compiled(fastmath={"contract", "reassoc", "nnan", "nsz"}, forceinline=True)
 
 
 @stage

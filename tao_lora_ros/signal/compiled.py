@@ -30,7 +30,8 @@ _NAME = re.compile("[0-9a-f]{16}")
 def compiled(function: Function | None = None, **options: Any) -> Any:
     """Numba's njit with a cache that holds as long as every compiled function is what it was.
 
-    A decorator with or without options; those are njit's.
+    A decorator with or without options; those are njit's. A division by zero is no error, but
+    infinite or NaN: no state ends a node.
 
     Numba itself looks at the file of a function alone, not at those of the functions and constants
     that it uses, and would go on with an old copy of these. The cache lies in $NUMBA_CACHE_DIR,
@@ -40,7 +41,7 @@ def compiled(function: Function | None = None, **options: Any) -> Any:
     if function is None:
         return partial(compiled, **options)
     config: Any = numba_config
-    loop: Any = numba.njit(**options)(function)
+    loop: Any = numba.njit(**{"error_model": "numpy"} | options)(function)
     before = config.CACHE_DIR
     config.CACHE_DIR = str(_folder(before))
     try:

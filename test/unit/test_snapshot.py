@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from recordings import motion
 
@@ -63,14 +63,13 @@ def test_lengths_and_places_stay_the_own_and_counters_are_possible(
     assert refused > 10
 
 
-@given(data=st.data())
-def test_any_bytes_leave_a_router_that_works(data: st.DataObject) -> None:
+@given(seed=st.integers(0, 2**32 - 1), zeroed=st.integers(0, 40_000))
+@example(seed=0, zeroed=35_955)  # variances of 0
+def test_any_bytes_leave_a_router_that_works(seed: int, zeroed: int) -> None:
     pipeline = _SHARED
     size = sum(array.nbytes for array in pipeline._signals.detector.memory)
-    seed = data.draw(st.integers(0, 2**32 - 1))
     forged = bytearray(np.random.default_rng(seed).bytes(size))
-    zeroed = data.draw(st.integers(0, size))
-    forged[:zeroed] = bytes(zeroed)
+    forged[:zeroed] = bytes(min(zeroed, size))
     try:
         restore(pipeline._signals.detector.memory, bytes(forged), _RING)
     except ValueError:
