@@ -17,7 +17,7 @@ _FLAGS = ("transient", "open")
 _CONFIGURED = (
     *("start_rows", "level_rows", "hold_rows", "max_transient_rows", "air_rows", "energy"),
     *("terms", "confirm_rows", "bias_rows", "most_rows", "load_rows", "columns", "change"),
-    *("release_rows", "drift_rows", "usual"),
+    *("release_rows", "drift_rows", "usual", "by_own_force"),
     *("sequence", "scale", "moving", "channels"),
 )
 
