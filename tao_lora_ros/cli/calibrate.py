@@ -19,7 +19,7 @@ from tao_lora_ros.cli.arguments import (
 from tao_lora_ros.cli.chosen import choose
 from tao_lora_ros.cli.fleet import add_pool_arguments, pool_of, status_of
 from tao_lora_ros.cli.outputs import MODEL, add_json_and_force, add_output, tell, writing, written
-from tao_lora_ros.detection.calibration import CalibrationError
+from tao_lora_ros.detection.calibration import NotSteadyError
 from tao_lora_ros.model.artifact import Artifact, save_artifact
 from tao_lora_ros.report.calibration_plot import plot_calibration
 from tao_lora_ros.training.calibrate import recalibrate, runs_of
@@ -72,9 +72,10 @@ def _calibrate(options: Namespace) -> int:
     of, how = (chosen.artifact, bags, chosen.settings, topics), (options.alarms_per_hour, part_s)
     try:
         made = recalibrate(*of, *how, insist, rescale=rescale, pool=pool)
-    except CalibrationError as error:
-        remedy = "; choose a part with --from and --to, or take it all the same with --insist"
-        raise CalibrationError(f"{error}{'' if insist else remedy}") from None
+    except NotSteadyError as error:
+        raise NotSteadyError(
+            f"{error}; choose a part with --from and --to, or take it all the same with --insist"
+        ) from None
     if options.plot:
         with written(options.plot) as page:
             plot_calibration(made.artifact, made.findings, made.left_out, page)

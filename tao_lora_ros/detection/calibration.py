@@ -45,6 +45,10 @@ class CalibrationError(TaoLoraError):
     """The recording does not serve; the text says what is missing."""
 
 
+class NotSteadyError(CalibrationError):
+    """Too much of it is no steady motion; who insists may have it taken all the same."""
+
+
 class SteadyRows:
     """The newest `KEPT_S` seconds of rows, as the glitch filter gives them out: to calibrate on."""
 
@@ -212,13 +216,13 @@ def _check_steady(
             "which puts thresholds above one step"
         )
     if heavy > moments.HEAVIEST:
-        raise CalibrationError(
+        raise NotSteadyError(
             f"blows or contacts again and again in {rows / rate_hz:.0f} s (the largest hundredth "
             f"is {heavy:.1f} times as far out as steady motion's): record steady motion alone"
         )
     if share <= moments.MOST and left_out <= MOST_LEFT_OUT:
         return
-    raise CalibrationError(
+    raise NotSteadyError(
         f"blows or contacts in {max(share, left_out):.0%} of {rows / rate_hz:.0f} s: "
         "record steady motion alone"
     )

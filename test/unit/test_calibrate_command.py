@@ -134,6 +134,14 @@ def test_a_recording_full_of_contacts_is_refused_with_the_remedy(
         assert "less sensitive than before" in capsys.readouterr().out
 
 
+def test_what_is_too_short_is_not_offered_to_insist_on(
+    tapped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more in ({}, {"insist": True}):
+        line = complaint(capsys, "calibrate", tapped, to=1, out=tmp_path / "model", **more)
+        assert line.endswith("at least 2 s are needed")
+
+
 def test_no_blow_is_said_to_be_found_by_what_never_changes() -> None:
     rows = np.random.default_rng(4).normal(0, 1, (15_000, 12)) * [*STD, *WRENCH_STD]
     rows[:, 6:] = 3.0  # a wrench that is not connected
