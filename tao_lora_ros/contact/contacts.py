@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tao_lora_ros.contact import level_test
-from tao_lora_ros.contact.contact_model import ContactModel
+from tao_lora_ros.contact.contact_model import STATIC, ContactModel
 from tao_lora_ros.detection.router import Change
 
 
@@ -147,9 +147,9 @@ class Contacts:
         now = self._state.now[wrench]
         if now["learned"] <= now["start_rows"]:
             return np.full(6, np.nan)
-        load, model = now["load"].copy(), self.models[wrench]
-        if model.by_own_force:  # the torque is about the sensor, not about what hangs on it
-            load[3:] += np.array(model.gains)[3:] @ load[:3]
+        load = now["load"].copy()
+        if now["by_own_force"]:  # the torque is about the sensor, not about what hangs on it
+            load[3:] += now["gains"][3:, :STATIC] @ load[:3]
         return load
 
     def _contact(self, wrench: int, ended: bool) -> Contact:
